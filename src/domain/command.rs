@@ -1,0 +1,44 @@
+//! What people ask for, and the ways of being refused.
+
+use crate::domain::ids::{MacAddr, NodeId, ProfileId, Serial, SystemUuid};
+
+/// A wish of a person. It is durable before it is acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Make a machine known before it is seen.
+    Register(Registration),
+    /// Give a node a profile, or none for the default.
+    Assign { node: NodeId, profile: Option<ProfileId> },
+    /// Install at the next network boot; a machine whose agent waits after a failure restarts now.
+    Rearm { node: NodeId },
+    /// Drop a node and all that is known of it.
+    Forget { node: NodeId },
+}
+
+/// A machine as people know it before it is seen: at least one identifier.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registration {
+    pub name: Option<String>,
+    pub macs: Vec<MacAddr>,
+    pub uuid: Option<SystemUuid>,
+    pub serial: Option<Serial>,
+    pub profile: Option<ProfileId>,
+}
+
+/// Understood, and no.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no node {0} any more")]
+    NoSuchNode(NodeId),
+    #[error("{label} is at work ({phase}): wait until it has ended, or switch it off first")]
+    Busy { label: String, phase: &'static str },
+    #[error("a registration needs a serial, a UUID or a MAC address")]
+    NoIdentifier,
+    #[error("{0} is already registered with one of these identifiers")]
+    AlreadyRegistered(String),
+    #[error("there is no profile named {0}")]
+    UnknownProfile(ProfileId),
+    /// The store could not keep it, so it did not happen.
+    #[error("the change could not be stored: {0}")]
+    NotStored(String),
+}

@@ -1,0 +1,25 @@
+//! What must be done in the world because the fleet changed. The hub sends these to the store and the logs.
+
+use std::sync::Arc;
+
+use crate::domain::ids::{NodeId, RunId};
+use crate::domain::lease::Lease;
+use crate::domain::logline::LogLine;
+use crate::domain::node::Node;
+use crate::domain::report::Report;
+use crate::domain::time::Timestamp;
+
+/// One thing to carry out, complete in itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Store the node with its runs, as it is now.
+    SaveNode(Arc<Node>),
+    /// Store a report of a run, once: a second one with this (run, index) is ignored.
+    SaveReport { run: RunId, index: u32, at: Timestamp, report: Report },
+    /// Store that this address is this machine's until then.
+    SaveLease(Lease),
+    /// Remove the node and its runs and reports.
+    Forget(NodeId),
+    /// Add a line to the node's log file and to the stored events.
+    Log { node: NodeId, label: String, line: LogLine },
+}

@@ -1,0 +1,74 @@
+//! What services observe. Past tense, never refused; [`crate::domain::fleet::Fleet::observe`] takes them in.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::identity::Claims;
+use crate::domain::ids::{MacAddr, ProfileId, RunId};
+use crate::domain::logline::Level;
+use crate::domain::report::Step;
+
+/// What kind of network boot client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Firmware {
+    Bios,
+    UefiX64,
+    /// iPXE, of whatever firmware.
+    Ipxe,
+    /// A DHCP client that does not boot from the network.
+    Plain,
+    #[serde(other)]
+    Other,
+}
+
+impl Firmware {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bios => "BIOS",
+            Self::UefiX64 => "UEFI x64",
+            Self::Ipxe => "iPXE",
+            Self::Plain => "plain",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Which answer a DHCP request got (RFC 2131 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DhcpAnswer {
+    Offer,
+    Ack,
+}
+
+/// How a transfer of a network boot program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    Started,
+    Done { bytes: u64 },
+    Failed { reason: String },
+}
+
+/// Something a service saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A machine that boots from the network was answered by DHCP.
+    DhcpAnswered { claims: Claims, firmware: Firmware, address: Ipv4Addr, answer: DhcpAnswer, bootfile: Option<String> },
+    /// A DHCP request went unanswered on purpose.
+    DhcpSilence { mac: Option<MacAddr>, reason: String },
+    /// A file was sent by TFTP.
+    Loader { address: Ipv4Addr, file: String, transfer: Transfer },
+    /// A machine was given a script that installs; its run begins.
+    ScriptServed { claims: Claims, address: Ipv4Addr, run: RunId, profile: ProfileId },
+    /// A machine was sent to its own disk.
+    SentToDisk { claims: Claims, address: Ipv4Addr },
+    /// A machine got a script that waits or ends, for this reason.
+    Held { claims: Claims, address: Ipv4Addr, reason: String },
+    /// A kernel or initramfs was sent by HTTP.
+    KernelServed { address: Ipv4Addr, file: String },
+    /// The node moved bytes. Only the newest figure matters.
+    Progress { run: RunId, step: Step, done: u64, total: u64 },
+    /// Lines of the agent's log, the first of them numbered `first`.
+    AgentLog { run: RunId, first: u32, lines: Vec<(Level, String)> },
+}

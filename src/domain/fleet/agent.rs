@@ -1,0 +1,241 @@
+//! From the agent's hello to the verdict. *Provisioned* is only reached through a digest that was read back.
+
+use std::net::Ipv4Addr;
+
+use super::{Change, Fleet, enter, reach};
+use crate::domain::disk::Disk;
+use crate::domain::effect::Effect;
+use crate::domain::identity::Claims;
+use crate::domain::ids::RunId;
+use crate::domain::image::{ImageInfo, ImageState};
+use crate::domain::logline::{Level, LogLine, Source};
+use crate::domain::node::Node;
+use crate::domain::phase::{Failure, Phase, Stage};
+use crate::domain::plan::Plan;
+use crate::domain::profile::Profile;
+use crate::domain::progress::Progress;
+use crate::domain::report::{FailureKind, Report, Step};
+use crate::domain::run::{Expected, Outcome, Run};
+use crate::domain::snapshot::Catalogue;
+use crate::domain::time::Timestamp;
+
+/// An agent introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    pub run: RunId,
+    pub claims: Claims,
+    pub address: Ipv4Addr,
+    pub disks: Vec<Disk>,
+}
+
+/// What an agent may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Write this.
+    Job(Box<(Profile, ImageInfo)>),
+    /// Nothing yet; say hello again.
+    Later { reason: String },
+    /// Nothing more in this run: wait for the station's word.
+    Ended { reason: String },
+}
+
+/// Why a report was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    #[error("this station knows no run {0}")]
+    UnknownRun(RunId),
+}
+
+impl Fleet {
+    /// Answers an agent. A run this station has no record of (it was killed before it could keep one) is taken up.
+    pub fn hello(&mut self, now: Timestamp, hello: &Hello, catalogue: &Catalogue) -> (Grant, Vec<Effect>) {
+        let mut change = Change::default();
+        let Some(id) = self.node_of(now, &hello.claims, &mut change) else {
+            let reason = "two registrations claim this machine: correct or forget one of them".into();
+            return (Grant::Later { reason }, self.settle(change));
+        };
+        let Some(node) = self.nodes.get(&id) else { return (Grant::Later { reason: "try again".into() }, Vec::new()) };
+        let recorded = node.runs.iter().find(|run| run.id == hello.run).cloned();
+        if let Some(run) = recorded.as_ref().filter(|run| !run.is_open()) {
+            let reason = format!("run {} has ended", run.id);
+            return (Grant::Ended { reason }, self.settle(change));
+        }
+        if recorded.is_none() && node.phase == Phase::Provisioned {
+            return (Grant::Ended { reason: "this machine is provisioned already".into() }, self.settle(change));
+        }
+        let assigned = recorded.as_ref().map(|run| run.profile.clone()).or_else(|| node.profile.clone());
+        let grant = match catalogue.install(assigned.as_ref()) {
+            Plan::Install(profile) => catalogue.job(&profile),
+            Plan::Wait(wait) => Grant::Later { reason: wait.to_string() },
+            Plan::Refuse(refuse) => Grant::Later { reason: refuse.to_string() },
+            Plan::LocalDisk => Grant::Ended { reason: "this machine boots from its own disk".into() },
+        };
+        if let Grant::Job(job) = &grant {
+            let (profile, image) = &**job;
+            if recorded.is_none() {
+                self.open_run(now, id, hello.address, Run::begin(hello.run, profile.id.clone(), now), &mut change);
+            }
+            self.begin_work(now, hello, image, &mut change);
+        }
+        (grant, self.settle(change))
+    }
+
+    fn begin_work(&mut self, now: Timestamp, hello: &Hello, image: &ImageInfo, change: &mut Change) {
+        let Some(id) = self.runs.get(&hello.run).copied() else { return };
+        self.give_address(id, hello.address);
+        let Some(node) = self.node_mut(id) else { return };
+        node.disks.clone_from(&hello.disks);
+        reach(node, now, Stage::Agent);
+        if let Some(run) = node.runs.last_mut() {
+            let expected =
+                Expected { image: image.name.clone(), disk_bytes: image.disk_bytes, disk_sha256: image.disk_sha256 };
+            run.expected = Some(expected);
+        }
+        change.log(now, node, Level::Info, &format!("agent: hello, given {} ({} bytes)", image.name, image.bytes));
+        change.save(id);
+    }
+
+    /// Takes in a report and gives the index of the next one the station wants. A report it has seen changes nothing;
+    /// one that skips ahead is not taken.
+    pub fn report(
+        &mut self,
+        now: Timestamp,
+        run: RunId,
+        index: u32,
+        report: Report,
+    ) -> Result<(u32, Vec<Effect>), ReportError> {
+        let id = *self.runs.get(&run).ok_or(ReportError::UnknownRun(run))?;
+        let mut change = Change::default();
+        let node = self.node_mut(id).ok_or(ReportError::UnknownRun(run))?;
+        node.last_seen = Some(now);
+        let of_run = node.runs.iter_mut().find(|known| known.id == run).ok_or(ReportError::UnknownRun(run))?;
+        if index != of_run.next_report {
+            return Ok((of_run.next_report, Vec::new()));
+        }
+        of_run.next_report += 1;
+        let next = of_run.next_report;
+        let current = of_run.is_open() && node.run().is_some_and(|last| last.id == run);
+        change.effects.push(Effect::SaveReport { run, index, at: now, report: report.clone() });
+        if current {
+            take_report(now, node, &report, &mut change);
+        }
+        change.save(id);
+        Ok((next, self.settle(change)))
+    }
+
+    pub(super) fn progress(&mut self, now: Timestamp, run: RunId, step: Step, done: u64, total: u64) -> Vec<Effect> {
+        let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return Vec::new() };
+        if node.run().is_none_or(|last| last.id != run || !last.is_open()) {
+            return Vec::new();
+        }
+        node.last_seen = Some(now);
+        match &mut node.progress {
+            Some(progress) if progress.step == step => progress.advance(now, done, total),
+            _ => node.progress = Some(Progress::begin(step, now, done, total)),
+        }
+        // The bytes move twice a second: nothing is stored, the next report says where the run is.
+        Vec::new()
+    }
+
+    pub(super) fn agent_log(
+        &mut self,
+        now: Timestamp,
+        run: RunId,
+        first: u32,
+        lines: Vec<(Level, String)>,
+    ) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return Vec::new() };
+        let Some(of_run) = node.runs.iter_mut().find(|known| known.id == run) else { return Vec::new() };
+        let seen = usize::try_from(of_run.next_log.saturating_sub(first)).unwrap_or(usize::MAX);
+        let fresh: Vec<_> = lines.into_iter().skip(seen).collect();
+        of_run.next_log = of_run.next_log.max(first).saturating_add(u32::try_from(fresh.len()).unwrap_or(u32::MAX));
+        for (level, text) in fresh {
+            change.say(node, LogLine::new(now, Source::Agent, level, &text));
+        }
+        node.last_seen = Some(now);
+        change.save(node.id);
+        self.settle(change)
+    }
+}
+
+fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Change) {
+    match report {
+        Report::Started { step, detail } => {
+            reach(node, now, Stage::of(*step));
+            node.progress = None;
+            change.log(now, node, Level::Info, &format!("{}: {detail}", step.word()));
+        }
+        Report::Finished { step, detail } => {
+            change.log(now, node, Level::Info, &format!("{} done: {detail}", step.word()))
+        }
+        Report::ReadBack { bytes, sha256 } => {
+            let expected = node.run().and_then(|run| run.expected.clone());
+            match expected {
+                Some(expected) if expected.disk_sha256 == *sha256 && expected.disk_bytes == *bytes => {
+                    node.runs.last_mut().into_iter().for_each(|run| run.read_back = Some(*sha256));
+                    change.log(
+                        now,
+                        node,
+                        Level::Info,
+                        &format!("read back {bytes} bytes from the disk: the digest is the image's"),
+                    );
+                }
+                Some(expected) => {
+                    let reason = format!(
+                        "{bytes} bytes read back from the disk have digest {}…, the image's {} bytes have {}…",
+                        sha256.short(),
+                        expected.disk_bytes,
+                        expected.disk_sha256.short()
+                    );
+                    fail(
+                        now,
+                        node,
+                        Failure { stage: Stage::Verifying, kind: FailureKind::ReadBackDiffers, reason },
+                        change,
+                    );
+                }
+                None => fail(now, node, unproven("a disk was read back before the agent had a job"), change),
+            }
+        }
+        Report::Failed { step, failure, detail } => {
+            let failure =
+                Failure { stage: Stage::of(*step), kind: *failure, reason: crate::domain::text::clean(detail, 400) };
+            fail(now, node, failure, change);
+        }
+        Report::Complete if node.run().is_some_and(|run| run.read_back.is_some()) => {
+            node.runs.last_mut().into_iter().for_each(|run| run.end(now, Outcome::Proven));
+            node.progress = None;
+            reach(node, now, Stage::Provisioned);
+            change.log(now, node, Level::Info, "provisioned: the disk holds what the profile says");
+        }
+        Report::Complete => {
+            fail(now, node, unproven("the agent says it is done but never showed the disk's digest"), change)
+        }
+        Report::Unknown => {
+            change.log(now, node, Level::Warning, "a report that this station does not know: the agent is newer")
+        }
+    }
+}
+
+fn unproven(reason: &str) -> Failure {
+    Failure { stage: Stage::Verifying, kind: FailureKind::Protocol, reason: reason.into() }
+}
+
+fn fail(now: Timestamp, node: &mut Node, failure: Failure, change: &mut Change) {
+    node.runs.last_mut().into_iter().for_each(|run| run.end(now, Outcome::Failed(failure.clone())));
+    change.log(now, node, Level::Error, &format!("failed {failure}; {}", failure.kind.hint()));
+    enter(node, now, Phase::Failed(failure));
+}
+
+impl Catalogue {
+    fn job(&self, id: &crate::domain::ids::ProfileId) -> Grant {
+        let Some(profile) = self.profiles.get(id) else {
+            return Grant::Later { reason: format!("the station has no profile named {id}") };
+        };
+        match self.images.get(&profile.image) {
+            Some(ImageState::Ready(image)) => Grant::Job(Box::new((profile.clone(), image.clone()))),
+            _ => Grant::Later { reason: format!("image {} is not ready", profile.image) },
+        }
+    }
+}

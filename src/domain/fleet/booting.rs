@@ -1,0 +1,192 @@
+//! From power-on to the agent: what DHCP, TFTP and HTTP saw of a machine.
+
+use std::net::Ipv4Addr;
+
+use super::{Change, Fleet, enter, reach};
+use crate::domain::effect::Effect;
+use crate::domain::event::{DhcpAnswer, Firmware, Transfer};
+use crate::domain::identity::{Claims, Identity};
+use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
+use crate::domain::logline::Level;
+use crate::domain::node::Node;
+use crate::domain::phase::{Phase, Stage};
+use crate::domain::run::{Outcome, Run};
+use crate::domain::time::Timestamp;
+
+impl Fleet {
+    pub(super) fn dhcp_answered(
+        &mut self,
+        now: Timestamp,
+        claims: &Claims,
+        firmware: Firmware,
+        address: Ipv4Addr,
+        answer: DhcpAnswer,
+        bootfile: Option<&str>,
+    ) -> Vec<Effect> {
+        // An ordinary DHCP client is somebody's laptop, or a node's own system: it makes no node.
+        if firmware == Firmware::Plain && !matches!(self.index.settle(&self.nodes, claims), Identity::Known(_)) {
+            return Vec::new();
+        }
+        let mut change = Change::default();
+        let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
+        if answer == DhcpAnswer::Ack {
+            self.give_address(id, address);
+        }
+        let Some(node) = self.node_mut(id) else { return Vec::new() };
+        if firmware != Firmware::Plain {
+            if starts_over(node, firmware) {
+                begin_attempt(node, now);
+            }
+            if firmware != Firmware::Ipxe || node.firmware.is_none() {
+                node.firmware = Some(firmware);
+            }
+        }
+        if answer == DhcpAnswer::Ack {
+            let told = bootfile.map(|file| format!(", told to load {file}")).unwrap_or_default();
+            change.log(now, node, Level::Info, &format!("dhcp: {} client leased {address}{told}", firmware.word()));
+        }
+        change.save(id);
+        self.settle(change)
+    }
+
+    pub(super) fn dhcp_silence(&mut self, now: Timestamp, mac: Option<MacAddr>, reason: &str) -> Vec<Effect> {
+        let claims = Claims { macs: mac.into_iter().collect(), ..Claims::default() };
+        let Identity::Known(id) = self.index.identify(&claims) else { return Vec::new() };
+        let mut change = Change::default();
+        if let Some(node) = self.node_mut(id) {
+            change.log(now, node, Level::Warning, &format!("dhcp: not answered: {reason}"));
+        }
+        self.settle(change)
+    }
+
+    pub(super) fn loader(&mut self, now: Timestamp, address: Ipv4Addr, file: &str, transfer: &Transfer) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.at_address(address) else { return Vec::new() };
+        node.last_seen = Some(now);
+        match transfer {
+            Transfer::Started => {
+                if matches!(node.phase, Phase::Booting { .. }) {
+                    reach(node, now, Stage::Loader);
+                }
+            }
+            Transfer::Done { bytes } => {
+                change.log(now, node, Level::Info, &format!("tftp: sent {file} ({bytes} bytes)"))
+            }
+            Transfer::Failed { reason } => change.log(now, node, Level::Warning, &format!("tftp: {file}: {reason}")),
+        }
+        change.save(node.id);
+        self.settle(change)
+    }
+
+    pub(super) fn script_served(
+        &mut self,
+        now: Timestamp,
+        claims: &Claims,
+        address: Ipv4Addr,
+        run: RunId,
+        profile: ProfileId,
+    ) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
+        self.open_run(now, id, address, Run::begin(run, profile, now), &mut change);
+        self.settle(change)
+    }
+
+    /// Begins `run` on the node; the one before it ends where it was, and leaves no trace if its agent never spoke.
+    pub(super) fn open_run(&mut self, now: Timestamp, id: NodeId, address: Ipv4Addr, run: Run, change: &mut Change) {
+        self.give_address(id, address);
+        let Some(node) = self.nodes.get_mut(&id).map(std::sync::Arc::make_mut) else { return };
+        if node.runs.last().is_some_and(|last| last.is_open() && last.expected.is_none()) {
+            node.runs.pop().inspect(|silent| {
+                self.runs.remove(&silent.id);
+            });
+        }
+        let past_script = !matches!(node.phase, Phase::Booting { stage } if stage <= Stage::Script);
+        if past_script {
+            begin_attempt(node, now);
+        }
+        reach(node, now, Stage::Script);
+        change.log(now, node, Level::Info, &format!("http: boot script for profile {} sent", run.profile));
+        self.runs.insert(run.id, id);
+        node.runs.push(run);
+        change.save(id);
+    }
+
+    pub(super) fn sent_to_disk(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
+        self.give_address(id, address);
+        if let Some(node) = self.node_mut(id) {
+            change.log(now, node, Level::Info, "http: provisioned already, sent to its own disk");
+            change.save(id);
+        }
+        self.settle(change)
+    }
+
+    pub(super) fn held(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr, reason: String) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
+        self.give_address(id, address);
+        if let Some(node) = self.node_mut(id) {
+            let held = Phase::Held { reason };
+            if node.phase != held {
+                let Phase::Held { reason } = &held else { return Vec::new() };
+                change.log(now, node, Level::Warning, &format!("http: asked to wait: {reason}"));
+                enter(node, now, held);
+            }
+            change.save(id);
+        }
+        self.settle(change)
+    }
+
+    pub(super) fn kernel_served(&mut self, now: Timestamp, address: Ipv4Addr, file: &str) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.at_address(address) else { return Vec::new() };
+        node.last_seen = Some(now);
+        if matches!(node.phase, Phase::Booting { .. }) {
+            reach(node, now, Stage::Kernel);
+        }
+        change.log(now, node, Level::Info, &format!("http: sent {file}"));
+        change.save(node.id);
+        self.settle(change)
+    }
+
+    fn at_address(&mut self, address: Ipv4Addr) -> Option<&mut Node> {
+        let id = self.nodes.values().find(|node| node.address == Some(address))?.id;
+        self.node_mut(id)
+    }
+
+    /// An address is one node's: who had it before has it no more.
+    pub(super) fn give_address(&mut self, id: NodeId, address: Ipv4Addr) {
+        if self.nodes.get(&id).is_some_and(|node| node.address == Some(address)) {
+            return;
+        }
+        if let Some(before) = self.at_address(address) {
+            before.address = None;
+        }
+        if let Some(node) = self.node_mut(id) {
+            node.address = Some(address);
+        }
+    }
+}
+
+/// Whether this DHCP request means that the machine has been started anew.
+///
+/// Firmware asks first of all. iPXE asks again in the middle of a boot (after it was loaded), so it only counts where
+/// a machine has gone further than that. A proven machine stays proven however often it boots.
+fn starts_over(node: &Node, firmware: Firmware) -> bool {
+    match &node.phase {
+        Phase::Provisioned => false,
+        Phase::Booting { stage } => firmware != Firmware::Ipxe || *stage > Stage::Loader,
+        Phase::Registered | Phase::Failed(_) | Phase::Held { .. } | Phase::Conflict { .. } => true,
+    }
+}
+
+pub(super) fn begin_attempt(node: &mut Node, now: Timestamp) {
+    if let Some(open) = node.runs.last_mut() {
+        open.end(now, Outcome::Interrupted);
+    }
+    node.stages = vec![(Stage::Seen, now)];
+    node.progress = None;
+    enter(node, now, Phase::Booting { stage: Stage::Seen });
+}

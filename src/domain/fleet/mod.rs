@@ -1,0 +1,189 @@
+//! Every node and what happens to it: observations and commands go in, effects come out.
+//!
+//! One writer holds the fleet (the hub); everybody else reads what [`Fleet::nodes`] looked like in a snapshot.
+
+mod agent;
+mod booting;
+mod commands;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::effect::Effect;
+use crate::domain::event::Event;
+use crate::domain::identity::{Claims, Identity, Index};
+use crate::domain::ids::{NodeId, RunId};
+use crate::domain::logline::{Level, LogLine, Source};
+use crate::domain::node::Node;
+use crate::domain::phase::{Phase, Stage};
+use crate::domain::time::Timestamp;
+
+pub use agent::{Grant, Hello, ReportError};
+
+/// All nodes.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    nodes: BTreeMap<NodeId, Arc<Node>>,
+    index: Arc<Index>,
+    runs: BTreeMap<RunId, NodeId>,
+}
+
+impl Fleet {
+    /// The fleet as it was stored.
+    pub fn restore(nodes: impl IntoIterator<Item = Node>) -> Self {
+        let mut fleet = Self::default();
+        for node in nodes {
+            fleet.runs.extend(node.runs.iter().map(|run| (run.id, node.id)));
+            fleet.nodes.insert(node.id, Arc::new(node.clone()));
+            fleet.reindex(node.id);
+        }
+        fleet
+    }
+
+    pub fn nodes(&self) -> &BTreeMap<NodeId, Arc<Node>> {
+        &self.nodes
+    }
+
+    pub fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Takes in what a service saw. An observation is never refused.
+    pub fn observe(&mut self, now: Timestamp, event: Event) -> Vec<Effect> {
+        match event {
+            Event::DhcpAnswered { claims, firmware, address, answer, bootfile } => {
+                self.dhcp_answered(now, &claims, firmware, address, answer, bootfile.as_deref())
+            }
+            Event::DhcpSilence { mac, reason } => self.dhcp_silence(now, mac, &reason),
+            Event::Loader { address, file, transfer } => self.loader(now, address, &file, &transfer),
+            Event::ScriptServed { claims, address, run, profile } => {
+                self.script_served(now, &claims, address, run, profile)
+            }
+            Event::SentToDisk { claims, address } => self.sent_to_disk(now, &claims, address),
+            Event::Held { claims, address, reason } => self.held(now, &claims, address, reason),
+            Event::KernelServed { address, file } => self.kernel_served(now, address, &file),
+            Event::Progress { run, step, done, total } => self.progress(now, run, step, done, total),
+            Event::AgentLog { run, first, lines } => self.agent_log(now, run, first, lines),
+        }
+    }
+
+    /// The node that claims this, made if nobody knows it. None when registrations disagree: those are marked.
+    fn node_of(&mut self, now: Timestamp, claims: &Claims, change: &mut Change) -> Option<NodeId> {
+        let id = match self.index.settle(&self.nodes, claims) {
+            Identity::Known(id) => id,
+            Identity::New if claims.macs.is_empty() && claims.uuid.is_none() && claims.serial.is_none() => return None,
+            Identity::New => {
+                let id = NodeId(self.nodes.keys().next_back().map_or(1, |last| last.0 + 1));
+                self.nodes.insert(id, Arc::new(Node::new(id, now)));
+                id
+            }
+            Identity::Conflict(ids) => {
+                self.mark_conflict(now, &ids, change);
+                return None;
+            }
+        };
+        self.absorb_provisional(claims, id, change);
+        let node = self.node_mut(id)?;
+        node.last_seen = Some(now);
+        if node.learn(claims) {
+            self.reindex(id);
+        }
+        Some(id)
+    }
+
+    /// Nodes that were made for a MAC alone and turn out to be `keep` become part of it.
+    fn absorb_provisional(&mut self, claims: &Claims, keep: NodeId, change: &mut Change) {
+        let Identity::Conflict(found) = self.index.identify(claims) else { return };
+        for id in found.into_iter().filter(|id| *id != keep) {
+            let Some(gone) = self.nodes.remove(&id) else { continue };
+            Arc::make_mut(&mut self.index).remove(id);
+            let Some(node) = self.node_mut(keep) else { continue };
+            node.learn(&Claims { macs: gone.macs.clone(), uuid: gone.uuid, ..Claims::default() });
+            (node.address, node.firmware) = (node.address.or(gone.address), node.firmware.or(gone.firmware));
+            gone.log.lines().for_each(|line| node.log.push(line.clone()));
+            if node.phase == Phase::Registered {
+                (node.phase, node.phase_since) = (gone.phase.clone(), gone.phase_since);
+                node.stages.clone_from(&gone.stages);
+            }
+            self.reindex(keep);
+            change.effects.push(Effect::Forget(id));
+        }
+    }
+
+    fn mark_conflict(&mut self, now: Timestamp, ids: &[NodeId], change: &mut Change) {
+        let names: Vec<String> = ids.iter().filter_map(|id| self.nodes.get(id)).map(|node| node.label()).collect();
+        let reason = format!("one machine has identifiers of {}: forget or correct one of them", names.join(" and "));
+        for id in ids {
+            let Some(node) = self.node_mut(*id) else { continue };
+            if matches!(node.phase, Phase::Registered | Phase::Held { .. } | Phase::Conflict { .. }) {
+                enter(node, now, Phase::Conflict { reason: reason.clone() });
+            }
+            change.log(now, node, Level::Warning, &reason);
+            change.save(*id);
+        }
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.nodes.get_mut(&id).map(Arc::make_mut)
+    }
+
+    fn reindex(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get(&id) else { return };
+        let index = Arc::make_mut(&mut self.index);
+        index.remove(id);
+        index.insert(id, &node.macs, node.uuid, node.serial.as_ref());
+    }
+
+    /// The effects of `change`, with every changed node as it is now.
+    fn settle(&self, change: Change) -> Vec<Effect> {
+        let saved = change.saves.into_iter().filter_map(|id| self.nodes.get(&id)).cloned().map(Effect::SaveNode);
+        change.effects.into_iter().chain(saved).collect()
+    }
+}
+
+/// What one event or command has changed so far.
+#[derive(Default)]
+struct Change {
+    effects: Vec<Effect>,
+    saves: Vec<NodeId>,
+}
+
+impl Change {
+    fn save(&mut self, id: NodeId) {
+        if !self.saves.contains(&id) {
+            self.saves.push(id);
+        }
+    }
+
+    /// A line of the station's own about this node.
+    fn log(&mut self, now: Timestamp, node: &mut Node, level: Level, text: &str) {
+        self.say(node, LogLine::new(now, Source::Station, level, text));
+    }
+
+    fn say(&mut self, node: &mut Node, line: LogLine) {
+        node.log.push(line.clone());
+        self.effects.push(Effect::Log { node: node.id, label: node.label(), line });
+    }
+}
+
+/// Puts `node` into `phase`, from now on.
+fn enter(node: &mut Node, now: Timestamp, phase: Phase) {
+    if node.phase != phase {
+        (node.phase, node.phase_since) = (phase, now);
+    }
+}
+
+/// Takes `node` to `stage` of its present attempt. A stage already passed is not gone back to.
+fn reach(node: &mut Node, now: Timestamp, stage: Stage) {
+    if matches!(node.phase, Phase::Booting { stage: reached } if reached >= stage) {
+        return;
+    }
+    if node.stages.iter().all(|(reached, _)| *reached != stage) {
+        node.stages.push((stage, now));
+    }
+    let phase = if stage == Stage::Provisioned { Phase::Provisioned } else { Phase::Booting { stage } };
+    enter(node, now, phase);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Who a booting machine says it is, and which node that makes it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{MacAddr, NodeId, Serial, SystemUuid};
+use crate::domain::node::Node;
+
+/// What a machine claims of itself at some stage of its boot: DHCP knows the MAC and the UUID, iPXE and the agent the
+/// serial too. Placeholders are never in here: they do not parse.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claims {
+    /// The boot NIC first.
+    pub macs: Vec<MacAddr>,
+    pub uuid: Option<SystemUuid>,
+    pub serial: Option<Serial>,
+    pub manufacturer: Option<String>,
+    pub product: Option<String>,
+}
+
+/// Which node a machine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    Known(NodeId),
+    /// No registration fits: a machine nobody knows.
+    New,
+    /// Its identifiers belong to different registrations, named here: never guessed.
+    Conflict(Vec<NodeId>),
+}
+
+/// Where identifiers lead. The fleet keeps one up to date.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    macs: BTreeMap<MacAddr, NodeId>,
+    uuids: BTreeMap<SystemUuid, NodeId>,
+    serials: BTreeMap<Serial, NodeId>,
+}
+
+impl Index {
+    /// The node that `claims` is among `nodes`. A node that exists only because its MAC was seen gives way to the
+    /// registration that the machine's serial turns out to belong to.
+    pub fn settle(&self, nodes: &BTreeMap<NodeId, Arc<Node>>, claims: &Claims) -> Identity {
+        let Identity::Conflict(found) = self.identify(claims) else { return self.identify(claims) };
+        let firm = |id: &&NodeId| nodes.get(id).is_some_and(|node| !node.is_provisional());
+        match found.iter().filter(firm).collect::<Vec<_>>().as_slice() {
+            [] => Identity::Known(found[0]),
+            [one] => Identity::Known(**one),
+            _ => Identity::Conflict(found),
+        }
+    }
+
+    /// The nodes that identifiers of `claims` belong to, taken at their word.
+    pub fn identify(&self, claims: &Claims) -> Identity {
+        let by_mac = claims.macs.iter().filter_map(|mac| self.macs.get(mac));
+        let by_uuid = claims.uuid.iter().filter_map(|uuid| self.uuids.get(&uuid.canonical()));
+        let by_serial = claims.serial.iter().filter_map(|serial| self.serials.get(serial));
+        let mut found: Vec<NodeId> = by_mac.chain(by_uuid).chain(by_serial).copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        match found.as_slice() {
+            [] => Identity::New,
+            [node] => Identity::Known(*node),
+            _ => Identity::Conflict(found),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, node: NodeId, macs: &[MacAddr], uuid: Option<SystemUuid>, serial: Option<&Serial>) {
+        self.macs.extend(macs.iter().map(|mac| (*mac, node)));
+        self.uuids.extend(uuid.map(|uuid| (uuid.canonical(), node)));
+        self.serials.extend(serial.map(|serial| (serial.clone(), node)));
+    }
+
+    pub(crate) fn remove(&mut self, node: NodeId) {
+        self.macs.retain(|_, of| *of != node);
+        self.uuids.retain(|_, of| *of != node);
+        self.serials.retain(|_, of| *of != node);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(mac: &str, uuid: Option<&str>, serial: Option<&str>) -> Claims {
+        Claims {
+            macs: vec![mac.parse().expect("a MAC")],
+            uuid: uuid.map(|text| text.parse().expect("a UUID")),
+            serial: serial.map(|text| text.parse().expect("a serial")),
+            ..Claims::default()
+        }
+    }
+
+    fn index() -> Index {
+        let mut index = Index::default();
+        index.insert(NodeId(1), &["52:54:00:00:00:01".parse().expect("a MAC")], None, None);
+        index.insert(NodeId(2), &[], None, Some(&"SN-2".parse().expect("a serial")));
+        index.insert(NodeId(3), &[], "4c4c4544-0042-4a10-8052-b7c04f4d3432".parse().ok(), None);
+        index
+    }
+
+    #[test]
+    fn any_one_identifier_is_enough() {
+        let unknown = "52:54:00:00:00:99";
+        assert_eq!(index().identify(&claims("52:54:00:00:00:01", None, None)), Identity::Known(NodeId(1)));
+        assert_eq!(index().identify(&claims(unknown, None, Some("sn-2"))), Identity::Known(NodeId(2)));
+        assert_eq!(
+            index().identify(&claims(unknown, Some("44454c4c-4200-104a-8052-b7c04f4d3432"), None)),
+            Identity::Known(NodeId(3))
+        );
+        assert_eq!(index().identify(&claims(unknown, None, None)), Identity::New);
+    }
+
+    #[test]
+    fn identifiers_of_two_registrations_are_a_conflict() {
+        let torn = claims("52:54:00:00:00:01", None, Some("SN-2"));
+        assert_eq!(index().identify(&torn), Identity::Conflict(vec![NodeId(1), NodeId(2)]));
+    }
+}

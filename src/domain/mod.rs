@@ -1,0 +1,31 @@
+//! The ground floor: plain data and pure functions about machines getting their operating system.
+//!
+//! **Invariant:** nothing here can fail for outside reasons. No I/O, no clock, no async, no randomness, no `tracing`;
+//! time comes in as an argument ([`time::Timestamp`]). The same events in the same order give the same fleet, on the
+//! bench, in a test and in a replay.
+
+pub mod command;
+pub mod diagnostic;
+pub mod digest;
+pub mod disk;
+pub mod effect;
+pub mod event;
+pub mod fleet;
+pub mod identity;
+pub mod ids;
+pub mod image;
+pub mod lease;
+pub mod logline;
+pub mod node;
+pub mod phase;
+pub mod plan;
+pub mod profile;
+#[cfg(feature = "station")]
+pub mod profile_file;
+pub mod progress;
+pub mod report;
+pub mod run;
+pub mod service;
+pub mod snapshot;
+pub mod text;
+pub mod time;

@@ -1,0 +1,128 @@
+//! A machine as the bench knows it.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::disk::Disk;
+use crate::domain::event::Firmware;
+use crate::domain::identity::Claims;
+use crate::domain::ids::{MacAddr, NodeId, ProfileId, Serial, SystemUuid};
+use crate::domain::logline::LogTail;
+use crate::domain::phase::{Phase, Stage};
+use crate::domain::progress::Progress;
+use crate::domain::run::Run;
+use crate::domain::time::Timestamp;
+
+/// A machine: who it is, what it is to get, where it is, and every attempt so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    pub id: NodeId,
+    /// Made known by people, rather than by being seen.
+    pub registered: bool,
+    /// Given by people.
+    pub name: Option<String>,
+    pub macs: Vec<MacAddr>,
+    pub uuid: Option<SystemUuid>,
+    pub serial: Option<Serial>,
+    pub manufacturer: Option<String>,
+    pub product: Option<String>,
+    /// The profile it was given; without one it gets the default.
+    pub profile: Option<ProfileId>,
+    /// The address it was last seen at.
+    pub address: Option<Ipv4Addr>,
+    pub firmware: Option<Firmware>,
+    pub disks: Vec<Disk>,
+    pub phase: Phase,
+    pub phase_since: Timestamp,
+    pub last_seen: Option<Timestamp>,
+    /// When each stage of the present attempt was first reached.
+    pub stages: Vec<(Stage, Timestamp)>,
+    pub progress: Option<Progress>,
+    /// Every attempt, the newest last.
+    pub runs: Vec<Run>,
+    #[serde(skip)]
+    pub log: LogTail,
+}
+
+impl Node {
+    /// A node that nobody has seen yet.
+    pub fn new(id: NodeId, now: Timestamp) -> Self {
+        Self {
+            id,
+            registered: false,
+            name: None,
+            macs: Vec::new(),
+            uuid: None,
+            serial: None,
+            manufacturer: None,
+            product: None,
+            profile: None,
+            address: None,
+            firmware: None,
+            disks: Vec::new(),
+            phase: Phase::Registered,
+            phase_since: now,
+            last_seen: None,
+            stages: Vec::new(),
+            progress: None,
+            runs: Vec::new(),
+            log: LogTail::default(),
+        }
+    }
+
+    /// What to call it: its name, else its serial, else its first MAC.
+    pub fn label(&self) -> String {
+        let named = self.name.clone().or_else(|| self.serial.as_ref().map(ToString::to_string));
+        named.or_else(|| self.macs.first().map(ToString::to_string)).unwrap_or_else(|| format!("node {}", self.id))
+    }
+
+    /// Whether it is known only because its MAC was seen: nobody registered it and nothing was done with it.
+    pub fn is_provisional(&self) -> bool {
+        !self.registered && self.runs.is_empty()
+    }
+
+    /// The latest attempt.
+    pub fn run(&self) -> Option<&Run> {
+        self.runs.last()
+    }
+
+    /// Takes in what it did not know of itself. Says whether an identifier is new.
+    pub fn learn(&mut self, claims: &Claims) -> bool {
+        let mut learnt = false;
+        for mac in &claims.macs {
+            if !self.macs.contains(mac) {
+                self.macs.push(*mac);
+                learnt = true;
+            }
+        }
+        if self.uuid.is_none() && claims.uuid.is_some() {
+            (self.uuid, learnt) = (claims.uuid, true);
+        }
+        if self.serial.is_none() && claims.serial.is_some() {
+            (self.serial, learnt) = (claims.serial.clone(), true);
+        }
+        self.manufacturer = claims.manufacturer.clone().or(self.manufacturer.take());
+        self.product = claims.product.clone().or(self.product.take());
+        learnt
+    }
+
+    /// How long an active node has said nothing, when that is longer than its stage ever takes.
+    pub fn stalled(&self, now: Timestamp) -> Option<Duration> {
+        let Phase::Booting { stage } = self.phase else { return None };
+        let silent = now.since(self.last_seen?);
+        (silent > patience(stage)).then_some(silent)
+    }
+}
+
+/// How long a healthy machine may be silent after reaching `stage`, generous to slow firmware and emulation.
+fn patience(stage: Stage) -> Duration {
+    Duration::from_secs(match stage {
+        Stage::Seen | Stage::Loader => 60,
+        Stage::Script => 45,
+        Stage::Kernel => 120,
+        Stage::Agent | Stage::Writing | Stage::Verifying | Stage::Configuring => 20,
+        Stage::Rebooting | Stage::Provisioned => 30,
+    })
+}

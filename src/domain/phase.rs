@@ -1,0 +1,126 @@
+//! Where a node is on its way from power-on to its own operating system.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::report::{FailureKind, Step};
+
+/// The stages of a boot in order: each is reached once in an attempt, a later one implies the earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The firmware asked by DHCP.
+    Seen,
+    /// The network boot program was fetched.
+    Loader,
+    /// iPXE asked for its script.
+    Script,
+    /// Kernel or initramfs fetched.
+    Kernel,
+    /// The agent said hello.
+    Agent,
+    Writing,
+    Verifying,
+    Configuring,
+    Rebooting,
+    Provisioned,
+}
+
+impl Stage {
+    /// In order, as the stage line shows them.
+    pub const ALL: [Stage; 10] = [
+        Self::Seen,
+        Self::Loader,
+        Self::Script,
+        Self::Kernel,
+        Self::Agent,
+        Self::Writing,
+        Self::Verifying,
+        Self::Configuring,
+        Self::Rebooting,
+        Self::Provisioned,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Loader => "loader",
+            Self::Script => "script",
+            Self::Kernel => "kernel",
+            Self::Agent => "agent",
+            Self::Writing => "writing",
+            Self::Verifying => "verifying",
+            Self::Configuring => "configuring",
+            Self::Rebooting => "rebooting",
+            Self::Provisioned => "provisioned",
+        }
+    }
+
+    /// The stage an agent's step belongs to.
+    pub fn of(step: Step) -> Self {
+        match step {
+            Step::Prepare | Step::Unknown => Self::Agent,
+            Step::Write => Self::Writing,
+            Step::Verify => Self::Verifying,
+            Step::Configure => Self::Configuring,
+            Step::Reboot => Self::Rebooting,
+        }
+    }
+}
+
+/// A run that ended without success: where, what, and what to try.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub stage: Stage,
+    pub kind: FailureKind,
+    pub reason: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.stage.word(), self.reason)
+    }
+}
+
+/// The state of a node. *Stalled* is not here: it is a matter of time, see [`crate::domain::node::Node::stalled`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// Known, and not seen since it was armed.
+    Registered,
+    /// On its way: the latest stage reached.
+    Booting {
+        stage: Stage,
+    },
+    /// The disk holds what the profile says, proven by reading it back.
+    Provisioned,
+    Failed(Failure),
+    /// Waiting for somebody's word.
+    Held {
+        reason: String,
+    },
+    /// Two registrations claim this machine.
+    Conflict {
+        reason: String,
+    },
+}
+
+impl Phase {
+    /// One word for tables, filters and exports: a stage's, or `registered`, `failed`, `held`, `conflict`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Booting { stage } => stage.word(),
+            Self::Provisioned => "provisioned",
+            Self::Failed(_) => "failed",
+            Self::Held { .. } => "held",
+            Self::Conflict { .. } => "conflict",
+        }
+    }
+
+    /// Whether the machine is at work, so that silence means trouble.
+    pub fn is_active(&self) -> bool {
+        matches!(self, Self::Booting { .. })
+    }
+}

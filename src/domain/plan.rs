@@ -1,0 +1,35 @@
+//! What a machine that asks for a boot script is to do.
+
+use crate::domain::ids::{NodeId, ProfileId};
+
+/// The station's word to a booting machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Boot the agent and install this profile.
+    Install(ProfileId),
+    /// Its disk is proven: boot from it.
+    LocalDisk,
+    /// Not now; ask again.
+    Wait(Wait),
+    Refuse(Refuse),
+}
+
+/// Why a machine waits. It asks again by itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wait {
+    #[error("the station is still checking the image of profile {profile} ({percent} %)")]
+    ImageBeingChecked { profile: ProfileId, percent: u8 },
+    #[error("two registrations claim this machine: nodes {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))]
+    Conflict(Vec<NodeId>),
+}
+
+/// Why a machine gets nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refuse {
+    #[error("no profile is assigned and the station has no default profile")]
+    NoProfile,
+    #[error("the station has no profile named {0}")]
+    UnknownProfile(ProfileId),
+    #[error("the image of profile {profile} cannot be used: {what}")]
+    BrokenImage { profile: ProfileId, what: String },
+}

@@ -1,0 +1,20 @@
+//! An OS profile: which image a node gets and where it goes.
+
+use crate::domain::digest::Digest;
+use crate::domain::disk::DiskRule;
+use crate::domain::ids::ProfileId;
+
+/// A profile that has been read and checked. [`crate::domain::profile_file`] reads one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    pub id: ProfileId,
+    /// For people, as `Edge Microvisor Toolkit 3.1`.
+    pub title: String,
+    /// A file name in the images directory.
+    pub image: String,
+    /// What the image file's digest must be; checked before any machine boots.
+    pub sha256: Option<Digest>,
+    pub disk: DiskRule,
+    /// Words added to the install kernel's command line.
+    pub kernel_args: Vec<String>,
+}

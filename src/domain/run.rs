@@ -1,0 +1,80 @@
+//! One attempt of one machine, from the script it was given to its end.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::digest::Digest;
+use crate::domain::ids::{ProfileId, RunId};
+use crate::domain::phase::Failure;
+use crate::domain::time::Timestamp;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The disk was read back and holds the image.
+    Proven,
+    Failed(Failure),
+    /// The machine started again before the run had ended.
+    Interrupted,
+    #[serde(other)]
+    Unknown,
+}
+
+/// An attempt and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: RunId,
+    pub profile: ProfileId,
+    pub started: Timestamp,
+    /// The image's digest on the disk as it must be, taken when the run got its job.
+    #[serde(default)]
+    pub expected: Option<Expected>,
+    /// The digest of the disk as it was read back.
+    #[serde(default)]
+    pub read_back: Option<Digest>,
+    /// The index the next report will have: lower ones have been seen.
+    #[serde(default)]
+    pub next_report: u32,
+    /// The sequence number the next log line will have.
+    #[serde(default)]
+    pub next_log: u32,
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+}
+
+/// What the disk must hold at the end of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    pub image: String,
+    pub disk_bytes: u64,
+    pub disk_sha256: Digest,
+}
+
+impl Run {
+    pub fn begin(id: RunId, profile: ProfileId, now: Timestamp) -> Self {
+        Self {
+            id,
+            profile,
+            started: now,
+            expected: None,
+            read_back: None,
+            next_report: 0,
+            next_log: 0,
+            ended: None,
+            outcome: None,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.outcome.is_none()
+    }
+
+    /// Ends the run; the first outcome stands.
+    pub fn end(&mut self, now: Timestamp, outcome: Outcome) {
+        if self.is_open() {
+            (self.ended, self.outcome) = (Some(now), Some(outcome));
+        }
+    }
+}

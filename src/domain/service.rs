@@ -1,0 +1,48 @@
+//! How the station's own services are, for the services line.
+
+/// The services, in the order they are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceName {
+    Dhcp,
+    Tftp,
+    Http,
+    /// Answers IPv6 router solicitations so that iPXE does not wait for them.
+    RouterAdvert,
+    Store,
+}
+
+impl ServiceName {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dhcp => "dhcp",
+            Self::Tftp => "tftp",
+            Self::Http => "http",
+            Self::RouterAdvert => "ra",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// What a service is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    Starting,
+    /// Serving at this address.
+    Up {
+        at: String,
+    },
+    /// Not serving; tried again by itself.
+    Down {
+        what: String,
+        hint: String,
+    },
+    Stopped,
+}
+
+/// A service and its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceStatus {
+    pub name: ServiceName,
+    pub state: ServiceState,
+    pub restarts: u32,
+}

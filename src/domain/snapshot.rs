@@ -1,0 +1,126 @@
+//! The bench at one moment, shared with everybody who reads.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::identity::{Claims, Identity, Index};
+use crate::domain::ids::{NodeId, ProfileId, RunId};
+use crate::domain::image::ImageState;
+use crate::domain::node::Node;
+use crate::domain::phase::Phase;
+use crate::domain::plan::{Plan, Refuse, Wait};
+use crate::domain::profile::Profile;
+use crate::domain::service::ServiceStatus;
+use crate::domain::time::Timestamp;
+
+/// Everything readers may see. Cheap to clone: what is large is shared.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Counts up with every change.
+    pub version: u64,
+    /// When it was made.
+    pub at: Timestamp,
+    pub station: Arc<Station>,
+    pub nodes: BTreeMap<NodeId, Arc<Node>>,
+    pub index: Arc<Index>,
+    pub catalogue: Arc<Catalogue>,
+    pub services: Vec<ServiceStatus>,
+    /// Observations that were dropped because the hub could not keep up.
+    pub dropped: u64,
+}
+
+/// The station itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Station {
+    pub version: &'static str,
+    pub interface: String,
+    pub address: Ipv4Addr,
+    /// Where machines reach it by HTTP, as `http://10.77.0.1`; no slash at the end.
+    pub base_url: String,
+    pub started: Timestamp,
+}
+
+impl Default for Station {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            interface: String::new(),
+            address: Ipv4Addr::UNSPECIFIED,
+            base_url: String::new(),
+            started: Timestamp::default(),
+        }
+    }
+}
+
+/// Profiles and images as they were last read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    pub profiles: BTreeMap<ProfileId, Profile>,
+    pub default_profile: Option<ProfileId>,
+    /// By file name; every image that a profile names is here.
+    pub images: BTreeMap<String, ImageState>,
+    /// What is wrong in profile files.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Snapshot {
+    /// What the machine that claims this is to do now.
+    pub fn plan(&self, claims: &Claims) -> Plan {
+        let node = match self.index.settle(&self.nodes, claims) {
+            Identity::Known(id) => self.nodes.get(&id),
+            Identity::New => None,
+            Identity::Conflict(nodes) => return Plan::Wait(Wait::Conflict(nodes)),
+        };
+        if node.is_some_and(|node| node.phase == Phase::Provisioned) {
+            return Plan::LocalDisk;
+        }
+        self.catalogue.install(node.and_then(|node| node.profile.as_ref()))
+    }
+}
+
+impl Snapshot {
+    /// What the agent of `run`, whose work has ended or was refused, is to do now.
+    pub fn word(&self, run: RunId) -> Word {
+        let has_run = |node: &&Arc<Node>| node.runs.iter().any(|known| known.id == run);
+        match self.nodes.values().find(has_run) {
+            None => Word::Wait,
+            Some(node) if matches!(node.phase, Phase::Failed(_)) && node.run().is_some_and(|last| last.id == run) => {
+                Word::Wait
+            }
+            Some(_) => Word::Reboot,
+        }
+    }
+}
+
+/// The station's word to an agent that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    Wait,
+    Reboot,
+}
+
+impl Catalogue {
+    /// The plan for a node with this assigned profile, or none for the default.
+    pub(crate) fn install(&self, assigned: Option<&ProfileId>) -> Plan {
+        let Some(id) = assigned.or(self.default_profile.as_ref()) else {
+            return Plan::Refuse(Refuse::NoProfile);
+        };
+        let Some(profile) = self.profiles.get(id) else {
+            return Plan::Refuse(Refuse::UnknownProfile(id.clone()));
+        };
+        let id = id.clone();
+        match self.images.get(&profile.image) {
+            Some(ImageState::Ready(_)) => Plan::Install(id),
+            Some(ImageState::Checking { done, total }) => {
+                let percent = u8::try_from(done.saturating_mul(100) / (*total).max(1)).unwrap_or(100);
+                Plan::Wait(Wait::ImageBeingChecked { profile: id, percent })
+            }
+            Some(ImageState::Broken { what, .. }) => {
+                Plan::Refuse(Refuse::BrokenImage { profile: id, what: what.clone() })
+            }
+            None => Plan::Wait(Wait::ImageBeingChecked { profile: id, percent: 0 }),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The one way into the hub: what services saw, what people and agents ask. Bounded, with a policy for each kind.
+//!
+//! | kind | when the queue is full |
+//! |---|---|
+//! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
+//! | service state, catalogue, lease | waits: they are few |
+//! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::command::{Command, Refusal};
+use crate::domain::event::Event;
+use crate::domain::fleet::{Grant, Hello};
+use crate::domain::ids::RunId;
+use crate::domain::lease::Lease;
+use crate::domain::logline::Level;
+use crate::domain::report::Report;
+use crate::domain::service::ServiceStatus;
+use crate::domain::snapshot::Catalogue;
+
+/// One thing for the hub.
+#[derive(Debug)]
+pub enum Note {
+    Event(Event),
+    Service(ServiceStatus),
+    Catalogue(Arc<Catalogue>),
+    Lease(Lease),
+    Command(Command, oneshot::Sender<Result<(), Refusal>>),
+    Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
+    Reports { run: RunId, first: u32, reports: Vec<Report>, done: oneshot::Sender<Result<u32, NotKept>> },
+    AgentLog { run: RunId, first: u32, lines: Vec<(Level, String)>, done: oneshot::Sender<Result<u32, NotKept>> },
+}
+
+/// Why the hub did not take what an agent sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotKept {
+    #[error("this station knows no run {0}")]
+    UnknownRun(RunId),
+    #[error("the station cannot store it: {0}")]
+    Store(String),
+    #[error("the station is stopping")]
+    Stopping,
+}
+
+/// The sending side; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    notes: mpsc::Sender<Note>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The hub's side.
+#[derive(Debug)]
+pub struct Outlet {
+    pub notes: mpsc::Receiver<Note>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// A new, empty inbox.
+pub fn inbox() -> (Inbox, Outlet) {
+    let (sender, notes) = mpsc::channel(NOTES);
+    let dropped = Arc::new(AtomicU64::new(0));
+    (Inbox { notes: sender, dropped: dropped.clone() }, Outlet { notes, dropped })
+}
+
+impl Inbox {
+    /// Tells what was seen, without ever waiting. Dropped, and counted, when the hub cannot keep up.
+    pub fn saw(&self, event: Event) {
+        if self.notes.try_send(Note::Event(event)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Hands `note` over, waiting for room. Lost only when the hub has stopped.
+    pub async fn send(&self, note: Note) {
+        let _hub_has_stopped = self.notes.send(note).await;
+    }
+
+    /// Asks for something that is answered: `note` wraps the answer's way back.
+    pub async fn ask<T>(&self, note: impl FnOnce(oneshot::Sender<T>) -> Note) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.notes.send(note(answer)).await.ok()?;
+        answered.await.ok()
+    }
+}
+
+impl Outlet {
+    /// How many observations have been dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// Several seconds of a bench of hundreds. Full means that the hub is stuck.
+const NOTES: usize = 4096;

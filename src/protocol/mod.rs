@@ -1,0 +1,113 @@
+//! What agent and station say to each other: JSON over HTTP, every message with a version.
+//!
+//! ```text
+//! agent                                        station
+//!   POST /agent/v1/runs/RUN/hello    Hello  ->  Answer: a job, come again later, or wait for a word
+//!   GET  /images/NAME                       ->  the image, with Range
+//!   POST /agent/v1/runs/RUN/reports  Reports -> Ack once stored: repeated until acknowledged
+//!   POST /agent/v1/runs/RUN/log      LogLines-> Ack once stored
+//!   POST /agent/v1/runs/RUN/progress Moved   -> 204: only the newest figure matters, never repeated
+//!   GET  /agent/v1/runs/RUN/word            ->  Word: wait, or restart
+//! ```
+//!
+//! An unknown run is answered 404 with an [`Ack`] of 0; a message that cannot be read 400; a station that cannot store
+//! 503: the agent tries again. Bodies of refusals are one plain sentence.
+
+pub mod paths;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::digest::Digest;
+use crate::domain::disk::{Disk, DiskRule};
+use crate::domain::identity::Claims;
+use crate::domain::image::Format;
+use crate::domain::logline::Level;
+use crate::domain::report::{Report, Step};
+
+/// The version that this crate speaks. A reader takes any version and treats what it does not know as `Unknown`.
+pub const VERSION: u16 = 1;
+
+/// The agent introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    pub version: u16,
+    /// The agent's own version, for the log.
+    pub agent: String,
+    pub claims: Claims,
+    pub disks: Vec<Disk>,
+}
+
+/// The station's answer to a hello.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    Job(Job),
+    /// Say hello again after this many seconds.
+    Later {
+        seconds: u32,
+        reason: String,
+    },
+    /// Nothing more in this run: ask for a [`Word`].
+    Ended {
+        reason: String,
+    },
+    #[serde(other)]
+    Unknown,
+}
+
+/// What to put on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub version: u16,
+    pub profile: String,
+    /// Path of the image on the station, beginning with `/`.
+    pub image: String,
+    pub format: Format,
+    /// The file as it travels: length in bytes and digest.
+    pub bytes: u64,
+    pub sha256: Digest,
+    /// The disk afterwards: how many bytes, and their digest.
+    pub disk_bytes: u64,
+    pub disk_sha256: Digest,
+    pub disk: DiskRule,
+}
+
+/// Reports in order, the first of them with index `first`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reports {
+    pub version: u16,
+    pub first: u32,
+    pub reports: Vec<Report>,
+}
+
+/// What the station has stored: the next index it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    pub next: u32,
+}
+
+/// Bytes done of a step. Sent at most twice a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub step: Step,
+    pub done: u64,
+    pub total: u64,
+}
+
+/// Lines of the agent's log in order, the first of them numbered `first`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLines {
+    pub version: u16,
+    pub first: u32,
+    pub lines: Vec<(Level, String)>,
+}
+
+/// What an agent whose work has ended is to do. It asks every few seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "word", rename_all = "snake_case")]
+pub enum Word {
+    Wait,
+    Restart,
+    #[serde(other)]
+    Unknown,
+}

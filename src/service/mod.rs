@@ -1,0 +1,72 @@
+//! The loops that own sockets. Each is a `serve` that runs until it is told to stop or fails; what to answer is decided
+//! elsewhere (`boot`, `domain`), here it is only carried out. A file that names a socket holds no `if` about a packet.
+
+pub mod dhcp;
+pub mod http;
+pub mod router_advert;
+pub mod tftp;
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::domain::snapshot::Snapshot;
+use crate::inbox::{Inbox, Note};
+
+/// What every service is given.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub inbox: Inbox,
+    pub bench: watch::Receiver<Arc<Snapshot>>,
+    /// Cancelled when the station stops.
+    pub stop: CancellationToken,
+}
+
+impl Context {
+    /// The bench as it is now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.bench.borrow().clone()
+    }
+
+    /// Says that `name` is serving at `at`. That it has failed is said by its supervisor.
+    pub async fn up(&self, name: ServiceName, at: impl ToString) {
+        let state = ServiceState::Up { at: at.to_string() };
+        self.inbox.send(Note::Service(ServiceStatus { name, state, restarts: 0 })).await;
+    }
+}
+
+/// Why a service could not go on. Shown in the services line with its hint; the service is started again after a pause.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct ServiceError {
+    /// One sentence, as `cannot bind UDP port 67 on enp3s0: address in use`.
+    pub what: String,
+    pub hint: String,
+    #[source]
+    pub source: Option<io::Error>,
+}
+
+impl ServiceError {
+    /// A socket could not be had: says which, why, and what to do about it.
+    pub fn bind(what: &str, source: io::Error) -> Self {
+        let (reason, hint) = match source.kind() {
+            io::ErrorKind::AddrInUse => (
+                "another program has it",
+                "stop the other program (`ss -lnptu` shows which), it is tried again by itself",
+            ),
+            io::ErrorKind::PermissionDenied => {
+                ("not permitted", "start oxbow as root, or with cap_net_bind_service and cap_net_raw")
+            }
+            io::ErrorKind::AddrNotAvailable => (
+                "the interface does not have this address",
+                "give the interface its address, it is tried again by itself",
+            ),
+            io::ErrorKind::NotFound => ("there is no such interface", "plug the adapter in, or name another interface"),
+            _ => ("the system refused it", "read the station's log, it is tried again by itself"),
+        };
+        Self { what: format!("cannot bind {what}: {reason}"), hint: hint.into(), source: Some(source) }
+    }
+}
