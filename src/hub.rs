@@ -1,1 +1,277 @@
-//! hub
+//! The one writer. Folds what services saw and what people and agents ask into the fleet, sends effects to the store and
+//! the logs, and publishes a snapshot to everybody.
+//!
+//! What is asked is answered only once it is stored; what was seen is written behind. A command whose storing fails is
+//! refused, and the fleet is as it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Level as Severity, error, info};
+
+use crate::clock;
+use crate::domain::command::{Command, Refusal};
+use crate::domain::effect::Effect;
+use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
+use crate::domain::ids::RunId;
+use crate::domain::logline::Level;
+use crate::domain::report::Report;
+use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::domain::snapshot::{Catalogue, Snapshot, Station};
+use crate::inbox::{NotKept, Note, Outlet};
+use crate::store::{Store, Written};
+
+/// Where lines about nodes go besides the store; the per-node log files.
+pub trait NodeLog: Send {
+    fn write(&mut self, effects: &[Effect]);
+}
+
+/// The fleet and all that leads from it to the outside.
+pub struct Hub {
+    fleet: Fleet,
+    station: Arc<Station>,
+    catalogue: Arc<Catalogue>,
+    services: Vec<ServiceStatus>,
+    store: Store,
+    node_log: Box<dyn NodeLog>,
+    publish: watch::Sender<Arc<Snapshot>>,
+    version: u64,
+    /// Answers that wait for the disk.
+    waiting: FuturesUnordered<BoxFuture<'static, Written>>,
+}
+
+impl Hub {
+    pub fn new(
+        fleet: Fleet,
+        station: Station,
+        store: Store,
+        node_log: Box<dyn NodeLog>,
+    ) -> (Self, watch::Receiver<Arc<Snapshot>>) {
+        let (publish, bench) = watch::channel(Arc::new(Snapshot::default()));
+        let mut hub = Self {
+            fleet,
+            station: Arc::new(station),
+            catalogue: Arc::default(),
+            services: Vec::new(),
+            store,
+            node_log,
+            publish,
+            version: 0,
+            waiting: FuturesUnordered::new(),
+        };
+        hub.publish(0);
+        (hub, bench)
+    }
+
+    /// Works until `stop`, then takes in what is already queued and waits for the store.
+    pub async fn run(mut self, mut outlet: Outlet, stop: CancellationToken) {
+        let mut next_publish: Option<Instant> = None;
+        loop {
+            let publish_at = next_publish.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep_until(publish_at), if next_publish.is_some() => {
+                    next_publish = None;
+                    self.publish(outlet.dropped());
+                }
+                Some(written) = self.waiting.next(), if !self.waiting.is_empty() => {
+                    if self.store_is(written) {
+                        self.publish(outlet.dropped());
+                    }
+                }
+                note = outlet.notes.recv() => {
+                    let Some(note) = note else { break };
+                    self.take(note).await;
+                    // Whatever else has queued up goes into the same snapshot.
+                    for _ in 0..TOGETHER {
+                        let Ok(note) = outlet.notes.try_recv() else { break };
+                        self.take(note).await;
+                    }
+                    next_publish.get_or_insert_with(|| Instant::now() + PUBLISH_EVERY);
+                }
+            }
+        }
+        outlet.notes.close();
+        while let Some(note) = outlet.notes.recv().await {
+            self.take(note).await;
+        }
+        while self.waiting.next().await.is_some() {}
+        info!("hub stopped");
+    }
+
+    async fn take(&mut self, note: Note) {
+        let now = clock::now();
+        match note {
+            Note::Event(event) => {
+                let effects = self.fleet.observe(now, event);
+                self.write_behind(effects).await;
+            }
+            Note::Lease(lease) => self.write_behind(vec![Effect::SaveLease(lease)]).await,
+            Note::Service(status) => self.take_service(status),
+            Note::Catalogue(catalogue) => self.catalogue = catalogue,
+            Note::Command(command, done) => self.command(command, done).await,
+            Note::Hello(hello, done) => self.hello(&hello, done).await,
+            Note::Reports { run, first, reports, done } => self.reports(run, first, reports, done).await,
+            Note::AgentLog { run, first, lines, done } => self.agent_log(run, first, lines, done).await,
+        }
+    }
+
+    async fn command(&mut self, command: Command, done: oneshot::Sender<Result<(), Refusal>>) {
+        info!(?command, "asked for");
+        let before = self.fleet.clone();
+        match self.fleet.apply(clock::now(), command, &self.catalogue) {
+            Err(refusal) => {
+                info!(%refusal, "refused");
+                let _nobody_waits = done.send(Err(refusal));
+            }
+            // People ask seldom: waiting here keeps what is shown and what is stored the same.
+            Ok(effects) => match self.kept(effects).await {
+                Ok(()) => drop(done.send(Ok(()))),
+                Err(reason) => {
+                    self.fleet = before;
+                    let _nobody_waits = done.send(Err(Refusal::NotStored(reason)));
+                }
+            },
+        }
+    }
+
+    async fn hello(&mut self, hello: &Hello, done: oneshot::Sender<Result<Grant, NotKept>>) {
+        let (grant, effects) = self.fleet.hello(clock::now(), hello, &self.catalogue);
+        self.answer_when_kept(effects, done, grant).await;
+    }
+
+    async fn reports(
+        &mut self,
+        run: RunId,
+        first: u32,
+        reports: Vec<Report>,
+        done: oneshot::Sender<Result<u32, NotKept>>,
+    ) {
+        let (mut effects, mut next) = (Vec::new(), first);
+        for (index, report) in (first..).zip(reports) {
+            match self.fleet.report(clock::now(), run, index, report) {
+                Ok((wanted, more)) => {
+                    next = wanted;
+                    effects.extend(more);
+                }
+                Err(ReportError::UnknownRun(run)) => return drop(done.send(Err(NotKept::UnknownRun(run)))),
+            }
+        }
+        self.answer_when_kept(effects, done, next).await;
+    }
+
+    async fn agent_log(
+        &mut self,
+        run: RunId,
+        first: u32,
+        lines: Vec<(Level, String)>,
+        done: oneshot::Sender<Result<u32, NotKept>>,
+    ) {
+        let next = first.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
+        let event = crate::domain::event::Event::AgentLog { run, first, lines };
+        let effects = self.fleet.observe(clock::now(), event);
+        self.answer_when_kept(effects, done, next).await;
+    }
+
+    /// Sends the effects off; `answer` goes out when they are on the disk.
+    async fn answer_when_kept<T: Send + 'static>(
+        &mut self,
+        effects: Vec<Effect>,
+        done: oneshot::Sender<Result<T, NotKept>>,
+        answer: T,
+    ) {
+        self.node_log.write(&effects);
+        let written = self.store.write(only_latest(effects)).await;
+        self.waiting.push(Box::pin(async move {
+            let written = written.await.unwrap_or_else(|_| Err("the store has stopped".into()));
+            let _nobody_waits = done.send(written.clone().map(|()| answer).map_err(NotKept::Store));
+            written
+        }));
+    }
+
+    async fn write_behind(&mut self, effects: Vec<Effect>) {
+        if effects.is_empty() {
+            return;
+        }
+        self.node_log.write(&effects);
+        let written = self.store.write(only_latest(effects)).await;
+        self.waiting
+            .push(Box::pin(async move { written.await.unwrap_or_else(|_| Err("the store has stopped".into())) }));
+    }
+
+    async fn kept(&mut self, effects: Vec<Effect>) -> Written {
+        self.node_log.write(&effects);
+        let written = self.store.write(only_latest(effects)).await;
+        written.await.unwrap_or_else(|_| Err("the store has stopped".into()))
+    }
+
+    /// Shows whether the store works. True when that has changed.
+    fn store_is(&mut self, written: Written) -> bool {
+        let state = match written {
+            Ok(()) => ServiceState::Up { at: "keeping".into() },
+            Err(what) => {
+                let hint = "make room on the station's disk and check that the data directory can be written".into();
+                ServiceState::Down { what: format!("cannot be written: {what}"), hint }
+            }
+        };
+        let changed = self.services.iter().all(|known| known.name != ServiceName::Store || known.state != state);
+        if changed {
+            self.take_service(ServiceStatus { name: ServiceName::Store, state, restarts: 0 });
+        }
+        changed
+    }
+
+    fn take_service(&mut self, status: ServiceStatus) {
+        match &status.state {
+            ServiceState::Up { at } => info!(service = status.name.word(), at, "up"),
+            ServiceState::Down { what, hint } => error!(service = status.name.word(), what, hint, "down"),
+            ServiceState::Starting | ServiceState::Stopped => {}
+        }
+        self.services.retain(|known| known.name != status.name);
+        self.services.push(status);
+        self.services.sort_by_key(|status| status.name);
+    }
+
+    fn publish(&mut self, dropped: u64) {
+        self.version += 1;
+        self.publish.send_replace(Arc::new(Snapshot {
+            version: self.version,
+            at: clock::now(),
+            station: self.station.clone(),
+            nodes: self.fleet.nodes().clone(),
+            index: self.fleet.index().clone(),
+            catalogue: self.catalogue.clone(),
+            services: self.services.clone(),
+            dropped,
+        }));
+        tracing::event!(Severity::TRACE, version = self.version, "published");
+    }
+}
+
+/// Of several saves of one node only the last is worth writing; it takes the place of the first, so that what refers to
+/// the node finds it.
+fn only_latest(effects: Vec<Effect>) -> Vec<Effect> {
+    let mut kept: Vec<Effect> = Vec::with_capacity(effects.len());
+    for effect in effects {
+        let saved_before =
+            |known: &Effect| matches!((known, &effect), (Effect::SaveNode(a), Effect::SaveNode(b)) if a.id == b.id);
+        match kept.iter().position(saved_before) {
+            Some(at) => kept[at] = effect,
+            None => kept.push(effect),
+        }
+    }
+    // Nodes first: runs, reports and lines refer to them.
+    kept.sort_by_key(|effect| !matches!(effect, Effect::SaveNode(_)));
+    kept
+}
+
+/// Changes within this time share a snapshot: 20 a second are more than an eye can follow.
+const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// Notes that are taken in before the store's answers and the snapshot get their turn again.
+const TOGETHER: usize = 512;

@@ -78,3 +78,7 @@ impl Run {
         }
     }
 }
+
+/// Words on the install kernel's command line: where the station is, and which run this is.
+pub const STATION_ARG: &str = "oxbow.station=";
+pub const RUN_ARG: &str = "oxbow.run=";

@@ -3,7 +3,7 @@
 //! ```text
 //! agent                                        station
 //!   POST /agent/v1/runs/RUN/hello    Hello  ->  Answer: a job, come again later, or wait for a word
-//!   GET  /images/NAME                       ->  the image, with Range
+//!   GET  /images/DIGEST/NAME                ->  the image, with Range
 //!   POST /agent/v1/runs/RUN/reports  Reports -> Ack once stored: repeated until acknowledged
 //!   POST /agent/v1/runs/RUN/log      LogLines-> Ack once stored
 //!   POST /agent/v1/runs/RUN/progress Moved   -> 204: only the newest figure matters, never repeated

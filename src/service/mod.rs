@@ -3,6 +3,7 @@
 
 pub mod dhcp;
 pub mod http;
+pub mod images;
 pub mod router_advert;
 pub mod tftp;
 

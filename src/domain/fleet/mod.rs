@@ -26,6 +26,8 @@ pub struct Fleet {
     nodes: BTreeMap<NodeId, Arc<Node>>,
     index: Arc<Index>,
     runs: BTreeMap<RunId, NodeId>,
+    /// The highest number ever given: one that was forgotten is not given to another machine.
+    last_id: u32,
 }
 
 impl Fleet {
@@ -33,6 +35,7 @@ impl Fleet {
     pub fn restore(nodes: impl IntoIterator<Item = Node>) -> Self {
         let mut fleet = Self::default();
         for node in nodes {
+            fleet.last_id = fleet.last_id.max(node.id.0);
             fleet.runs.extend(node.runs.iter().map(|run| (run.id, node.id)));
             fleet.nodes.insert(node.id, Arc::new(node.clone()));
             fleet.reindex(node.id);
@@ -73,7 +76,8 @@ impl Fleet {
             Identity::Known(id) => id,
             Identity::New if claims.macs.is_empty() && claims.uuid.is_none() && claims.serial.is_none() => return None,
             Identity::New => {
-                let id = NodeId(self.nodes.keys().next_back().map_or(1, |last| last.0 + 1));
+                self.last_id += 1;
+                let id = NodeId(self.last_id);
                 self.nodes.insert(id, Arc::new(Node::new(id, now)));
                 id
             }

@@ -1,0 +1,165 @@
+//! The iPXE scripts: what a machine said of itself, and the text it is answered with.
+//!
+//! The texts are templates in `assets/ipxe`. What goes into them from outside is made fit for iPXE's command line first:
+//! no settings are expanded and no second command begins.
+
+use minijinja::{Environment, UndefinedBehavior, context};
+
+use crate::domain::identity::Claims;
+use crate::domain::ids::{MacAddr, ProfileId, RunId};
+use crate::domain::run::{RUN_ARG, STATION_ARG};
+use crate::domain::text;
+
+/// What the query of a script's address says (matchbox's names: `mac uuid serial manufacturer product platform`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    pub claims: Claims,
+    /// iPXE's `${platform}` says `efi`.
+    pub uefi: bool,
+}
+
+impl Asked {
+    /// Reads a query string. What cannot be read, and placeholders, count as not said.
+    pub fn from_query(query: &str) -> Self {
+        let mut asked = Self::default();
+        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let value = decoded(value);
+            let said = || Some(text::clean(&value, NAME)).filter(|text| !text.is_empty());
+            match key {
+                "mac" => asked.claims.macs.extend(value.parse::<MacAddr>().ok()),
+                "uuid" => asked.claims.uuid = value.parse().ok(),
+                "serial" => asked.claims.serial = value.parse().ok(),
+                "manufacturer" => asked.claims.manufacturer = said(),
+                "product" => asked.claims.product = said(),
+                "platform" => asked.uefi = value == "efi",
+                _ => {}
+            }
+        }
+        asked.claims.macs.truncate(1);
+        asked
+    }
+
+    /// Nothing was said by which a machine could be known.
+    pub fn is_nobody(&self) -> bool {
+        self.claims.macs.is_empty() && self.claims.uuid.is_none() && self.claims.serial.is_none()
+    }
+}
+
+/// The script that makes a machine say who it is. The same text is `autoexec.ipxe`, which iPXE's EFI builds fetch from
+/// where they were loaded.
+pub fn ask(base_url: &str) -> String {
+    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url })
+}
+
+/// The script that starts the agent for `run`.
+pub fn install(base_url: &str, run: RunId, profile: &ProfileId, kernel_args: &[String], asked: &Asked) -> String {
+    let mut args =
+        vec!["initrd=initramfs.img".to_owned(), format!("{STATION_ARG}{base_url}"), format!("{RUN_ARG}{run}")];
+    args.extend(asked.claims.macs.first().map(|mac| format!("BOOTIF=01-{}", mac.to_string().replace(':', "-"))));
+    args.extend(["console=tty0", "console=ttyS0,115200", "loglevel=4"].map(str::to_owned));
+    args.extend(kernel_args.iter().map(|word| harmless(word)));
+    let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
+    filled(include_str!("../../assets/ipxe/install.ipxe"), context! { base_url, run, profile, args })
+}
+
+/// The script that leaves the network for the machine's own disk.
+///
+/// BIOS goes on to the next boot device on `exit`. UEFI firmware would end in its menu (EDK2, measured), so there iPXE
+/// itself starts the removable-media path of the first disk that has one (UEFI 2.10 section 3.5.1.1).
+pub fn local_disk(asked: &Asked) -> String {
+    filled(include_str!("../../assets/ipxe/local.ipxe"), context! { uefi => asked.uefi })
+}
+
+/// The script that shows why nothing happens and asks again.
+pub fn wait(base_url: &str, reason: &str) -> String {
+    filled(include_str!("../../assets/ipxe/wait.ipxe"), context! { base_url, reason => harmless(reason) })
+}
+
+fn filled(template: &str, values: minijinja::Value) -> String {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates
+        .render_str(template, values)
+        .expect("the templates are part of the program and every one is filled by a test")
+}
+
+/// `text` as words that iPXE prints and does not act on.
+fn harmless(text: &str) -> String {
+    let plain = text::clean(text, 200).replace(['$', '{', '}', '|', '&', '#', '`', '"', '\'', '\\'], " ");
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Percent-decoded (RFC 3986 section 2.1); bytes that are not UTF-8 become `�`.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = tail
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok())
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match (first, escaped) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            (b'+', _) => {
+                bytes.push(b' ');
+                rest = tail;
+            }
+            (byte, _) => {
+                bytes.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+const NAME: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATION: &str = "http://10.77.0.1";
+
+    fn asked() -> Asked {
+        Asked::from_query(
+            "mac=52-54-00-12-34-56&uuid=4c4c4544-0042-4a10-8052-b7c04f4d3432&serial=SN%20%231&product=Edge%20Box&platform=efi",
+        )
+    }
+
+    #[test]
+    fn a_query_says_who_the_machine_is() {
+        let Asked { claims, uefi } = asked();
+        assert_eq!(claims.macs.iter().map(ToString::to_string).collect::<Vec<_>>(), ["52:54:00:12:34:56"]);
+        assert_eq!(claims.serial.map(|serial| serial.to_string()), Some("SN #1".to_owned()));
+        assert_eq!((claims.product.as_deref(), uefi), (Some("Edge Box"), true));
+    }
+
+    #[test]
+    fn placeholders_and_nonsense_say_nothing() {
+        let asked = Asked::from_query(
+            "mac=zz&uuid=00000000-0000-0000-0000-000000000000&serial=To%20Be%20Filled%20By%20O.E.M.&%%%=%zz&",
+        );
+        assert!(asked.is_nobody(), "{asked:?}");
+    }
+
+    #[test]
+    fn every_script_is_filled() {
+        let run = RunId::new([7; 16]);
+        let profile = "emt-s".parse().expect("a name");
+        insta::assert_snapshot!("ask", ask(STATION));
+        insta::assert_snapshot!("install", install(STATION, run, &profile, &["quiet".into()], &asked()));
+        insta::assert_snapshot!("local_uefi", local_disk(&asked()));
+        insta::assert_snapshot!("local_bios", local_disk(&Asked::default()));
+        insta::assert_snapshot!("wait", wait(STATION, "no profile is assigned"));
+    }
+
+    #[test]
+    fn a_reason_cannot_begin_a_command() {
+        let script = wait(STATION, "bad\necho ${net0/ip} || shell & reboot");
+        assert!(script.contains("oxbow: bad echo net0/ip shell reboot\n"), "{script}");
+    }
+}

@@ -1,0 +1,138 @@
+//! What agents say and ask. Their messages are in [`crate::protocol`].
+
+use std::future::Future;
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, Reply};
+
+use super::routes::{peer, said};
+use crate::domain::event::Event;
+use crate::domain::fleet::{self, Grant};
+use crate::domain::ids::RunId;
+use crate::domain::{snapshot, text};
+use crate::inbox::{NotKept, Note};
+use crate::protocol::{Ack, Answer, Hello, Job, LogLines, Moved, Reports, VERSION, Word, paths};
+use crate::service::Context;
+
+pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
+    let posted = |what: &'static str| {
+        let path = warp::path!("agent" / "v1" / "runs" / RunId / ..).and(warp::path(what)).and(warp::path::end());
+        let context = context.clone();
+        let body = warp::body::content_length_limit(LIMIT).and(warp::body::bytes());
+        path.and(warp::post()).and(warp::any().map(move || context.clone())).and(peer()).and(body)
+    };
+    let word = {
+        let context = context.clone();
+        warp::path!("agent" / "v1" / "runs" / RunId / "word")
+            .and(warp::get())
+            .map(move |run| warp::reply::json(&word(&context, run)).into_response())
+    };
+    posted("hello")
+        .then(hello)
+        .or(posted("reports").then(reports))
+        .unify()
+        .or(posted("log").then(log))
+        .unify()
+        .or(posted("progress").then(progress))
+        .unify()
+        .or(word)
+        .unify()
+        .boxed()
+}
+
+async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> Response {
+    understood(&body, async |hello: Hello| {
+        let hello = fleet::Hello { run, claims: cleaned(hello.claims), address, disks: hello.disks };
+        let granted = context.inbox.ask(|done| Note::Hello(Box::new(hello), done)).await;
+        kept(granted, |grant| match grant {
+            Grant::Job(job) => {
+                let (profile, image) = *job;
+                Answer::Job(Job {
+                    version: VERSION,
+                    profile: profile.id.to_string(),
+                    image: paths::image(&image),
+                    format: image.format,
+                    bytes: image.bytes,
+                    sha256: image.sha256,
+                    disk_bytes: image.disk_bytes,
+                    disk_sha256: image.disk_sha256,
+                    disk: profile.disk,
+                })
+            }
+            Grant::Later { reason } => Answer::Later { seconds: LATER_SECONDS, reason },
+            Grant::Ended { reason } => Answer::Ended { reason },
+        })
+    })
+    .await
+}
+
+async fn reports(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
+    understood(&body, async |Reports { first, reports, .. }: Reports| {
+        kept(context.inbox.ask(|done| Note::Reports { run, first, reports, done }).await, |next| Ack { next })
+    })
+    .await
+}
+
+async fn log(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
+    understood(&body, async |LogLines { first, lines, .. }: LogLines| {
+        kept(context.inbox.ask(|done| Note::AgentLog { run, first, lines, done }).await, |next| Ack { next })
+    })
+    .await
+}
+
+async fn progress(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
+    understood(&body, async |Moved { step, done, total }: Moved| {
+        context.inbox.saw(Event::Progress { run, step, done, total });
+        StatusCode::NO_CONTENT.into_response()
+    })
+    .await
+}
+
+fn word(context: &Context, run: RunId) -> Word {
+    match context.snapshot().word(run) {
+        snapshot::Word::Wait => Word::Wait,
+        snapshot::Word::Reboot => Word::Restart,
+    }
+}
+
+/// Claims come from firmware: what is for people to read is made fit for a terminal.
+fn cleaned(mut claims: crate::domain::identity::Claims) -> crate::domain::identity::Claims {
+    claims.macs.truncate(MACS);
+    for words in [&mut claims.manufacturer, &mut claims.product] {
+        *words = words.take().map(|raw| text::clean(&raw, NAME)).filter(|text| !text.is_empty());
+    }
+    claims
+}
+
+async fn understood<T: DeserializeOwned, F: Future<Output = Response>>(
+    body: &Bytes,
+    then: impl FnOnce(T) -> F,
+) -> Response {
+    match serde_json::from_slice(body) {
+        Ok(message) => then(message).await,
+        Err(err) => said(StatusCode::BAD_REQUEST, &format!("this message cannot be read: {err}")),
+    }
+}
+
+/// The answer to what was asked of the hub, once it is stored.
+fn kept<T, A: Serialize>(answer: Option<Result<T, NotKept>>, say: impl FnOnce(T) -> A) -> Response {
+    match answer.unwrap_or(Err(NotKept::Stopping)) {
+        Ok(value) => warp::reply::json(&say(value)).into_response(),
+        Err(unknown @ NotKept::UnknownRun(_)) => said(StatusCode::NOT_FOUND, &unknown.to_string()),
+        Err(later @ (NotKept::Store(_) | NotKept::Stopping)) => {
+            said(StatusCode::SERVICE_UNAVAILABLE, &later.to_string())
+        }
+    }
+}
+
+/// A body larger than this is not an agent's.
+const LIMIT: u64 = 1024 * 1024;
+const LATER_SECONDS: u32 = 5;
+const MACS: usize = 32;
+const NAME: usize = 100;

@@ -1,0 +1,52 @@
+//! Kernel, initramfs and network boot programs by HTTP: small files, kept in memory, read again when they change.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+/// The files of one directory, by name.
+#[derive(Clone, Debug)]
+pub(super) struct BootFiles {
+    directory: PathBuf,
+    read: Arc<Mutex<BTreeMap<String, Kept>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    modified: SystemTime,
+    content: Bytes,
+}
+
+impl BootFiles {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory, read: Arc::default() }
+    }
+
+    /// The content of `name` and a tag that changes with it. None when there is no such file.
+    pub(super) async fn read(&self, name: &str) -> Option<(Bytes, String)> {
+        if name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+            return None;
+        }
+        let path = self.directory.join(name);
+        let modified = tokio::fs::metadata(&path).await.ok().filter(std::fs::Metadata::is_file)?.modified().ok()?;
+        if let Some(kept) = self.kept(name).filter(|kept| kept.modified == modified) {
+            return Some((kept.content.clone(), tag(&kept)));
+        }
+        let kept = Kept { modified, content: tokio::fs::read(&path).await.ok()?.into() };
+        let answer = (kept.content.clone(), tag(&kept));
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), kept);
+        Some(answer)
+    }
+
+    fn kept(&self, name: &str) -> Option<Kept> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+fn tag(kept: &Kept) -> String {
+    let since = kept.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}", kept.content.len(), since.as_nanos())
+}

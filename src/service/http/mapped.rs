@@ -1,0 +1,36 @@
+//! The one file with `unsafe`: a file mapped into memory.
+//!
+//! Safe as long as nobody shortens the file in place. Only files that oxbow itself wrote are mapped: they are named by
+//! their digest, made read-only before they get that name, and are removed but never rewritten
+//! (see `service::images`); removing a file leaves its mapping whole.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use memmap2::Mmap;
+
+/// A file as bytes that are read from the disk when they are looked at.
+#[derive(Clone, Debug)]
+pub struct Mapped(Bytes);
+
+impl Mapped {
+    /// Maps the whole of `file`, which must never be rewritten.
+    pub fn open(file: &Path) -> io::Result<Self> {
+        let file = File::open(file)?;
+        if file.metadata()?.len() == 0 {
+            return Ok(Self(Bytes::new()));
+        }
+        // SAFETY: the file is one that is never written again, see above.
+        let map = unsafe { Mmap::map(&file)? };
+        map.advise(memmap2::Advice::Sequential)?;
+        Ok(Self(Bytes::from_owner(map)))
+    }
+
+    /// The bytes; a slice of them keeps the mapping alive.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}

@@ -1,0 +1,120 @@
+//! HTTP: boot scripts, kernel and initramfs, images, the agent's endpoints, and the machine-readable state.
+//!
+//! `warp` filters route; the accept loop and the file bodies are our own: `warp` 0.4 has no TLS and takes no listener of
+//! ours, and its file filter was measured at ten times nginx's CPU (8 KiB a hop).
+
+mod agent;
+mod api;
+mod body;
+mod boot_files;
+mod mapped;
+mod range;
+mod routes;
+mod script;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{debug, info};
+
+use super::{Context, ServiceError};
+use crate::domain::service::ServiceName;
+
+pub use mapped::Mapped;
+
+/// Where HTTP listens and what it serves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// Kernel, initramfs and network boot programs.
+    pub boot_files: PathBuf,
+    /// Checked images by digest, see [`crate::service::images`].
+    pub images: PathBuf,
+}
+
+/// The machine at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Peer(SocketAddr);
+
+/// Serves until told to stop; transfers under way then get three seconds to end.
+pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+    let at = config.listen;
+    let listener = TcpListener::bind(at)
+        .await
+        .map_err(|err| ServiceError::bind(&format!("TCP port {} on {}", at.port(), at.ip()), err))?;
+    context.up(ServiceName::Http, at).await;
+    let filter = routes::all(context.clone(), &config);
+    let service = TowerToHyperService::new(warp::service(filter));
+    let (watcher, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = context.stop.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(err) => {
+                    // Out of file descriptors, or the client is gone again: either way the listener still stands.
+                    debug!("accept: {err}");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            info!(%peer, "refused: {CONNECTIONS} connections are open");
+            continue;
+        };
+        let (service, watcher) = (service.clone(), watcher.watcher());
+        connections.spawn(async move {
+            if let Err(err) = connection(stream, peer, service, watcher).await {
+                debug!(%peer, "connection ended: {err}");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    tokio::select! {
+        () = watcher.shutdown() => {}
+        () = tokio::time::sleep(GRACE) => info!("transfers under way were cut off"),
+    }
+    Ok(())
+}
+
+async fn connection<S, B>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: TowerToHyperService<S>,
+    watcher: hyper_util::server::graceful::Watcher,
+) -> Result<(), hyper::Error>
+where
+    S: tower_service::Service<hyper::Request<Incoming>, Response = hyper::Response<B>> + Clone,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let _small_answers_go_at_once = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        hyper::service::Service::call(&service, request)
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEADERS);
+    watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
+}
+
+/// Hundreds of nodes with a few connections each.
+const CONNECTIONS: usize = 2048;
+/// A kept-alive connection may rest this long between requests.
+const IDLE: Duration = Duration::from_secs(30);
+const HEADERS: usize = 32 * 1024;
+const GRACE: Duration = Duration::from_secs(3);

@@ -1,0 +1,111 @@
+//! Every path the station answers, in one place.
+//!
+//! ```text
+//! GET  /boot.ipxe                  the script that asks for a machine's own, with its claims
+//! GET  /boot.ipxe?mac=…&serial=…   the machine's own script
+//! GET  /boot/NAME                  kernel, initramfs, network boot programs
+//! GET  /images/DIGEST/NAME         an image, with Range
+//! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
+//! GET  /api/v1/nodes               every node, for machines to read
+//! GET  /healthz                    200 while the station runs
+//! ```
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use http::{HeaderMap, StatusCode};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, Reply};
+
+use super::boot_files::BootFiles;
+use super::mapped::Mapped;
+use super::{Config, Peer, agent, api, body, script};
+use crate::domain::digest::Digest;
+use crate::domain::event::Event;
+use crate::service::Context;
+
+pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
+    boot_script(&context)
+        .or(boot_file(&context, BootFiles::new(config.boot_files.clone())))
+        .unify()
+        .or(image(config.images.clone().into()))
+        .unify()
+        .or(agent::routes(&context))
+        .unify()
+        .or(api::routes(&context))
+        .unify()
+        .or(nothing_here())
+        .unify()
+        .boxed()
+}
+
+fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
+    let context = context.clone();
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let own = warp::path!("boot.ipxe").and(warp::get().or(warp::head()).unify()).and(query).and(peer());
+    own.map(move |query: String, peer| script::answer(&context, &query, peer)).boxed()
+}
+
+fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
+    let context = context.clone();
+    let asked = warp::path!("boot" / String)
+        .and(warp::get().or(warp::head()).unify())
+        .and(warp::header::headers_cloned())
+        .and(peer());
+    asked
+        .then(move |name: String, headers: HeaderMap, peer| {
+            let (context, files) = (context.clone(), files.clone());
+            async move {
+                let Some((content, tag)) = files.read(&name).await else {
+                    return said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again"));
+                };
+                context.inbox.saw(Event::KernelServed { address: peer, file: name.clone() });
+                body::file(&content, &tag, content_type(&name), &headers)
+            }
+        })
+        .boxed()
+}
+
+fn image(images: std::sync::Arc<Path>) -> BoxedFilter<(Response,)> {
+    let asked = warp::path!("images" / Digest / String)
+        .and(warp::get().or(warp::head()).unify())
+        .and(warp::header::headers_cloned());
+    asked
+        .map(move |digest: Digest, _name: String, headers: HeaderMap| {
+            match Mapped::open(&images.join(digest.to_string())) {
+                Ok(mapped) => body::file(mapped.bytes(), &digest.to_string(), "application/octet-stream", &headers),
+                Err(err) => {
+                    tracing::warn!(%digest, "an image was asked for that cannot be read: {err}");
+                    said(StatusCode::NOT_FOUND, "the station has no image with this digest any more")
+                }
+            }
+        })
+        .boxed()
+}
+
+fn nothing_here() -> BoxedFilter<(Response,)> {
+    warp::path::full()
+        .map(|path: warp::path::FullPath| {
+            said(StatusCode::NOT_FOUND, &format!("nothing is served at {}", path.as_str()))
+        })
+        .boxed()
+}
+
+/// The IPv4 address at the other end.
+pub(super) fn peer() -> impl Filter<Extract = (Ipv4Addr,), Error = warp::Rejection> + Clone {
+    warp::ext::get::<Peer>().map(|Peer(peer)| match peer.ip() {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(address) => address.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
+    })
+}
+
+/// A plain sentence as an answer.
+pub(super) fn said(status: StatusCode, sentence: &str) -> Response {
+    warp::reply::with_status(format!("{sentence}\n"), status).into_response()
+}
+
+/// Firmware looks at this before it starts a program (UEFI 2.10 section 24.7.3.1).
+fn content_type(name: &str) -> &'static str {
+    if name.ends_with(".efi") { "application/efi" } else { "application/octet-stream" }
+}

@@ -1,0 +1,176 @@
+//! Profiles and images: reads both directories every two seconds and says what is there and whether it can be used.
+//!
+//! An image is copied once into the station's own store while its digests are computed, under the digest's name and
+//! read-only. What machines download is that copy: nobody can shorten or swap it under their feet, and the same name
+//! with new content is simply another image.
+
+mod check;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::{Context, ServiceError};
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::ids::ProfileId;
+use crate::domain::image::ImageState;
+use crate::domain::profile::Profile;
+use crate::domain::profile_file;
+use crate::domain::snapshot::Catalogue;
+use crate::inbox::Note;
+
+pub use check::Identity;
+
+/// Where profiles and images are.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub profiles: PathBuf,
+    pub images: PathBuf,
+    /// The station's own copies, by digest.
+    pub store: PathBuf,
+    pub default_profile: Option<ProfileId>,
+}
+
+/// Watches until told to stop. Checks one image at a time: they share one disk.
+pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+    let mut catalogue = Catalogue { default_profile: config.default_profile.clone(), ..Catalogue::default() };
+    let mut checked: BTreeMap<String, (Identity, ImageState)> = BTreeMap::new();
+    loop {
+        (catalogue.profiles, catalogue.diagnostics) = profiles(&config.profiles, config.default_profile.as_ref());
+        let wanted: Vec<Profile> = catalogue.profiles.values().cloned().collect();
+        catalogue.images =
+            wanted.iter().map(|profile| (profile.image.clone(), state(&config, profile, &checked))).collect();
+        publish(&context, &catalogue).await;
+        let next = wanted
+            .into_iter()
+            .find(|profile| matches!(catalogue.images.get(&profile.image), Some(ImageState::Checking { .. })));
+        match next {
+            Some(profile) => {
+                if let Some(identity) = Identity::of(&config.images.join(&profile.image)) {
+                    let state = check_one(&context, &config, &mut catalogue, &profile).await;
+                    checked.insert(profile.image, (identity, state));
+                }
+            }
+            None => tokio::select! {
+                () = context.stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            },
+        }
+        if context.stop.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+async fn publish(context: &Context, catalogue: &Catalogue) {
+    if *context.snapshot().catalogue != *catalogue {
+        context.inbox.send(Note::Catalogue(Arc::new(catalogue.clone()))).await;
+    }
+}
+
+/// What is known of the image that `profile` names, without reading it.
+fn state(config: &Config, profile: &Profile, checked: &BTreeMap<String, (Identity, ImageState)>) -> ImageState {
+    let file = config.images.join(&profile.image);
+    let Some(identity) = Identity::of(&file) else {
+        return ImageState::Broken {
+            what: format!("there is no image {} in {}", profile.image, config.images.display()),
+            hint: "copy the image there, or correct the profile's `image`".into(),
+        };
+    };
+    let state = match checked.get(&profile.image) {
+        Some((known, state)) if *known == identity => state.clone(),
+        _ => match check::recalled(&config.store, &profile.image, &identity) {
+            Some(info) => ImageState::Ready(info),
+            None => ImageState::Checking { done: 0, total: identity.bytes() },
+        },
+    };
+    match (&state, profile.sha256) {
+        (ImageState::Ready(info), Some(demanded)) if info.sha256 != demanded => ImageState::Broken {
+            what: format!(
+                "{} has digest {}…, profile {} demands {}…",
+                info.name,
+                info.sha256.short(),
+                profile.id,
+                demanded.short()
+            ),
+            hint: "copy the image again, or correct the profile's `sha256`".into(),
+        },
+        _ => state,
+    }
+}
+
+async fn check_one(context: &Context, config: &Config, catalogue: &mut Catalogue, profile: &Profile) -> ImageState {
+    info!(image = profile.image, "checking");
+    let (moved, mut moves) = mpsc::channel(1);
+    let (file, store, name, stop) =
+        (config.images.join(&profile.image), config.store.clone(), profile.image.clone(), context.stop.clone());
+    let check = tokio::task::spawn_blocking(move || {
+        check::check(&file, &store, &name, |done, total| {
+            let _the_last_figure_is_still_on_its_way = moved.try_send((done, total));
+            !stop.is_cancelled()
+        })
+    });
+    while let Some((done, total)) = moves.recv().await {
+        catalogue.images.insert(profile.image.clone(), ImageState::Checking { done, total });
+        publish(context, catalogue).await;
+    }
+    match check.await {
+        Ok(Ok(info)) => {
+            info!(image = info.name, sha256 = %info.sha256, bytes = info.bytes, disk_bytes = info.disk_bytes, "image is good");
+            ImageState::Ready(info)
+        }
+        Ok(Err(broken)) => {
+            warn!(image = profile.image, "{broken}");
+            ImageState::Broken { what: broken.to_string(), hint: broken.hint().into() }
+        }
+        Err(panic) => {
+            ImageState::Broken { what: format!("checking it failed: {panic}"), hint: "read the station's log".into() }
+        }
+    }
+}
+
+/// Every profile of the directory that can be read, and what is wrong with the others.
+fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let wrong = |file: String, what: String, hint: &str| Diagnostic { file, line: None, what, hint: hint.into() };
+    let mut read = BTreeMap::new();
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(err) => {
+            let hint = "make the directory and put a profile in it; profiles/demo.toml explains one";
+            diagnostics.push(wrong(directory.display().to_string(), format!("cannot be read: {err}"), hint));
+            Vec::new()
+        }
+    };
+    let mut files: Vec<PathBuf> =
+        entries.into_iter().filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    files.sort();
+    for path in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match std::fs::read_to_string(&path)
+            .map_err(|err| vec![wrong(name.clone(), format!("cannot be read: {err}"), "check its permissions")])
+            .and_then(|text| profile_file::parse(&name, &text))
+        {
+            Ok(profile) => drop(read.insert(profile.id.clone(), profile)),
+            Err(wrong) => diagnostics.extend(wrong),
+        }
+    }
+    if let Some(missing) = default.filter(|id| !read.contains_key(id)) {
+        let what = format!("there is no usable profile {missing}, which is the default");
+        diagnostics.push(wrong(
+            format!("{missing}.toml"),
+            what,
+            "machines that nobody registered wait until it is there",
+        ));
+    }
+    (read, diagnostics)
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Effects become rows, rows become memory.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use rusqlite::{Connection, Transaction, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Memory;
+use crate::domain::effect::Effect;
+use crate::domain::lease::Lease;
+use crate::domain::logline::LogLine;
+use crate::domain::node::Node;
+use crate::domain::run::{Outcome, Run};
+use crate::domain::time::Timestamp;
+
+/// Writes all of them or none.
+pub(super) fn write<'e>(
+    connection: &mut Connection,
+    effects: impl Iterator<Item = &'e Effect>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for effect in effects {
+        write_one(&transaction, effect)?;
+    }
+    transaction.commit()
+}
+
+fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
+    match effect {
+        Effect::SaveNode(node) => save_node(to, node),
+        Effect::SaveReport { run, index, at, report } => {
+            let sql = "INSERT OR IGNORE INTO steps(run, idx, at, body) SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?1)";
+            to.prepare_cached(sql)?.execute(params![run.to_string(), index, millis(*at), json(report)?]).map(drop)
+        }
+        Effect::SaveLease(lease) => {
+            let sql = "INSERT OR REPLACE INTO leases(mac, address, until) VALUES (?1, ?2, ?3)";
+            to.prepare_cached(sql)?
+                .execute(params![lease.mac.to_string(), lease.address.to_string(), millis(lease.until)])
+                .map(drop)
+        }
+        Effect::Forget(id) => to.prepare_cached("DELETE FROM nodes WHERE id = ?1")?.execute([id.0]).map(drop),
+        Effect::Log { node, line, .. } => {
+            let sql = "INSERT INTO events(node, at, source, level, text) SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM nodes WHERE id = ?1)";
+            let row = params![node.0, millis(line.at), line.source.word(), line.level.word(), &*line.text];
+            to.prepare_cached(sql)?.execute(row).map(drop)
+        }
+    }
+}
+
+fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO nodes(id, label, serial, uuid, phase, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT(id) DO UPDATE SET label = ?2, serial = ?3, uuid = ?4, phase = ?5, body = ?6";
+    let serial = node.serial.as_ref().map(ToString::to_string);
+    let uuid = node.uuid.map(|uuid| uuid.to_string());
+    to.prepare_cached(sql)?.execute(params![
+        node.id.0,
+        node.label(),
+        serial,
+        uuid,
+        node.phase.word(),
+        json(&Body::of(node))?
+    ])?;
+    let sql = "INSERT INTO runs(id, node, place, started, ended, outcome, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        ON CONFLICT(id) DO UPDATE SET place = ?3, ended = ?5, outcome = ?6, body = ?7 WHERE body <> ?7";
+    let mut save_run = to.prepare_cached(sql)?;
+    for (place, run) in (0_i64..).zip(&node.runs) {
+        let outcome = run.outcome.as_ref().map(outcome_word);
+        let row = params![
+            run.id.to_string(),
+            node.id.0,
+            place,
+            millis(run.started),
+            run.ended.map(millis),
+            outcome,
+            json(run)?
+        ];
+        save_run.execute(row)?;
+    }
+    Ok(())
+}
+
+fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Proven => "proven",
+        Outcome::Failed(_) => "failed",
+        Outcome::Interrupted => "interrupted",
+        Outcome::Unknown => "unknown",
+    }
+}
+
+/// A node as it is stored: its runs have rows of their own.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Body(Node);
+
+impl Body {
+    fn of(node: &Node) -> Self {
+        Self(Node { runs: Vec::new(), ..node.clone() })
+    }
+}
+
+/// Everything that was stored. A row that cannot be understood is named and left where it is.
+pub(super) fn load(from: &Connection) -> rusqlite::Result<Memory> {
+    let mut memory = Memory::default();
+    let mut nodes = from.prepare("SELECT id, body FROM nodes ORDER BY id")?;
+    let mut runs = from.prepare("SELECT id, body FROM runs WHERE node = ?1 ORDER BY place")?;
+    let mut events = from.prepare("SELECT at, source, level, text FROM (SELECT * FROM events WHERE node = ?1 ORDER BY id DESC LIMIT 200) ORDER BY id")?;
+    let stored = nodes
+        .query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for (id, body) in stored {
+        let Some(mut node) = understood::<Node>(&mut memory.unreadable, "node", id, &body) else { continue };
+        for run in runs.query_map([id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
+            let (run, body) = run?;
+            node.runs.extend(understood::<Run>(&mut memory.unreadable, "run", run, &body));
+        }
+        for line in events.query_map([id], line_of)? {
+            node.log.push(line?);
+        }
+        memory.nodes.push(node);
+    }
+    let mut leases = from.prepare("SELECT mac, address, until FROM leases")?;
+    let rows =
+        leases.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))?;
+    for row in rows {
+        let (mac, address, until) = row?;
+        match (parsed(&mac), parsed(&address)) {
+            (Some(mac), Some(address)) => memory.leases.push(Lease { mac, address, until: moment(until) }),
+            _ => memory.unreadable.push(format!("lease {mac} {address}")),
+        }
+    }
+    Ok(memory)
+}
+
+fn line_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<LogLine> {
+    // The words are those of `Source::word` and `Level::word`; one of a newer oxbow reads as unknown.
+    let word = |at: usize| row.get::<_, String>(at).map(serde_json::Value::from);
+    let text: String = row.get(3)?;
+    let source = serde_json::from_value(word(1)?).unwrap_or(crate::domain::logline::Source::Unknown);
+    let level = serde_json::from_value(word(2)?).unwrap_or(crate::domain::logline::Level::Unknown);
+    Ok(LogLine { at: moment(row.get(0)?), source, level, text: text.into() })
+}
+
+fn understood<T: DeserializeOwned>(
+    unreadable: &mut Vec<String>,
+    what: &str,
+    id: impl Display,
+    body: &str,
+) -> Option<T> {
+    serde_json::from_str(body).map_err(|err| unreadable.push(format!("{what} {id}: {err}"))).ok()
+}
+
+fn parsed<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|err| rusqlite::Error::ToSqlConversionFailure(Box::new(err)))
+}
+
+/// SQLite's integers are signed: a moment past the year 292 million is cut to it.
+fn millis(at: Timestamp) -> i64 {
+    i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
+}
