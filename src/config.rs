@@ -1,1 +1,313 @@
-//! config
+//! File, environment and flags become one validated configuration. Everything wrong is said at once, each with a hint.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::domain::ids::ProfileId;
+
+/// What a person may set; flags come before the environment, both before the file.
+#[derive(Clone, Debug, Default, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The network interface that the machines are connected to
+    #[arg(long, short, value_name = "IF", env = "OXBOW_INTERFACE")]
+    pub interface: Option<String>,
+    /// Where the station keeps its memory, its images and its logs
+    #[arg(long, value_name = "DIR", env = "OXBOW_DATA")]
+    pub data: Option<PathBuf>,
+    /// OS profiles, one TOML file each
+    #[arg(long, value_name = "DIR", env = "OXBOW_PROFILES")]
+    pub profiles: Option<PathBuf>,
+    /// OS images that profiles name
+    #[arg(long, value_name = "DIR", env = "OXBOW_IMAGES")]
+    pub images: Option<PathBuf>,
+    /// Network boot programs, kernel and initramfs, as packaging/boot-files makes them
+    #[arg(long, value_name = "DIR", env = "OXBOW_BOOT_FILES")]
+    pub boot_files: Option<PathBuf>,
+    /// What a machine gets that nobody registered
+    #[arg(long, value_name = "PROFILE", env = "OXBOW_DEFAULT_PROFILE")]
+    pub default_profile: Option<String>,
+    /// First and last address for machines [default: .100 to .250 of the interface's network, or what fits]
+    #[arg(long, value_name = "FIRST-LAST", env = "OXBOW_POOL")]
+    pub pool: Option<String>,
+    /// TCP port of the station's HTTP server
+    #[arg(long, value_name = "PORT", env = "OXBOW_HTTP_PORT")]
+    pub http_port: Option<u16>,
+}
+
+/// A configuration that can be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub interface: String,
+    pub address: Ipv4Addr,
+    pub prefix: u8,
+    pub pool: (Ipv4Addr, Ipv4Addr),
+    pub http: SocketAddr,
+    pub data: PathBuf,
+    pub profiles: PathBuf,
+    pub images: PathBuf,
+    pub boot_files: PathBuf,
+    pub default_profile: Option<ProfileId>,
+    /// What does not stop the station but will disappoint a machine.
+    pub warnings: Vec<Problem>,
+}
+
+/// One thing that is wrong, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}\nhint: {hint}")]
+pub struct Problem {
+    pub what: String,
+    pub hint: String,
+}
+
+impl Problem {
+    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// An IPv4 interface of this workstation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    pub name: String,
+    pub addresses: Vec<(Ipv4Addr, u8)>,
+}
+
+/// The workstation's interfaces, without loopback.
+pub fn interfaces() -> Vec<Interface> {
+    let found = netdev::get_interfaces().into_iter().filter(|interface| !interface.is_loopback());
+    found
+        .map(|interface| Interface {
+            name: interface.name,
+            addresses: interface.ipv4.iter().map(|net| (net.addr(), net.prefix_len())).collect(),
+        })
+        .collect()
+}
+
+impl Settings {
+    /// These settings over those of the configuration file. A file that was named must be there; the usual one may not.
+    pub fn over_file(self, named: Option<&Path>) -> Result<Self, Vec<Problem>> {
+        let file = named.unwrap_or(Path::new(USUAL_FILE));
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(_) if named.is_none() => return Ok(self),
+            Err(err) => {
+                return Err(vec![Problem::new(
+                    format!("cannot read {}: {err}", file.display()),
+                    "name a file that is there",
+                )]);
+            }
+        };
+        let filed: Self = toml::from_str(&text).map_err(|err| {
+            let line = err.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            let what = format!("{}:{line}: {}", file.display(), err.message().replace('\n', " "));
+            vec![Problem::new(what, "the README lists every setting")]
+        })?;
+        Ok(Self {
+            interface: self.interface.or(filed.interface),
+            data: self.data.or(filed.data),
+            profiles: self.profiles.or(filed.profiles),
+            images: self.images.or(filed.images),
+            boot_files: self.boot_files.or(filed.boot_files),
+            default_profile: self.default_profile.or(filed.default_profile),
+            pool: self.pool.or(filed.pool),
+            http_port: self.http_port.or(filed.http_port),
+        })
+    }
+
+    /// The configuration these settings mean on a workstation with these interfaces, or everything that is wrong.
+    pub fn check(self, interfaces: &[Interface]) -> Result<Config, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let network = network(self.interface.as_deref(), interfaces).map_err(|problem| problems.push(problem));
+        let default_profile = self.default_profile.map(|name| {
+            let hint = "name a file of the profiles directory without its .toml";
+            name.parse::<ProfileId>()
+                .map_err(|err| problems.push(Problem::new(format!("default profile {name:?}: {err}"), hint)))
+        });
+        let data = self.data.unwrap_or_else(|| DATA.into());
+        let within = |chosen: Option<PathBuf>, name: &str| chosen.unwrap_or_else(|| data.join(name));
+        let (profiles, images) = (within(self.profiles, "profiles"), within(self.images, "images"));
+        for directory in [&data, &profiles, &images] {
+            if let Err(err) = std::fs::create_dir_all(directory) {
+                let what = format!("cannot make the directory {}: {err}", directory.display());
+                problems.push(Problem::new(what, "start oxbow as root, or choose another place with --data"));
+            }
+        }
+        let boot_files = self.boot_files.unwrap_or_else(|| BOOT_FILES.into());
+        let warnings = missing_boot_files(&boot_files).into_iter().collect();
+        let pool = network.as_ref().map_err(|unit| *unit).and_then(|(_, address, prefix)| {
+            pool(self.pool.as_deref(), *address, *prefix).map_err(|problem| problems.push(problem))
+        });
+        match (network, pool, default_profile.transpose()) {
+            (Ok((interface, address, prefix)), Ok(pool), Ok(default_profile)) if problems.is_empty() => Ok(Config {
+                interface,
+                address,
+                prefix,
+                pool,
+                http: SocketAddr::from((address, self.http_port.unwrap_or(80))),
+                data,
+                profiles,
+                images,
+                boot_files,
+                default_profile,
+                warnings,
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+impl Config {
+    /// Where machines reach the station by HTTP; without the port where it is the usual one.
+    pub fn base_url(&self) -> String {
+        match self.http.port() {
+            80 => format!("http://{}", self.http.ip()),
+            port => format!("http://{}:{port}", self.http.ip()),
+        }
+    }
+}
+
+fn network(name: Option<&str>, interfaces: &[Interface]) -> Result<(String, Ipv4Addr, u8), Problem> {
+    let known = || {
+        let names: Vec<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
+        if names.is_empty() {
+            "this workstation shows none".to_owned()
+        } else {
+            format!("there is {}", names.join(", "))
+        }
+    };
+    let Some(name) = name else {
+        return Err(Problem::new("no network interface was named", format!("say which with --interface: {}", known())));
+    };
+    let Some(interface) = interfaces.iter().find(|interface| interface.name == name) else {
+        return Err(Problem::new(format!("there is no network interface {name:?}"), known()));
+    };
+    match interface.addresses.as_slice() {
+        [] => {
+            let hint = format!("give it one, as `ip address add 10.77.0.1/24 dev {name}`");
+            Err(Problem::new(format!("interface {name} has no IPv4 address"), hint))
+        }
+        [(address, prefix), ..] if *prefix > 29 => {
+            let what = format!("the network {address}/{prefix} of {name} has no room for machines");
+            Err(Problem::new(what, "use a network of at least 8 addresses (/29); /24 is usual"))
+        }
+        [(address, prefix), ..] => Ok((name.to_owned(), *address, *prefix)),
+    }
+}
+
+fn pool(written: Option<&str>, address: Ipv4Addr, prefix: u8) -> Result<(Ipv4Addr, Ipv4Addr), Problem> {
+    let mask = u32::MAX << (32 - u32::from(prefix));
+    let (network, broadcast) = (address.to_bits() & mask, address.to_bits() | !mask);
+    let Some(written) = written else {
+        let (first, last) = (network + 100, network + 250);
+        let (first, last) = if last < broadcast { (first, last) } else { (network + 1, broadcast - 1) };
+        return Ok((Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last)));
+    };
+    let hint = format!("write it as {}-{}", Ipv4Addr::from_bits(network + 1), Ipv4Addr::from_bits(broadcast - 1));
+    let wrong = |what: &str| Problem::new(format!("pool {written:?}: {what}"), hint.clone());
+    let parsed =
+        written.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
+    let (first, last): (Ipv4Addr, Ipv4Addr) = parsed.ok_or_else(|| wrong("this is not two IPv4 addresses"))?;
+    if first > last {
+        return Err(wrong("the first address is behind the last"));
+    }
+    if first.to_bits() <= network || last.to_bits() >= broadcast {
+        return Err(wrong("it is not within the interface's network"));
+    }
+    Ok((first, last))
+}
+
+/// What machines will ask for and not get.
+fn missing_boot_files(directory: &Path) -> Option<Problem> {
+    let missing: Vec<&str> = NEEDED.iter().copied().filter(|name| !directory.join(name).is_file()).collect();
+    (!missing.is_empty()).then(|| {
+        let what = format!("boot files are missing in {}: {}", directory.display(), missing.join(", "));
+        Problem::new(what, "build them with `make boot-files`, or name their place with --boot-files")
+    })
+}
+
+/// Read when no other is named.
+pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
+const DATA: &str = "/var/lib/oxbow";
+const BOOT_FILES: &str = "/usr/share/oxbow/boot";
+const NEEDED: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bench() -> Vec<Interface> {
+        let interface = |name: &str, addresses: &[(&str, u8)]| Interface {
+            name: name.into(),
+            addresses: addresses
+                .iter()
+                .map(|(address, prefix)| (address.parse().expect("an address"), *prefix))
+                .collect(),
+        };
+        vec![interface("enp3s0", &[("10.77.0.1", 24)]), interface("wlan0", &[]), interface("tun0", &[("10.1.1.1", 32)])]
+    }
+
+    fn settings(place: &tempfile::TempDir) -> Settings {
+        Settings { interface: Some("enp3s0".into()), data: Some(place.path().into()), ..Settings::default() }
+    }
+
+    fn problems(change: impl FnOnce(&mut Settings)) -> Vec<String> {
+        let place = tempfile::TempDir::new().expect("a directory");
+        let mut settings = settings(&place);
+        change(&mut settings);
+        settings.check(&bench()).expect_err("it is wrong").into_iter().map(|problem| problem.what).collect()
+    }
+
+    #[test]
+    fn an_interface_alone_is_enough() {
+        let place = tempfile::TempDir::new().expect("a directory");
+        let config = settings(&place).check(&bench()).expect("it is right");
+        assert_eq!(config.pool, ("10.77.0.100".parse().expect("one"), "10.77.0.250".parse().expect("one")));
+        assert_eq!(config.base_url(), "http://10.77.0.1");
+        assert!(config.warnings[0].what.contains("undionly.kpxe"), "{:?}", config.warnings);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_all_at_once() {
+        let said = problems(|settings| {
+            settings.interface = Some("eth7".into());
+            settings.default_profile = Some("Not A Name".into());
+        });
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(said[0], "there is no network interface \"eth7\"");
+    }
+
+    #[test]
+    fn an_interface_that_cannot_serve_is_refused_with_the_reason() {
+        assert_eq!(
+            problems(|settings| settings.interface = Some("wlan0".into())),
+            ["interface wlan0 has no IPv4 address"]
+        );
+        assert_eq!(
+            problems(|settings| settings.interface = Some("tun0".into())),
+            ["the network 10.1.1.1/32 of tun0 has no room for machines"]
+        );
+        assert_eq!(problems(|settings| settings.interface = None), ["no network interface was named"]);
+    }
+
+    #[test]
+    fn a_pool_outside_the_network_is_refused() {
+        for (pool, why) in
+            [("10.77.0.9", "not two"), ("10.77.0.9-10.77.0.2", "behind"), ("10.78.0.2-10.78.0.9", "not within")]
+        {
+            let said = problems(|settings| settings.pool = Some(pool.into()));
+            assert!(said[0].contains(why), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_named_with_its_line() {
+        let place = tempfile::TempDir::new().expect("a directory");
+        let file = place.path().join("oxbow.toml");
+        std::fs::write(&file, "interface = \"enp3s0\"\nprofile = \"demo\"\n").expect("a file");
+        let said = Settings::default().over_file(Some(&file)).expect_err("it is wrong");
+        assert!(said[0].what.contains("oxbow.toml:2: unknown field `profile`"), "{said:?}");
+    }
+}

@@ -1,5 +1,4 @@
 //! oxbow
-#![forbid(clippy::todo)]
 
 #[cfg(feature = "agent")]
 pub mod agent;
@@ -18,6 +17,8 @@ pub mod config;
 pub mod hub;
 #[cfg(feature = "station")]
 pub mod inbox;
+#[cfg(feature = "station")]
+pub mod logs;
 #[cfg(feature = "station")]
 pub mod service;
 #[cfg(feature = "station")]

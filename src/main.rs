@@ -1,1 +1,10 @@
-fn main() {}
+//! `oxbow`, the station.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use oxbow::cli;
+
+fn main() -> ExitCode {
+    cli::run(cli::Args::parse())
+}

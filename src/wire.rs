@@ -1,1 +1,215 @@
-//! wire
+//! Builds the station and takes it down again: the only file that knows everyone.
+//!
+//! ```text
+//! up:    log -> lock -> store -> hub -> services -> screen, or signals
+//! down:  services drain (3 s) -> hub takes in the rest -> store writes it and closes -> logs are flushed
+//! ```
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::boot::script;
+use crate::config::{Config, Problem};
+use crate::domain::fleet::Fleet;
+use crate::domain::lease::Lease;
+use crate::domain::service::ServiceName;
+use crate::domain::snapshot::Station;
+use crate::hub::Hub;
+use crate::inbox::inbox;
+use crate::service::{Context, dhcp, http, images, router_advert, tftp};
+use crate::store::{self, StoreError};
+use crate::supervise::Supervisor;
+use crate::{clock, logs, tui};
+
+/// How the station shows itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen {
+    pub headless: bool,
+    pub ascii: bool,
+}
+
+/// Runs the station until it is told to stop. What keeps it from starting is said on standard error.
+pub fn run(config: Config, screen: Screen) -> ExitCode {
+    match station(config, screen) {
+        Ok(code) => code,
+        Err(problem) => {
+            error!("not started: {}", problem.what);
+            eprintln!("oxbow: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What would disappoint a machine: boot files, profiles and images are looked at, nothing is served.
+pub fn check(config: &Config) -> Vec<Problem> {
+    let examined = images::examine(&image_config(config)).into_iter().map(|(what, hint)| Problem { what, hint });
+    config.warnings.iter().cloned().chain(examined).collect()
+}
+
+fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
+    let logs_at = config.data.join("log");
+    let unwritable = |err: &dyn std::fmt::Display| Problem {
+        what: format!("cannot write logs in {}: {err}", logs_at.display()),
+        hint: "check that the data directory can be written and has room".into(),
+    };
+    let _log = logs::start(&logs_at, screen.headless).map_err(|err| unwritable(&err))?;
+    let _lock = lock(&config)?;
+    info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
+    config.warnings.iter().for_each(|problem| warn!(hint = problem.hint, "{}", problem.what));
+
+    let (store, memory, store_thread) = store::open(&config.data.join("oxbow.db")).map_err(explained)?;
+    memory.unreadable.iter().for_each(|row| warn!("not understood, left in the store: {row}"));
+    let (node_logs, log_thread) = logs::nodes(logs_at.join("nodes")).map_err(|err| unwritable(&err))?;
+    let runtime = Runtime::new().map_err(|err| Problem {
+        what: format!("cannot start: {err}"),
+        hint: "the workstation is out of threads or memory: close other programs".into(),
+    })?;
+
+    let stop = CancellationToken::new();
+    let hub_stop = CancellationToken::new();
+    let (inbox, outlet) = inbox();
+    let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), about(&config), store, Box::new(node_logs));
+    let exit = {
+        let _inside = runtime.enter();
+        let context = Context { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
+        let mut hub_task = Supervisor::new(hub_stop.clone());
+        hub_task.spawn("hub", hub.run(outlet, hub_stop.clone()));
+        let mut services = Supervisor::new(stop.clone());
+        start_services(&mut services, &context, &config, memory.leases);
+        services.spawn("signals", until_signalled(stop.clone(), hub_stop.clone()));
+
+        let exit = if screen.headless {
+            runtime.block_on(stop.cancelled());
+            ExitCode::SUCCESS
+        } else {
+            let options = tui::Options { ascii: screen.ascii, runtime: runtime.handle().clone() };
+            let shown = tui::run(bench, inbox, stop.clone(), options);
+            shown.map_or_else(|err| complain(&err), |_| ExitCode::SUCCESS)
+        };
+        runtime.block_on(async {
+            services.shutdown(GRACE).await;
+            hub_task.shutdown(GRACE).await;
+        });
+        exit
+    };
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    for thread in [store_thread, log_thread] {
+        if thread.join().is_err() {
+            error!("a thread ended with a fault");
+        }
+    }
+    info!("stopped");
+    Ok(exit)
+}
+
+fn complain(err: &dyn std::fmt::Display) -> ExitCode {
+    error!("the screen failed: {err}");
+    eprintln!("oxbow: the screen failed: {err}\nhint: use --headless where there is no terminal");
+    ExitCode::FAILURE
+}
+
+fn start_services(services: &mut Supervisor, context: &Context, config: &Config, leases: Vec<Lease>) {
+    let segment = dhcp::segment(config.address, config.prefix, config.pool, config.base_url());
+    let dhcp = dhcp::Config { interface: config.interface.clone(), segment, restored: leases };
+    let tftp = tftp::Config {
+        interface: config.interface.clone(),
+        address: config.address,
+        directory: config.boot_files.clone(),
+        autoexec: script::ask(&config.base_url()),
+    };
+    let http =
+        http::Config { listen: config.http, boot_files: config.boot_files.clone(), images: config.data.join(BLOBS) };
+    let advert = router_advert::Config { interface: config.interface.clone() };
+    let images = image_config(config);
+
+    let to = || (context.inbox.clone(), context.clone());
+    let (inbox, context) = to();
+    services.serve(ServiceName::Dhcp, inbox, move || dhcp::serve(context.clone(), dhcp.clone()));
+    let (inbox, context) = to();
+    services.serve(ServiceName::Tftp, inbox, move || tftp::serve(context.clone(), tftp.clone()));
+    let (inbox, context) = to();
+    services.serve(ServiceName::Http, inbox, move || http::serve(context.clone(), http.clone()));
+    let (inbox, context) = to();
+    services.serve(ServiceName::RouterAdvert, inbox, move || router_advert::serve(context.clone(), advert.clone()));
+    let (inbox, context) = to();
+    services.serve(ServiceName::Images, inbox, move || images::serve(context.clone(), images.clone()));
+}
+
+fn image_config(config: &Config) -> images::Config {
+    images::Config {
+        profiles: config.profiles.clone(),
+        images: config.images.clone(),
+        store: config.data.join(BLOBS),
+        default_profile: config.default_profile.clone(),
+    }
+}
+
+fn about(config: &Config) -> Station {
+    Station {
+        interface: config.interface.clone(),
+        address: config.address,
+        base_url: config.base_url(),
+        started: clock::now(),
+        ..Station::default()
+    }
+}
+
+/// One station for one data directory. The lock goes with the process, however it ends.
+fn lock(config: &Config) -> Result<File, Problem> {
+    let path = config.data.join("lock");
+    let hint = "use the one that is running, or give this one its own --data".to_owned();
+    let file = File::create(&path).map_err(|err| Problem {
+        what: format!("cannot write {}: {err}", path.display()),
+        hint: "start oxbow as root, or choose another place with --data".into(),
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Problem { what: format!("another oxbow is running with the data in {}", config.data.display()), hint })
+        }
+        Err(TryLockError::Error(err)) => Err(Problem { what: format!("cannot lock {}: {err}", path.display()), hint }),
+    }
+}
+
+fn explained(err: StoreError) -> Problem {
+    let hint = match &err {
+        StoreError::Newer { .. } => "start the newer oxbow that wrote it, or give this one its own --data",
+        StoreError::Open { .. } | StoreError::Read(_) | StoreError::Thread(_) => {
+            "check that the data directory can be written and has room; if the file is damaged, move it away"
+        }
+    };
+    let source = std::error::Error::source(&err).map(|source| format!(": {source}")).unwrap_or_default();
+    Problem { what: format!("{err}{source}"), hint: hint.into() }
+}
+
+/// Ends when the system, or the terminal that was closed, says so; or when the hub is no more.
+async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken) {
+    let signals = || -> io::Result<_> {
+        Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
+    };
+    match signals() {
+        Ok((mut terminate, mut interrupt, mut hangup)) => tokio::select! {
+            _ = terminate.recv() => info!("told to stop: SIGTERM"),
+            _ = interrupt.recv() => info!("told to stop: SIGINT"),
+            _ = hangup.recv() => info!("told to stop: the terminal was closed"),
+            () = stop.cancelled() => {}
+            () = hub_stop.cancelled() => error!("the hub has ended"),
+        },
+        Err(err) => {
+            warn!("signals cannot be listened to: {err}");
+            stop.cancelled().await;
+        }
+    }
+    stop.cancel();
+}
+
+const GRACE: Duration = Duration::from_secs(5);
+/// The station's own copies of images, below the data directory.
+const BLOBS: &str = "blobs";

@@ -13,13 +13,19 @@ pub struct Diagnostic {
     pub hint: String,
 }
 
-impl fmt::Display for Diagnostic {
-    /// `demo.toml:3: unknown key "imagee"` and, on a line of its own, `hint: …`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Diagnostic {
+    /// `demo.toml:3: unknown key "imagee"`.
+    pub fn place_and_what(&self) -> String {
         match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.file, self.what)?,
-            None => write!(f, "{}: {}", self.file, self.what)?,
+            Some(line) => format!("{}:{line}: {}", self.file, self.what),
+            None => format!("{}: {}", self.file, self.what),
         }
-        write!(f, "\nhint: {}", self.hint)
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// Place and what, and on a line of its own `hint: …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\nhint: {}", self.place_and_what(), self.hint)
     }
 }

@@ -8,6 +8,8 @@ pub enum ServiceName {
     Http,
     /// Answers IPv6 router solicitations so that iPXE does not wait for them.
     RouterAdvert,
+    /// Reads profiles and checks images.
+    Images,
     Store,
 }
 
@@ -18,6 +20,7 @@ impl ServiceName {
             Self::Tftp => "tftp",
             Self::Http => "http",
             Self::RouterAdvert => "ra",
+            Self::Images => "images",
             Self::Store => "store",
         }
     }

@@ -20,6 +20,7 @@ use crate::domain::ids::ProfileId;
 use crate::domain::image::ImageState;
 use crate::domain::profile::Profile;
 use crate::domain::profile_file;
+use crate::domain::service::ServiceName;
 use crate::domain::snapshot::Catalogue;
 use crate::inbox::Note;
 
@@ -37,6 +38,7 @@ pub struct Config {
 
 /// Watches until told to stop. Checks one image at a time: they share one disk.
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+    context.up(ServiceName::Images, config.images.display()).await;
     let mut catalogue = Catalogue { default_profile: config.default_profile.clone(), ..Catalogue::default() };
     let mut checked: BTreeMap<String, (Identity, ImageState)> = BTreeMap::new();
     loop {
@@ -64,6 +66,29 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             return Ok(());
         }
     }
+}
+
+/// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
+pub fn examine(config: &Config) -> Vec<(String, String)> {
+    let (profiles, diagnostics) = profiles(&config.profiles, config.default_profile.as_ref());
+    let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
+    let mut checked = BTreeMap::new();
+    for profile in profiles.values() {
+        if let ImageState::Checking { .. } = state(config, profile, &checked)
+            && let Some(identity) = Identity::of(&config.images.join(&profile.image))
+        {
+            let state =
+                match check::check(&config.images.join(&profile.image), &config.store, &profile.image, |_, _| true) {
+                    Ok(info) => ImageState::Ready(info),
+                    Err(broken) => ImageState::Broken { what: broken.to_string(), hint: broken.hint().into() },
+                };
+            checked.insert(profile.image.clone(), (identity, state));
+        }
+        if let ImageState::Broken { what, hint } = state(config, profile, &checked) {
+            wrong.push((format!("profile {}: {what}", profile.id), hint));
+        }
+    }
+    wrong
 }
 
 async fn publish(context: &Context, catalogue: &Catalogue) {

@@ -1,1 +1,368 @@
+//! The life of a node, told as a bench would tell it.
 
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::domain::command::{Command, Refusal, Registration};
+use crate::domain::digest::Digest;
+use crate::domain::event::{DhcpAnswer, Firmware, Transfer};
+use crate::domain::ids::RunId;
+use crate::domain::image::{Format, ImageInfo, ImageState};
+use crate::domain::plan::Plan;
+use crate::domain::profile_file;
+use crate::domain::report::{FailureKind, Report, Step};
+use crate::domain::run::Outcome;
+use crate::domain::snapshot::{Catalogue, Snapshot, Word};
+
+const MAC: &str = "52:54:00:00:00:01";
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
+const IMAGE: [u8; 32] = [1; 32];
+
+/// A fleet with a clock of its own, one second a step.
+struct Bench {
+    fleet: Fleet,
+    catalogue: Catalogue,
+    seconds: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let profile = profile_file::parse("demo.toml", "schema = 1\nimage = \"demo.raw\"\n").expect("a profile");
+        let digest = Digest::new(IMAGE);
+        let image = ImageInfo {
+            name: "demo.raw".into(),
+            format: Format::Raw,
+            bytes: 1000,
+            sha256: digest,
+            disk_bytes: 1000,
+            disk_sha256: digest,
+        };
+        let catalogue = Catalogue {
+            default_profile: Some(profile.id.clone()),
+            images: [(profile.image.clone(), ImageState::Ready(image))].into(),
+            profiles: [(profile.id.clone(), profile)].into(),
+            diagnostics: Vec::new(),
+        };
+        Self { fleet: Fleet::default(), catalogue, seconds: 0 }
+    }
+
+    fn now(&mut self) -> Timestamp {
+        self.seconds += 1;
+        Timestamp::from_millis(self.seconds * 1000)
+    }
+
+    fn saw(&mut self, event: Event) -> Vec<Effect> {
+        let now = self.now();
+        self.fleet.observe(now, event)
+    }
+
+    fn asked(&mut self, command: Command) -> Result<Vec<Effect>, Refusal> {
+        let now = self.now();
+        self.fleet.apply(now, command, &self.catalogue)
+    }
+
+    fn powered_on(&mut self, firmware: Firmware) {
+        for answer in [DhcpAnswer::Offer, DhcpAnswer::Ack] {
+            self.saw(Event::DhcpAnswered {
+                claims: claims(None),
+                firmware,
+                address: ADDRESS,
+                answer,
+                bootfile: Some("snponly.efi".into()),
+            });
+        }
+    }
+
+    fn loaded(&mut self) {
+        self.saw(Event::Loader { address: ADDRESS, file: "snponly.efi".into(), transfer: Transfer::Started });
+    }
+
+    fn scripted(&mut self, run: RunId, serial: Option<&str>) {
+        let profile = "demo".parse().expect("a name");
+        self.saw(Event::ScriptServed { claims: claims(serial), address: ADDRESS, run, profile });
+    }
+
+    fn said_hello(&mut self, run: RunId, serial: Option<&str>) -> Grant {
+        let now = self.now();
+        let hello = Hello { run, claims: claims(serial), address: ADDRESS, disks: Vec::new() };
+        self.fleet.hello(now, &hello, &self.catalogue).0
+    }
+
+    fn reported(&mut self, run: RunId, reports: impl IntoIterator<Item = Report>) -> u32 {
+        let mut next = self.node().runs.iter().find(|known| known.id == run).map_or(0, |known| known.next_report);
+        for report in reports {
+            let now = self.now();
+            next = self.fleet.report(now, run, next, report).expect("a known run").0;
+        }
+        next
+    }
+
+    /// From power-on to the agent's hello.
+    fn booted(&mut self, run: RunId) {
+        self.powered_on(Firmware::UefiX64);
+        self.loaded();
+        self.scripted(run, None);
+        assert!(matches!(self.said_hello(run, None), Grant::Job(_)));
+    }
+
+    fn node(&self) -> &Node {
+        assert_eq!(self.fleet.nodes.len(), 1, "one machine, one node");
+        self.fleet.nodes.values().next().expect("a node")
+    }
+
+    fn plan(&self) -> Plan {
+        self.snapshot().plan(&claims(None))
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            nodes: self.fleet.nodes.clone(),
+            index: self.fleet.index.clone(),
+            catalogue: Arc::new(self.catalogue.clone()),
+            ..Snapshot::default()
+        }
+    }
+}
+
+fn claims(serial: Option<&str>) -> Claims {
+    Claims {
+        macs: vec![MAC.parse().expect("a MAC")],
+        serial: serial.map(|text| text.parse().expect("a serial")),
+        ..Claims::default()
+    }
+}
+
+fn run(number: u8) -> RunId {
+    RunId::new([number; 16])
+}
+
+fn began(step: Step) -> Report {
+    Report::Started { step, detail: String::new() }
+}
+
+fn read_back(sha256: [u8; 32]) -> Report {
+    Report::ReadBack { bytes: 1000, sha256: Digest::new(sha256) }
+}
+
+fn good_run() -> Vec<Report> {
+    vec![began(Step::Write), began(Step::Verify), read_back(IMAGE), began(Step::Reboot), Report::Complete]
+}
+
+#[test]
+fn a_machine_nobody_knows_goes_from_power_on_to_provisioned() {
+    let mut bench = Bench::new();
+    let mut phases = Vec::new();
+    bench.powered_on(Firmware::UefiX64);
+    phases.push(bench.node().phase.word());
+    bench.loaded();
+    phases.push(bench.node().phase.word());
+    bench.scripted(run(1), Some("SN-1"));
+    phases.push(bench.node().phase.word());
+    bench.saw(Event::KernelServed { address: ADDRESS, file: "vmlinuz".into() });
+    phases.push(bench.node().phase.word());
+    bench.said_hello(run(1), Some("SN-1"));
+    phases.push(bench.node().phase.word());
+    for report in good_run() {
+        bench.reported(run(1), [report]);
+        phases.push(bench.node().phase.word());
+    }
+    phases.dedup();
+    assert_eq!(
+        phases,
+        ["seen", "loader", "script", "kernel", "agent", "writing", "verifying", "rebooting", "provisioned"]
+    );
+    assert_eq!(bench.node().label(), "SN-1");
+    assert_eq!(bench.node().run().and_then(|run| run.outcome.clone()), Some(Outcome::Proven));
+}
+
+#[test]
+fn provisioned_needs_the_digest_of_the_disk() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    bench.reported(run(1), [began(Step::Write), began(Step::Verify), Report::Complete]);
+    assert_eq!(bench.node().phase.word(), "failed");
+}
+
+#[test]
+fn a_disk_that_differs_is_a_failure_at_verifying_whatever_the_agent_says_next() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    bench.reported(run(1), [began(Step::Verify), read_back([2; 32]), began(Step::Reboot), Report::Complete]);
+    let Phase::Failed(failure) = &bench.node().phase else { panic!("{:?}", bench.node().phase) };
+    assert_eq!((failure.stage, failure.kind), (Stage::Verifying, FailureKind::ReadBackDiffers));
+    assert!(failure.reason.contains("02020202"), "{}", failure.reason);
+}
+
+#[test]
+fn a_report_counts_once_however_often_it_is_sent() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    let now = bench.now();
+    let (next, effects) = bench.fleet.report(now, run(1), 0, began(Step::Write)).expect("a known run");
+    assert_eq!((next, effects.is_empty()), (1, false));
+    assert_eq!(bench.fleet.report(now, run(1), 0, began(Step::Reboot)), Ok((1, Vec::new())));
+    assert_eq!(bench.fleet.report(now, run(1), 5, began(Step::Reboot)), Ok((1, Vec::new())));
+    assert_eq!(bench.node().phase.word(), "writing");
+    assert_eq!(bench.fleet.report(now, run(9), 0, Report::Complete), Err(ReportError::UnknownRun(run(9))));
+}
+
+#[test]
+fn a_provisioned_machine_goes_to_its_disk_until_it_is_re_armed() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    bench.reported(run(1), good_run());
+    bench.powered_on(Firmware::UefiX64);
+    assert_eq!((bench.node().phase.word(), bench.plan()), ("provisioned", Plan::LocalDisk));
+    let node = bench.node().id;
+    bench.asked(Command::Rearm { node }).expect("it is idle");
+    assert!(matches!(bench.plan(), Plan::Install(_)));
+}
+
+#[test]
+fn a_failed_agent_waits_for_the_station_s_word() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    let failed = Report::Failed { step: Step::Write, failure: FailureKind::DiskIo, detail: "sector 7".into() };
+    bench.reported(run(1), [began(Step::Write), failed]);
+    assert_eq!(bench.snapshot().word(run(1)), Word::Wait);
+    let node = bench.node().id;
+    bench.asked(Command::Rearm { node }).expect("it is idle");
+    assert_eq!(bench.snapshot().word(run(1)), Word::Reboot);
+    assert_eq!(bench.snapshot().word(run(9)), Word::Wait, "a run nobody knows");
+}
+
+#[test]
+fn a_machine_switched_off_while_writing_begins_again_and_its_run_is_kept() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    bench.reported(run(1), [began(Step::Write)]);
+    bench.booted(run(2));
+    let outcomes: Vec<_> = bench.node().runs.iter().map(|run| run.outcome.clone()).collect();
+    assert_eq!(outcomes, [Some(Outcome::Interrupted), None]);
+    assert_eq!(bench.reported(run(1), [read_back(IMAGE), Report::Complete]), 3, "the old run's reports are taken");
+    assert_eq!(bench.node().phase.word(), "agent", "and change nothing");
+}
+
+#[test]
+fn asking_for_the_script_again_leaves_no_run_behind() {
+    let mut bench = Bench::new();
+    bench.powered_on(Firmware::Bios);
+    (1..=5).for_each(|attempt| bench.scripted(run(attempt), None));
+    assert_eq!(bench.node().runs.len(), 1);
+    assert!(matches!(bench.said_hello(run(5), None), Grant::Job(_)));
+}
+
+#[test]
+fn a_run_the_station_never_kept_is_taken_up_at_hello() {
+    let mut bench = Bench::new();
+    assert!(matches!(bench.said_hello(run(1), Some("SN-1")), Grant::Job(_)));
+    bench.reported(run(1), good_run());
+    assert_eq!(bench.node().phase.word(), "provisioned");
+}
+
+#[test]
+fn hello_again_in_the_same_run_gets_the_same_job() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    let first = bench.said_hello(run(1), None);
+    assert_eq!(bench.said_hello(run(1), None), first);
+    assert_eq!(bench.node().runs.len(), 1);
+}
+
+#[test]
+fn a_serial_registered_before_is_the_machine_whose_mac_was_seen() {
+    let mut bench = Bench::new();
+    let wish = Registration { name: Some("press-07".into()), serial: "SN-1".parse().ok(), ..Registration::default() };
+    bench.asked(Command::Register(wish)).expect("it is new");
+    bench.powered_on(Firmware::UefiX64);
+    assert_eq!(bench.fleet.nodes.len(), 2, "DHCP does not know the serial");
+    bench.scripted(run(1), Some("SN-1"));
+    assert_eq!((bench.node().label().as_str(), bench.node().phase.word()), ("press-07", "script"));
+    assert_eq!(bench.node().macs, claims(None).macs);
+}
+
+#[test]
+fn two_registrations_that_claim_one_machine_are_a_conflict_and_nothing_is_written() {
+    let mut bench = Bench::new();
+    let by_mac = Registration { macs: claims(None).macs, ..Registration::default() };
+    let by_serial = Registration { serial: "SN-1".parse().ok(), ..Registration::default() };
+    bench.asked(Command::Register(by_mac)).expect("it is new");
+    bench.asked(Command::Register(by_serial)).expect("it is new");
+    assert!(matches!(bench.said_hello(run(1), Some("SN-1")), Grant::Later { .. }));
+    let words: Vec<_> = bench.fleet.nodes.values().map(|node| node.phase.word()).collect();
+    assert_eq!(words, ["conflict", "conflict"]);
+}
+
+#[test]
+fn what_is_at_work_is_not_forgotten_or_re_armed() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    bench.reported(run(1), [began(Step::Write)]);
+    let node = bench.node().id;
+    let busy = Err(Refusal::Busy { label: MAC.into(), phase: "writing" });
+    assert_eq!(bench.asked(Command::Forget { node }), busy);
+    bench.seconds += 60;
+    assert!(bench.asked(Command::Rearm { node }).is_ok(), "a machine that has fallen silent is not at work");
+}
+
+#[test]
+fn a_forgotten_number_is_not_given_again() {
+    let mut bench = Bench::new();
+    bench.powered_on(Firmware::Bios);
+    let first = bench.node().id;
+    bench.asked(Command::Forget { node: first }).expect("it is idle");
+    bench.powered_on(Firmware::Bios);
+    assert_ne!(bench.node().id, first);
+}
+
+#[test]
+fn a_laptop_that_asks_for_an_address_is_no_node() {
+    let mut bench = Bench::new();
+    bench.powered_on(Firmware::Plain);
+    assert!(bench.fleet.nodes.is_empty());
+}
+
+#[test]
+fn log_lines_come_in_order_and_once() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    let lines = |texts: &[&str]| texts.iter().map(|text| (Level::Info, (*text).to_owned())).collect::<Vec<_>>();
+    bench.saw(Event::AgentLog { run: run(1), first: 0, lines: lines(&["a", "b"]) });
+    bench.saw(Event::AgentLog { run: run(1), first: 1, lines: lines(&["b", "c"]) });
+    let said: Vec<_> = bench
+        .node()
+        .log
+        .lines()
+        .filter(|line| line.source == Source::Agent)
+        .map(|line| line.text.to_string())
+        .collect();
+    assert_eq!(said, ["a", "b", "c"]);
+}
+
+#[test]
+fn restored_from_what_was_stored_the_fleet_goes_on() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    bench.reported(run(1), [began(Step::Write)]);
+    let stored: Vec<Node> = bench.fleet.nodes.values().map(|node| Node::clone(node)).collect();
+    bench.fleet = Fleet::restore(stored);
+    bench.reported(run(1), good_run());
+    assert_eq!(bench.node().phase.word(), "provisioned");
+}
+
+#[test]
+fn two_machines_never_share_an_address() {
+    let mut bench = Bench::new();
+    bench.powered_on(Firmware::Bios);
+    let other = Claims { macs: vec!["52:54:00:00:00:02".parse().expect("a MAC")], ..Claims::default() };
+    let answered = |answer| Event::DhcpAnswered {
+        claims: other.clone(),
+        firmware: Firmware::Bios,
+        address: ADDRESS,
+        answer,
+        bootfile: None,
+    };
+    bench.saw(answered(DhcpAnswer::Ack));
+    let addresses: Vec<_> = bench.fleet.nodes.values().map(|node| node.address).collect();
+    assert_eq!(addresses, [None, Some(ADDRESS)]);
+}
