@@ -1,6 +1,9 @@
 # Sourced by every script here: where things are, and how to say no.
 # shellcheck shell=bash
 
+# A failing command inside $(...) ends the script too.
+shopt -s inherit_errexit
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 case $target in /*) ;; *) target=$root/$target ;; esac
