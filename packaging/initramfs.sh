@@ -4,7 +4,8 @@
 # The name of the kernel that linux-image-amd64 stands for; a kernel that is kept already needs no package lists.
 kernel_package() {
     local kept meta name
-    kept=$(find "$target/debs/own" -name 'linux-image-[0-9]*-amd64_*.deb' 2>/dev/null | sort -V | tail -n 1)
+    mkdir -p "$target/debs/own"
+    kept=$(find "$target/debs/own" -name 'linux-image-[0-9]*-amd64_*.deb' | sort -V | tail -n 1)
     if [ -n "$kept" ]; then basename "${kept%%_*}"; return; fi
     meta=$("$root/packaging/deb" linux-image-amd64)
     name=$(dpkg-deb -f "$meta" Depends | grep -o 'linux-image-[0-9][^ ,]*-amd64' | head -n 1)
