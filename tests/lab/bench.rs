@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -80,10 +79,8 @@ impl Bench {
         let namespace = Path::new("/run/netns").join(self.station());
         let inside = move || {
             let namespace = File::open(namespace).expect("the station's namespace");
-            // SAFETY: setns takes two integers; the file is open. It changes this thread alone.
-            #[expect(unsafe_code, reason = "std has no setns")]
-            let status = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
-            assert_eq!(status, 0, "setns: {}", std::io::Error::last_os_error());
+            // It changes this thread alone.
+            nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("the station's namespace opens");
             work()
         };
         thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
