@@ -5,6 +5,7 @@ pub mod dhcp;
 pub mod http;
 pub mod router_advert;
 pub mod tftp;
+mod udp;
 
 use std::io;
 use std::sync::Arc;
