@@ -31,6 +31,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(args_override_self = true)]
 struct Run {
     #[command(flatten)]
     settings: Settings,

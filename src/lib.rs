@@ -1,4 +1,73 @@
-//! oxbow
+//! # oxbow
+//!
+//! One program on a factory workstation that gives every machine on the bench its operating system over the network and
+//! proves it. Two programs come from this crate: `oxbow`, the station (feature `station`, the default), and
+//! `oxbow-agent`, the static program inside the network-booted initramfs (feature `agent` alone).
+//!
+//! ```text
+//!  firmware ──DHCP/TFTP/HTTP──► service loops ──Event──┐
+//!  agent ──report, log────────► service/http ──Note────┤         (inbox: bounded, a policy for each kind)
+//!  keys ──► tui::update ──Command─────────────────────► hub: Fleet::{observe, apply, hello, report}
+//!                                                        │ effects ──► store thread ──► acknowledged
+//!            ┌────────── watch<Arc<Snapshot>> ◄──────────┤          └► a log file for each node
+//!            ▼              ▼              ▼
+//!        tui::view     boot decisions   http routes
+//! ```
+//!
+//! ## Who may import whom
+//!
+//! Kept by `tests/layering.rs`:
+//!
+//! ```text
+//!             wire  main  cli                      know everyone
+//!    ┌──────────┬──────────┬─────────┬──────┬─────┐
+//!   tui        hub      service    store  agent  sim     do not import each other (hub -> store's handle, sim -> agent)
+//!    └────┬─────┴───┬───┬──┴───┬─────┴──┬───┴──┬──┘
+//!         │  inbox  │  boot    │     protocol  │
+//!         └─────────┴────┴── domain ───┴───────┘
+//! ```
+//!
+//! ## The invariants
+//!
+//! 1. `domain` cannot fail for outside reasons: no I/O, no clock, no async, no randomness. Time is an argument.
+//! 2. One writer: only `hub` holds a `&mut Fleet`; everyone else reads an `Arc<Snapshot>`.
+//! 3. `boot` decides, `service` carries out: a file that names a socket holds no `if` about a packet.
+//! 4. The screen is a function of its state, the snapshot and the time; it never waits for a service.
+//! 5. Every queue has a bound and a stated policy; what is dropped is counted and shown.
+//! 6. Every task is in a set, joined, and told to stop by a token.
+//! 7. No answer has a reason that the screen can print.
+//! 8. A key is one row in one table.
+//! 9. Nothing is known by colour alone.
+//! 10. Data on the wire and on the disk has a version and an `Unknown`.
+//!
+//! ## What differs from the first plan, and why
+//!
+//! * **`inbox`** is a room of its own. Services, screen and HTTP all send to the hub, and must not import it.
+//! * **A run is a 128-bit token** made by the HTTP service, not a number made by the hub: a boot script is answered from
+//!   the snapshot, without waiting for anybody. A station that was killed before it stored a run takes it up again when
+//!   the agent says hello.
+//! * **Images are copied** once into the station's own store, under their digest, while they are checked. What machines
+//!   read is mapped into memory, and a mapping of a file that somebody shortens ends the process; nobody shortens the copy.
+//! * **Profiles and images are looked at every two seconds** rather than watched by inotify: it works on every file
+//!   system a stick can have, and needs no debouncing.
+//! * **TFTP is our own** (`boot::tftp`, `service::tftp`): `async-tftp` 0.4.2 keeps sending after a client's ERROR, which
+//!   every UEFI firmware sends after its size probe, and refuses that client's port for minutes.
+//! * **The store writes with `synchronous = FULL`**, so that what was acknowledged survives a power cut.
+//!
+//! ## Where do I change …
+//!
+//! | what | where |
+//! |---|---|
+//! | what a DHCP client is answered | `boot::dhcp` |
+//! | which boot program an architecture gets | `assets/architectures.toml` |
+//! | what a boot script says | `assets/ipxe/*.ipxe`, filled in by `boot::script` |
+//! | when a node is provisioned, failed, re-imaged | `domain::fleet` |
+//! | which disk is written | `domain::disk` |
+//! | what agent and station say to each other | `protocol` |
+//! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::theme` |
+//! | a setting | `config` |
+//! | what is stored | `store::schema`, `store::rows` |
+//! | what the initramfs does before the agent | `assets/initramfs/init` |
 
 #[cfg(feature = "agent")]
 pub mod agent;

@@ -1,0 +1,309 @@
+//! The station's HTTP side as machines and agents meet it: real sockets, real store, real hub; only DHCP is not there.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::RunId;
+use oxbow::domain::image::ImageState;
+use oxbow::domain::snapshot::{Snapshot, Station};
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::inbox;
+use oxbow::protocol::paths;
+use oxbow::service::{Context, http, images};
+use oxbow::store;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+const ASK: &str = "/boot.ipxe?mac=52-54-00-00-00-01&serial=SN-1&platform=efi";
+const IMAGE: &[u8] = b"an operating system, or so it says";
+
+/// The parts of a station that HTTP needs, on a free port of the loopback interface.
+struct Bench {
+    place: TempDir,
+    base: String,
+    bench: watch::Receiver<Arc<Snapshot>>,
+    stop: CancellationToken,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    _runtime: Runtime,
+}
+
+struct NoNodeLog;
+impl NodeLog for NoNodeLog {
+    fn write(&mut self, _: &[Effect]) {}
+}
+
+impl Bench {
+    fn start() -> Self {
+        let place = TempDir::new().expect("a directory");
+        for directory in ["profiles", "images", "boot"] {
+            std::fs::create_dir(place.path().join(directory)).expect("a directory");
+        }
+        std::fs::write(place.path().join("images/os.raw"), IMAGE).expect("a file");
+        std::fs::write(place.path().join("profiles/os.toml"), "schema = 1\nimage = \"os.raw\"\n").expect("a file");
+        std::fs::write(place.path().join("boot/vmlinuz"), b"kernel").expect("a file");
+        Self::start_in(place)
+    }
+
+    fn start_in(place: TempDir) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a free port");
+        let base = format!("http://{port}");
+        let (store, memory, thread) = store::open(&place.path().join("oxbow.db")).expect("a store");
+        let runtime = Runtime::new().expect("a runtime");
+        let (inbox, outlet) = inbox();
+        let station = Station { base_url: base.clone(), ..Station::default() };
+        let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), station, store, Box::new(NoNodeLog));
+        let stop = CancellationToken::new();
+        let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
+        runtime.spawn(hub.run(outlet, stop.clone()));
+        let config =
+            http::Config { listen: port, boot_files: place.path().join("boot"), images: place.path().join("blobs") };
+        runtime.spawn(http::serve(context.clone(), config));
+        let config = images::Config {
+            profiles: place.path().join("profiles"),
+            images: place.path().join("images"),
+            store: place.path().join("blobs"),
+            default_profile: "os".parse().ok(),
+        };
+        runtime.spawn(images::serve(context, config));
+        let bench = Self { place, base, bench, stop, threads: vec![thread], _runtime: runtime };
+        bench.until("it serves", |bench| bench.get("/healthz").0 == 200);
+        bench.until("the image is ready", |bench| {
+            let images = &bench.bench.borrow().catalogue.images;
+            images.values().any(|state| matches!(state, ImageState::Ready(_)))
+        });
+        bench
+    }
+
+    /// Ends everything in order and starts again on the same data.
+    fn restart(mut self) -> Self {
+        self.stop.cancel();
+        let Self { place, threads, _runtime: runtime, bench, .. } = self.taken();
+        drop(bench);
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        threads.into_iter().for_each(|thread| thread.join().expect("the store closes"));
+        Self::start_in(place)
+    }
+
+    fn taken(&mut self) -> Self {
+        let empty = Self {
+            place: TempDir::new().expect("a directory"),
+            base: String::new(),
+            bench: self.bench.clone(),
+            stop: CancellationToken::new(),
+            threads: Vec::new(),
+            _runtime: Runtime::new().expect("a runtime"),
+        };
+        std::mem::replace(self, empty)
+    }
+
+    fn until(&self, what: &str, there: impl Fn(&Self) -> bool) {
+        for _ in 0..200 {
+            if there(self) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        panic!("not within 5 s: {what}");
+    }
+
+    /// Snapshots are at most 50 ms behind what was acknowledged.
+    fn until_phase(&self, phase: &str) {
+        self.until(phase, |bench| bench.node()["phase"] == phase);
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        let (status, _, body) = self.get_with(path, &[]);
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> (u16, Vec<(String, String)>, Vec<u8>) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let request = headers
+            .iter()
+            .fold(agent.get(format!("{}{path}", self.base)), |request, (name, value)| request.header(*name, *value));
+        let Ok(mut response) = request.call() else { return (0, Vec::new(), Vec::new()) };
+        let known = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("").to_owned()))
+            .collect();
+        let mut body = Vec::new();
+        response.body_mut().as_reader().read_to_end(&mut body).expect("a body");
+        (response.status().as_u16(), known, body)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut response = agent.post(format!("{}{path}", self.base)).send(body.to_string()).expect("an answer");
+        let text = response.body_mut().read_to_string().expect("text");
+        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    fn node(&self) -> Value {
+        let nodes: Value = serde_json::from_str(&self.get("/api/v1/nodes").1).expect("JSON");
+        assert_eq!(nodes.as_array().map(Vec::len), Some(1), "{nodes}");
+        nodes[0].clone()
+    }
+
+    /// The run of a script that installs.
+    fn run(&self) -> RunId {
+        let script = self.get(ASK).1;
+        let at = script.find("oxbow.run=").expect("an installing script") + 10;
+        script[at..at + 32].parse().expect("a run")
+    }
+
+    fn hello(&self, run: RunId) -> Value {
+        let claims = json!({"macs": ["52:54:00:00:00:01"], "serial": "SN-1"});
+        let (status, answer) =
+            self.post(&paths::hello(run), &json!({"version": 1, "agent": "test", "claims": claims, "disks": []}));
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+}
+
+fn reports(first: u32, reports: &[Value]) -> Value {
+    json!({"version": 1, "first": first, "reports": reports})
+}
+
+fn proof(answer: &Value) -> Vec<Value> {
+    vec![
+        json!({"kind": "started", "step": "write"}),
+        json!({"kind": "started", "step": "verify"}),
+        json!({"kind": "read_back", "bytes": answer["disk_bytes"], "sha256": answer["disk_sha256"]}),
+        json!({"kind": "complete"}),
+    ]
+}
+
+#[test]
+fn a_machine_is_asked_who_it_is_then_given_its_script_then_its_job() {
+    let bench = Bench::start();
+    assert!(bench.get("/boot.ipxe").1.contains("mac=${mac:hexhyp}"));
+    let run = bench.run();
+    bench.until("the node is known", |bench| bench.get("/api/v1/nodes").1.contains("SN-1"));
+    let answer = bench.hello(run);
+    assert_eq!(
+        (answer["answer"].as_str(), answer["bytes"].as_u64()),
+        (Some("job"), Some(IMAGE.len() as u64)),
+        "{answer}"
+    );
+    let (_, headers, body) = bench.get_with(answer["image"].as_str().expect("a path"), &[]);
+    assert_eq!(body, IMAGE);
+    assert!(headers.contains(&("content-length".into(), IMAGE.len().to_string())), "{headers:?}");
+}
+
+#[test]
+fn images_are_served_in_parts() {
+    let bench = Bench::start();
+    let path = bench.hello(bench.run())["image"].as_str().expect("a path").to_owned();
+    let (status, headers, body) = bench.get_with(&path, &[("range", "bytes=3-12")]);
+    assert_eq!((status, body.as_slice()), (206, &IMAGE[3..13]));
+    assert!(headers.contains(&("content-range".into(), format!("bytes 3-12/{}", IMAGE.len()))), "{headers:?}");
+    assert_eq!(bench.get_with(&path, &[("range", "bytes=9999-")]).0, 416);
+    let tag = headers.iter().find(|(name, _)| name == "etag").expect("a tag").1.clone();
+    assert_eq!(bench.get_with(&path, &[("if-none-match", &tag)]).0, 304);
+    assert_eq!(bench.get_with(&path, &[("range", "bytes=3-12"), ("if-range", "\"another\"")]).0, 200);
+}
+
+#[test]
+fn what_is_not_there_is_said_in_a_sentence() {
+    let bench = Bench::start();
+    for (path, words) in [
+        ("/boot/nothing", "no boot file \"nothing\""),
+        ("/boot/..%2foxbow.db", "no boot file"),
+        ("/nowhere", "nothing is served at /nowhere"),
+        (&format!("/images/{}/os.raw", "0".repeat(64)), "no image with this digest"),
+    ] {
+        let (status, said) = bench.get(path);
+        assert!(status == 404 && said.contains(words), "{path}: {status} {said}");
+    }
+    assert_eq!(bench.get("/boot/vmlinuz"), (200, "kernel".into()));
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_restart_and_counts_once() {
+    let bench = Bench::start();
+    let run = bench.run();
+    let answer = bench.hello(run);
+    let said = proof(&answer);
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said[..2])), (200, json!({"next": 2})));
+    let lines = json!({"version": 1, "first": 0, "lines": [["info", "hello \u{1b}[31m"]]});
+    assert_eq!(bench.post(&paths::log(run), &lines), (200, json!({"next": 1})));
+
+    let bench = bench.restart();
+    bench.until_phase("verifying");
+    let tail: Vec<String> = bench
+        .bench
+        .borrow()
+        .nodes
+        .values()
+        .flat_map(|node| node.log.lines().map(|line| line.text.to_string()))
+        .collect();
+    assert!(tail.contains(&"hello ·[31m".to_owned()), "{tail:?}");
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)), (200, json!({"next": 4})));
+    bench.until_phase("provisioned");
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)), (200, json!({"next": 4})), "sent again");
+
+    let bench = bench.restart();
+    bench.until_phase("provisioned");
+    assert!(bench.get(ASK).1.contains("sanboot"), "it goes to its own disk");
+}
+
+#[test]
+fn a_disk_that_holds_something_else_fails_with_the_reason() {
+    let bench = Bench::start();
+    let run = bench.run();
+    let answer = bench.hello(run);
+    let mut said = proof(&answer);
+    said[2]["sha256"] = "f".repeat(64).into();
+    bench.post(&paths::reports(run), &reports(0, &said));
+    bench.until_phase("failed");
+    let node = bench.node();
+    assert_eq!((node["phase"].as_str(), node["stage"].as_str()), (Some("failed"), Some("verifying")), "{node}");
+    assert!(node["reason"].as_str().is_some_and(|reason| reason.contains("ffffffff")), "{node}");
+    assert_eq!(bench.get(&paths::word(run)).1, "{\"word\":\"wait\"}");
+}
+
+#[test]
+fn nonsense_is_answered_and_changes_nothing() {
+    let bench = Bench::start();
+    let run = bench.run();
+    for (path, body, status) in [
+        (paths::hello(run), json!("hello"), 400),
+        (paths::reports(run), json!({"version": 9, "first": 0, "reports": [{"kind": "started", "step": 7}]}), 400),
+        (paths::reports("0".repeat(32).parse().expect("a run")), reports(0, &[json!({"kind": "complete"})]), 404),
+        ("/agent/v1/runs/zz/hello".into(), json!({}), 404),
+    ] {
+        let (said, answer) = bench.post(&path, &body);
+        assert_eq!(said, status, "{path}: {answer}");
+    }
+    let newer = json!({"kind": "levitated", "metres": 3});
+    bench.hello(run);
+    assert_eq!(
+        bench.post(&paths::reports(run), &reports(0, &[newer])),
+        (200, json!({"next": 1})),
+        "a newer agent is heard"
+    );
+}
+
+#[test]
+fn a_missing_image_makes_machines_wait_with_the_reason_and_comes_back_by_itself() {
+    let bench = Bench::start();
+    let image = bench.place.path().join("images/os.raw");
+    std::fs::remove_file(&image).expect("it was there");
+    bench.until("the script says so", |bench| bench.get(ASK).1.contains("there is no image os.raw"));
+    bench.until_phase("held");
+    write_whole(&image, IMAGE);
+    bench.until("the script installs", |bench| bench.get(ASK).1.contains("kernel "));
+}
+
+fn write_whole(file: &Path, content: &[u8]) {
+    let beside = file.with_extension("new");
+    std::fs::write(&beside, content).and_then(|()| std::fs::rename(&beside, file)).expect("written");
+}

@@ -1,0 +1,215 @@
+//! A machine in QEMU that starts as a factory's does: its own firmware asks the network, nothing is preloaded.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::bench::command_in;
+use super::serial::Serial;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Firmware {
+    /// SeaBIOS with the network card's own PXE ROM.
+    Bios,
+    /// OVMF with its own PXE client.
+    Uefi,
+}
+
+/// How the disk is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bus {
+    Sata,
+    Nvme,
+}
+
+/// A machine: it keeps its disk and its firmware's settings while it is off.
+pub(crate) struct Machine {
+    pub(crate) name: String,
+    pub(crate) mac: String,
+    pub(crate) serial: String,
+    pub(crate) uuid: String,
+    firmware: Firmware,
+    bus: Bus,
+    nic: &'static str,
+    memory_mib: u32,
+    on_network: bool,
+    namespace: String,
+    tap: String,
+    disk: PathBuf,
+    settings: PathBuf,
+    evidence: PathBuf,
+}
+
+impl Machine {
+    pub(super) fn new(name: &str, number: u8, namespace: String, tap: String, scratch: &Path, evidence: &Path) -> Self {
+        let disk = scratch.join(format!("{name}.disk"));
+        let blank = File::create(&disk).and_then(|file| file.set_len(DISK_BYTES));
+        blank.unwrap_or_else(|err| panic!("{}: {err}", disk.display()));
+        Self {
+            name: name.into(),
+            mac: format!("52:54:00:77:00:{number:02x}"),
+            serial: format!("OXB{number:05}"),
+            uuid: format!("8a1c6c5e-77aa-4d5e-9b0a-0000000000{number:02x}"),
+            firmware: Firmware::Bios,
+            bus: Bus::Sata,
+            nic: "virtio-net-pci",
+            memory_mib: 256,
+            on_network: true,
+            namespace,
+            tap,
+            disk,
+            settings: scratch.join(format!("{name}.settings")),
+            evidence: evidence.into(),
+        }
+    }
+
+    pub(crate) fn firmware(self, firmware: Firmware) -> Self {
+        Self { firmware, ..self }
+    }
+
+    pub(crate) fn bus(self, bus: Bus) -> Self {
+        Self { bus, ..self }
+    }
+
+    /// QEMU's name of the network card, as `e1000e`.
+    pub(crate) fn nic(self, nic: &'static str) -> Self {
+        Self { nic, ..self }
+    }
+
+    pub(crate) fn serial(self, serial: &str) -> Self {
+        Self { serial: serial.into(), ..self }
+    }
+
+    pub(crate) fn memory_mib(self, memory_mib: u32) -> Self {
+        Self { memory_mib, ..self }
+    }
+
+    pub(crate) fn without_network(self) -> Self {
+        Self { on_network: false, ..self }
+    }
+
+    /// Puts an image on the disk, as if it had been installed.
+    pub(crate) fn with_image(self, image: &Path) -> Self {
+        fs::copy(image, &self.disk).unwrap_or_else(|err| panic!("{}: {err}", image.display()));
+        let grown = OpenOptions::new().write(true).open(&self.disk).and_then(|file| file.set_len(DISK_BYTES));
+        grown.unwrap_or_else(|err| panic!("{}: {err}", self.disk.display()));
+        self
+    }
+
+    /// When the disk was last written: by an agent, the OS on it, or anybody else.
+    pub(crate) fn disk_written(&self) -> SystemTime {
+        let written = fs::metadata(&self.disk).and_then(|of| of.modified());
+        written.unwrap_or_else(|err| panic!("{}: {err}", self.disk.display()))
+    }
+
+    pub(crate) fn power_on(&self) -> Running {
+        let mut qemu = command_in(&self.namespace, "qemu-system-x86_64");
+        // No KVM, even where it seems to be there: a nested one may run the firmware and no kernel.
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "qemu64", "-smp", "1", "-m", &self.memory_mib.to_string()]);
+        qemu.args(["-display", "none", "-monitor", "none", "-nodefaults", "-serial", "stdio"]);
+        self.with_firmware(&mut qemu);
+        self.with_network(&mut qemu);
+        self.with_disk(&mut qemu);
+
+        let log = |what: &str| {
+            let path = self.evidence.join(format!("{}.{what}.log", self.name));
+            let file = OpenOptions::new().create(true).append(true).open(&path);
+            file.unwrap_or_else(|err| panic!("{}: {err}", path.display()))
+        };
+        qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log("qemu"));
+        let mut process = qemu.spawn().expect("`ip` starts");
+        let console = process.stdout.take().expect("a pipe");
+        Running { process, serial: Serial::record(console, log("serial")) }
+    }
+
+    fn with_firmware(&self, qemu: &mut Command) {
+        match self.firmware {
+            // Without graphics SeaBIOS and the PXE ROM speak on the serial console.
+            Firmware::Bios => qemu.args(["-machine", "pc,graphics=off"]),
+            Firmware::Uefi => {
+                if !self.settings.exists() {
+                    let copied = fs::copy(OVMF_SETTINGS, &self.settings);
+                    copied
+                        .unwrap_or_else(|err| panic!("{OVMF_SETTINGS}: {err}\nhint: packaging/test-deps installs it"));
+                }
+                qemu.args(["-machine", "q35"])
+                    .args(["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF}")])
+                    .args(["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.settings.display())])
+                    // Newer OVMF has no network boot at all without a source of randomness.
+                    .args(["-device", "virtio-rng-pci"])
+            }
+        };
+        let smbios =
+            format!("type=1,manufacturer=Oxbow,product=Bench machine,serial={},uuid={}", self.serial, self.uuid);
+        qemu.args(["-smbios", &smbios]);
+    }
+
+    fn with_network(&self, qemu: &mut Command) {
+        if !self.on_network {
+            qemu.args(["-nic", "none"]);
+            return;
+        }
+        // OVMF has a driver of its own for virtio alone: without a ROM it uses that, and its own PXE client.
+        let own_driver = self.firmware == Firmware::Uefi && self.nic.starts_with("virtio-net");
+        let rom = if own_driver { ",romfile=" } else { "" };
+        qemu.args(["-netdev", &format!("tap,id=net,ifname={},script=no,downscript=no", self.tap)])
+            .args(["-device", &format!("{},netdev=net,mac={},bootindex=1{rom}", self.nic, self.mac)]);
+    }
+
+    fn with_disk(&self, qemu: &mut Command) {
+        qemu.args(["-drive", &format!("file={},if=none,id=disk,format=raw,cache=unsafe", self.disk.display())]);
+        let serial = format!("DISK-{}", self.serial);
+        match self.bus {
+            Bus::Sata => qemu
+                .args(["-device", "ahci,id=sata"])
+                .args(["-device", &format!("ide-hd,bus=sata.0,drive=disk,serial={serial},bootindex=2")]),
+            Bus::Nvme => qemu.args(["-device", &format!("nvme,drive=disk,serial={serial},bootindex=2")]),
+        };
+    }
+}
+
+/// A machine that is on. Drop switches it off.
+pub(crate) struct Running {
+    process: Child,
+    serial: Serial,
+}
+
+impl Running {
+    /// Waits until the serial console has said `text`, after what was waited for before.
+    /// The answer is seconds since power-on, or the last lines that were said instead.
+    pub(crate) fn wait_for(&mut self, text: &str, limit: Duration) -> Result<f64, String> {
+        self.serial.wait_for(text, limit)
+    }
+
+    /// How often the serial console has said `text` since power-on.
+    pub(crate) fn said(&self, text: &str) -> usize {
+        self.serial.count(text)
+    }
+
+    /// Waits until the machine has switched itself off.
+    pub(crate) fn wait_off(&mut self, limit: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.process.try_wait() {
+                Ok(Some(_)) => return Ok(()),
+                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
+                Ok(None) => return Err(format!("the machine is still on after {limit:?}")),
+                Err(err) => return Err(err.to_string()),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+        self.serial.finish();
+    }
+}
+
+const DISK_BYTES: u64 = 128 << 20;
+const OVMF: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+const OVMF_SETTINGS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";

@@ -1,0 +1,46 @@
+//! A virtual bench: machines with real firmware and a real station, on a network nobody else can see.
+//!
+//! ```text
+//! ┌ namespace oxb-PID-N-sw ──────────┐     ┌ namespace oxb-PID-N-st ───────┐
+//! │ QEMU machine ─ tap1 ┐            │     │                               │
+//! │ QEMU machine ─ tap2 ┴ br0 ─ port ┼─────┼─ bench0  10.77.0.1/24 ─ oxbow │
+//! └──────────────────────────────────┘     └───────────────────────────────┘
+//! ```
+//!
+//! Everything a test leaves to look at is in `target/evidence/TEST`: each machine's serial console with seconds since
+//! power-on, and the station's log. Everything else is gone when the test ends, also when it fails.
+#![allow(dead_code, reason = "every test program uses a part of it")]
+
+mod bench;
+mod machine;
+mod proxy;
+mod serial;
+mod station;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub(crate) use bench::Bench;
+pub(crate) use machine::{Bus, Firmware, Machine};
+pub(crate) use proxy::FlippingProxy;
+pub(crate) use station::Station;
+
+/// Cargo's target directory of this build.
+pub(crate) fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target directory").to_owned()
+}
+
+/// What `make test` builds before the tests run: `boot-files` for the station, `test-image` to install.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let path = target().join(name);
+    assert!(path.is_dir(), "{} is missing\nhint: `make test-files` builds it", path.display());
+    path
+}
+
+/// Runs a program that must succeed.
+fn run(program: &str, args: &[&str]) {
+    let output = Command::new(program).args(args).output();
+    let output = output.unwrap_or_else(|err| panic!("{program}: {err}\nhint: packaging/test-deps installs it"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {}: {}", args.join(" "), said.trim());
+}

@@ -1,0 +1,151 @@
+//! The station under test: the built program, in its namespace, without a screen.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::bench::command_in;
+use super::{Bench, built};
+
+/// A station that is running, or was killed and may be started again on the same data.
+pub(crate) struct Station<'a> {
+    bench: &'a Bench,
+    home: PathBuf,
+    process: Option<Child>,
+}
+
+/// A node as `GET /api/v1/nodes` shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) id: serde_json::Value,
+    #[serde(default)]
+    pub(crate) mac: Option<String>,
+    #[serde(default)]
+    pub(crate) serial: Option<String>,
+    #[serde(default)]
+    pub(crate) profile: Option<String>,
+    pub(crate) phase: String,
+    #[serde(default)]
+    pub(crate) percent: Option<f64>,
+    #[serde(default)]
+    pub(crate) stage: Option<String>,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+}
+
+impl<'a> Station<'a> {
+    /// Starts a station that installs this image on every machine.
+    pub(crate) fn start(bench: &'a Bench, image: &Path) -> Self {
+        let home = bench.scratch().join("station");
+        for part in ["data", "profiles", "images"] {
+            fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
+        }
+        let name = image.file_name().and_then(|name| name.to_str()).expect("the image has a name");
+        let profile = format!("schema = 1\ntitle = \"test OS\"\nimage = \"{name}\"\n");
+        let placed = fs::write(home.join("profiles/test.toml"), profile)
+            .and_then(|()| fs::copy(image, home.join("images").join(name)));
+        placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));
+        let mut station = Self { bench, home, process: None };
+        station.restart();
+        station
+    }
+
+    /// Starts it (again) and waits until it answers.
+    pub(crate) fn restart(&mut self) {
+        self.kill9();
+        let path = self.bench.evidence().join("station.log");
+        let log = OpenOptions::new().create(true).append(true).open(&path);
+        let log = log.unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+        let mut oxbow = command_in(&self.bench.station(), env!("CARGO_BIN_EXE_oxbow"));
+        oxbow
+            .args(["run", "--headless", "--interface", Bench::INTERFACE, "--default-profile", "test"])
+            .arg("--data")
+            .arg(self.home.join("data"))
+            .arg("--profiles")
+            .arg(self.home.join("profiles"))
+            .arg("--images")
+            .arg(self.home.join("images"))
+            .arg("--boot-files")
+            .arg(built("boot-files"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        self.process = Some(oxbow.spawn().expect("`ip` starts"));
+
+        let deadline = Instant::now() + STARTS_WITHIN;
+        while let Err(err) = self.ask_nodes() {
+            let ended = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
+            let late = Instant::now() > deadline;
+            assert!(ended.is_none() && !late, "the station does not answer ({err}, {ended:?}): see {}", path.display());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// As a power cut would end it.
+    pub(crate) fn kill9(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().ok();
+            process.wait().ok();
+        }
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        Command::new("kill").args(["-TERM", &process.id().to_string()]).status().ok();
+        let deadline = Instant::now() + ENDS_WITHIN;
+        while let Ok(None) = process.try_wait() {
+            if Instant::now() > deadline {
+                process.kill().ok();
+                process.wait().ok();
+                panic!("the station did not end within {ENDS_WITHIN:?} of SIGTERM");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        self.ask_nodes().unwrap_or_else(|err| panic!("GET /api/v1/nodes: {err}"))
+    }
+
+    /// The node with this MAC address, if it has been seen.
+    pub(crate) fn node(&self, mac: &str) -> Option<Node> {
+        self.nodes().into_iter().find(|node| node.mac.as_deref().is_some_and(|its| its.eq_ignore_ascii_case(mac)))
+    }
+
+    /// Waits until the node is as wanted; the error says how it was last.
+    pub(crate) fn wait_node(&self, mac: &str, limit: Duration, wanted: impl Fn(&Node) -> bool) -> Result<Node, String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.node(mac) {
+                Some(node) if wanted(&node) => return Ok(node),
+                last if Instant::now() > deadline => return Err(format!("after {limit:?} the node is {last:?}")),
+                _ => thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    fn ask_nodes(&self) -> Result<Vec<Node>, String> {
+        let url = format!("http://{}/api/v1/nodes", Bench::STATION);
+        self.bench.beside_station(|| {
+            let config = ureq::Agent::config_builder().timeout_global(Some(ANSWERS_WITHIN)).build();
+            let mut answer = ureq::Agent::from(config).get(&url).call().map_err(|err| err.to_string())?;
+            let text = answer.body_mut().read_to_string().map_err(|err| err.to_string())?;
+            serde_json::from_str(&text).map_err(|err| format!("{err}: {text}"))
+        })
+    }
+}
+
+impl Drop for Station<'_> {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
