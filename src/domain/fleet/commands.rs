@@ -7,7 +7,7 @@ use crate::domain::identity::{Claims, Identity};
 use crate::domain::ids::NodeId;
 use crate::domain::logline::Level;
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, Stage};
+use crate::domain::phase::Phase;
 use crate::domain::run::Outcome;
 use crate::domain::snapshot::Catalogue;
 use crate::domain::time::Timestamp;
@@ -78,11 +78,10 @@ impl Fleet {
         Ok(())
     }
 
-    /// The node, if it is not in the middle of something. A machine that has fallen silent is not.
+    /// The node, if it is not in the middle of something.
     fn idle(&mut self, now: Timestamp, id: NodeId) -> Result<&mut Node, Refusal> {
         let node = self.node_mut(id).ok_or(Refusal::NoSuchNode(id))?;
-        let at_work = matches!(node.phase, Phase::Booting { stage } if stage >= Stage::Agent);
-        if at_work && node.stalled(now).is_none() {
+        if node.is_at_work(now) {
             return Err(Refusal::Busy { label: node.label(), phase: node.phase.word() });
         }
         Ok(node)
