@@ -48,8 +48,10 @@ pub(super) enum Trouble {
     Tftp(#[from] TftpError),
     #[error(transparent)]
     Web(#[from] WebError),
+    #[error("what iPXE was given as its script does not begin with #!ipxe")]
+    NoScript,
     #[error("the boot script came to nothing")]
-    Script,
+    GaveUp,
     #[error(transparent)]
     Off(#[from] Off),
 }
@@ -96,6 +98,9 @@ impl NetworkBoot<'_> {
     }
 
     fn obey(&self, script: &str, address: Ipv4Addr) -> Result<Booted, Trouble> {
+        if !script.starts_with("#!ipxe") {
+            return Err(Trouble::NoScript);
+        }
         let web = Web { from: address, power: self.power };
         let mut ipxe = Ipxe::begin(settings(self.who, address), script);
         let mut answer = Answer::Done;
@@ -110,7 +115,7 @@ impl NetworkBoot<'_> {
                 }
                 Action::Boot { cmdline } => return Ok(Booted::Kernel { cmdline, address }),
                 Action::OwnDisk => return Ok(Booted::OwnDisk),
-                Action::GiveUp => return Err(Trouble::Script),
+                Action::GiveUp => return Err(Trouble::GaveUp),
             }
         }
     }

@@ -73,7 +73,10 @@ impl Life {
             power: self.power.clone(),
         };
         match run(&Config { orders, patience: Patience::default(), blocks: BLOCKS }, &hardware) {
-            Outcome::Installed => End::Installed,
+            Outcome::Installed => {
+                let _going_off_is_seen_above = self.power.pause(SELF_TEST);
+                End::Installed
+            }
             Outcome::Failed(failure) => End::Failed(failure.to_string()),
             Outcome::Ended(reason) => End::Unfinished(reason),
             Outcome::SwitchedOff => End::Unfinished("the agent was at work".to_owned()),
@@ -83,5 +86,7 @@ impl Life {
 
 /// Hundreds of machines share one memory.
 const BLOCKS: Blocks = Blocks { bytes: 64 * 1024, count: 2 };
+/// What the quickest firmware takes from a restart to its first word on the network.
+const SELF_TEST: Duration = Duration::from_secs(1);
 /// How soon firmware starts over after a boot that led nowhere.
 const FIRMWARE_RETRY: Duration = Duration::from_secs(5);
