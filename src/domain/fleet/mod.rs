@@ -189,5 +189,5 @@ fn reach(node: &mut Node, now: Timestamp, stage: Stage) {
     enter(node, now, phase);
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "station"))]
 mod tests;

@@ -6,6 +6,7 @@
 mod agent;
 mod api;
 mod body;
+mod images;
 mod boot_files;
 mod mapped;
 mod range;
@@ -28,8 +29,6 @@ use tracing::{debug, info};
 
 use super::{Context, ServiceError};
 use crate::domain::service::ServiceName;
-
-pub use mapped::Mapped;
 
 /// Where HTTP listens and what it serves.
 #[derive(Clone, Debug)]
