@@ -9,4 +9,5 @@ pub mod reply;
 pub mod request;
 pub mod script;
 pub mod segment;
+pub mod tftp;
 pub mod told;
