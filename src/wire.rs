@@ -125,6 +125,7 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
     let tftp = tftp::Config {
         interface: config.interface.clone(),
         address: config.segment.address(),
+        port: tftp::PORT,
         directory: config.boot_files.clone(),
         autoexec: script::ask(&config.segment.base_url),
     };
