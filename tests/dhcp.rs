@@ -1,4 +1,5 @@
 //! DHCP against what real firmware sent (captures), and with a real client over real sockets (network namespaces).
+#![cfg(feature = "station")]
 
 #[path = "fixtures/cable.rs"]
 mod cable;

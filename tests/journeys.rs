@@ -1,4 +1,5 @@
 //! Journeys: keys in, words on the screen and wishes out.
+#![cfg(feature = "station")]
 
 mod sample;
 

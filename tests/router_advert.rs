@@ -1,4 +1,5 @@
 //! Router advertisements over a cable: what a machine hears when it asks for a router.
+#![cfg(feature = "station")]
 
 #[path = "fixtures/cable.rs"]
 mod cable;

@@ -1,4 +1,5 @@
 //! Pictures of the screen, reviewed by eye, at the sizes that technicians have.
+#![cfg(feature = "station")]
 
 mod sample;
 

@@ -1,4 +1,5 @@
 //! TFTP over real sockets, on the loopback interface, with a client that misbehaves as firmware and networks do.
+#![cfg(feature = "station")]
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;

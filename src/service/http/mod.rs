@@ -6,8 +6,8 @@
 mod agent;
 mod api;
 mod body;
-mod images;
 mod boot_files;
+mod images;
 mod mapped;
 mod range;
 mod routes;
