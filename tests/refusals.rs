@@ -117,7 +117,7 @@ fn a_bench_that_is_right_is_called_good() {
     all.extend(["--default-profile", "os"]);
     let (well, said) = said(&bench, &all);
     assert!(well, "{said}");
-    assert!(said.contains("machines get 10.77.0.100 to 10.77.0.250"), "{said}");
+    assert!(said.contains("machines get 10.77.0.100–250"), "{said}");
 }
 
 #[test]
