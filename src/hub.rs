@@ -19,7 +19,7 @@ use crate::domain::command::{Command, Refusal};
 use crate::domain::effect::Effect;
 use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
 use crate::domain::ids::RunId;
-use crate::domain::logline::Level;
+use crate::domain::logline::{Level, Source};
 use crate::domain::report::Report;
 use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use crate::domain::snapshot::{Catalogue, Snapshot, Station};
@@ -105,6 +105,18 @@ impl Hub {
         info!("hub stopped");
     }
 
+    /// What the station itself says of a node is in its own log too: that one file tells the whole bench.
+    fn log(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Log { label, line, .. } = effect
+                && line.source == Source::Station
+            {
+                info!(node = label, level = line.level.word(), "{}", line.text);
+            }
+        }
+        self.node_log.write(effects);
+    }
+
     async fn take(&mut self, note: Note) {
         let now = clock::now();
         match note {
@@ -186,7 +198,7 @@ impl Hub {
         done: oneshot::Sender<Result<T, NotKept>>,
         answer: T,
     ) {
-        self.node_log.write(&effects);
+        self.log(&effects);
         let written = self.store.write(only_latest(effects)).await;
         self.waiting.push(Box::pin(async move {
             let written = written.await.unwrap_or_else(|_| Err("the store has stopped".into()));
@@ -199,14 +211,14 @@ impl Hub {
         if effects.is_empty() {
             return;
         }
-        self.node_log.write(&effects);
+        self.log(&effects);
         let written = self.store.write(only_latest(effects)).await;
         self.waiting
             .push(Box::pin(async move { written.await.unwrap_or_else(|_| Err("the store has stopped".into())) }));
     }
 
     async fn kept(&mut self, effects: Vec<Effect>) -> Written {
-        self.node_log.write(&effects);
+        self.log(&effects);
         let written = self.store.write(only_latest(effects)).await;
         written.await.unwrap_or_else(|_| Err("the store has stopped".into()))
     }

@@ -90,8 +90,13 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
             ExitCode::SUCCESS
         } else {
             let options = tui::Options { ascii: screen.ascii, runtime: runtime.handle().clone() };
-            let shown = tui::run(bench, inbox, stop.clone(), options);
-            shown.map_or_else(|err| complain(&err), |_| ExitCode::SUCCESS)
+            match tui::run(bench, inbox, stop.clone(), options) {
+                Ok(exit) => {
+                    info!(?exit, "the screen has ended");
+                    ExitCode::SUCCESS
+                }
+                Err(err) => complain(&err),
+            }
         };
         runtime.block_on(async {
             services.shutdown(GRACE).await;
