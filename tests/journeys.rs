@@ -245,6 +245,13 @@ fn a_failed_bind_is_told_in_words_and_the_screen_stays_up() {
 }
 
 #[test]
+fn a_bench_without_a_default_profile_says_what_to_do() {
+    let mut bench = sample::empty();
+    Arc::make_mut(&mut bench.catalogue).default_profile = None;
+    Journey::at(bench).sees("get nothing: no profile is assigned").sees("hint: name one with --default-profile");
+}
+
+#[test]
 fn dropped_observations_are_shown() {
     let mut bench = sample::empty();
     bench.dropped = 17;

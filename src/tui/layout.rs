@@ -39,7 +39,7 @@ pub fn layout(area: Rect, pane: Pane) -> Option<Plan> {
     Some(match pane {
         Pane::Nodes if area.width >= 120 && area.height >= 30 => {
             let (upper, log) = split_top(body, body.height - (body.height * 3 / 10).max(8));
-            let (table, detail) = split_left(upper, area.width - (area.width * 2 / 5).clamp(46, 84));
+            let (table, detail) = split_left(upper, area.width - (area.width * 2 / 5).clamp(50, 84));
             Plan { table, detail: Some(detail), log: Some(log), ..plan }
         }
         Pane::Node(_) => {

@@ -7,7 +7,7 @@
 //!   view(&Screen, &Snapshot, Rect, &mut Frame): header, pane, footer, popup
 //! ```
 //!
-//! [`update`] and [`view`] are pure: no clock, no terminal, no waiting. [`run`] is the only part that touches the world.
+//! [`update()`] and [`view()`] are pure: no clock, no terminal, no waiting. [`run()`] is the only part that touches the world.
 //!
 //! | to change | look at |
 //! |---|---|

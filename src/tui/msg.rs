@@ -1,4 +1,4 @@
-//! What comes in and what goes out of [`crate::tui::update`].
+//! What comes in and what goes out of [`crate::tui::update()`].
 
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Size;

@@ -1,4 +1,4 @@
-//! The loop: what happened goes into [`update`], and [`view`] draws what has become of it.
+//! The loop: what happened goes into [`update()`], and [`view()`] draws what has become of it.
 
 use std::io;
 use std::sync::Arc;

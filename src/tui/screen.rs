@@ -17,7 +17,7 @@ use crate::tui::listing::{Listing, Sort};
 use crate::tui::msg::Effect;
 use crate::tui::theme::{Meaning, Theme};
 
-/// The state of the screen. [`crate::tui::update`] changes it, [`crate::tui::view`] shows it.
+/// The state of the screen. [`crate::tui::update()`] changes it, [`crate::tui::view()`] shows it.
 #[derive(Debug)]
 pub struct Screen {
     pub theme: Theme,

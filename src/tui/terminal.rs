@@ -1,7 +1,9 @@
 //! The real terminal: taken over when the screen begins, given back however it ends.
 
-use std::io::{self, BufWriter, IsTerminal, Stdin, Stdout, Write, stdin, stdout};
+use std::io::{self, BufWriter, IsTerminal, Stdin, Stdout, Write, stderr, stdin, stdout};
+use std::mem::ManuallyDrop;
 use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -28,7 +30,8 @@ pub trait Console {
 
 /// The terminal on standard input and output. Dropped, it is as it was before.
 pub struct Tty {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: ratatui 0.30 would then print to a terminal that may be gone, which is a panic.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     keys: AsyncFd<Stdin>,
     runtime: Handle,
     /// What panics did before.
@@ -50,8 +53,9 @@ impl Tty {
             AsyncFd::new(stdin())?
         };
         let terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))?;
-        let mut tty = Self { terminal, keys, runtime, hook: Some(panic::take_hook()) };
+        let mut tty = Self { terminal: ManuallyDrop::new(terminal), keys, runtime, hook: Some(panic::take_hook()) };
         panic::set_hook(Box::new(on_panic()));
+        TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode()?;
         execute!(tty.terminal.backend_mut(), EnterAlternateScreen, EnableBracketedPaste)?;
         tty.terminal.clear()?;
@@ -104,19 +108,27 @@ impl Drop for Tty {
 fn on_panic() -> impl Fn(&PanicHookInfo<'_>) {
     let screen = thread::current().id();
     move |panic| {
-        tracing::error!("{panic}");
+        let said = panic.to_string().replace('\n', " ");
+        tracing::error!("{said}");
         if thread::current().id() == screen {
             restore();
-            eprintln!("oxbow: the screen failed, the log says more: {panic}");
+            let _gone = writeln!(stderr(), "oxbow: the screen failed, the log says more: {said}");
         }
     }
 }
 
-/// Everything that was switched on is switched off. The terminal may be gone: then there is nobody to tell.
+/// Everything that was switched on is switched off, once: doing it again would move the cursor back over what has been
+/// printed since. The terminal may be gone: then there is nobody to tell.
 fn restore() {
+    if !TAKEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
     let _gone = execute!(stdout(), EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, Show);
     let _gone = disable_raw_mode();
 }
+
+/// Whether the terminal is taken over now: a panic must know, and it can only ask a static.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// A large frame in one write.
 const FRAME_BYTES: usize = 64 * 1024;

@@ -210,8 +210,9 @@ fn answer(screen: &mut Screen, yes: bool) -> Option<Effect> {
 fn answered(screen: &mut Screen, answer: Answer) {
     match answer.result {
         Ok(()) => screen.say(Meaning::Success, format!("done: {}", answer.deed)),
-        Err(NotDone::Waiting) => {
-            screen.say(Meaning::Warning, format!("not done: {}: {}", answer.deed, NotDone::Waiting))
+        // A question that is being read is not taken away.
+        Err(why) if why == NotDone::Waiting || screen.popup.is_some() => {
+            screen.say(Meaning::Warning, format!("not done: {}: {why}", answer.deed));
         }
         Err(why) => {
             let text = vec![why.to_string()];

@@ -35,9 +35,16 @@ pub fn boxed(theme: &Theme, title: Line<'_>, remark: Line<'_>, area: Rect, frame
 }
 
 /// As [`boxed`], over what was drawn before.
-pub fn popup(theme: &Theme, title: Line<'_>, area: Rect, frame: &mut Frame<'_>) -> Rect {
+pub fn popup(theme: &Theme, title: Line<'_>, remark: Line<'_>, area: Rect, frame: &mut Frame<'_>) -> Rect {
     frame.render_widget(Clear, area);
-    boxed(theme, title, Line::default(), area, frame)
+    boxed(theme, title, remark, area, frame)
+}
+
+/// Which of `lines` a window of `height` shows, if it cannot show all: `lines 1 to 20 of 48`.
+pub fn part(lines: usize, scrolled: usize, height: usize) -> Line<'static> {
+    let Some(hidden) = lines.checked_sub(height).filter(|hidden| *hidden > 0) else { return Line::default() };
+    let first = scrolled.min(hidden);
+    Line::raw(format!("lines {} to {} of {lines}", first + 1, first + height))
 }
 
 /// Lines from the `scrolled`th on, as many as `area` has room for.

@@ -14,7 +14,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::tui::layout::Plan;
 use crate::tui::screen::{Pane, Reading, Screen};
 use crate::tui::theme::Meaning;
-use crate::tui::widgets::{boxed, text};
+use crate::tui::widgets::{boxed, part, text};
 
 /// Draws the pane that the screen is in.
 pub fn view(screen: &Screen, bench: &Snapshot, plan: &Plan, frame: &mut Frame<'_>) {
@@ -39,8 +39,10 @@ pub fn view(screen: &Screen, bench: &Snapshot, plan: &Plan, frame: &mut Frame<'_
         }
         Pane::Profiles | Pane::Services => {
             let words = if screen.pane == Pane::Profiles { "Profiles and images" } else { "Services" };
-            let inner = boxed(&screen.theme, title(words), Line::default(), plan.table, frame);
-            text(&text_lines(screen, bench, inner.width.into()), screen.scrolled, inner, frame);
+            let lines = text_lines(screen, bench, plan.table.width.saturating_sub(2).into());
+            let remark = part(lines.len(), screen.scrolled, plan.table.height.saturating_sub(2).into());
+            let inner = boxed(&screen.theme, title(words), remark, plan.table, frame);
+            text(&lines, screen.scrolled, inner, frame);
         }
     }
 }

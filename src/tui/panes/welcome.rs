@@ -14,7 +14,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, Refuse};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::panes::{profiles, services};
@@ -44,23 +44,33 @@ fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> 
         lines.extend(paragraph(Span::styled(format!("{number}  "), key), &step, plain, width));
     }
     lines.push(Line::default());
-    lines.extend(paragraph(Span::raw(""), &what_they_get(bench), plain, width));
+    let (what, hint) = what_they_get(bench);
+    lines.extend(paragraph(Span::raw(""), &what, plain, width));
+    lines.extend(hint.into_iter().flat_map(|hint| paragraph(Span::styled("hint: ", key), hint, plain, width)));
     lines.push(Line::default());
     let problems = services::problems(screen, bench).into_iter().chain(profiles::problems(screen, bench));
     lines.extend(problems.flat_map(|found| problem(theme, &found, width)));
     lines
 }
 
-fn what_they_get(bench: &Snapshot) -> String {
+/// What a machine that comes now gets, and where that is nothing, what to do.
+fn what_they_get(bench: &Snapshot) -> (String, Option<&'static str>) {
     match bench.catalogue.install(None) {
         Plan::Install(id) => match bench.catalogue.profiles.get(&id) {
             Some(profile) if profile.title != id.as_str() => {
-                format!("Machines get profile {id}, {}.", clean(&profile.title, 80))
+                (format!("Machines get profile {id}, {}.", clean(&profile.title, 80)), None)
             }
-            _ => format!("Machines get profile {id}."),
+            _ => (format!("Machines get profile {id}."), None),
         },
-        Plan::LocalDisk => "Machines boot from their own disk.".into(),
-        Plan::Wait(wait) => format!("Machines wait: {wait}."),
-        Plan::Refuse(refuse) => format!("Machines that nobody registered get nothing: {refuse}."),
+        Plan::LocalDisk => ("Machines boot from their own disk.".into(), None),
+        Plan::Wait(wait) => (format!("Machines wait: {wait}."), None),
+        Plan::Refuse(refuse) => {
+            let hint = match refuse {
+                Refuse::NoProfile if bench.catalogue.profiles.is_empty() => "put a profile in the profiles directory",
+                Refuse::NoProfile | Refuse::UnknownProfile(_) => "name one with --default-profile",
+                Refuse::BrokenImage { .. } => "2 shows what is wrong with it",
+            };
+            (format!("Machines that nobody registered get nothing: {refuse}."), Some(hint))
+        }
     }
 }

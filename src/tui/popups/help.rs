@@ -19,12 +19,14 @@ use crate::tui::keymap::{BINDINGS, Binding, Danger, Scope, names};
 use crate::tui::layout::middle;
 use crate::tui::screen::Screen;
 use crate::tui::theme::Meaning;
-use crate::tui::widgets::{paragraph, popup, text};
+use crate::tui::widgets::{paragraph, part, popup, text};
 
 pub fn view(screen: &Screen, live: &Snapshot, scrolled: usize, area: Rect, frame: &mut Frame<'_>) {
-    let title = Line::styled("Keys", screen.theme.style(Meaning::Title));
-    let inner = popup(&screen.theme, title, place(area), frame);
-    text(&lines(screen, live, inner.width.into()), scrolled, inner, frame);
+    let (title, place) = (Line::styled("Keys", screen.theme.style(Meaning::Title)), place(area));
+    let lines = lines(screen, live, place.width.saturating_sub(2).into());
+    let remark = part(lines.len(), scrolled, place.height.saturating_sub(2).into());
+    let inner = popup(&screen.theme, title, remark, place, frame);
+    text(&lines, scrolled, inner, frame);
 }
 
 /// Lines in all, and those in view at once.

@@ -35,7 +35,7 @@ pub fn view(screen: &Screen, title: &str, said: &[String], yes: Option<bool>, ar
     let theme = &screen.theme;
     let title =
         Line::styled(cut(title, room), theme.style(if yes.is_some() { Meaning::Warning } else { Meaning::Title }));
-    let inner = popup(theme, title, place, frame).inner(Margin::new(1, 0));
+    let inner = popup(theme, title, Line::default(), place, frame).inner(Margin::new(1, 0));
     // Where the text does not fit, the buttons do.
     let hidden = lines.len().saturating_sub(inner.height.into());
     text(&lines, hidden, inner, frame);
