@@ -114,9 +114,9 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     Ok(exit)
 }
 
-fn complain(err: &dyn std::fmt::Display) -> ExitCode {
-    error!("the screen failed: {err}");
-    eprintln!("oxbow: the screen failed: {err}\nhint: use --headless where there is no terminal");
+fn complain(err: &tui::TuiError) -> ExitCode {
+    error!("no screen: {err}");
+    eprintln!("oxbow: {err}\nhint: {}", err.hint());
     ExitCode::FAILURE
 }
 
