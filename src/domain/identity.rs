@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{MacAddr, NodeId, Serial, SystemUuid};
+use crate::domain::ids::{MacAddr, NodeId, Serial, SystemUuid, if_usable};
 use crate::domain::node::Node;
 
 /// What a machine claims of itself at some stage of its boot: DHCP knows the MAC and the UUID, iPXE and the agent the
@@ -15,7 +15,9 @@ use crate::domain::node::Node;
 pub struct Claims {
     /// The boot NIC first.
     pub macs: Vec<MacAddr>,
+    #[serde(deserialize_with = "if_usable")]
     pub uuid: Option<SystemUuid>,
+    #[serde(deserialize_with = "if_usable")]
     pub serial: Option<Serial>,
     pub manufacturer: Option<String>,
     pub product: Option<String>,

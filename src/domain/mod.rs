@@ -18,6 +18,7 @@ pub mod lease;
 pub mod logline;
 pub mod node;
 pub mod phase;
+pub mod placeholder;
 pub mod plan;
 pub mod profile;
 #[cfg(feature = "station")]

@@ -1,5 +1,6 @@
 //! A machine as the bench knows it.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::disk::Disk;
 use crate::domain::event::Firmware;
 use crate::domain::identity::Claims;
-use crate::domain::ids::{MacAddr, NodeId, ProfileId, Serial, SystemUuid};
+use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
 use crate::domain::logline::LogTail;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::progress::Progress;
@@ -23,13 +24,21 @@ pub struct Node {
     pub registered: bool,
     /// Given by people.
     pub name: Option<String>,
+    /// What its own operating system is to be called; given by people.
+    #[serde(default)]
+    pub hostname: Option<Hostname>,
     pub macs: Vec<MacAddr>,
+    #[serde(default, deserialize_with = "if_usable")]
     pub uuid: Option<SystemUuid>,
+    #[serde(default, deserialize_with = "if_usable")]
     pub serial: Option<Serial>,
     pub manufacturer: Option<String>,
     pub product: Option<String>,
     /// The profile it was given; without one it gets the default.
     pub profile: Option<ProfileId>,
+    /// What else people keep about it: the columns of a list that mean nothing to oxbow, by title.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
     /// The address it was last seen at.
     pub address: Option<Ipv4Addr>,
     pub firmware: Option<Firmware>,
@@ -53,12 +62,14 @@ impl Node {
             id,
             registered: false,
             name: None,
+            hostname: None,
             macs: Vec::new(),
             uuid: None,
             serial: None,
             manufacturer: None,
             product: None,
             profile: None,
+            metadata: BTreeMap::new(),
             address: None,
             firmware: None,
             disks: Vec::new(),
@@ -125,4 +136,20 @@ fn patience(stage: Stage) -> Duration {
         Stage::Agent | Stage::Writing | Stage::Verifying | Stage::Configuring => 20,
         Stage::Rebooting | Stage::Provisioned => 30,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_an_older_station_stored_is_read() {
+        let stored = r#"{"id":7,"registered":true,"name":"press-07","macs":["52:54:00:00:00:01"],"uuid":null,
+            "serial":"Serial#","manufacturer":null,"product":null,"profile":"demo","address":null,"firmware":null,
+            "disks":[],"phase":{"phase":"registered"},"phase_since":5,"last_seen":null,"stages":[],"progress":null,
+            "runs":[]}"#;
+        let node: Node = serde_json::from_str(stored).expect("readable");
+        assert_eq!((node.label().as_str(), &node.hostname, node.metadata.len()), ("press-07", &None, 0));
+        assert_eq!(node.serial, None, "a placeholder since the list has grown");
+    }
 }
