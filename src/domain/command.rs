@@ -1,6 +1,10 @@
 //! What people ask for, and the ways of being refused.
 
-use crate::domain::ids::{MacAddr, NodeId, ProfileId, Serial, SystemUuid};
+use std::fmt;
+
+use crate::domain::ids::{NodeId, ProfileId};
+
+pub use crate::domain::registration::Registration;
 
 /// A wish of a person. It is durable before it is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +19,19 @@ pub enum Command {
     Forget { node: NodeId },
 }
 
-/// A machine as people know it before it is seen: at least one identifier.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Registration {
-    pub name: Option<String>,
-    pub macs: Vec<MacAddr>,
-    pub uuid: Option<SystemUuid>,
-    pub serial: Option<Serial>,
-    pub profile: Option<ProfileId>,
+/// A list of machines, each with the number of its row. Done wholly or not at all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The file, as the person knows it.
+    pub file: String,
+    pub rows: Vec<(usize, Registration)>,
+}
+
+impl fmt::Debug for Import {
+    /// How many rows: a log is no place for all of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Import({:?}, {} rows)", self.file, self.rows.len())
+    }
 }
 
 /// Understood, and no.
@@ -36,6 +45,8 @@ pub enum Refusal {
     NoIdentifier,
     #[error("{0} is already registered with one of these identifiers")]
     AlreadyRegistered(String),
+    #[error("its identifiers belong to different nodes: {}", .labels.join(" and "))]
+    SeveralNodes { labels: Vec<String> },
     #[error("there is no profile named {0}")]
     UnknownProfile(ProfileId),
     /// The store could not keep it, so it did not happen.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{MacAddr, NodeId, Serial, SystemUuid, if_usable};
 use crate::domain::node::Node;
+use crate::domain::placeholder::Placeholders;
 
 /// What a machine claims of itself at some stage of its boot: DHCP knows the MAC and the UUID, iPXE and the agent the
 /// serial too. Placeholders are never in here: they do not parse.
@@ -21,6 +22,13 @@ pub struct Claims {
     pub serial: Option<Serial>,
     pub manufacturer: Option<String>,
     pub product: Option<String>,
+}
+
+impl Claims {
+    /// Nothing by which a machine could be known.
+    pub fn is_empty(&self) -> bool {
+        self.macs.is_empty() && self.uuid.is_none() && self.serial.is_none()
+    }
 }
 
 /// Which node a machine is.
@@ -39,6 +47,8 @@ pub struct Index {
     macs: BTreeMap<MacAddr, NodeId>,
     uuids: BTreeMap<SystemUuid, NodeId>,
     serials: BTreeMap<Serial, NodeId>,
+    /// What identifies nobody at this site, beside what no identifier can be.
+    placeholders: Placeholders,
 }
 
 impl Index {
@@ -69,22 +79,43 @@ impl Index {
         }
     }
 
-    pub(crate) fn insert(&mut self, node: NodeId, macs: &[MacAddr], uuid: Option<SystemUuid>, serial: Option<&Serial>) {
-        self.macs.extend(macs.iter().map(|mac| (*mac, node)));
-        self.uuids.extend(uuid.map(|uuid| (uuid.canonical(), node)));
-        self.serials.extend(serial.map(|serial| (serial.clone(), node)));
+    /// What identifies nobody at this site, beside what is shipped.
+    pub fn placeholders(&self) -> &Placeholders {
+        &self.placeholders
     }
 
-    pub(crate) fn remove(&mut self, node: NodeId) {
-        self.macs.retain(|_, of| *of != node);
-        self.uuids.retain(|_, of| *of != node);
-        self.serials.retain(|_, of| *of != node);
+    /// From now on the identifiers of `node` lead to it.
+    pub(crate) fn insert(&mut self, node: &Node) {
+        self.macs.extend(node.macs.iter().map(|mac| (*mac, node.id)));
+        self.uuids.extend(node.uuid.map(|uuid| (uuid.canonical(), node.id)));
+        self.serials.extend(node.serial.clone().map(|serial| (serial, node.id)));
+    }
+
+    /// The identifiers of `node` lead to it no more. It must be as it was when it was inserted.
+    pub(crate) fn remove(&mut self, node: &Node) {
+        for mac in &node.macs {
+            forget(&mut self.macs, mac, node.id);
+        }
+        if let Some(uuid) = node.uuid {
+            forget(&mut self.uuids, &uuid.canonical(), node.id);
+        }
+        if let Some(serial) = &node.serial {
+            forget(&mut self.serials, serial, node.id);
+        }
+    }
+}
+
+/// Removes `key` if it leads to `node`.
+fn forget<K: Ord>(from: &mut BTreeMap<K, NodeId>, key: &K, node: NodeId) {
+    if from.get(key) == Some(&node) {
+        from.remove(key);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::Timestamp;
 
     fn claims(mac: &str, uuid: Option<&str>, serial: Option<&str>) -> Claims {
         Claims {
@@ -97,9 +128,10 @@ mod tests {
 
     fn index() -> Index {
         let mut index = Index::default();
-        index.insert(NodeId(1), &["52:54:00:00:00:01".parse().expect("a MAC")], None, None);
-        index.insert(NodeId(2), &[], None, Some(&"SN-2".parse().expect("a serial")));
-        index.insert(NodeId(3), &[], "4c4c4544-0042-4a10-8052-b7c04f4d3432".parse().ok(), None);
+        let node = |id| Node::new(NodeId(id), Timestamp::default());
+        index.insert(&Node { macs: vec!["52:54:00:00:00:01".parse().expect("a MAC")], ..node(1) });
+        index.insert(&Node { serial: "SN-2".parse().ok(), ..node(2) });
+        index.insert(&Node { uuid: "4c4c4544-0042-4a10-8052-b7c04f4d3432".parse().ok(), ..node(3) });
         index
     }
 

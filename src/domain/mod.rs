@@ -14,6 +14,8 @@ pub mod fleet;
 pub mod identity;
 pub mod ids;
 pub mod image;
+#[cfg(feature = "station")]
+pub mod import;
 pub mod lease;
 pub mod logline;
 pub mod node;
@@ -24,6 +26,7 @@ pub mod profile;
 #[cfg(feature = "station")]
 pub mod profile_file;
 pub mod progress;
+pub mod registration;
 pub mod report;
 pub mod run;
 pub mod service;

@@ -119,6 +119,11 @@ impl Node {
         learnt
     }
 
+    /// Whether its agent is at work. A machine that has fallen silent is not.
+    pub fn is_at_work(&self, now: Timestamp) -> bool {
+        matches!(self.phase, Phase::Booting { stage } if stage >= Stage::Agent) && self.stalled(now).is_none()
+    }
+
     /// How long an active node has said nothing, when that is longer than its stage ever takes.
     pub fn stalled(&self, now: Timestamp) -> Option<Duration> {
         let Phase::Booting { stage } = self.phase else { return None };

@@ -1,13 +1,16 @@
 //! What people ask of the fleet.
 
+use std::sync::Arc;
+
 use super::{Change, Fleet, enter};
 use crate::domain::command::{Command, Refusal, Registration};
 use crate::domain::effect::Effect;
-use crate::domain::identity::{Claims, Identity};
+use crate::domain::identity::Identity;
 use crate::domain::ids::NodeId;
 use crate::domain::logline::Level;
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, Stage};
+use crate::domain::phase::Phase;
+use crate::domain::registration::Judgement;
 use crate::domain::run::Outcome;
 use crate::domain::snapshot::Catalogue;
 use crate::domain::time::Timestamp;
@@ -53,44 +56,52 @@ impl Fleet {
     }
 
     fn register(&mut self, now: Timestamp, wish: Registration, change: &mut Change) -> Result<(), Refusal> {
-        let claims = Claims { macs: wish.macs, uuid: wish.uuid, serial: wish.serial, ..Claims::default() };
-        if claims.macs.is_empty() && claims.uuid.is_none() && claims.serial.is_none() {
-            return Err(Refusal::NoIdentifier);
-        }
-        let clash = match self.index.settle(&self.nodes, &claims) {
-            Identity::New => None,
-            Identity::Known(id) => self.nodes.get(&id).filter(|node| node.registered),
-            Identity::Conflict(ids) => ids.first().and_then(|id| self.nodes.get(id)),
+        let clash = match wish.judge(now, &self.nodes, &self.index)? {
+            Judgement::New { .. } => None,
+            Judgement::Same(id) | Judgement::Changes(id, _) => self.nodes.get(&id),
         };
         if let Some(node) = clash {
             return Err(Refusal::AlreadyRegistered(node.label()));
         }
-        let seen = self.index.settle(&self.nodes, &claims) != Identity::New;
-        let Some(id) = self.node_of(now, &claims, change) else { return Err(Refusal::NoIdentifier) };
-        let Some(node) = self.node_mut(id) else { return Err(Refusal::NoSuchNode(id)) };
-        if !seen {
-            node.last_seen = None;
+        let id = self.admit(now, &wish, change);
+        if let Some(node) = self.node_mut(id) {
+            change.log(now, node, Level::Info, "registered");
         }
-        (node.registered, node.name) = (true, wish.name.or(node.name.take()));
-        node.profile = wish.profile.or(node.profile.take());
-        change.log(now, node, Level::Info, "registered");
-        change.save(id);
         Ok(())
+    }
+
+    /// Makes the node what a registration that was judged possible says.
+    pub(super) fn admit(&mut self, now: Timestamp, wish: &Registration, change: &mut Change) -> NodeId {
+        let claims = wish.claims();
+        let id = match self.index.settle(&self.nodes, &claims) {
+            Identity::Known(id) => id,
+            Identity::New | Identity::Conflict(_) => self.fresh(now),
+        };
+        self.absorb_provisional(&claims, id, change);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            let index = Arc::make_mut(&mut self.index);
+            index.remove(node);
+            wish.write_to(Arc::make_mut(node));
+            index.insert(node);
+        }
+        change.save(id);
+        id
     }
 
     /// The node, if it is not in the middle of something. A machine that has fallen silent is not.
     fn idle(&mut self, now: Timestamp, id: NodeId) -> Result<&mut Node, Refusal> {
         let node = self.node_mut(id).ok_or(Refusal::NoSuchNode(id))?;
-        let at_work = matches!(node.phase, Phase::Booting { stage } if stage >= Stage::Agent);
-        if at_work && node.stalled(now).is_none() {
+        if node.is_at_work(now) {
             return Err(Refusal::Busy { label: node.label(), phase: node.phase.word() });
         }
         Ok(node)
     }
 
     fn forget(&mut self, id: NodeId) {
-        self.nodes.remove(&id);
-        self.runs.retain(|_, of| *of != id);
-        std::sync::Arc::make_mut(&mut self.index).remove(id);
+        let Some(gone) = self.nodes.remove(&id) else { return };
+        for run in &gone.runs {
+            self.runs.remove(&run.id);
+        }
+        Arc::make_mut(&mut self.index).remove(&gone);
     }
 }

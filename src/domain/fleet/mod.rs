@@ -74,13 +74,8 @@ impl Fleet {
     fn node_of(&mut self, now: Timestamp, claims: &Claims, change: &mut Change) -> Option<NodeId> {
         let id = match self.index.settle(&self.nodes, claims) {
             Identity::Known(id) => id,
-            Identity::New if claims.macs.is_empty() && claims.uuid.is_none() && claims.serial.is_none() => return None,
-            Identity::New => {
-                self.last_id += 1;
-                let id = NodeId(self.last_id);
-                self.nodes.insert(id, Arc::new(Node::new(id, now)));
-                id
-            }
+            Identity::New if claims.is_empty() => return None,
+            Identity::New => self.fresh(now),
             Identity::Conflict(ids) => {
                 self.mark_conflict(now, &ids, change);
                 return None;
@@ -95,12 +90,20 @@ impl Fleet {
         Some(id)
     }
 
+    /// A new node with a number that no node ever had.
+    fn fresh(&mut self, now: Timestamp) -> NodeId {
+        self.last_id += 1;
+        let id = NodeId(self.last_id);
+        self.nodes.insert(id, Arc::new(Node::new(id, now)));
+        id
+    }
+
     /// Nodes that were made for a MAC alone and turn out to be `keep` become part of it.
     fn absorb_provisional(&mut self, claims: &Claims, keep: NodeId, change: &mut Change) {
         let Identity::Conflict(found) = self.index.identify(claims) else { return };
         for id in found.into_iter().filter(|id| *id != keep) {
             let Some(gone) = self.nodes.remove(&id) else { continue };
-            Arc::make_mut(&mut self.index).remove(id);
+            Arc::make_mut(&mut self.index).remove(&gone);
             let Some(node) = self.node_mut(keep) else { continue };
             node.learn(&Claims { macs: gone.macs.clone(), uuid: gone.uuid, ..Claims::default() });
             (node.address, node.firmware) = (node.address.or(gone.address), node.firmware.or(gone.firmware));
@@ -131,11 +134,10 @@ impl Fleet {
         self.nodes.get_mut(&id).map(Arc::make_mut)
     }
 
+    /// What the node has learnt leads to it. What it has lost must be taken out of the index first.
     fn reindex(&mut self, id: NodeId) {
         let Some(node) = self.nodes.get(&id) else { return };
-        let index = Arc::make_mut(&mut self.index);
-        index.remove(id);
-        index.insert(id, &node.macs, node.uuid, node.serial.as_ref());
+        Arc::make_mut(&mut self.index).insert(node);
     }
 
     /// The effects of `change`, with every changed node as it is now.
@@ -189,5 +191,5 @@ fn reach(node: &mut Node, now: Timestamp, stage: Stage) {
     enter(node, now, phase);
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "station"))]
 mod tests;
