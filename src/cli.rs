@@ -31,6 +31,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(args_override_self = true)]
 struct Run {
     #[command(flatten)]
     settings: Settings,
@@ -90,10 +91,8 @@ fn check(run: Run) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return complain(&problems),
     };
-    println!(
-        "interface {} has {}/{}, machines get {} to {}",
-        config.interface, config.address, config.prefix, config.pool.0, config.pool.1
-    );
+    let (station, pool) = (config.segment.address(), config.segment.pool_in_words());
+    println!("on {} the station is {station}, machines get {pool}", config.interface);
     match wire::check(&config) {
         problems if problems.is_empty() => {
             println!("boot files, profiles and images are good");

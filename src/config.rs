@@ -1,10 +1,11 @@
 //! File, environment and flags become one validated configuration. Everything wrong is said at once, each with a hint.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::boot::segment::{BadSegment, Segment};
 use crate::domain::ids::ProfileId;
 
 /// What a person may set; flags come before the environment, both before the file.
@@ -41,9 +42,8 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub interface: String,
-    pub address: Ipv4Addr,
-    pub prefix: u8,
-    pub pool: (Ipv4Addr, Ipv4Addr),
+    /// The network on it: the station's address, and those it gives away.
+    pub segment: Segment,
     pub http: SocketAddr,
     pub data: PathBuf,
     pub profiles: PathBuf,
@@ -137,34 +137,16 @@ impl Settings {
         }
         let boot_files = self.boot_files.unwrap_or_else(|| BOOT_FILES.into());
         let warnings = missing_boot_files(&boot_files).into_iter().collect();
-        let pool = network.as_ref().map_err(|unit| *unit).and_then(|(_, address, prefix)| {
-            pool(self.pool.as_deref(), *address, *prefix).map_err(|problem| problems.push(problem))
+        let segment = network.and_then(|(interface, address, prefix)| {
+            let http = SocketAddr::from((address, self.http_port.unwrap_or(80)));
+            let segment = segment(http, prefix, self.pool.as_deref()).map_err(|problem| problems.push(problem))?;
+            Ok((interface, http, segment))
         });
-        match (network, pool, default_profile.transpose()) {
-            (Ok((interface, address, prefix)), Ok(pool), Ok(default_profile)) if problems.is_empty() => Ok(Config {
-                interface,
-                address,
-                prefix,
-                pool,
-                http: SocketAddr::from((address, self.http_port.unwrap_or(80))),
-                data,
-                profiles,
-                images,
-                boot_files,
-                default_profile,
-                warnings,
-            }),
+        match (segment, default_profile.transpose()) {
+            (Ok((interface, http, segment)), Ok(default_profile)) if problems.is_empty() => {
+                Ok(Config { interface, segment, http, data, profiles, images, boot_files, default_profile, warnings })
+            }
             _ => Err(problems),
-        }
-    }
-}
-
-impl Config {
-    /// Where machines reach the station by HTTP; without the port where it is the usual one.
-    pub fn base_url(&self) -> String {
-        match self.http.port() {
-            80 => format!("http://{}", self.http.ip()),
-            port => format!("http://{}:{port}", self.http.ip()),
         }
     }
 }
@@ -197,26 +179,24 @@ fn network(name: Option<&str>, interfaces: &[Interface]) -> Result<(String, Ipv4
     }
 }
 
-fn pool(written: Option<&str>, address: Ipv4Addr, prefix: u8) -> Result<(Ipv4Addr, Ipv4Addr), Problem> {
-    let mask = u32::MAX << (32 - u32::from(prefix));
-    let (network, broadcast) = (address.to_bits() & mask, address.to_bits() | !mask);
-    let Some(written) = written else {
-        let (first, last) = (network + 100, network + 250);
-        let (first, last) = if last < broadcast { (first, last) } else { (network + 1, broadcast - 1) };
-        return Ok((Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last)));
+fn segment(http: SocketAddr, prefix: u8, pool: Option<&str>) -> Result<Segment, Problem> {
+    let IpAddr::V4(address) = http.ip() else {
+        return Err(Problem::new("the station needs an IPv4 address", "give it one"));
     };
-    let hint = format!("write it as {}-{}", Ipv4Addr::from_bits(network + 1), Ipv4Addr::from_bits(broadcast - 1));
-    let wrong = |what: &str| Problem::new(format!("pool {written:?}: {what}"), hint.clone());
+    let base_url = match http.port() {
+        80 => format!("http://{address}"),
+        port => format!("http://{address}:{port}"),
+    };
+    let wrong =
+        |err: BadSegment| Problem::new(err.to_string(), "choose another --pool, or another address for the interface");
+    let segment = Segment::new(address, prefix, base_url).map_err(wrong)?;
+    let Some(pool) = pool else { return Ok(segment) };
+    let hint = format!("write it as {}-{}", segment.range().start(), segment.range().end());
     let parsed =
-        written.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
-    let (first, last): (Ipv4Addr, Ipv4Addr) = parsed.ok_or_else(|| wrong("this is not two IPv4 addresses"))?;
-    if first > last {
-        return Err(wrong("the first address is behind the last"));
-    }
-    if first.to_bits() <= network || last.to_bits() >= broadcast {
-        return Err(wrong("it is not within the interface's network"));
-    }
-    Ok((first, last))
+        pool.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
+    let (first, last) =
+        parsed.ok_or_else(|| Problem::new(format!("pool {pool:?}: this is not two IPv4 addresses"), hint))?;
+    segment.with_pool(first, last).map_err(wrong)
 }
 
 /// What machines will ask for and not get.
@@ -264,8 +244,8 @@ mod tests {
     fn an_interface_alone_is_enough() {
         let place = tempfile::TempDir::new().expect("a directory");
         let config = settings(&place).check(&bench()).expect("it is right");
-        assert_eq!(config.pool, ("10.77.0.100".parse().expect("one"), "10.77.0.250".parse().expect("one")));
-        assert_eq!(config.base_url(), "http://10.77.0.1");
+        assert_eq!(config.segment.pool_in_words(), "10.77.0.100–250");
+        assert_eq!(config.segment.base_url, "http://10.77.0.1");
         assert!(config.warnings[0].what.contains("undionly.kpxe"), "{:?}", config.warnings);
     }
 
@@ -295,7 +275,7 @@ mod tests {
     #[test]
     fn a_pool_outside_the_network_is_refused() {
         for (pool, why) in
-            [("10.77.0.9", "not two"), ("10.77.0.9-10.77.0.2", "behind"), ("10.78.0.2-10.78.0.9", "not within")]
+            [("10.77.0.9", "not two"), ("10.77.0.9-10.77.0.2", "not inside"), ("10.78.0.2-10.78.0.9", "not inside")]
         {
             let said = problems(|settings| settings.pool = Some(pool.into()));
             assert!(said[0].contains(why), "{said:?}");

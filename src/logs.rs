@@ -17,10 +17,20 @@ use crate::domain::ids::NodeId;
 use crate::domain::logline::LogLine;
 use crate::hub::NodeLog;
 
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error(transparent)]
+    Directory(#[from] std::io::Error),
+    #[error(transparent)]
+    File(#[from] tracing_appender::rolling::InitError),
+}
+
 /// Starts the station's log in `directory`, and on standard error too when there is no screen. What it is told by
 /// `OXBOW_LOG` (as `debug`, or `oxbow::service::dhcp=trace`) it keeps; else `info`. The guard writes the rest out at
 /// the end.
-pub fn start(directory: &Path, on_stderr: bool) -> Result<WorkerGuard, tracing_appender::rolling::InitError> {
+pub fn start(directory: &Path, on_stderr: bool) -> Result<WorkerGuard, LogError> {
+    std::fs::create_dir_all(directory)?;
     let files =
         RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix("station").filename_suffix("log");
     let (file, guard) = tracing_appender::non_blocking(files.max_log_files(STATION_DAYS).build(directory)?);

@@ -116,13 +116,12 @@ fn complain(err: &dyn std::fmt::Display) -> ExitCode {
 }
 
 fn start_services(services: &mut Supervisor, context: &Context, config: &Config, leases: Vec<Lease>) {
-    let segment = dhcp::segment(config.address, config.prefix, config.pool, config.base_url());
-    let dhcp = dhcp::Config { interface: config.interface.clone(), segment, restored: leases };
+    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), leases);
     let tftp = tftp::Config {
         interface: config.interface.clone(),
-        address: config.address,
+        address: config.segment.address(),
         directory: config.boot_files.clone(),
-        autoexec: script::ask(&config.base_url()),
+        autoexec: script::ask(&config.segment.base_url),
     };
     let http =
         http::Config { listen: config.http, boot_files: config.boot_files.clone(), images: config.data.join(BLOBS) };
@@ -154,8 +153,8 @@ fn image_config(config: &Config) -> images::Config {
 fn about(config: &Config) -> Station {
     Station {
         interface: config.interface.clone(),
-        address: config.address,
-        base_url: config.base_url(),
+        address: config.segment.address(),
+        base_url: config.segment.base_url.clone(),
         started: clock::now(),
         ..Station::default()
     }

@@ -32,7 +32,7 @@ fn a_bios_machine_gets_its_os_on_a_sata_disk() {
 #[test]
 fn a_uefi_machine_gets_its_os_on_an_nvme_disk() {
     let bench = Bench::new("a_uefi_machine_gets_its_os_on_an_nvme_disk");
-    let machine = bench.machine("uefi-nvme").firmware(Firmware::Uefi).bus(Bus::Nvme).nic("e1000e");
+    let machine = bench.machine("uefi-nvme").firmware(Firmware::Uefi).bus(Bus::Nvme);
     gets_its_os(&bench, &machine, "nvme0n1");
 }
 
@@ -64,7 +64,7 @@ fn a_byte_changed_on_the_way_is_never_called_provisioned() {
     let station = Station::start(&bench, &built("test-image").join("os.raw"));
     let proxy = FlippingProxy::between(&bench, 20_000_001);
 
-    let machine = bench.machine("bios-sata");
+    let machine = bench.machine("bios-sata").nic("e1000e");
     let _power = machine.power_on();
     let ended = |phase: &str| phase == "failed" || phase == "rebooting" || phase == "provisioned";
     let failed = reaches(station.wait_node(&machine.mac, INSTALLED, |node| ended(&node.phase)));

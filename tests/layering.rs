@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("logs", &["hub", "domain"]),
     ("supervise", &["service", "inbox", "domain"]),
     ("clock", &["domain"]),
-    ("config", &["domain"]),
+    ("config", &["domain", "boot"]),
 ];
 
 /// What the ground floor must not touch: it cannot fail for outside reasons.
@@ -36,7 +36,7 @@ const NOT_IN_DOMAIN: &[&str] = &[
 
 #[test]
 fn no_room_imports_one_it_may_not() {
-    let wrong = sources().iter().flat_map(|source| imports_out_of_place(source)).collect::<Vec<_>>();
+    let wrong = sources().iter().flat_map(imports_out_of_place).collect::<Vec<_>>();
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 

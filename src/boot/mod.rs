@@ -1,3 +1,12 @@
 //! Decisions about booting, pure: bytes or claims in, an answer out. No socket, no clock.
 
+pub mod architecture;
+pub mod client;
+pub mod dhcp;
+pub mod leases;
+pub mod program;
+pub mod reply;
+pub mod request;
 pub mod script;
+pub mod segment;
+pub mod told;

@@ -1,11 +1,110 @@
-use super::*;
-#[derive(Clone)]
+//! DHCP on UDP port 67 (RFC 2131): receives, has [`dhcp::handle`] decide, sends, and tells what came of it.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+use tokio::net::UdpSocket;
+use tokio::sync::Mutex;
+use tracing::{debug, warn};
+
+use super::udp;
+use super::{Context, ServiceError};
+use crate::boot::dhcp::{self, Answer, Silence, Verdict};
+use crate::boot::leases::Leases;
+use crate::boot::segment::Segment;
+use crate::boot::told::Told;
+use crate::clock;
+use crate::domain::event::Event;
+use crate::domain::ids::MacAddr;
+use crate::domain::lease::Lease;
+use crate::domain::service::ServiceName;
+use crate::inbox::Note;
+
+/// What to serve, and where. Clones share their leases, so that these outlive a service that had to be started again.
+#[derive(Clone, Debug)]
 pub struct Config {
-    pub interface: String,
-    pub segment: (),
-    pub restored: Vec<crate::domain::lease::Lease>,
+    interface: String,
+    segment: Segment,
+    /// Taken once, for as long as the service runs: nothing waits for it on the way of a packet.
+    leases: Arc<Mutex<Leases>>,
 }
-pub fn segment(_: std::net::Ipv4Addr, _: u8, _: (std::net::Ipv4Addr, std::net::Ipv4Addr), _: String) {}
-pub async fn serve(_: Context, _: Config) -> Result<(), ServiceError> {
-    std::future::pending().await
+
+impl Config {
+    /// `restored` are the leases that the station has given before it was started.
+    pub fn new(interface: impl Into<String>, segment: Segment, restored: Vec<Lease>) -> Self {
+        Self { interface: interface.into(), segment, leases: Arc::new(Mutex::new(Leases::restore(restored))) }
+    }
 }
+
+/// Answers until told to stop. Fails if the port cannot be had or the socket breaks.
+pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+    let Config { interface, segment, leases } = config;
+    let mut leases = leases.lock_owned().await;
+    let socket = udp::bound(&interface, EVERYWHERE)
+        .map_err(|error| ServiceError::bind(&format!("UDP port 67 on {interface}"), error))?;
+    let at = format!("{} on {interface}, pool {}", segment.address(), segment.pool_in_words());
+    context.up(ServiceName::Dhcp, at).await;
+    let mut desk = Desk { context, socket, segment, told: Told::default(), unsent: 0 };
+    let mut packet = vec![0; LARGEST];
+    loop {
+        let received = tokio::select! {
+            () = desk.context.stop.cancelled() => return Ok(()),
+            received = desk.socket.recv(&mut packet) => received,
+        };
+        let len = received.map_err(|error| lost(&interface, error))?;
+        let (mac, verdict) = dhcp::handle(clock::now(), &packet[..len], &desk.segment, &mut leases);
+        match verdict {
+            Verdict::Reply(answer) => desk.carry_out(mac, *answer).await,
+            Verdict::Silence(silence) => desk.tell(mac, silence),
+        }
+    }
+}
+
+/// What carries out the decisions.
+struct Desk {
+    context: Context,
+    socket: UdpSocket,
+    segment: Segment,
+    told: Told<(Option<MacAddr>, Silence)>,
+    /// Replies that the system did not take.
+    unsent: u64,
+}
+
+impl Desk {
+    async fn carry_out(&mut self, mac: Option<MacAddr>, answer: Answer) {
+        let to = answer.to.socket_address();
+        match udp::send_from(&self.socket, self.segment.address(), to, &answer.message).await {
+            Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
+            Err(error) => {
+                self.unsent += 1;
+                warn!(?mac, %to, unsent = self.unsent, "dhcp reply not sent: {error}");
+            }
+        }
+        answer.event.into_iter().for_each(|event| self.context.inbox.saw(event));
+        answer.lacks.into_iter().for_each(|silence| self.tell(mac, silence));
+        if let Some(lease) = answer.lease {
+            self.context.inbox.send(Note::Lease(lease)).await;
+        }
+    }
+
+    fn tell(&mut self, mac: Option<MacAddr>, silence: Silence) {
+        if self.told.is_news(clock::now(), (mac, silence)) {
+            debug!(?mac, "dhcp silent: {silence}");
+            self.context.inbox.saw(Event::DhcpSilence { mac, reason: silence.to_string() });
+        }
+    }
+}
+
+fn lost(interface: &str, error: std::io::Error) -> ServiceError {
+    ServiceError {
+        what: format!("cannot receive DHCP on {interface}"),
+        hint: "see whether the interface is still there (`ip link`), it is tried again by itself".into(),
+        source: Some(error),
+    }
+}
+
+/// Broadcasts do not reach a socket that is bound to an address.
+const EVERYWHERE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 67);
+
+/// More than any DHCP message over Ethernet.
+const LARGEST: usize = 2048;

@@ -6,6 +6,7 @@ pub mod http;
 pub mod images;
 pub mod router_advert;
 pub mod tftp;
+mod udp;
 
 use std::io;
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,8 +36,8 @@ impl Bench {
         let evidence = target().join("evidence").join(test);
         fs::remove_dir_all(&evidence).ok();
         fs::create_dir_all(&evidence).expect("a directory for evidence");
-        let scratch = TempDir::with_prefix_in("bench-", env!("CARGO_TARGET_TMPDIR")).expect("a scratch directory");
         let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let scratch = TempDir::with_prefix_in(format!("{name}-"), SCRATCH).expect("a scratch directory");
         let bench = Self { name, machines: Cell::new(0), evidence, scratch };
         bench.build();
         bench
@@ -80,10 +79,8 @@ impl Bench {
         let namespace = Path::new("/run/netns").join(self.station());
         let inside = move || {
             let namespace = File::open(namespace).expect("the station's namespace");
-            // SAFETY: setns takes two integers; the file is open. It changes this thread alone.
-            #[expect(unsafe_code, reason = "std has no setns")]
-            let status = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
-            assert_eq!(status, 0, "setns: {}", std::io::Error::last_os_error());
+            // It changes this thread alone.
+            nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("the station's namespace opens");
             work()
         };
         thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -125,15 +122,25 @@ pub(super) fn command_in(namespace: &str, program: &str) -> Command {
 
 /// Takes down what test programs left that were killed before they could.
 fn sweep() {
-    let Ok(namespaces) = fs::read_dir("/run/netns") else { return };
-    for namespace in namespaces.flatten() {
-        let name = namespace.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()) else { continue };
-        if !Path::new("/proc").join(pid).exists() {
-            Command::new("ip").arg("netns").arg("del").arg(&name).output().ok();
-        }
+    for name in left_over("/run/netns") {
+        Command::new("ip").arg("netns").arg("del").arg(&name).output().ok();
+    }
+    for name in left_over(SCRATCH) {
+        fs::remove_dir_all(Path::new(SCRATCH).join(name)).ok();
     }
 }
 
+/// Names in `directory` that hold the number of a process which is no more.
+fn left_over(directory: &str) -> Vec<String> {
+    let names = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_left = |name: &String| {
+        let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists())
+    };
+    names.filter(is_left).collect()
+}
+
 const PREFIX: &str = "oxb-";
+const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 static NUMBER: AtomicU32 = AtomicU32::new(1);

@@ -151,8 +151,9 @@ impl Machine {
             qemu.args(["-nic", "none"]);
             return;
         }
-        // With an empty ROM file UEFI uses its own driver and PXE client instead of QEMU's iPXE.
-        let rom = if self.firmware == Firmware::Uefi { ",romfile=" } else { "" };
+        // OVMF has a driver of its own for virtio alone: without a ROM it uses that, and its own PXE client.
+        let own_driver = self.firmware == Firmware::Uefi && self.nic.starts_with("virtio-net");
+        let rom = if own_driver { ",romfile=" } else { "" };
         qemu.args(["-netdev", &format!("tap,id=net,ifname={},script=no,downscript=no", self.tap)])
             .args(["-device", &format!("{},netdev=net,mac={},bootindex=1{rom}", self.nic, self.mac)]);
     }

@@ -9,7 +9,7 @@
 //!
 //! Everything a test leaves to look at is in `target/evidence/TEST`: each machine's serial console with seconds since
 //! power-on, and the station's log. Everything else is gone when the test ends, also when it fails.
-#![allow(dead_code, reason = "every test program uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "every test program uses a part of it")]
 
 mod bench;
 mod machine;

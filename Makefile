@@ -1,0 +1,33 @@
+# make run          a bench of simulated machines provisions itself, watched on the screen
+# make run QEMU=1   with one real machine, in an emulator, among them
+# make test         everything that must hold before a change is taken
+# make clean        removes all that was built and downloaded
+
+target := $(or $(CARGO_TARGET_DIR),target)
+agent := $(target)/oxbow-agent
+
+.PHONY: run test test-files boot-files release clean
+
+run: release boot-files
+	packaging/demo
+
+release:
+	packaging/run-deps
+	cargo build --release --bin oxbow
+
+boot-files:
+	packaging/run-deps
+	packaging/agent $(agent)
+	packaging/boot-files $(target)/boot-files $(agent)
+
+# What the boot tests find in the target directory.
+test-files: boot-files
+	tests/image/build $(target)/test-image
+
+test:
+	packaging/test
+
+clean:
+	cargo clean
+
+export QEMU

@@ -1,0 +1,199 @@
+//! The image's file as one stream of bytes, however often the connection breaks on the way.
+
+use std::io::{self, BufRead, Read};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use ureq::BodyReader;
+
+use super::journal::Journal;
+use super::machine::Machine;
+use super::patience::{Backoff, Nag, Patience, pause};
+use super::station::{NO_SUCH_RANGE, Station, Trouble, why};
+use crate::domain::digest::Digest;
+
+/// Reads `length` bytes of `path`. A connection that breaks is followed by another one that asks for the rest.
+pub(super) struct Download<'a> {
+    source: Source<'a>,
+    path: &'a str,
+    length: u64,
+    /// How many bytes have arrived.
+    at: u64,
+    digest: Sha256,
+    body: Option<BodyReader<'static>>,
+    buffer: Vec<u8>,
+    /// The bytes of `buffer` that are not consumed.
+    ready: std::ops::Range<usize>,
+    /// When the newest byte arrived.
+    moved: Instant,
+    backoff: Backoff,
+    nag: Nag,
+    breaks: u32,
+    waited: Duration,
+}
+
+/// Where a download comes from, and who hears about it.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub station: &'a Station,
+    pub machine: &'a dyn Machine,
+    pub journal: &'a Journal<'a>,
+    pub patience: Patience,
+}
+
+/// Why there are no more bytes. It travels inside an [`io::Error`], through whatever reads the stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DownloadError {
+    #[error("no new byte for {seconds} s at byte {at} of {length}: {reason}")]
+    Stalled { at: u64, length: u64, seconds: u64, reason: String },
+    #[error("the station's file has {found} bytes, the job says {length}")]
+    WrongLength { found: u64, length: u64 },
+    #[error("the station's file ends before byte {at}, the job says it has {length}")]
+    EndsEarly { at: u64, length: u64 },
+    #[error("the machine was switched off")]
+    SwitchedOff,
+}
+
+impl<'a> Download<'a> {
+    pub(super) fn new(source: Source<'a>, path: &'a str, length: u64) -> Self {
+        Self {
+            source,
+            path,
+            length,
+            at: 0,
+            digest: Sha256::new(),
+            body: None,
+            buffer: vec![0; BUFFER],
+            ready: 0..0,
+            moved: Instant::now(),
+            backoff: Backoff::up_to(source.patience.retry),
+            nag: Nag::default(),
+            breaks: 0,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// How many bytes have arrived so far.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// How often the connection broke.
+    pub(super) fn breaks(&self) -> u32 {
+        self.breaks
+    }
+
+    /// Time spent waiting for the station.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// The digest of what has arrived.
+    pub(super) fn digest(&self) -> Digest {
+        Digest::new(self.digest.clone().finalize().into())
+    }
+
+    fn arrive(&mut self) -> Result<(), DownloadError> {
+        loop {
+            if !self.source.machine.is_on() {
+                return Err(DownloadError::SwitchedOff);
+            }
+            match self.some_bytes() {
+                Ok(some) => {
+                    self.digest.update(&self.buffer[..some]);
+                    self.at += some as u64;
+                    self.ready = 0..some;
+                    self.moved = Instant::now();
+                    self.backoff.reset();
+                    return Ok(());
+                }
+                Err(Break::ForGood(error)) => return Err(error),
+                Err(Break::ForNow(reason)) => self.recover(reason)?,
+            }
+        }
+    }
+
+    /// At least one byte, into the beginning of the buffer.
+    fn some_bytes(&mut self) -> Result<usize, Break> {
+        let body = match &mut self.body {
+            Some(body) => body,
+            None => {
+                let body = self.connect()?;
+                self.body.insert(body)
+            }
+        };
+        let room = self.buffer.len().min(usize::try_from(self.length - self.at).unwrap_or(usize::MAX));
+        match body.read(&mut self.buffer[..room]) {
+            Ok(0) => Err(Break::ForNow("the connection was closed".to_owned())),
+            Ok(some) => Ok(some),
+            Err(error) => Err(Break::ForNow(why(&error))),
+        }
+    }
+
+    fn connect(&self) -> Result<BodyReader<'static>, Break> {
+        let (at, length) = (self.at, self.length);
+        let part = self.source.station.image(self.path, at).map_err(|trouble| match trouble {
+            Trouble::Refused { status: NO_SUCH_RANGE, .. } => {
+                Break::ForGood(DownloadError::EndsEarly { at: at + 1, length })
+            }
+            trouble => Break::ForNow(trouble.to_string()),
+        })?;
+        if let Some(found) = part.whole.filter(|whole| *whole != length) {
+            return Err(Break::ForGood(DownloadError::WrongLength { found, length }));
+        }
+        let mut body = part.body;
+        let known = at.checked_sub(part.offset).ok_or_else(|| Break::ForNow("the wrong part was sent".to_owned()))?;
+        io::copy(&mut body.by_ref().take(known), &mut io::sink()).map_err(|error| Break::ForNow(why(&error)))?;
+        Ok(body)
+    }
+
+    /// Drops the broken connection and lets some time pass, or gives up.
+    fn recover(&mut self, reason: String) -> Result<(), DownloadError> {
+        let Self { at, length, .. } = *self;
+        self.body = None;
+        self.breaks += 1;
+        if self.moved.elapsed() >= self.source.patience.stalled {
+            let seconds = self.source.patience.stalled.as_secs();
+            return Err(DownloadError::Stalled { at, length, seconds, reason });
+        }
+        if self.nag.is_due(&reason) {
+            let count = self.breaks;
+            let line =
+                format!("the download broke off at byte {at} of {length}: {reason}; going on from there ({count})");
+            self.source.journal.warning("write", &line);
+        }
+        if pause(self.source.machine, self.backoff.pause()) { Ok(()) } else { Err(DownloadError::SwitchedOff) }
+    }
+}
+
+/// A download that cannot go on at once.
+enum Break {
+    ForNow(String),
+    ForGood(DownloadError),
+}
+
+impl BufRead for Download<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.ready.is_empty() && self.at < self.length {
+            let began = Instant::now();
+            let arrived = self.arrive();
+            self.waited += began.elapsed();
+            arrived.map_err(io::Error::other)?;
+        }
+        Ok(&self.buffer[self.ready.clone()])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.ready.start = (self.ready.start + amount).min(self.ready.end);
+    }
+}
+
+impl Read for Download<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let some = self.fill_buf()?.read(room)?;
+        self.consume(some);
+        Ok(some)
+    }
+}
+
+const BUFFER: usize = 128 * 1024;

@@ -1,0 +1,50 @@
+//! What the agent says: on the machine's own screen, and to the station's log.
+//!
+//! ```text
+//! [    3.214] hello   this machine is serial FB-0042, 52:54:00:12:34:56
+//! [    9.870] write   warning: the download broke off at byte 12582912 (connection reset), going on from there
+//! ```
+
+use super::machine::Machine;
+use super::mailbox::Mailbox;
+use crate::domain::logline::Level;
+
+/// Says lines. The second word of each line is the step it belongs to.
+pub(super) struct Journal<'a> {
+    machine: &'a dyn Machine,
+    mailbox: &'a Mailbox,
+}
+
+impl<'a> Journal<'a> {
+    pub(super) fn new(machine: &'a dyn Machine, mailbox: &'a Mailbox) -> Self {
+        Self { machine, mailbox }
+    }
+
+    pub(super) fn info(&self, step: &str, text: &str) {
+        self.say(step, Level::Info, text);
+    }
+
+    pub(super) fn warning(&self, step: &str, text: &str) {
+        self.say(step, Level::Warning, text);
+    }
+
+    pub(super) fn error(&self, step: &str, text: &str) {
+        self.say(step, Level::Error, text);
+    }
+
+    /// On the machine's own screen only: what the station knows already, or cannot be told.
+    pub(super) fn console(&self, step: &str, text: &str) {
+        let ascii: String = text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+        self.machine.print(&format!("[{:9.3}] {step:<7} {ascii}", self.machine.uptime().as_secs_f64()));
+    }
+
+    fn say(&self, step: &str, level: Level, text: &str) {
+        let mark = match level {
+            Level::Warning => "warning: ",
+            Level::Error => "error: ",
+            Level::Info | Level::Unknown => "",
+        };
+        self.console(step, &format!("{mark}{text}"));
+        self.mailbox.line(level, format!("{step}: {text}"));
+    }
+}

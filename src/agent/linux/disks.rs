@@ -1,0 +1,173 @@
+//! Which disks the machine has, by way of `/sys/block`.
+
+use std::fs;
+use std::path::Path;
+
+use super::{attribute, names};
+use crate::domain::disk::{Disk, Transport};
+
+/// The disks by name, without what is no disk of the machine: loops, RAM, optical drives, mapped and joined devices.
+pub(super) fn list(sys: &Path) -> Vec<Disk> {
+    names(&sys.join("block")).iter().filter(|name| is_disk(name)).filter_map(|name| disk(sys, name)).collect()
+}
+
+fn is_disk(name: &str) -> bool {
+    let boot_part = name.starts_with("mmcblk") && (name.contains("boot") || name.ends_with("rpmb"));
+    !boot_part && !NO_DISKS.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn disk(sys: &Path, name: &str) -> Option<Disk> {
+    let block = sys.join("block").join(name);
+    let text = |names: &[&str]| names.iter().find_map(|name| attribute(&block.join(name))).unwrap_or_default();
+    let flag = |name: &str| attribute(&block.join(name)).as_deref() == Some("1");
+    // One path of several to the same NVMe disk: the disk itself is listed too.
+    if flag("hidden") {
+        return None;
+    }
+    let sectors: u64 = attribute(&block.join("size"))?.parse().ok()?;
+    Some(Disk {
+        path: format!("/dev/{name}"),
+        transport: transport(&block, name),
+        bytes: sectors.saturating_mul(SECTOR),
+        model: text(&["device/model", "device/name"]),
+        serial: serial(&block).unwrap_or_else(|| text(&["device/serial", "serial"])),
+        removable: flag("removable"),
+        read_only: flag("ro"),
+    })
+}
+
+/// How the disk is attached, told by the devices on its path from the processor, as
+/// `/sys/devices/pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0/block/sda`.
+fn transport(block: &Path, name: &str) -> Transport {
+    let path = fs::canonicalize(block).unwrap_or_else(|_| block.to_owned());
+    let devices: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
+    let through = |prefix: &str| {
+        devices.iter().any(|part| {
+            part.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '-'))
+        })
+    };
+    // USB comes first: what hangs on it may be anything else further on.
+    if through("usb") {
+        Transport::Usb
+    } else if name.starts_with("nvme") {
+        Transport::Nvme
+    } else if name.starts_with("mmcblk") {
+        Transport::Mmc
+    } else if through("virtio") {
+        Transport::Virtio
+    } else if through("ata") {
+        if driver(&path).is_some_and(|driver| OLD_ATA.iter().any(|old| driver.starts_with(old))) {
+            Transport::Ide
+        } else {
+            Transport::Sata
+        }
+    } else if through("end_device") || driver(&path).is_some_and(|driver| SAS.contains(&driver.as_str())) {
+        Transport::Sas
+    } else {
+        Transport::Unknown
+    }
+}
+
+/// The name of the driver of the SCSI host that the disk hangs on.
+fn driver(path: &Path) -> Option<String> {
+    let is_host = |path: &&Path| {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix("host"));
+        name.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    let host = path.ancestors().find(is_host)?;
+    attribute(&host.join("scsi_host").join(host.file_name()?).join("proc_name"))
+}
+
+/// The unit serial number that SCSI disks give (SPC-4 section 7.8.15: four bytes of header, then text).
+fn serial(block: &Path) -> Option<String> {
+    let page = fs::read(block.join("device/vpd_pg80")).ok()?;
+    let text = crate::domain::text::clean(&String::from_utf8_lossy(page.get(4..)?), 100);
+    (!text.is_empty()).then_some(text)
+}
+
+/// The kernel counts these whatever the disk's own blocks are.
+const SECTOR: u64 = 512;
+const NO_DISKS: &[&str] = &["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd", "mtdblock"];
+/// Drivers of parallel ATA, by the name of their SCSI host.
+const OLD_ATA: &[&str] = &["ata_piix", "pata_"];
+const SAS: &[&str] = &["megaraid_sas", "mpt3sas", "mpt2sas", "smartpqi", "hpsa", "aacraid"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A disk at `devices/…/block/NAME` with these attributes, linked from `block/NAME` as sysfs does.
+    fn add(sys: &Path, device: &str, files: &[(&str, &str)]) {
+        let name = device.rsplit('/').next().expect("a name");
+        let real = sys.join("devices").join(device);
+        for (path, text) in [("size", "1000215216\n"), ("removable", "0\n"), ("ro", "0\n")].iter().chain(files) {
+            let path = real.join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(path, text).expect("a file");
+        }
+        fs::create_dir_all(sys.join("block")).expect("a directory");
+        symlink(&real, sys.join("block").join(name)).expect("a link");
+    }
+
+    #[test]
+    fn every_kind_of_disk_is_told_by_its_place_in_the_machine() {
+        let sys = tempfile::tempdir().expect("a directory");
+        let pci = |rest: &str| format!("pci0000:00/0000:00:1f.2/{rest}");
+        for device in [
+            "ata1/host0/target0:0:0/0:0:0:0/block/sda",
+            "ata2/host1/target1:0:0/1:0:0:0/block/sdb",
+            "usb2/2-1/2-1:1.0/host2/target2:0:0/2:0:0:0/block/sdc",
+            "virtio3/host3/target3:0:0/3:0:0:0/block/sdd",
+            "host4/port-4:0/end_device-4:0/target4:0:0/4:0:0:0/block/sde",
+            "host5/target5:2:0/5:2:0:0/block/sdf",
+            "virtio1/block/vda",
+            "nvme/nvme0/nvme0n1",
+            "mmc_host/mmc0/mmc0:0001/block/mmcblk0",
+            "mmc_host/mmc0/mmc0:0001/block/mmcblk0boot0",
+            "host6/target6:0:0/6:0:0:0/block/sr0",
+        ] {
+            add(sys.path(), &pci(device), &[]);
+        }
+        add(sys.path(), "virtual/block/loop0", &[]);
+        for (host, driver) in [("ata1/host0", "ahci"), ("ata2/host1", "ata_piix"), ("host5", "megaraid_sas")] {
+            let name = host.rsplit('/').next().expect("a name");
+            let directory = sys.path().join("devices").join(pci(host)).join("scsi_host").join(name);
+            fs::create_dir_all(&directory).expect("a directory");
+            fs::write(directory.join("proc_name"), driver).expect("a file");
+        }
+        let found: Vec<_> =
+            list(sys.path()).iter().map(|disk| format!("{} {}", disk.path, disk.transport.word())).collect();
+        assert_eq!(
+            found,
+            [
+                "/dev/mmcblk0 mmc",
+                "/dev/nvme0n1 nvme",
+                "/dev/sda sata",
+                "/dev/sdb ide",
+                "/dev/sdc usb",
+                "/dev/sdd virtio",
+                "/dev/sde sas",
+                "/dev/sdf sas",
+                "/dev/vda virtio"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_disk_has_its_size_model_serial_and_flags() {
+        let sys = tempfile::tempdir().expect("a directory");
+        let files = [
+            ("device/model", "QEMU HARDDISK   \n"),
+            ("device/vpd_pg80", "\0\u{1}\0\u{8}QM00001 "),
+            ("removable", "1\n"),
+            ("ro", "1\n"),
+        ];
+        add(sys.path(), "pci0000:00/ata1/host0/block/sda", &files);
+        let disks = list(sys.path());
+        let disk = disks.first().expect("a disk");
+        assert_eq!(disk.to_string(), "/dev/sda (sata, 512.1 GB, QEMU HARDDISK)");
+        assert_eq!((disk.bytes, disk.serial.as_str()), (512_110_190_592, "QM00001"));
+        assert!(disk.removable && disk.read_only);
+    }
+}

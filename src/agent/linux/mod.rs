@@ -1,0 +1,88 @@
+//! The real machine: identity and disks from `/sys`, block devices, `reboot(2)`.
+
+mod disks;
+mod identity;
+mod medium;
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::reboot::{RebootMode, reboot};
+
+use super::machine::{Machine, Medium, Survey};
+use super::orders::{NoOrders, Orders};
+use crate::domain::disk::Disk;
+use crate::domain::ids::MacAddr;
+
+pub use medium::DiskFile;
+
+/// The machine this program runs on. `/proc` and `/sys` are mounted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Linux;
+
+/// Why there are no orders.
+#[derive(Debug, thiserror::Error)]
+pub enum OrdersError {
+    #[error("the kernel command line cannot be read from {CMDLINE}")]
+    Unreadable(#[source] io::Error),
+    #[error(transparent)]
+    NoOrders(#[from] NoOrders),
+}
+
+impl Linux {
+    /// What the boot script put on the kernel's command line.
+    pub fn orders(self) -> Result<Orders, OrdersError> {
+        let cmdline = fs::read_to_string(CMDLINE).map_err(OrdersError::Unreadable)?;
+        Ok(cmdline.parse()?)
+    }
+}
+
+impl Machine for Linux {
+    fn survey(&self, boot_nic: Option<MacAddr>) -> Survey {
+        let (claims, remarks) = identity::claims(Path::new(SYS), boot_nic);
+        Survey { claims, disks: disks::list(Path::new(SYS)), remarks }
+    }
+
+    fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {
+        Ok(Box::new(DiskFile::open(Path::new(&disk.path))?))
+    }
+
+    fn uptime(&self) -> Duration {
+        let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
+        let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
+        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default()
+    }
+
+    fn print(&self, line: &str) {
+        // A console that is gone is no reason to stop.
+        let _unheard = writeln!(io::stdout(), "{line}");
+    }
+
+    fn restart(&self) -> io::Result<()> {
+        nix::unistd::sync();
+        match reboot(RebootMode::RB_AUTOBOOT) {
+            Ok(never) => match never {},
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The text of a file below `/sys` in one line; none when there is no such file, or nothing in it.
+fn attribute(path: &Path) -> Option<String> {
+    let text = String::from_utf8_lossy(&fs::read(path).ok()?).into_owned();
+    let text = crate::domain::text::clean(text.trim_matches('\0'), 200);
+    (!text.is_empty()).then_some(text)
+}
+
+/// Names of what is in a directory, sorted; none when there is no such directory.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+const CMDLINE: &str = "/proc/cmdline";
+const SYS: &str = "/sys";

@@ -1,0 +1,85 @@
+//! What the agent runs on, as a trait: the real machine is [`super::linux::Linux`], simulated machines bring their own.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::disk::Disk;
+use crate::domain::identity::Claims;
+use crate::domain::ids::MacAddr;
+
+/// The agent's surroundings: identity, disks, network, console, power.
+pub trait Machine: Sync {
+    /// Who the machine is and what disks it has. `boot_nic` is the card it booted from: first among its claims.
+    fn survey(&self, boot_nic: Option<MacAddr>) -> Survey;
+
+    /// Opens a disk of the survey to be written from its first byte, for nobody else meanwhile.
+    fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>>;
+
+    /// How this machine reaches an address.
+    fn dialer(&self) -> Dialer {
+        Dialer::new(|to, patience| TcpStream::connect_timeout(&to, patience))
+    }
+
+    /// Time since the machine was started.
+    fn uptime(&self) -> Duration;
+
+    /// Shows a line on the machine's own screen.
+    fn print(&self, line: &str);
+
+    /// Restarts the machine. On a real one this comes back only with an error.
+    fn restart(&self) -> io::Result<()>;
+
+    /// Whether the machine is still powered. A real agent never sees it otherwise; a simulation ends this way.
+    fn is_on(&self) -> bool {
+        true
+    }
+}
+
+/// What the machine found out about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    pub claims: Claims,
+    pub disks: Vec<Disk>,
+    /// What was left out and why, for the log.
+    pub remarks: Vec<String>,
+}
+
+/// An open disk: written once from first to last byte, then read the same way.
+pub trait Medium: Send {
+    /// Writes the next bytes.
+    fn write(&mut self, block: &[u8]) -> io::Result<()>;
+
+    /// Returns when everything written has left every cache for the medium itself.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Goes back to the first byte. What is read from now on comes from the medium, not from memory.
+    fn rewind(&mut self) -> io::Result<()>;
+
+    /// Reads the next bytes into `block`, which begins at a page; 0 at the end of the disk.
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize>;
+}
+
+/// Opens a TCP connection to an address within a time.
+#[derive(Clone)]
+pub struct Dialer(Arc<Dial>);
+
+type Dial = dyn Fn(SocketAddr, Duration) -> io::Result<TcpStream> + Send + Sync;
+
+impl Dialer {
+    pub fn new(dial: impl Fn(SocketAddr, Duration) -> io::Result<TcpStream> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(dial))
+    }
+
+    pub fn dial(&self, to: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+        (self.0)(to, patience)
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer")
+    }
+}

@@ -1,0 +1,340 @@
+//! What is on its way to the station: reports, log lines, and the newest progress figure.
+//!
+//! Whoever works puts things in and never waits; the [`super::courier`] takes them out and repeats them until they are
+//! acknowledged. Reports are all kept (a run has about ten); of the log the oldest lines give way when [`LINES`] are
+//! waiting, and a line says how many; of progress only the newest figure is kept.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::logline::Level;
+use crate::domain::report::Report;
+use crate::protocol::{LogLines, Moved, Reports, VERSION};
+
+/// Shared by everybody in the agent who has something to tell.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    post: Mutex<Post>,
+    changed: Condvar,
+}
+
+/// The next thing to carry to the station, the most important first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    Reports(Reports),
+    Lines(LogLines),
+    Moved(Moved),
+}
+
+/// How far the reports have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Underway,
+    Acknowledged,
+    /// The station has ended the run and takes no more reports.
+    Ended(String),
+}
+
+impl Mailbox {
+    pub(super) fn report(&self, report: Report) {
+        self.change(|post| post.reports.push(report));
+    }
+
+    pub(super) fn line(&self, level: Level, text: String) {
+        self.change(|post| {
+            post.lines.push((level, text));
+            post.make_room();
+        });
+    }
+
+    pub(super) fn moved(&self, moved: Moved) {
+        self.change(|post| post.moved = Some(moved));
+    }
+
+    /// The station wants the report with index `next`.
+    pub(super) fn reports_acknowledged(&self, next: u32) {
+        self.change(|post| post.reports.acknowledge(next));
+    }
+
+    /// The station wants the line numbered `next`.
+    pub(super) fn lines_acknowledged(&self, next: u32) {
+        self.change(|post| {
+            post.lines.acknowledge(next);
+            post.lines.forget_acknowledged();
+        });
+    }
+
+    /// The station will never take the lines now waiting.
+    pub(super) fn drop_lines(&self) {
+        self.change(|post| {
+            let end = post.lines.end();
+            post.lines.acknowledge(end);
+            post.lines.forget_acknowledged();
+        });
+    }
+
+    /// The station takes no more reports of this run.
+    pub(super) fn run_ended(&self, reason: String) {
+        self.change(|post| post.ended = Some(reason));
+    }
+
+    /// Nothing more is to be carried.
+    pub(super) fn close(&self) {
+        self.change(|post| post.closed = true);
+    }
+
+    /// The next errand; waits at most `patience` for one. `Err` when closed.
+    pub(super) fn next(&self, patience: Duration) -> Result<Option<Errand>, Closed> {
+        let until = Instant::now() + patience;
+        let mut post = self.lock();
+        loop {
+            if post.closed {
+                return Err(Closed);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match post.errand() {
+                None if !left.is_zero() => post = self.wait(post, left),
+                errand => return Ok(errand),
+            }
+        }
+    }
+
+    /// Waits until `enough` says so of the post, or for `patience`.
+    fn wait_until(&self, patience: Duration, enough: impl Fn(&Post) -> bool) {
+        let until = Instant::now() + patience;
+        let mut post = self.lock();
+        while !enough(&post) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            post = self.wait(post, left);
+        }
+    }
+
+    /// How far the reports have come, waiting at most `patience` for more than [`Delivery::Underway`].
+    pub(super) fn delivery(&self, patience: Duration) -> Delivery {
+        self.wait_until(patience, |post| post.delivery() != Delivery::Underway);
+        self.lock().delivery()
+    }
+
+    /// Gives the log at most `patience` to reach the station.
+    pub(super) fn settle_log(&self, patience: Duration) {
+        self.wait_until(patience, |post| post.lines.is_settled());
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Post)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    // A panic elsewhere leaves the post whole: every change is one step.
+    fn lock(&self) -> MutexGuard<'_, Post> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'p>(&self, post: MutexGuard<'p, Post>, patience: Duration) -> MutexGuard<'p, Post> {
+        self.changed.wait_timeout(post, patience).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The mailbox has been closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closed;
+
+#[derive(Debug, Default)]
+struct Post {
+    reports: Sequence<Report>,
+    lines: Sequence<(Level, String)>,
+    lost_lines: u64,
+    moved: Option<Moved>,
+    ended: Option<String>,
+    closed: bool,
+}
+
+impl Post {
+    fn errand(&mut self) -> Option<Errand> {
+        if self.ended.is_none()
+            && let Some((first, reports)) = self.reports.waiting(BATCH)
+        {
+            return Some(Errand::Reports(Reports { version: VERSION, first, reports }));
+        }
+        if let Some((first, lines)) = self.lines.waiting(BATCH) {
+            return Some(Errand::Lines(LogLines { version: VERSION, first, lines }));
+        }
+        self.moved.take().map(Errand::Moved)
+    }
+
+    fn delivery(&self) -> Delivery {
+        match &self.ended {
+            _ if self.reports.is_settled() => Delivery::Acknowledged,
+            Some(reason) => Delivery::Ended(reason.clone()),
+            None => Delivery::Underway,
+        }
+    }
+
+    /// The two oldest lines make room for one that counts what is lost.
+    fn make_room(&mut self) {
+        if self.lines.items.len() <= LINES {
+            return;
+        }
+        self.lost_lines += if self.lost_lines == 0 { 2 } else { 1 };
+        self.lines.pop_oldest();
+        if let Some(oldest) = self.lines.items.front_mut() {
+            let lost = self.lost_lines;
+            *oldest = (Level::Warning, format!("log: {lost} lines are lost here: the station was away for too long"));
+        }
+    }
+}
+
+/// Things with consecutive indexes, of which the station has seen those before `next`.
+#[derive(Debug)]
+struct Sequence<T> {
+    items: VecDeque<T>,
+    /// The index of the first of `items`.
+    first: u32,
+    next: u32,
+}
+
+impl<T> Default for Sequence<T> {
+    fn default() -> Self {
+        Self { items: VecDeque::new(), first: 0, next: 0 }
+    }
+}
+
+impl<T: Clone> Sequence<T> {
+    fn push(&mut self, item: T) {
+        self.items.push_back(item);
+    }
+
+    /// One after the last index.
+    fn end(&self) -> u32 {
+        self.first.saturating_add(u32::try_from(self.items.len()).unwrap_or(u32::MAX))
+    }
+
+    fn is_settled(&self) -> bool {
+        self.next >= self.end()
+    }
+
+    /// The oldest items that the station has not seen, with the index of the first.
+    fn waiting(&self, most: usize) -> Option<(u32, Vec<T>)> {
+        let begin = self.next.max(self.first);
+        let seen = usize::try_from(begin - self.first).unwrap_or(usize::MAX);
+        let items: Vec<T> = self.items.iter().skip(seen).take(most).cloned().collect();
+        (!items.is_empty()).then_some((begin, items))
+    }
+
+    /// Takes the station's word for what it wants next: it may go back (it lost what it had), and it may be ahead of
+    /// everything said so far, having heard an earlier life of this agent in the same run: then we go on from there.
+    fn acknowledge(&mut self, next: u32) {
+        if next > self.end() {
+            self.first += next - self.next.max(self.first);
+        }
+        self.next = next;
+    }
+
+    fn forget_acknowledged(&mut self) {
+        while self.first < self.next && self.items.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
+
+    fn pop_oldest(&mut self) {
+        if self.items.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
+}
+
+/// Log lines that wait for the station: hours of an agent's talk.
+const LINES: usize = 1000;
+/// Reports or lines in one message.
+const BATCH: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(mailbox: &Mailbox) -> Option<Errand> {
+        mailbox.next(Duration::ZERO).expect("open")
+    }
+
+    fn lines(mailbox: &Mailbox) -> (u32, Vec<String>) {
+        match next(mailbox) {
+            Some(Errand::Lines(lines)) => (lines.first, lines.lines.into_iter().map(|(_, text)| text).collect()),
+            other => panic!("lines expected, not {other:?}"),
+        }
+    }
+
+    fn first_report(mailbox: &Mailbox) -> (u32, usize) {
+        match next(mailbox) {
+            Some(Errand::Reports(reports)) => (reports.first, reports.reports.len()),
+            other => panic!("reports expected, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn reports_go_before_lines_and_lines_before_progress() {
+        let mailbox = Mailbox::default();
+        let moved = Moved { step: crate::domain::report::Step::Write, done: 1, total: 2 };
+        mailbox.moved(Moved { done: 0, ..moved });
+        mailbox.moved(moved);
+        mailbox.line(Level::Info, "hello".into());
+        mailbox.report(Report::Complete);
+        assert_eq!(first_report(&mailbox), (0, 1));
+        mailbox.reports_acknowledged(1);
+        assert_eq!(lines(&mailbox), (0, vec!["hello".to_owned()]));
+        mailbox.lines_acknowledged(1);
+        assert_eq!((next(&mailbox), next(&mailbox)), (Some(Errand::Moved(moved)), None));
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_said_again() {
+        let mailbox = Mailbox::default();
+        mailbox.report(Report::Complete);
+        assert_eq!(first_report(&mailbox), first_report(&mailbox));
+        assert_eq!(mailbox.delivery(Duration::ZERO), Delivery::Underway);
+    }
+
+    #[test]
+    fn a_station_that_lost_its_memory_hears_every_report_again() {
+        let mailbox = Mailbox::default();
+        (0..3).for_each(|_| mailbox.report(Report::Complete));
+        mailbox.reports_acknowledged(3);
+        assert_eq!(mailbox.delivery(Duration::ZERO), Delivery::Acknowledged);
+        mailbox.reports_acknowledged(0);
+        assert_eq!(first_report(&mailbox), (0, 3));
+    }
+
+    #[test]
+    fn a_second_life_in_the_same_run_goes_on_where_the_first_ended() {
+        let mailbox = Mailbox::default();
+        (0..2).for_each(|_| mailbox.report(Report::Complete));
+        mailbox.line(Level::Info, "second life".into());
+        mailbox.reports_acknowledged(7);
+        assert_eq!(first_report(&mailbox), (7, 2));
+        mailbox.reports_acknowledged(9);
+        mailbox.lines_acknowledged(40);
+        assert_eq!(lines(&mailbox), (40, vec!["second life".to_owned()]));
+    }
+
+    #[test]
+    fn when_too_many_lines_wait_the_oldest_go_and_one_says_how_many() {
+        let mailbox = Mailbox::default();
+        (0..LINES + 5).for_each(|number| mailbox.line(Level::Info, number.to_string()));
+        let (first, texts) = lines(&mailbox);
+        assert_eq!((first, texts[1].as_str()), (5, "6"));
+        assert_eq!(texts[0], "log: 6 lines are lost here: the station was away for too long");
+    }
+
+    #[test]
+    fn after_the_run_has_ended_only_the_log_goes_on() {
+        let mailbox = Mailbox::default();
+        mailbox.report(Report::Complete);
+        mailbox.line(Level::Info, "still here".into());
+        mailbox.run_ended("re-armed".into());
+        assert_eq!(lines(&mailbox).0, 0);
+        assert_eq!(mailbox.delivery(Duration::ZERO), Delivery::Ended("re-armed".into()));
+    }
+}

@@ -1,0 +1,227 @@
+//! The run from hello to restart, in the order it happens.
+
+use std::time::Duration;
+
+use super::Outcome;
+use super::download::Source;
+use super::failure::{Failure, Stop, boxed};
+use super::journal::Journal;
+use super::machine::{Machine, Medium};
+use super::mailbox::{Delivery, Mailbox};
+use super::meter::{Meter, per_second};
+use super::patience::{Backoff, Nag, Patience, pause};
+use super::pump::Blocks;
+use super::station::{Station, Trouble};
+use super::verify::read_back;
+use super::write::{disk_io, write};
+use crate::domain::disk::Disk;
+use crate::domain::report::{FailureKind, Report, Step};
+use crate::protocol::{Answer, Hello, Job, Word};
+
+/// One run of one machine, and its means.
+pub(super) struct Session<'a> {
+    pub machine: &'a dyn Machine,
+    pub station: &'a Station,
+    pub mailbox: &'a Mailbox,
+    pub journal: &'a Journal<'a>,
+    pub hello: &'a Hello,
+    pub patience: Patience,
+    pub blocks: Blocks,
+}
+
+/// What the station gave after all hellos.
+enum Given {
+    Job(Box<Job>),
+    Ended(String),
+}
+
+impl Session<'_> {
+    pub(super) fn run(&self) -> Outcome {
+        match self.work() {
+            Ok(Given::Job(_)) => {
+                self.restart();
+                Outcome::Installed
+            }
+            Ok(Given::Ended(reason)) => {
+                self.journal.warning("hello", &format!("nothing to do: {reason}; waiting for the station's word"));
+                self.restart_at_a_word(Outcome::Ended(reason))
+            }
+            Err(Stop::Failed(failure)) => {
+                self.tell(&failure);
+                self.restart_at_a_word(Outcome::Failed(failure))
+            }
+            Err(Stop::SwitchedOff) => Outcome::SwitchedOff,
+        }
+    }
+
+    fn work(&self) -> Result<Given, Stop> {
+        self.journal.info("hello", &format!("this machine is {}", self.name()));
+        self.hello.disks.iter().for_each(|disk| self.journal.info("hello", &format!("disk {disk}")));
+        let given = self.introduce()?;
+        if let Given::Job(job) = &given {
+            self.install(job)?;
+        }
+        Ok(given)
+    }
+
+    /// Says hello until the station has something to say to it.
+    fn introduce(&self) -> Result<Given, Stop> {
+        let mut backoff = Backoff::up_to(self.patience.retry);
+        let mut nag = Nag::default();
+        loop {
+            let (reason, wait) = match self.station.hello(self.hello) {
+                Ok(Answer::Job(job)) => return Ok(Given::Job(Box::new(job))),
+                Ok(Answer::Ended { reason }) => return Ok(Given::Ended(reason)),
+                Ok(Answer::Later { seconds, reason }) => {
+                    let wait = Duration::from_secs(seconds.into()).clamp(SHORTEST_LATER, LONGEST_LATER);
+                    (format!("the station says to wait: {reason}"), wait)
+                }
+                Ok(Answer::Unknown) => {
+                    ("the station's answer is unknown to this agent, which is older".to_owned(), self.patience.retry)
+                }
+                Err(Trouble::Unreadable(what)) => {
+                    let detail = format!("the station's answer to hello cannot be read: {what}");
+                    return Err(Stop::failed(Step::Prepare, FailureKind::Protocol, detail));
+                }
+                Err(trouble) => (trouble.to_string(), backoff.pause()),
+            };
+            if nag.is_due(&reason) {
+                self.journal.console("hello", &format!("{reason} ({})", self.station.url()));
+            }
+            if !pause(self.machine, wait) {
+                return Err(Stop::SwitchedOff);
+            }
+        }
+    }
+
+    fn install(&self, job: &Job) -> Result<(), Stop> {
+        let disk = self.prepare(job)?;
+        let mut medium = self.machine.open(disk).map_err(|error| disk_io(disk, "opening", &error))?;
+        self.write(job, disk, &mut *medium)?;
+        self.verify(job, disk, &mut *medium)?;
+        drop(medium);
+        self.begin(Step::Reboot, "the machine restarts into its own system");
+        self.mailbox.report(Report::Complete);
+        self.deliver()
+    }
+
+    fn prepare(&self, job: &Job) -> Result<&Disk, Stop> {
+        self.begin(Step::Prepare, &format!("profile {}", job.profile));
+        let chosen = job.disk.choose(&self.hello.disks, job.disk_bytes);
+        let disk = chosen.map_err(|no| Stop::failed(Step::Prepare, FailureKind::NoDisk, no.to_string()))?;
+        self.finish(Step::Prepare, &disk.to_string());
+        Ok(disk)
+    }
+
+    fn write(&self, job: &Job, disk: &Disk, medium: &mut dyn Medium) -> Result<(), Stop> {
+        let image = job.image.rsplit('/').next().unwrap_or(&job.image);
+        self.begin(Step::Write, &format!("{image} to {}", disk.path));
+        let source =
+            Source { station: self.station, machine: self.machine, journal: self.journal, patience: self.patience };
+        let mut meter = Meter::start(self.journal, self.mailbox, "write", Step::Write, job.disk_bytes);
+        let how = write(job, disk, medium, source, self.blocks, &mut meter)?;
+        self.finish(Step::Write, &how);
+        Ok(())
+    }
+
+    fn verify(&self, job: &Job, disk: &Disk, medium: &mut dyn Medium) -> Result<(), Stop> {
+        self.begin(Step::Verify, &format!("reading {} bytes back from {}", job.disk_bytes, disk.path));
+        let bytes = job.disk_bytes;
+        let mut meter = Meter::start(self.journal, self.mailbox, "verify", Step::Verify, bytes);
+        let sha256 = read_back(bytes, disk, medium, self.machine, self.blocks, &mut meter)?;
+        self.mailbox.report(Report::ReadBack { bytes, sha256 });
+        if sha256 != job.disk_sha256 {
+            let (found, expected) = (sha256.short(), job.disk_sha256.short());
+            let detail = format!("{} gives back digest {found}…, the image's is {expected}…", disk.path);
+            return Err(Stop::failed(Step::Verify, FailureKind::ReadBackDiffers, detail));
+        }
+        let rate = per_second(bytes, meter.elapsed());
+        self.finish(Step::Verify, &format!("the disk holds the image, digest {}…, read at {rate}", sha256.short()));
+        Ok(())
+    }
+
+    fn begin(&self, step: Step, detail: &str) {
+        self.journal.info(word(step), detail);
+        self.mailbox.report(Report::Started { step, detail: detail.to_owned() });
+    }
+
+    fn finish(&self, step: Step, detail: &str) {
+        self.journal.info(word(step), detail);
+        self.mailbox.report(Report::Finished { step, detail: detail.to_owned() });
+    }
+
+    /// Waits until the station has every report, however long it is away.
+    fn deliver(&self) -> Result<(), Stop> {
+        while self.machine.is_on() {
+            match self.mailbox.delivery(GLANCE) {
+                Delivery::Underway => {}
+                Delivery::Acknowledged => return Ok(()),
+                Delivery::Ended(reason) => {
+                    let detail = format!("the station took no more reports of this run: {reason}");
+                    return Err(Stop::failed(Step::Reboot, FailureKind::Protocol, detail));
+                }
+            }
+        }
+        Err(Stop::SwitchedOff)
+    }
+
+    fn tell(&self, failure: &Failure) {
+        let Failure { step, kind, detail } = failure.clone();
+        self.journal.error(word(step), &detail);
+        self.mailbox.report(Report::Failed { step, failure: kind, detail });
+        for line in boxed(failure, &self.name(), self.station.url()) {
+            self.journal.console("failed", &line);
+        }
+    }
+
+    fn restart_at_a_word(&self, outcome: Outcome) -> Outcome {
+        let _the_station_may_have_ended_the_run = self.deliver();
+        while pause(self.machine, self.patience.word) {
+            match self.station.word() {
+                Ok(Word::Restart) => {
+                    self.restart();
+                    return outcome;
+                }
+                Ok(Word::Wait | Word::Unknown) | Err(_) => {}
+            }
+        }
+        Outcome::SwitchedOff
+    }
+
+    fn restart(&self) {
+        self.journal.info("restart", "restarting now");
+        self.mailbox.settle_log(FAREWELL);
+        if let Err(error) = self.machine.restart() {
+            self.journal.error("restart", &format!("the machine does not restart ({error}): switch it off and on"));
+            self.mailbox.settle_log(FAREWELL);
+        }
+    }
+
+    /// What a person calls this machine.
+    fn name(&self) -> String {
+        let claims = &self.hello.claims;
+        let serial = claims.serial.as_ref().map(|serial| format!("serial {serial}"));
+        let nic = claims.macs.first().map(ToString::to_string);
+        let product = claims.product.clone();
+        let known: Vec<String> = [serial, nic, product].into_iter().flatten().collect();
+        if known.is_empty() { "without serial and network card".to_owned() } else { known.join(", ") }
+    }
+}
+
+/// A step in one short word, for the beginning of a line.
+fn word(step: Step) -> &'static str {
+    match step {
+        Step::Prepare => "prepare",
+        Step::Write => "write",
+        Step::Verify => "verify",
+        Step::Configure => "config",
+        Step::Reboot => "restart",
+        Step::Unknown => "agent",
+    }
+}
+
+const SHORTEST_LATER: Duration = Duration::from_millis(100);
+const LONGEST_LATER: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(500);
+/// The last log lines are not worth more than this.
+const FAREWELL: Duration = Duration::from_secs(2);

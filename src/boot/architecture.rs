@@ -1,0 +1,106 @@
+//! Which boot program each processor architecture loads: the rows of `assets/architectures.toml`.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::domain::event::Firmware;
+
+/// A client's architecture as DHCP option 93 numbers it (RFC 4578 section 2.1). Any number can be on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(transparent)]
+pub struct ArchCode(pub u16);
+
+/// How a client loads its boot program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    Tftp,
+    Http,
+}
+
+/// What is known of one architecture.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    pub code: ArchCode,
+    pub name: String,
+    pub firmware: Firmware,
+    pub transport: Transport,
+    /// The file's name below the boot-files folder. None: there is nothing here that this architecture could load.
+    pub file: Option<String>,
+}
+
+impl Architecture {
+    /// Whether there is a program here that this architecture loads over `transport`.
+    pub fn loads_over(&self, transport: Transport) -> bool {
+        self.transport == transport && self.file.is_some()
+    }
+}
+
+impl ArchCode {
+    pub const BIOS: Self = Self(0);
+
+    /// The row of this architecture. None for a number that nobody has described.
+    pub fn row(self) -> Option<&'static Architecture> {
+        ROWS.iter().find(|row| row.code == self)
+    }
+
+    /// The name of the boot program that is loaded over `transport`.
+    pub fn file(self, transport: Transport) -> Option<&'static str> {
+        self.row().filter(|row| row.loads_over(transport))?.file.as_deref()
+    }
+}
+
+impl fmt::Display for ArchCode {
+    /// `11 (UEFI ARM 64-bit)`, or the bare number of an unknown one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.row() {
+            Some(row) => write!(f, "{} ({})", self.0, row.name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Table {
+    architecture: Vec<Architecture>,
+}
+
+fn parse(text: &str) -> Result<Vec<Architecture>, toml::de::Error> {
+    toml::from_str(text).map(|table: Table| table.architecture)
+}
+
+/// Embedded, and valid by the test below.
+static ROWS: LazyLock<Vec<Architecture>> = LazyLock::new(|| parse(TABLE).unwrap_or_default());
+
+const TABLE: &str = include_str!("../../assets/architectures.toml");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_table_is_valid_and_has_every_code_once() {
+        let rows = parse(TABLE).expect("a valid table");
+        let mut codes: Vec<u16> = rows.iter().map(|row| row.code.0).collect();
+        codes.dedup();
+        assert_eq!(codes, [0, 6, 7, 8, 9, 10, 11, 15, 16, 18, 19, 20, 27, 28, 39, 40, 41]);
+    }
+
+    #[test]
+    fn bios_loads_undionly_and_every_x64_number_loads_snponly() {
+        let tftp = |code| ArchCode(code).file(Transport::Tftp);
+        assert_eq!(tftp(0), Some("undionly.kpxe"));
+        assert_eq!([7, 8, 9].map(tftp), [Some("snponly.efi"); 3]);
+        assert_eq!([6, 11, 16, 4711].map(tftp), [None; 4], "never another architecture's file");
+        assert_eq!(ArchCode(16).file(Transport::Http), Some("ipxe.efi"));
+    }
+
+    #[test]
+    fn an_architecture_is_shown_with_its_name_if_it_has_one() {
+        assert_eq!(ArchCode(11).to_string(), "11 (UEFI ARM 64-bit)");
+        assert_eq!(ArchCode(4711).to_string(), "4711");
+    }
+}

@@ -1,0 +1,259 @@
+//! What a DHCP request is answered, by a server that owns its network (RFC 2131 section 4.3).
+//!
+//! ```text
+//! DISCOVER ─► OFFER    REQUEST ─► ACK | NAK | silence    INFORM ─► ACK    DECLINE, RELEASE ─► silence
+//! ```
+//! No answer has a reason: every silence is a [`Silence`] that the screen can print.
+//!
+//! Where the rest goes: proxy mode branches at the top of [`decide`] by a mode in [`Segment`] and replies without a
+//! grant; port 4011 is a second entry beside [`handle`] that finds the machine by `ciaddr` instead of `chaddr`; relay
+//! agents of other networks choose their segment in [`handle`] by `giaddr`.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use dhcproto::v4::MessageType;
+
+use crate::boot::architecture::ArchCode;
+use crate::boot::client::Client;
+use crate::boot::leases::Leases;
+use crate::boot::program::Program;
+use crate::boot::reply::Reply;
+use crate::boot::request::{Kind, Request, Unreadable};
+use crate::boot::segment::Segment;
+use crate::domain::event::{DhcpAnswer, Event};
+use crate::domain::identity::Claims;
+use crate::domain::ids::MacAddr;
+use crate::domain::lease::Lease;
+use crate::domain::time::Timestamp;
+
+/// What to do about a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Reply(Box<Answer>),
+    Silence(Silence),
+}
+
+/// A packet to send, and what the rest of the station should know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The UDP payload.
+    pub message: Vec<u8>,
+    pub to: Destination,
+    /// What was answered. A NAK tells nothing: the machine asks again at once.
+    pub event: Option<Event>,
+    /// What this machine will miss although it was answered.
+    pub lacks: Option<Silence>,
+    /// To be remembered over a restart of the station.
+    pub lease: Option<Lease>,
+}
+
+/// Where a reply goes (RFC 2131 section 4.1). A machine without an address is never sent a unicast: broadcast reaches
+/// every firmware, and needs no forged ARP entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    Broadcast,
+    Machine(Ipv4Addr),
+    Relay(Ipv4Addr),
+}
+
+impl Destination {
+    pub fn socket_address(self) -> SocketAddrV4 {
+        match self {
+            Self::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT),
+            Self::Machine(address) => SocketAddrV4::new(address, CLIENT),
+            Self::Relay(address) => SocketAddrV4::new(address, SERVER),
+        }
+    }
+}
+
+/// Why a request is not answered, or not in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum Silence {
+    #[error("{0}")]
+    Unreadable(Unreadable),
+    #[error("the hardware address is not that of one Ethernet card")]
+    NoMac,
+    #[error("it is BOOTP: there is no DHCP message type")]
+    Bootp,
+    #[error("DHCP message type {0} is not for a server")]
+    NotForServers(u8),
+    #[error("the relay agent {0} serves another network")]
+    OtherNetwork(Ipv4Addr),
+    #[error("every address of the pool is in use")]
+    PoolExhausted,
+    #[error("the machine chose another DHCP server, {0}")]
+    AnotherServer(Ipv4Addr),
+    #[error("it names no address")]
+    NoAddress,
+    #[error("the machine gave {0} back")]
+    Released(Ipv4Addr),
+    #[error("the machine found that another one uses {0}: nobody gets it for ten minutes")]
+    Declined(Ipv4Addr),
+    #[error("{0} was not given to this machine")]
+    NotItsAddress(Ipv4Addr),
+    #[error("there is no boot program for architecture {0}")]
+    Unsupported(ArchCode),
+}
+
+/// Reads a UDP payload and decides; says who sent it, if that can be read.
+pub fn handle(now: Timestamp, packet: &[u8], segment: &Segment, leases: &mut Leases) -> (Option<MacAddr>, Verdict) {
+    match Request::parse(packet) {
+        Ok(request) => (request.mac, decide(now, &request, segment, leases)),
+        Err(unreadable) => (None, Verdict::Silence(Silence::Unreadable(unreadable))),
+    }
+}
+
+/// What `request` is answered. Changes `leases` as the answer says.
+pub fn decide(now: Timestamp, request: &Request, segment: &Segment, leases: &mut Leases) -> Verdict {
+    let Some(mac) = request.mac else { return Verdict::Silence(Silence::NoMac) };
+    let Some(kind) = request.kind else { return Verdict::Silence(Silence::Bootp) };
+    if let Some(relay) = request.giaddr.filter(|relay| !segment.contains(*relay)) {
+        return Verdict::Silence(Silence::OtherNetwork(relay));
+    }
+    let case = Case { now, request, mac, client: Client::of(request), segment };
+    match kind {
+        Kind::Discover => case.discover(leases),
+        Kind::Request => case.request(leases),
+        Kind::Inform => case.inform(),
+        Kind::Release => case.release(leases),
+        Kind::Decline => case.decline(leases),
+        Kind::Other(number) => Verdict::Silence(Silence::NotForServers(number)),
+    }
+}
+
+/// A request that can be answered.
+struct Case<'a> {
+    now: Timestamp,
+    request: &'a Request,
+    mac: MacAddr,
+    client: Client,
+    segment: &'a Segment,
+}
+
+impl Case<'_> {
+    fn discover(&self, leases: &mut Leases) -> Verdict {
+        match leases.offer(self.now, self.mac, self.request.wanted, self.segment) {
+            Some(address) => self.grant(DhcpAnswer::Offer, address, None),
+            None => Verdict::Silence(Silence::PoolExhausted),
+        }
+    }
+
+    /// SELECTING, INIT-REBOOT, RENEWING or REBINDING (RFC 2131 section 4.3.2, table 4). All come down to whether the
+    /// machine may have the address it names; a server that owns its network says no where others keep silent.
+    fn request(&self, leases: &mut Leases) -> Verdict {
+        if let Some(other) = self.request.server.filter(|server| *server != self.segment.address()) {
+            leases.take_back_offer(self.now, self.mac);
+            return Verdict::Silence(Silence::AnotherServer(other));
+        }
+        let Some(address) = self.address() else { return Verdict::Silence(Silence::NoAddress) };
+        match leases.take(self.now, self.mac, address, self.time(), self.segment) {
+            Ok(lease) => self.grant(DhcpAnswer::Ack, address, Some(lease)),
+            Err(_) => self.refuse(),
+        }
+    }
+
+    /// The machine has an address and wants to know the rest (RFC 2131 section 4.3.5).
+    fn inform(&self) -> Verdict {
+        let Some(address) = self.request.ciaddr else { return Verdict::Silence(Silence::NoAddress) };
+        let to = Destination::Machine(address);
+        let boot = Some((self.client, Program::of(self.client, self.segment)));
+        self.reply(MessageType::Ack, to, None, boot)
+    }
+
+    fn release(&self, leases: &mut Leases) -> Verdict {
+        let Some(address) = self.address() else { return Verdict::Silence(Silence::NoAddress) };
+        Verdict::Silence(match leases.release(self.now, self.mac, address) {
+            Ok(()) => Silence::Released(address),
+            Err(_) => Silence::NotItsAddress(address),
+        })
+    }
+
+    fn decline(&self, leases: &mut Leases) -> Verdict {
+        let Some(address) = self.address() else { return Verdict::Silence(Silence::NoAddress) };
+        Verdict::Silence(match leases.decline(self.now, self.mac, address) {
+            Ok(()) => Silence::Declined(address),
+            Err(_) => Silence::NotItsAddress(address),
+        })
+    }
+
+    fn grant(&self, answer: DhcpAnswer, address: Ipv4Addr, lease: Option<Lease>) -> Verdict {
+        let kind = match answer {
+            DhcpAnswer::Offer => MessageType::Offer,
+            DhcpAnswer::Ack => MessageType::Ack,
+        };
+        let program = Program::of(self.client, self.segment);
+        let event = Event::DhcpAnswered {
+            claims: Claims { macs: vec![self.mac], uuid: self.request.uuid, ..Claims::default() },
+            firmware: self.client.firmware(),
+            address,
+            answer,
+            bootfile: program.as_ref().map(|program| program.name().to_owned()),
+        };
+        let lacks = self.lacks(program.as_ref());
+        let verdict = self.reply(kind, self.back(), Some((address, self.time())), Some((self.client, program)));
+        match verdict {
+            Verdict::Reply(reply) => Verdict::Reply(Box::new(Answer { event: Some(event), lacks, lease, ..*reply })),
+            silence @ Verdict::Silence(_) => silence,
+        }
+    }
+
+    fn refuse(&self) -> Verdict {
+        let to = match self.back() {
+            relay @ Destination::Relay(_) => relay,
+            Destination::Broadcast | Destination::Machine(_) => Destination::Broadcast,
+        };
+        self.reply(MessageType::Nak, to, None, None)
+    }
+
+    fn reply(
+        &self,
+        kind: MessageType,
+        to: Destination,
+        grant: Option<(Ipv4Addr, Duration)>,
+        boot: Option<(Client, Option<Program>)>,
+    ) -> Verdict {
+        let broadcast = to == Destination::Broadcast || kind == MessageType::Nak;
+        let Self { request, segment, .. } = *self;
+        let message = Reply { request, segment, kind, broadcast, grant, boot }.bytes();
+        Verdict::Reply(Box::new(Answer { message, to, event: None, lacks: None, lease: None }))
+    }
+
+    /// The relay it came through, the machine if it has an address, everybody otherwise.
+    fn back(&self) -> Destination {
+        match (self.request.giaddr, self.request.ciaddr) {
+            (Some(relay), _) => Destination::Relay(relay),
+            (None, Some(machine)) => Destination::Machine(machine),
+            (None, None) => Destination::Broadcast,
+        }
+    }
+
+    /// The address the request is about: option 50, or the one the machine has.
+    fn address(&self) -> Option<Ipv4Addr> {
+        self.request.wanted.or(self.request.ciaddr)
+    }
+
+    /// Who is not booting will go away: a laptop plugged into the bench does not keep an address for long.
+    fn time(&self) -> Duration {
+        match self.client {
+            Client::Plain => self.segment.lease.min(PLAIN_LEASE),
+            Client::Pxe(_) | Client::Ipxe { .. } | Client::HttpClient(_) | Client::OtherArch(_) => self.segment.lease,
+        }
+    }
+
+    /// A machine that wants a boot program and gets none is told of: silence about that would be a riddle.
+    fn lacks(&self, program: Option<&Program>) -> Option<Silence> {
+        match (self.client, program) {
+            (_, Some(_)) | (Client::Plain, None) => None,
+            (Client::Pxe(arch) | Client::HttpClient(arch) | Client::OtherArch(arch), None)
+            | (Client::Ipxe { arch, .. }, None) => Some(Silence::Unsupported(arch)),
+        }
+    }
+}
+
+const SERVER: u16 = 67;
+const CLIENT: u16 = 68;
+const PLAIN_LEASE: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests;

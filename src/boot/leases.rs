@@ -1,0 +1,279 @@
+//! Which address belongs to which machine.
+//!
+//! A machine is its MAC address: ROM, iPXE and Linux send different client identifiers from the same network card, and
+//! must get the same address at every stage of a boot. A machine keeps its address after the lease has ended, until
+//! another one needs it: then the address whose lease ended longest ago goes.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::boot::segment::Segment;
+use crate::domain::ids::MacAddr;
+use crate::domain::lease::Lease;
+use crate::domain::time::Timestamp;
+
+/// The addresses that are out. As many entries as the pool has addresses, at the most.
+#[derive(Clone, Debug, Default)]
+pub struct Leases {
+    by_mac: BTreeMap<MacAddr, Holding>,
+    by_address: BTreeMap<Ipv4Addr, MacAddr>,
+    /// Addresses that somebody else uses, as a machine found out (RFC 2131 section 4.3.3), and until when to believe it.
+    quarantined: BTreeMap<Ipv4Addr, Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holding {
+    address: Ipv4Addr,
+    until: Timestamp,
+    /// Only offered: the machine has not asked for it yet.
+    offered: bool,
+}
+
+/// The machine cannot have the address it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotYours;
+
+impl Leases {
+    /// The leases as they were when the station stopped. Later ones win over earlier ones for the same address.
+    pub fn restore(leases: Vec<Lease>) -> Self {
+        let mut all = Self::default();
+        for Lease { mac, address, until } in leases {
+            all.hold(mac, Holding { address, until, offered: false });
+        }
+        all
+    }
+
+    /// An address for `mac`, kept for it for [`OFFER_HELD`]: the one it has, the one it wants, one nobody has had, or
+    /// the one that has been free for longest. None when all are in use.
+    pub fn offer(
+        &mut self,
+        now: Timestamp,
+        mac: MacAddr,
+        wanted: Option<Ipv4Addr>,
+        segment: &Segment,
+    ) -> Option<Ipv4Addr> {
+        let had = self.by_mac.get(&mac).copied().filter(|had| self.is_usable(now, segment, had.address));
+        let is_new = |address: &Ipv4Addr| self.is_usable(now, segment, *address) && self.is_free(*address);
+        let address = had
+            .map(|had| had.address)
+            .or_else(|| wanted.filter(is_new))
+            .or_else(|| segment.pool().find(is_new))
+            .or_else(|| self.longest_ended(now, segment))?;
+        let leased_until = had.filter(|had| !had.offered).map(|had| had.until).filter(|until| *until > now);
+        let until = now.after(OFFER_HELD).max(leased_until.unwrap_or_default());
+        self.hold(mac, Holding { address, until, offered: leased_until.is_none() });
+        Some(address)
+    }
+
+    /// Gives `address` to `mac` for `time`, if it is the one this machine has, or one that is free: a station that has
+    /// lost its leases lets machines keep what they have.
+    pub fn take(
+        &mut self,
+        now: Timestamp,
+        mac: MacAddr,
+        address: Ipv4Addr,
+        time: Duration,
+        segment: &Segment,
+    ) -> Result<Lease, NotYours> {
+        let has = self.by_mac.get(&mac).map(|holding| holding.address);
+        let is_theirs = match has {
+            Some(has) => has == address,
+            None => self.is_free(address),
+        };
+        if !is_theirs || !self.is_usable(now, segment, address) {
+            return Err(NotYours);
+        }
+        let until = now.after(time);
+        self.hold(mac, Holding { address, until, offered: false });
+        Ok(Lease { mac, address, until })
+    }
+
+    /// The machine does not need its address any more; it gets the same one when it comes back.
+    pub fn release(&mut self, now: Timestamp, mac: MacAddr, address: Ipv4Addr) -> Result<(), NotYours> {
+        let holding = self.by_mac.get_mut(&mac).filter(|holding| holding.address == address).ok_or(NotYours)?;
+        holding.until = holding.until.min(now);
+        Ok(())
+    }
+
+    /// The machine took another server's offer: what was offered to it here is free again.
+    pub fn take_back_offer(&mut self, now: Timestamp, mac: MacAddr) {
+        if let Some(holding) = self.by_mac.get_mut(&mac).filter(|holding| holding.offered) {
+            holding.until = holding.until.min(now);
+        }
+    }
+
+    /// The machine found that somebody else uses the address: nobody gets it for [`QUARANTINE`]. Only the machine that
+    /// the address was given to is believed.
+    pub fn decline(&mut self, now: Timestamp, mac: MacAddr, address: Ipv4Addr) -> Result<(), NotYours> {
+        if self.by_address.get(&address) != Some(&mac) {
+            return Err(NotYours);
+        }
+        self.by_mac.remove(&mac);
+        self.by_address.remove(&address);
+        self.quarantined.retain(|_, until| *until > now);
+        self.quarantined.insert(address, now.after(QUARANTINE));
+        Ok(())
+    }
+
+    fn hold(&mut self, mac: MacAddr, holding: Holding) {
+        if let Some(before) = self.by_mac.insert(mac, holding).filter(|before| before.address != holding.address) {
+            self.by_address.remove(&before.address);
+        }
+        if let Some(other) = self.by_address.insert(holding.address, mac).filter(|other| *other != mac) {
+            self.by_mac.remove(&other);
+        }
+    }
+
+    fn is_usable(&self, now: Timestamp, segment: &Segment, address: Ipv4Addr) -> bool {
+        segment.gives(address) && self.quarantined.get(&address).is_none_or(|until| *until <= now)
+    }
+
+    /// Nobody has it, nor had it.
+    fn is_free(&self, address: Ipv4Addr) -> bool {
+        !self.by_address.contains_key(&address)
+    }
+
+    fn longest_ended(&self, now: Timestamp, segment: &Segment) -> Option<Ipv4Addr> {
+        let ended = self.by_mac.values().filter(|holding| holding.until <= now);
+        let usable = ended.filter(|holding| self.is_usable(now, segment, holding.address));
+        usable.min_by_key(|holding| (holding.until, holding.address)).map(|holding| holding.address)
+    }
+}
+
+/// How long an offer waits for its REQUEST. EDK2 collects offers for up to 4 s, and repeats itself for 60 s.
+const OFFER_HELD: Duration = Duration::from_secs(30);
+
+/// How long a declined address is left alone.
+const QUARANTINE: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: Duration = Duration::from_secs(600);
+    const START: Timestamp = Timestamp::from_millis(1_000_000);
+
+    /// 10.77.0.1/24 giving away .10, .11 and .12.
+    fn segment() -> Segment {
+        Segment::new(at(1), 24, "http://10.77.0.1")
+            .and_then(|segment| segment.with_pool(at(10), at(12)))
+            .expect("a segment")
+    }
+
+    fn at(last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 77, 0, last)
+    }
+
+    fn mac(last: u8) -> MacAddr {
+        MacAddr::new([0x52, 0x54, 0, 0, 0, last]).expect("a MAC")
+    }
+
+    fn seconds(count: u64) -> Timestamp {
+        START.after(Duration::from_secs(count))
+    }
+
+    /// Offers to `machine` and has it accept.
+    fn lease(leases: &mut Leases, now: Timestamp, machine: u8) -> Option<Ipv4Addr> {
+        let address = leases.offer(now, mac(machine), None, &segment())?;
+        leases.take(now, mac(machine), address, TIME, &segment()).ok().map(|lease| lease.address)
+    }
+
+    #[test]
+    fn a_machine_keeps_its_address_over_the_stages_of_its_boot() {
+        let mut leases = Leases::default();
+        assert_eq!(lease(&mut leases, seconds(0), 1), Some(at(10)));
+        assert_eq!(lease(&mut leases, seconds(0), 2), Some(at(11)));
+        assert_eq!(lease(&mut leases, seconds(9), 1), Some(at(10)));
+        assert_eq!(lease(&mut leases, seconds(99_999), 1), Some(at(10)), "also long after it ended");
+    }
+
+    #[test]
+    fn what_a_machine_wants_it_gets_if_it_is_free() {
+        let mut leases = Leases::default();
+        assert_eq!(leases.offer(START, mac(1), Some(at(12)), &segment()), Some(at(12)));
+        assert_eq!(leases.offer(START, mac(2), Some(at(12)), &segment()), Some(at(10)));
+        assert_eq!(leases.offer(START, mac(3), Some(at(99)), &segment()), Some(at(11)), "outside the pool");
+    }
+
+    #[test]
+    fn an_offer_is_held_for_30_seconds_and_then_goes_to_who_needs_it() {
+        let mut leases = Leases::default();
+        for machine in 1..=3 {
+            assert!(leases.offer(START, mac(machine), None, &segment()).is_some());
+        }
+        assert_eq!(leases.offer(seconds(29), mac(4), None, &segment()), None, "all three are held");
+        assert_eq!(leases.offer(seconds(30), mac(4), None, &segment()), Some(at(10)));
+        assert_eq!(leases.take(seconds(30), mac(1), at(10), TIME, &segment()), Err(NotYours), "too late");
+    }
+
+    #[test]
+    fn of_ended_leases_the_oldest_is_given_away_first() {
+        let mut leases = Leases::default();
+        for machine in [2, 1, 3] {
+            assert!(lease(&mut leases, seconds(machine), u8::try_from(machine).expect("small")).is_some());
+        }
+        assert_eq!(lease(&mut leases, seconds(601), 9), Some(at(11)), "machine 1's, which ended first");
+        assert_eq!(lease(&mut leases, seconds(602), 1), Some(at(10)), "machine 2's");
+    }
+
+    #[test]
+    fn an_offer_to_a_machine_with_a_lease_does_not_shorten_it() {
+        let mut leases = Leases::default();
+        assert_eq!(lease(&mut leases, seconds(0), 1), Some(at(10)));
+        assert_eq!(leases.offer(seconds(10), mac(1), None, &segment()), Some(at(10)));
+        leases.take_back_offer(seconds(11), mac(1));
+        let others: Vec<_> = (2..=4).filter_map(|machine| lease(&mut leases, seconds(100), machine)).collect();
+        assert_eq!(others, [at(11), at(12)]);
+    }
+
+    #[test]
+    fn an_offer_that_lost_to_another_server_is_free_at_once() {
+        let mut leases = Leases::default();
+        for machine in 1..=3 {
+            assert!(leases.offer(START, mac(machine), None, &segment()).is_some());
+        }
+        leases.take_back_offer(seconds(1), mac(2));
+        assert_eq!(leases.offer(seconds(1), mac(4), None, &segment()), Some(at(11)));
+    }
+
+    #[test]
+    fn a_machine_may_keep_an_address_the_station_has_forgotten() {
+        let mut leases = Leases::default();
+        let lease = leases.take(START, mac(1), at(11), TIME, &segment());
+        assert_eq!(lease, Ok(Lease { mac: mac(1), address: at(11), until: seconds(600) }));
+        assert_eq!(leases.take(START, mac(2), at(11), TIME, &segment()), Err(NotYours));
+        assert_eq!(leases.take(START, mac(1), at(12), TIME, &segment()), Err(NotYours), "one machine, one address");
+        assert_eq!(leases.take(START, mac(3), at(200), TIME, &segment()), Err(NotYours));
+    }
+
+    #[test]
+    fn a_declined_address_rests_for_ten_minutes() {
+        let mut leases = Leases::default();
+        assert_eq!(lease(&mut leases, seconds(0), 1), Some(at(10)));
+        assert_eq!(leases.decline(seconds(1), mac(2), at(10)), Err(NotYours), "only its holder may say so");
+        assert_eq!(leases.decline(seconds(1), mac(1), at(10)), Ok(()));
+        assert_eq!(lease(&mut leases, seconds(2), 1), Some(at(11)));
+        assert_eq!(leases.offer(seconds(600), mac(2), Some(at(10)), &segment()), Some(at(12)));
+        assert_eq!(leases.offer(seconds(601), mac(3), Some(at(10)), &segment()), Some(at(10)));
+    }
+
+    #[test]
+    fn a_released_address_is_the_first_to_go_when_needed() {
+        let mut leases = Leases::default();
+        for machine in 1..=3 {
+            assert!(lease(&mut leases, seconds(0), machine).is_some());
+        }
+        assert_eq!(leases.release(seconds(5), mac(2), at(10)), Err(NotYours));
+        assert_eq!(leases.release(seconds(5), mac(2), at(11)), Ok(()));
+        assert_eq!(lease(&mut leases, seconds(6), 4), Some(at(11)));
+    }
+
+    #[test]
+    fn leases_are_restored_after_a_restart() {
+        let kept = Lease { mac: mac(7), address: at(12), until: seconds(600) };
+        let mut leases = Leases::restore(vec![kept, Lease { mac: mac(8), address: at(99), until: seconds(600) }]);
+        assert_eq!(lease(&mut leases, seconds(0), 7), Some(at(12)));
+        assert_eq!(lease(&mut leases, seconds(0), 8), Some(at(10)), "its old address has left the pool");
+    }
+}

@@ -1,0 +1,194 @@
+//! The network that oxbow serves: its own address there, the addresses it may give away, where machines find it.
+//!
+//! Where the rest goes: proxy mode becomes a `Mode` field in here, read at the top of [`crate::boot::dhcp::decide`];
+//! a network behind a relay agent becomes a second `Segment`, chosen there by the request's `giaddr`.
+
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// An IPv4 network on one interface, valid as it stands: the pool lies in the subnet and has at least one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    address: Ipv4Addr,
+    prefix: u8,
+    first: Ipv4Addr,
+    last: Ipv4Addr,
+    /// Where the station's HTTP is, without a slash at the end: `http://10.77.0.1:8080`. An address, never a name:
+    /// firmware has no resolver yet.
+    pub base_url: String,
+    /// Given to clients as their router (option 3), if any.
+    pub router: Option<Ipv4Addr>,
+    /// For how long an address is given to a machine that boots.
+    pub lease: Duration,
+}
+
+/// Why an interface cannot be served like this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSegment {
+    #[error("a subnet of {0}/{1} has no room for machines, use a prefix from 1 to 30")]
+    Prefix(Ipv4Addr, u8),
+    #[error("{address} is not an address for a host in its subnet /{prefix}")]
+    Address { address: Ipv4Addr, prefix: u8 },
+    #[error("the pool {first}–{last} is not inside {address}/{prefix}")]
+    Pool { first: Ipv4Addr, last: Ipv4Addr, address: Ipv4Addr, prefix: u8 },
+    #[error("the pool {first}–{last} has no address to give away")]
+    EmptyPool { first: Ipv4Addr, last: Ipv4Addr },
+}
+
+impl Segment {
+    /// The subnet of `address`/`prefix` with the default pool: `.100`–`.250` of the station's /24, or the same share
+    /// of a smaller subnet. No router, leases of ten minutes.
+    pub fn new(address: Ipv4Addr, prefix: u8, base_url: impl Into<String>) -> Result<Self, BadSegment> {
+        if !(1..=30).contains(&prefix) {
+            return Err(BadSegment::Prefix(address, prefix));
+        }
+        let block = 1_u32 << (32 - prefix.max(24));
+        let start = u32::from(address) & !(block - 1);
+        let (first, last) = (start + block * 100 / 256, start + block * 250 / 256);
+        let base_url = base_url.into().trim_end_matches('/').to_owned();
+        let segment = Self {
+            address,
+            prefix,
+            first: first.into(),
+            last: last.into(),
+            base_url,
+            router: None,
+            lease: DEFAULT_LEASE,
+        };
+        if !segment.is_host(address) {
+            return Err(BadSegment::Address { address, prefix });
+        }
+        segment.checked()
+    }
+
+    /// The same segment giving away `first` to `last`, both included.
+    pub fn with_pool(self, first: Ipv4Addr, last: Ipv4Addr) -> Result<Self, BadSegment> {
+        Self { first, last, ..self }.checked()
+    }
+
+    fn checked(self) -> Result<Self, BadSegment> {
+        let Self { address, prefix, first, last, .. } = self;
+        if first > last || !self.contains(first) || !self.contains(last) {
+            return Err(BadSegment::Pool { first, last, address, prefix });
+        }
+        let is_empty = self.pool().next().is_none();
+        if is_empty { Err(BadSegment::EmptyPool { first, last }) } else { Ok(self) }
+    }
+
+    /// The station's own address: DHCP server identifier, TFTP server and next server.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    pub fn mask(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::MAX << (32 - self.prefix))
+    }
+
+    pub fn broadcast(&self) -> Ipv4Addr {
+        self.address | !self.mask()
+    }
+
+    /// The pool's first and last address.
+    pub fn range(&self) -> RangeInclusive<Ipv4Addr> {
+        self.first..=self.last
+    }
+
+    /// The pool as people say it: `10.77.0.100–250`.
+    pub fn pool_in_words(&self) -> String {
+        match (self.first.octets(), self.last.octets()) {
+            ([a, b, c, _], [d, e, f, last]) if (a, b, c) == (d, e, f) => format!("{}–{last}", self.first),
+            _ => format!("{}–{}", self.first, self.last),
+        }
+    }
+
+    /// The addresses that may be given away, ascending.
+    pub fn pool(&self) -> impl Iterator<Item = Ipv4Addr> {
+        (u32::from(self.first)..=u32::from(self.last)).map(Ipv4Addr::from).filter(|address| self.gives(*address))
+    }
+
+    /// Whether `address` may be given away: in the pool, and nobody's by its nature.
+    pub fn gives(&self, address: Ipv4Addr) -> bool {
+        let taken = address == self.address || Some(address) == self.router;
+        self.range().contains(&address) && self.is_host(address) && !taken
+    }
+
+    /// Whether `address` is on this network.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        address & self.mask() == self.address & self.mask()
+    }
+
+    /// Neither the subnet's own name nor its broadcast address. `.0` and `.255` are avoided in larger subnets too:
+    /// firmware stumbles over them (edk2#6623).
+    fn is_host(&self, address: Ipv4Addr) -> bool {
+        let network = self.address & self.mask();
+        self.contains(address)
+            && address != network
+            && address != self.broadcast()
+            && !matches!(address.octets()[3], 0 | 255)
+    }
+}
+
+const DEFAULT_LEASE: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(address: &str, prefix: u8) -> Result<Segment, BadSegment> {
+        Segment::new(address.parse().expect("an address"), prefix, "http://10.77.0.1:8080/")
+    }
+
+    fn ends(segment: &Segment) -> [String; 2] {
+        [segment.range().start().to_string(), segment.range().end().to_string()]
+    }
+
+    #[test]
+    fn the_default_pool_is_100_to_250_of_the_stations_own_24() {
+        assert_eq!(segment("10.77.0.1", 24).map(|it| ends(&it)), Ok(["10.77.0.100", "10.77.0.250"].map(str::to_owned)));
+        assert_eq!(segment("10.77.3.1", 16).map(|it| ends(&it)), Ok(["10.77.3.100", "10.77.3.250"].map(str::to_owned)));
+        assert_eq!(segment("10.77.0.1", 24).map(|it| it.pool_in_words()), Ok("10.77.0.100–250".to_owned()));
+        assert_eq!(segment("10.77.0.1", 24).map(|it| it.base_url), Ok("http://10.77.0.1:8080".to_owned()));
+    }
+
+    #[test]
+    fn a_small_subnet_has_a_small_pool() {
+        assert_eq!(segment("10.77.0.1", 28).map(|it| it.pool().count()), Ok(9), ".6 to .14");
+        assert_eq!(segment("10.77.0.1", 30).map(|it| it.pool().count()), Ok(1));
+        let none = Ipv4Addr::new(10, 77, 0, 1);
+        assert_eq!(segment("10.77.0.1", 31), Err(BadSegment::Prefix(none, 31)));
+    }
+
+    #[test]
+    fn the_station_the_router_and_odd_addresses_are_never_given_away() {
+        let mut segment = segment("10.77.0.1", 16).expect("a segment");
+        segment.router = Some(Ipv4Addr::new(10, 77, 0, 2));
+        let segment = segment.with_pool(Ipv4Addr::new(10, 77, 0, 0), Ipv4Addr::new(10, 77, 1, 4)).expect("a pool");
+        let pool: Vec<Ipv4Addr> = segment.pool().collect();
+        assert_eq!(pool.len(), 252 + 4);
+        assert!(pool.iter().all(|address| !matches!(address.octets(), [_, _, 0, 0 | 1 | 2 | 255] | [_, _, 1, 0])));
+    }
+
+    #[test]
+    fn a_pool_outside_the_subnet_or_without_addresses_is_refused() {
+        let given = |first: &str, last: &str| {
+            let [first, last] = [first, last].map(|text| text.parse().expect("an address"));
+            segment("10.77.0.1", 24).and_then(|it| it.with_pool(first, last)).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            given("10.77.1.1", "10.77.1.9").err().as_deref(),
+            Some("the pool 10.77.1.1–10.77.1.9 is not inside 10.77.0.1/24")
+        );
+        assert!(given("10.77.0.9", "10.77.0.8").is_err());
+        assert_eq!(
+            given("10.77.0.1", "10.77.0.1").err().as_deref(),
+            Some("the pool 10.77.0.1–10.77.0.1 has no address to give away")
+        );
+        assert!(given("10.77.0.1", "10.77.0.2").is_ok());
+    }
+
+    #[test]
+    fn a_network_name_is_no_address_for_the_station() {
+        assert!(matches!(segment("10.77.0.0", 24), Err(BadSegment::Address { .. })));
+    }
+}

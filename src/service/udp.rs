@@ -1,0 +1,48 @@
+//! UDP sockets on one interface of the station.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::AsRawFd;
+
+use nix::libc;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// A socket at `address` that hears and speaks on `interface` only (SO_BINDTODEVICE), and may broadcast. Another
+/// program's socket on the port is noticed: the port is not shared.
+pub(super) fn bound(interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.bind_device(Some(interface.as_bytes())).map_err(no_such_interface)?;
+    socket.set_broadcast(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// Sends from `source`, of all the addresses the interface may have (IP_PKTINFO): firmware drops what comes from another
+/// address than the one it was told.
+pub(super) async fn send_from(
+    socket: &UdpSocket,
+    source: Ipv4Addr,
+    to: SocketAddrV4,
+    payload: &[u8],
+) -> io::Result<usize> {
+    let address = libc::in_addr { s_addr: u32::from_ne_bytes(source.octets()) };
+    let info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: address };
+    let (parts, to) = ([io::IoSlice::new(payload)], SockaddrIn::from(to));
+    let send = || {
+        let from = [ControlMessage::Ipv4PacketInfo(&info)];
+        sendmsg(socket.as_raw_fd(), &parts, &from, MsgFlags::empty(), Some(&to)).map_err(io::Error::from)
+    };
+    socket.async_io(Interest::WRITABLE, send).await
+}
+
+/// `ENODEV` has no kind of its own in Rust.
+pub(super) fn no_such_interface(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::ENODEV) => io::Error::new(io::ErrorKind::NotFound, error),
+        _ => error,
+    }
+}

@@ -1,0 +1,522 @@
+//! The agent against a station over real sockets, with a file as its disk.
+
+#[path = "agent/station.rs"]
+mod station;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use oxbow::agent::failure::Failure;
+use oxbow::agent::linux::DiskFile;
+use oxbow::agent::machine::{Machine, Medium, Survey};
+use oxbow::agent::orders::Orders;
+use oxbow::agent::patience::Patience;
+use oxbow::agent::pump::Blocks;
+use oxbow::agent::{Config, Outcome, run};
+use oxbow::domain::digest::Digest;
+use oxbow::domain::disk::{Disk, DiskRule, Transport};
+use oxbow::domain::identity::Claims;
+use oxbow::domain::ids::MacAddr;
+use oxbow::domain::image::Format;
+use oxbow::domain::report::{FailureKind, Report, Step};
+use oxbow::protocol::Job;
+use sha2::{Digest as _, Sha256};
+use station::Station;
+use tempfile::TempDir;
+
+#[test]
+fn a_raw_image_goes_to_the_disk_and_is_proven() {
+    let bench = Bench::with(IMAGE_BYTES * 2);
+    let station = raw(image());
+    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert!(bench.disk_holds(&image()) && bench.was_restarted());
+    assert_eq!(station.desk().offsets, [0]);
+}
+
+#[test]
+fn a_gzip_image_of_several_members_goes_to_the_disk_and_is_proven() {
+    let bench = Bench::with(IMAGE_BYTES * 2);
+    let image = image();
+    let (first, second) = image.split_at(IMAGE_BYTES / 3);
+    let file = [gzip(first), gzip(second)].concat();
+    let station = Station::open(job(Format::Gzip, &file, &image), file);
+    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert!(bench.disk_holds(&image));
+}
+
+#[test]
+fn the_reports_of_a_good_run_come_in_their_order_and_name_disk_and_image() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    bench.run(&station);
+    let reports = station.desk().reports.clone();
+    let (bytes, sha256) = (IMAGE_BYTES as u64, digest(&image()));
+    assert_eq!(
+        reports.iter().map(kind).collect::<Vec<_>>(),
+        [
+            "started preparing",
+            "finished preparing",
+            "started writing",
+            "finished writing",
+            "started verifying",
+            "read back",
+            "finished verifying",
+            "started rebooting",
+            "complete",
+        ]
+    );
+    assert_eq!(reports[5], Report::ReadBack { bytes, sha256 });
+    assert!(matches!(&reports[1], Report::Finished { detail, .. } if detail.ends_with("disk-0 (file, 3.1 MB)")));
+    assert!(matches!(&reports[2], Report::Started { detail, .. } if detail.starts_with("test.img to ")));
+}
+
+#[test]
+fn progress_is_told_with_the_bytes_of_the_whole_step() {
+    let station = raw(image());
+    station.desk().break_after = [100_000, 0, 0].into();
+    Bench::with(IMAGE_BYTES).run(&station);
+    let progress = station.desk().progress.clone();
+    assert!(progress.iter().any(|moved| moved.step == Step::Write), "{progress:?}");
+    assert!(progress.iter().all(|moved| moved.total == IMAGE_BYTES as u64 && moved.done <= moved.total));
+}
+
+#[test]
+fn a_connection_that_breaks_twice_is_resumed_where_it_broke() {
+    for station in [raw(image()), gzipped(image())] {
+        let bench = Bench::with(IMAGE_BYTES);
+        station.desk().break_after = [100_000, 50_000].into();
+        assert_eq!(bench.run(&station), Outcome::Installed);
+        assert!(bench.disk_holds(&image()));
+        assert_eq!(station.desk().offsets, [0, 100_000, 150_000]);
+    }
+}
+
+#[test]
+fn a_download_that_brings_nothing_new_is_given_up() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    station.desk().break_after = std::iter::once(100_000).chain([0; 1000]).collect();
+    let failure = failed(bench.run(&station));
+    assert_eq!((failure.step, failure.kind), (Step::Write, FailureKind::Download));
+    assert!(failure.detail.starts_with("no new byte for 1 s at byte 100000 of 3145745: "), "{failure}");
+}
+
+#[test]
+fn a_file_shorter_or_longer_than_the_job_says_is_corrupt() {
+    for (length, says) in [
+        (1_000_000, "the station's file has 1000000 bytes, the job says 3145745"),
+        (IMAGE_BYTES + 1, "the station's file has 3145746 bytes, the job says 3145745"),
+    ] {
+        let station = raw(image());
+        station.desk().file.resize(length, 0);
+        assert_eq!(failed(Bench::with(IMAGE_BYTES * 2).run(&station)), corrupt(says));
+    }
+}
+
+#[test]
+fn one_flipped_byte_is_found_before_anything_is_called_good() {
+    for (station, says) in
+        [(raw(image()), "the image as it arrived has digest "), (gzipped(image()), "decompression fails before byte ")]
+    {
+        let bench = Bench::with(IMAGE_BYTES);
+        let middle = station.desk().file.len() / 2;
+        station.desk().file[middle] ^= 1;
+        let failure = failed(bench.run(&station));
+        assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::CorruptImage));
+        assert!(failure.detail.starts_with(says), "{failure}");
+        let reports = station.desk().reports.clone();
+        assert_eq!(kind(reports.last().expect("reports")), "failed verifying");
+        assert!(!reports.iter().any(|report| matches!(report, Report::ReadBack { .. } | Report::Complete)));
+    }
+}
+
+#[test]
+fn garbage_after_the_last_gzip_member_is_corrupt() {
+    let file = [gzip(&image()), b"trailing garbage".to_vec()].concat();
+    let station = Station::open(job(Format::Gzip, &file, &image()), file);
+    let failure = failed(Bench::with(IMAGE_BYTES).run(&station));
+    assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::CorruptImage));
+}
+
+#[test]
+fn an_image_that_unpacks_to_more_or_less_than_the_job_says_is_corrupt() {
+    for (bytes, says) in [
+        (IMAGE_BYTES - 1, "the image goes on after byte 3145744, where it should end"),
+        (IMAGE_BYTES + 1, "the image ends after 3145745 of 3145746 bytes"),
+    ] {
+        let station = gzipped(image());
+        station.desk().job.disk_bytes = bytes as u64;
+        assert_eq!(failed(Bench::with(IMAGE_BYTES * 2).run(&station)), corrupt(says));
+    }
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_not_touched() {
+    let bench = Bench::with(IMAGE_BYTES - 1);
+    let station = raw(image());
+    let failure = failed(bench.run(&station));
+    assert_eq!((failure.step, failure.kind), (Step::Prepare, FailureKind::NoDisk));
+    assert_eq!(failure.detail, "the largest disk that fits the rule holds 3.1 MB, the image needs 3.1 MB");
+    assert_eq!(station.desk().offsets, [0; 0]);
+    assert!(bench.disk_holds(&[0; 100]));
+}
+
+#[test]
+fn of_two_disks_that_fit_none_is_guessed() {
+    let mut bench = Bench::with(IMAGE_BYTES);
+    bench.add_disk(IMAGE_BYTES);
+    let failure = failed(bench.run(&raw(image())));
+    assert_eq!((failure.step, failure.kind), (Step::Prepare, FailureKind::NoDisk));
+    assert!(failure.detail.starts_with("2 disks fit and the profile's rule does not say which"), "{failure}");
+}
+
+#[test]
+fn a_disk_that_does_not_keep_what_is_written_is_found_out() {
+    let bench = Bench { loses_byte: Some(1_500_000), ..Bench::with(IMAGE_BYTES) };
+    let station = raw(image());
+    let failure = failed(bench.run(&station));
+    assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::ReadBackDiffers));
+    let kinds: Vec<_> = station.desk().reports.iter().map(kind).collect();
+    assert_eq!(kinds[4..], ["started verifying", "read back", "failed verifying"]);
+}
+
+#[test]
+fn a_disk_that_refuses_a_write_fails_the_run_with_the_place() {
+    let bench = Bench { full_after: Some(1_000_000), ..Bench::with(IMAGE_BYTES) };
+    let failure = failed(bench.run(&raw(image())));
+    assert_eq!((failure.step, failure.kind), (Step::Write, FailureKind::DiskIo));
+    assert!(failure.detail.contains("writing at byte 983040: "), "{failure}");
+}
+
+#[test]
+fn a_failed_machine_shows_why_on_its_own_screen_and_restarts_at_the_stations_word() {
+    let bench = Bench::with(1000);
+    let station = raw(image());
+    station.desk().words = [r#"{"word":"wait"}"#, r#"{"word":"dance","with":"me"}"#, "?"].map(Into::into).into();
+    failed(bench.run(&station));
+    assert!(bench.was_restarted());
+    let screen = bench.screen();
+    for words in ["THIS MACHINE IS NOT INSTALLED", "FB-0042", "the image needs 3.1 MB", &station.url] {
+        assert!(screen.contains(words), "{words} in {screen}");
+    }
+    assert!(screen.lines().all(|line| line.starts_with("[   12.500] ") && line.is_ascii()), "{screen}");
+}
+
+#[test]
+fn a_station_that_is_away_gets_every_report_and_line_once_and_in_order() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    station.desk().before_the_job = [later()].into();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            until(|| station.desk().offsets.len() == 1);
+            station.desk().away = true;
+            thread::sleep(Duration::from_millis(1500));
+            let mut desk = station.desk();
+            (desk.away, desk.lost_acks) = (false, 3);
+        });
+        assert_eq!(bench.run(&station), Outcome::Installed);
+    });
+    let desk = station.desk();
+    assert_eq!(desk.reports.len(), 9);
+    assert_eq!(kind(&desk.reports[8]), "complete");
+    let lines: Vec<_> = desk.lines.iter().map(|(_, line)| line.as_str()).collect();
+    assert!(lines[0].contains("placeholder") && lines[1].starts_with("hello: this machine is serial FB-0042"));
+    let verifying = lines.iter().filter(|line| line.starts_with("verify: ")).count();
+    assert_eq!((verifying, lines.last()), (2, Some(&"restart: restarting now")), "{lines:?}");
+}
+
+#[test]
+fn a_station_that_lost_the_run_is_told_who_we_are_and_everything_again() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    station.desk().break_after = [100_000].into();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            until(|| station.desk().reports.len() >= 3);
+            station.desk().lost_the_run = true;
+        });
+        assert_eq!(bench.run(&station), Outcome::Installed);
+    });
+    let desk = station.desk();
+    assert_eq!(desk.reports.iter().map(kind).collect::<Vec<_>>()[..2], ["started preparing", "finished preparing"]);
+    assert_eq!((desk.reports.len(), desk.hellos), (9, 2));
+}
+
+#[test]
+fn what_a_newer_station_says_is_waited_out() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    let newer = r#"{"answer":"riddle","text":"?"}"#.to_owned();
+    station.desk().before_the_job =
+        [r#"{"answer":"later","seconds":0,"reason":"a","mood":1}"#.to_owned(), newer].into();
+    assert_eq!(bench.run(&station), Outcome::Installed);
+    let screen = bench.screen();
+    assert!(screen.contains("the station says to wait: a") && screen.contains("unknown to this agent"), "{screen}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_fails_as_a_matter_of_versions() {
+    let station = raw(image());
+    station.desk().before_the_job = [r#"{"answer":"job","version":9}"#.to_owned()].into();
+    let failure = failed(Bench::with(IMAGE_BYTES).run(&station));
+    assert_eq!((failure.step, failure.kind), (Step::Prepare, FailureKind::Protocol));
+}
+
+#[test]
+fn an_ended_run_does_nothing_but_wait_for_the_word() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    station.desk().before_the_job = [r#"{"answer":"ended","reason":"provisioned already"}"#.to_owned()].into();
+    assert_eq!(bench.run(&station), Outcome::Ended("provisioned already".into()));
+    assert!(bench.was_restarted() && station.desk().reports.is_empty());
+}
+
+#[test]
+#[ignore = "a measurement: IMAGE=/path/to/image.raw cargo test --profile agent --test agent -- --ignored --nocapture"]
+fn how_fast_an_image_is_written() {
+    let image = std::fs::read(std::env::var("IMAGE").expect("IMAGE names a file")).expect("an image");
+    for station in [raw(image.clone()), gzipped(image.clone())] {
+        let bench = Bench::with(image.len());
+        let (before, began) = (cpu_seconds(), Instant::now());
+        let outcome = run(&Config::new(orders(&station)), &bench);
+        println!("{outcome:?} after {:.2} s, CPU {:.2} s", began.elapsed().as_secs_f64(), cpu_seconds() - before);
+        println!("{}", bench.screen());
+    }
+}
+
+/// User and system time of this process.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("proc");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().expect("a number");
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+// The bench ----------------------------------------------------------------------------------------------------------
+
+/// A machine whose disks are files, and what happened to it.
+struct Bench {
+    directory: TempDir,
+    disks: Vec<Disk>,
+    /// The byte that reads back differently from how it was written.
+    loses_byte: Option<usize>,
+    /// How many bytes the disk takes.
+    full_after: Option<usize>,
+    screen: Mutex<Vec<String>>,
+    restarts: Mutex<u32>,
+}
+
+impl Bench {
+    /// A machine with one disk of this size.
+    fn with(bytes: usize) -> Self {
+        let mut bench = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            disks: Vec::new(),
+            loses_byte: None,
+            full_after: None,
+            screen: Mutex::default(),
+            restarts: Mutex::default(),
+        };
+        bench.add_disk(bytes);
+        bench
+    }
+
+    fn add_disk(&mut self, bytes: usize) {
+        let path = self.directory.path().join(format!("disk-{}", self.disks.len()));
+        std::fs::write(&path, vec![0; bytes]).expect("a disk");
+        self.disks.push(Disk {
+            path: path.to_str().expect("a name").to_owned(),
+            transport: Transport::File,
+            bytes: bytes as u64,
+            model: String::new(),
+            serial: String::new(),
+            removable: false,
+            read_only: false,
+        });
+    }
+
+    fn run(&self, station: &Station) -> Outcome {
+        let patience = Patience {
+            retry: Duration::from_millis(200),
+            stalled: Duration::from_secs(1),
+            report: Duration::from_millis(200),
+            word: Duration::from_millis(10),
+            ..Patience::default()
+        };
+        let blocks = Blocks { bytes: 64 * 1024, count: 2 };
+        run(&Config { orders: orders(station), patience, blocks }, self)
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.directory.path().join("disk-0")
+    }
+
+    fn disk_holds(&self, content: &[u8]) -> bool {
+        std::fs::read(self.disk()).expect("a disk").starts_with(content)
+    }
+
+    fn was_restarted(&self) -> bool {
+        *self.restarts.lock().expect("restarts") == 1
+    }
+
+    fn screen(&self) -> String {
+        self.screen.lock().expect("a screen").join("\n")
+    }
+}
+
+impl Machine for Bench {
+    fn survey(&self, boot_nic: Option<MacAddr>) -> Survey {
+        let serial = "FB-0042".parse().ok();
+        let claims = Claims { macs: boot_nic.into_iter().collect(), serial, ..Claims::default() };
+        Survey { claims, disks: self.disks.clone(), remarks: vec!["the UUID is a placeholder".into()] }
+    }
+
+    fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {
+        let disk = DiskFile::open(Path::new(&disk.path))?;
+        Ok(Box::new(Faulty { disk, at: 0, loses_byte: self.loses_byte, full_after: self.full_after }))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(12_500)
+    }
+
+    fn print(&self, line: &str) {
+        self.screen.lock().expect("a screen").push(line.to_owned());
+    }
+
+    fn restart(&self) -> io::Result<()> {
+        *self.restarts.lock().expect("restarts") += 1;
+        Ok(())
+    }
+}
+
+/// A disk with the faults that are asked for.
+struct Faulty {
+    disk: DiskFile,
+    at: usize,
+    loses_byte: Option<usize>,
+    full_after: Option<usize>,
+}
+
+impl Medium for Faulty {
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        self.at += block.len();
+        if self.full_after.is_some_and(|limit| self.at > limit) {
+            return Err(io::Error::other("critical medium error"));
+        }
+        self.disk.write(block)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.disk.flush()
+    }
+
+    fn rewind(&mut self) -> io::Result<()> {
+        self.at = 0;
+        self.disk.rewind()
+    }
+
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let some = self.disk.read(block)?;
+        if let Some(lost) = self.loses_byte.and_then(|byte| byte.checked_sub(self.at)).filter(|lost| *lost < some) {
+            block[lost] ^= 1;
+        }
+        self.at += some;
+        Ok(some)
+    }
+}
+
+fn orders(station: &Station) -> Orders {
+    let cmdline = format!("oxbow.station={} oxbow.run=0123456789abcdef0123456789abcdef", station.url);
+    cmdline.parse().expect("orders")
+}
+
+// Images -------------------------------------------------------------------------------------------------------------
+
+/// Three megabytes and a bit, so that the last block is not full.
+const IMAGE_BYTES: usize = 3 * 1024 * 1024 + 17;
+
+/// Compresses, but not to nothing.
+fn image() -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8 & 0x3f
+    };
+    (0..IMAGE_BYTES).map(|_| next()).collect()
+}
+
+fn raw(image: Vec<u8>) -> Station {
+    Station::open(job(Format::Raw, &image, &image), image)
+}
+
+fn gzipped(image: Vec<u8>) -> Station {
+    let file = gzip(&image);
+    Station::open(job(Format::Gzip, &file, &image), file)
+}
+
+fn job(format: Format, file: &[u8], image: &[u8]) -> Job {
+    Job {
+        version: 1,
+        profile: "test".into(),
+        image: "/images/test.img".into(),
+        format,
+        bytes: file.len() as u64,
+        sha256: digest(file),
+        disk_bytes: image.len() as u64,
+        disk_sha256: digest(image),
+        disk: DiskRule::default(),
+    }
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    Digest::new(Sha256::digest(bytes).into())
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("compressed");
+    encoder.finish().expect("compressed")
+}
+
+// What is expected ---------------------------------------------------------------------------------------------------
+
+fn failed(outcome: Outcome) -> Failure {
+    match outcome {
+        Outcome::Failed(failure) => failure,
+        other => panic!("a failure expected, not {other:?}"),
+    }
+}
+
+fn corrupt(detail: &str) -> Failure {
+    Failure { step: Step::Verify, kind: FailureKind::CorruptImage, detail: detail.into() }
+}
+
+fn kind(report: &Report) -> String {
+    match report {
+        Report::Started { step, .. } => format!("started {}", step.word()),
+        Report::Finished { step, .. } => format!("finished {}", step.word()),
+        Report::Failed { step, .. } => format!("failed {}", step.word()),
+        Report::ReadBack { .. } => "read back".into(),
+        Report::Complete => "complete".into(),
+        Report::Unknown => "unknown".into(),
+    }
+}
+
+fn later() -> String {
+    r#"{"answer":"later","seconds":0,"reason":"the image is being checked"}"#.into()
+}
+
+fn until(condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < Duration::from_secs(20), "waited for too long");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,217 @@
+//! A station for tests: the protocol over real sockets, one thread a connection, and every misfortune on demand.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use oxbow::domain::logline::Level;
+use oxbow::domain::report::Report;
+use oxbow::protocol::{Ack, Job, LogLines, Moved, Reports};
+
+pub(crate) struct Station {
+    pub(crate) url: String,
+    desk: Arc<Mutex<Desk>>,
+}
+
+/// What the station knows, does next, and has seen.
+pub(crate) struct Desk {
+    pub(crate) job: Job,
+    /// The file it sends, which need not be the one the job describes.
+    pub(crate) file: Vec<u8>,
+    /// Answers to hello before the job, as JSON.
+    pub(crate) before_the_job: VecDeque<String>,
+    /// Answers to the question for the word, before `restart`.
+    pub(crate) words: VecDeque<String>,
+    /// After how many bytes the next image answers break off.
+    pub(crate) break_after: VecDeque<usize>,
+    /// Whether every connection is dropped before it is answered.
+    pub(crate) away: bool,
+    /// How many acknowledgements get lost after the station has stored what it acknowledges.
+    pub(crate) lost_acks: u32,
+    /// Whether the run is unknown until the next hello.
+    pub(crate) lost_the_run: bool,
+
+    pub(crate) hellos: u32,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) lines: Vec<(Level, String)>,
+    pub(crate) progress: Vec<Moved>,
+    /// The first byte that each image request asked for.
+    pub(crate) offsets: Vec<u64>,
+}
+
+impl Station {
+    pub(crate) fn open(job: Job, file: Vec<u8>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let desk = Arc::new(Mutex::new(Desk {
+            job,
+            file,
+            before_the_job: VecDeque::new(),
+            words: VecDeque::new(),
+            break_after: VecDeque::new(),
+            away: false,
+            lost_acks: 0,
+            lost_the_run: false,
+            hellos: 0,
+            reports: Vec::new(),
+            lines: Vec::new(),
+            progress: Vec::new(),
+            offsets: Vec::new(),
+        }));
+        let shared = desk.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let desk = shared.clone();
+                thread::spawn(move || serve(&stream, &desk));
+            }
+        });
+        Self { url, desk }
+    }
+
+    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().expect("the desk")
+    }
+}
+
+/// Answers requests on one connection until either side closes it.
+fn serve(stream: &TcpStream, desk: &Mutex<Desk>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let request = Request::read(&mut reader)?;
+        let mut desk = desk.lock().expect("the desk");
+        if desk.away {
+            return None;
+        }
+        let answer = desk.answer(&request)?;
+        drop(desk);
+        answer.send(stream)?;
+    }
+}
+
+struct Request {
+    path: String,
+    range: Option<u64>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn read(reader: &mut impl BufRead) -> Option<Self> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+            match line.trim_end() {
+                "" => break,
+                line => lines.push(line.to_owned()),
+            }
+        }
+        let header = |name: &str| {
+            let line = lines.iter().find(|line| line.to_ascii_lowercase().starts_with(name))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        };
+        let length = header("content-length:").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let range =
+            header("range:").and_then(|range| range.trim_start_matches("bytes=").trim_end_matches('-').parse().ok());
+        Some(Self { path: lines.first()?.split(' ').nth(1)?.to_owned(), range, body })
+    }
+}
+
+struct Answer {
+    head: String,
+    body: Vec<u8>,
+    /// How many bytes of the body are sent before the connection breaks.
+    limit: Option<usize>,
+}
+
+impl Answer {
+    fn new(status: &str, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
+        Self { head, body, limit: None }
+    }
+
+    fn send(&self, mut stream: &TcpStream) -> Option<()> {
+        write!(stream, "{}\r\n", self.head).ok()?;
+        let sent = self.limit.unwrap_or(self.body.len()).min(self.body.len());
+        stream.write_all(&self.body[..sent]).ok()?;
+        (sent == self.body.len()).then_some(())
+    }
+}
+
+impl Desk {
+    /// None breaks the connection.
+    fn answer(&mut self, request: &Request) -> Option<Answer> {
+        let what = request.path.rsplit('/').next().unwrap_or_default();
+        if request.path.starts_with("/images/") {
+            return Some(self.image(request.range.unwrap_or(0)));
+        }
+        if self.lost_the_run && what != "hello" {
+            return Some(Answer::new("404 Not Found", r#"{"next":0}"#));
+        }
+        match what {
+            "hello" => {
+                self.hellos += 1;
+                if std::mem::take(&mut self.lost_the_run) {
+                    self.reports.clear();
+                }
+                let answer = self.before_the_job.pop_front().unwrap_or_else(|| {
+                    serde_json::to_string(&oxbow::protocol::Answer::Job(self.job.clone())).expect("JSON")
+                });
+                Some(Answer::new("200 OK", answer))
+            }
+            "reports" => {
+                let sent: Reports = serde_json::from_slice(&request.body).expect("reports");
+                take(&mut self.reports, sent.first, sent.reports);
+                self.acknowledge(self.reports.len())
+            }
+            "log" => {
+                let sent: LogLines = serde_json::from_slice(&request.body).expect("lines");
+                take(&mut self.lines, sent.first, sent.lines);
+                self.acknowledge(self.lines.len())
+            }
+            "progress" => {
+                self.progress.push(serde_json::from_slice(&request.body).expect("progress"));
+                Some(Answer::new("204 No Content", ""))
+            }
+            "word" => {
+                Some(Answer::new("200 OK", self.words.pop_front().unwrap_or_else(|| r#"{"word":"restart"}"#.into())))
+            }
+            _ => Some(Answer::new("404 Not Found", "no such page")),
+        }
+    }
+
+    fn image(&mut self, offset: u64) -> Answer {
+        self.offsets.push(offset);
+        let length = self.file.len();
+        let Some(rest) = usize::try_from(offset).ok().and_then(|offset| self.file.get(offset..)) else {
+            return Answer::new("416 Range Not Satisfiable", "");
+        };
+        let mut answer = Answer::new(if offset > 0 { "206 Partial Content" } else { "200 OK" }, rest);
+        if offset > 0 {
+            answer.head.push_str(&format!("Content-Range: bytes {offset}-{}/{length}\r\n", length - 1));
+        }
+        answer.limit = self.break_after.pop_front();
+        answer
+    }
+
+    fn acknowledge(&mut self, next: usize) -> Option<Answer> {
+        if self.lost_acks > 0 {
+            self.lost_acks -= 1;
+            return None;
+        }
+        let ack = Ack { next: u32::try_from(next).expect("few") };
+        Some(Answer::new("200 OK", serde_json::to_string(&ack).expect("JSON")))
+    }
+}
+
+/// Keeps of `items`, whose first has index `first`, what is new; nothing if some are missing before them.
+fn take<T>(kept: &mut Vec<T>, first: u32, items: Vec<T>) {
+    let first = usize::try_from(first).expect("an index");
+    if first <= kept.len() {
+        kept.extend(items.into_iter().skip(kept.len() - first));
+    }
+}

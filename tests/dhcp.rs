@@ -1,0 +1,291 @@
+//! DHCP against what real firmware sent (captures), and with a real client over real sockets (network namespaces).
+
+#[path = "fixtures/pcap.rs"]
+mod pcap;
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use oxbow::boot::client::Client;
+use oxbow::boot::dhcp::{Verdict, handle};
+use oxbow::boot::leases::Leases;
+use oxbow::boot::request::{Kind, Request};
+use oxbow::boot::segment::Segment;
+use oxbow::domain::event::{DhcpAnswer, Event, Firmware};
+use oxbow::domain::service::ServiceState;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::time::Timestamp;
+use oxbow::inbox::{Note, Outlet, inbox};
+use oxbow::service::{Context, dhcp};
+use proptest::prelude::*;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+
+fn segment() -> Segment {
+    Segment::new(STATION, 24, "http://10.77.0.1:8080").expect("a segment")
+}
+
+/// What the clients of a capture asked, and what they would be answered here, a line for each packet to port 67.
+/// A REQUEST asks for what was offered here instead of what was offered then.
+fn conversation(capture: &str) -> Vec<String> {
+    let mut leases = Leases::default();
+    let mut offered = None;
+    let mut lines = Vec::new();
+    for datagram in pcap::read(capture).into_iter().filter(|datagram| datagram.to.port() == 67) {
+        let mut request = Request::parse(&datagram.payload).expect("firmware sends requests");
+        request.wanted = request.wanted.and(offered);
+        let kind = request.kind.expect("firmware says what it wants");
+        let verdict = oxbow::boot::dhcp::decide(Timestamp::from_millis(1), &request, &segment(), &mut leases);
+        let answer = match verdict {
+            Verdict::Reply(answer) => {
+                assert!(answer.message.len() >= 300);
+                assert_eq!(answer.message[4..8], request.xid.to_be_bytes());
+                assert_eq!(answer.message[28..34], *request.chaddr.bytes());
+                let sent = [&[97, 17], &request.machine_id[..]].concat();
+                let echoed = request.machine_id.is_empty() || answer.message.windows(19).any(|part| part == sent);
+                assert!(echoed, "{capture}: option 97");
+                let Some(Event::DhcpAnswered { address, answer, bootfile, .. }) = answer.event else {
+                    panic!("{capture}: refused")
+                };
+                offered = Some(address);
+                format!("{answer:?} {}", bootfile.unwrap_or_default())
+            }
+            Verdict::Silence(silence) => silence.to_string(),
+        };
+        let who = match Client::of(&request) {
+            Client::Ipxe { features, .. } => format!("iPXE http={} https={}", features.http, features.https),
+            Client::Pxe(arch) | Client::HttpClient(arch) => {
+                format!("{} {}", Client::of(&request).firmware().word(), arch.0)
+            }
+            other @ (Client::OtherArch(_) | Client::Plain) => format!("{other:?}"),
+        };
+        lines.push(format!("{kind:?} by {who}: {answer}").trim_end().to_owned());
+    }
+    lines.dedup();
+    lines
+}
+
+const IPXE_2019: [&str; 2] = [
+    "Discover by iPXE http=true https=false: Offer http://10.77.0.1:8080/boot.ipxe",
+    "Request by iPXE http=true https=false: Ack http://10.77.0.1:8080/boot.ipxe",
+];
+const IPXE_NEW: [&str; 2] = [
+    "Discover by iPXE http=true https=true: Offer http://10.77.0.1:8080/boot.ipxe",
+    "Request by iPXE http=true https=true: Ack http://10.77.0.1:8080/boot.ipxe",
+];
+const OVMF: [&str; 2] = ["Discover by UEFI x64 7: Offer snponly.efi", "Request by UEFI x64 7: Ack snponly.efi"];
+const OVMF_HTTP: &str = "Discover by UEFI x64 16: Offer http://10.77.0.1:8080/boot/ipxe.efi";
+/// The DHCP client of an initramfs.
+const BUSYBOX: [&str; 2] = ["Discover by Plain: Offer", "Request by Plain: Ack"];
+const ELSEWHERE: &str = "the machine chose another DHCP server, 10.77.0.2";
+
+#[test]
+fn captured_firmware_gets_the_program_it_can_load() {
+    for (capture, lines) in [
+        ("bios-e1000-ipxe-2019-rom.authoritative", IPXE_2019.to_vec()),
+        ("bios-ipxe-2019-chains-undionly-2.0", [IPXE_2019, IPXE_NEW].concat()),
+        ("uefi-ipxe-1.21-autoexec", OVMF.to_vec()),
+        ("uefi-ipxe-2.0-snponly-autoexec", OVMF.to_vec()),
+        ("uefi-ovmf-pxe.authoritative", [OVMF, IPXE_2019, BUSYBOX].concat()),
+        ("uefi-secure-boot-shim-grub", [OVMF, BUSYBOX].concat()),
+        (
+            "uefi-ovmf-http-boot.authoritative",
+            [vec![OVMF_HTTP, "Request by UEFI x64 16: Ack http://10.77.0.1:8080/boot/ipxe.efi"], IPXE_2019.to_vec()]
+                .concat(),
+        ),
+        ("bios-qemu-ipxe-rom.authoritative", [IPXE_2019, BUSYBOX].concat()),
+    ] {
+        assert_eq!(conversation(capture), lines, "{capture}");
+    }
+}
+
+#[test]
+fn captured_firmware_that_took_another_servers_offer_is_left_to_it() {
+    for (capture, who) in [
+        ("bios-ipxe-rom.proxy", "iPXE http=true https=true"),
+        ("uefi-ovmf-http-boot.proxy", "UEFI x64 16"),
+        ("uefi-ovmf-pxe-then-ipxe-2.0.proxy", "UEFI x64 7"),
+        ("uefi-ovmf-pxe.proxy-with-option-43", "UEFI x64 7"),
+        ("uefi-ovmf-pxe.proxy-without-option-43", "UEFI x64 7"),
+    ] {
+        let lines = conversation(capture);
+        assert!(lines[0].starts_with(&format!("Discover by {who}: Offer ")), "{capture}: {}", lines[0]);
+        assert_eq!(lines[1], format!("Request by {who}: {ELSEWHERE}"), "{capture}");
+    }
+}
+
+#[test]
+fn the_ipxe_that_once_chained_for_ever_is_sent_to_the_script_at_once() {
+    let lines = conversation("bios-ipxe-chain-endless-loop");
+    assert!(lines.iter().all(|line| line.ends_with("/boot.ipxe")), "{lines:#?}");
+}
+
+/// Every payload of every capture, whoever sent it.
+static PAYLOADS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pcap");
+    let files = std::fs::read_dir(folder).expect("the captures");
+    let names = files.map(|file| file.expect("a capture").file_name().to_string_lossy().into_owned());
+    names.flat_map(|name| pcap::read(name.trim_end_matches(".pcap"))).map(|datagram| datagram.payload).collect()
+});
+
+proptest! {
+    #[test]
+    fn no_mutation_of_real_packets_panics(
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut packet = which.get(PAYLOADS.as_slice()).clone();
+        for (at, value) in changes {
+            *at.get_mut(&mut packet) = value;
+        }
+        packet.truncate(cut.index(packet.len() * 4) + 1);
+        let mut leases = Leases::default();
+        if let (_, Verdict::Reply(answer)) = handle(Timestamp::from_millis(1), &packet, &segment(), &mut leases) {
+            prop_assert!((300..=1472).contains(&answer.message.len()));
+        }
+    }
+}
+
+/// Two namespaces joined by a cable, `s0` (10.77.0.1/24) here and `c0` there. Gone when dropped.
+struct Cable {
+    station: String,
+    client: String,
+}
+
+impl Cable {
+    fn lay(name: &str) -> Self {
+        let id = std::process::id();
+        let cable = Self { station: format!("oxb-{name}-s-{id}"), client: format!("oxb-{name}-c-{id}") };
+        let Self { station, client } = &cable;
+        for command in [
+            format!("netns add {station}"),
+            format!("netns add {client}"),
+            format!("-n {station} link add s0 type veth peer name c0 netns {client}"),
+            format!("-n {station} address add 10.77.0.1/24 dev s0"),
+            format!("-n {station} link set s0 up"),
+            format!("-n {client} link set c0 up"),
+        ] {
+            let done = Command::new("ip").args(command.split(' ')).status().expect("iproute2 is installed");
+            assert!(done.success(), "`ip {command}` failed: network namespaces need root");
+        }
+        cable
+    }
+
+    /// Runs the test `name` of this file again, at the station's end.
+    fn run_at_the_station(&self, name: &str) {
+        let this = std::env::current_exe().expect("this test");
+        let output = Command::new("ip")
+            .args(["netns", "exec", &self.station])
+            .arg(this)
+            .args(["--exact", name, "--nocapture"])
+            .env(INSIDE, &self.client)
+            .output()
+            .expect("runs");
+        let text = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        for namespace in [&self.station, &self.client] {
+            let _gone_already = Command::new("ip").args(["netns", "delete", namespace]).output();
+        }
+    }
+}
+
+/// Set at the station's end of the cable, to the client's namespace.
+const INSIDE: &str = "OXBOW_TEST_CLIENT";
+
+/// busybox's DHCP client at the other end of the cable: what it was given, as `ADDRESS LEASE NEXT-SERVER BOOT-FILE`.
+async fn udhcpc(client: &str, options: &'static [&'static str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("script");
+    std::fs::write(&script, "#!/bin/sh\n[ \"$1\" = bound ] && echo \"got $ip $lease $siaddr $boot_file\"\nexit 0\n")
+        .expect("writes");
+    let run = Command::new("chmod").arg("+x").arg(&script).status();
+    assert!(run.is_ok_and(|run| run.success()));
+    let client = client.to_owned();
+    let run = tokio::task::spawn_blocking(move || {
+        Command::new("ip")
+            .args(["netns", "exec", &client, "busybox", "udhcpc", "-i", "c0", "-f", "-n", "-q", "-t", "5", "-T", "1"])
+            .arg("-s")
+            .arg(&script)
+            .args(options)
+            .output()
+            .expect("busybox is installed")
+    });
+    let output = run.await.expect("runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let got = text.lines().find_map(|line| line.strip_prefix("got ")).map(str::trim_end);
+    got.unwrap_or_else(|| panic!("no lease: {text}{}", String::from_utf8_lossy(&output.stderr))).to_owned()
+}
+
+fn context() -> (Context, Outlet) {
+    let (inbox, outlet) = inbox();
+    let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
+    (Context { inbox, bench, stop: CancellationToken::new() }, outlet)
+}
+
+#[test]
+fn a_real_client_gets_its_lease_over_a_cable() {
+    match std::env::var(INSIDE) {
+        Ok(client) => tokio::runtime::Runtime::new().expect("a runtime").block_on(lease_over_a_cable(&client)),
+        Err(_) => Cable::lay("dhcp").run_at_the_station("a_real_client_gets_its_lease_over_a_cable"),
+    }
+}
+
+async fn lease_over_a_cable(client: &str) {
+    let (context, mut outlet) = context();
+    let config = dhcp::Config::new("s0", segment(), Vec::new());
+    let serving = tokio::spawn(dhcp::serve(context.clone(), config.clone()));
+    let up = outlet.notes.recv().await;
+    assert!(
+        matches!(&up, Some(Note::Service(status)) if status.state == ServiceState::Up { at: "10.77.0.1 on s0, pool 10.77.0.100–250".into() }),
+        "{up:?}"
+    );
+
+    assert_eq!(udhcpc(client, &[]).await, "10.77.0.100 300");
+    let pxe = &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-O", "bootfile", "-O", "tftp"];
+    assert_eq!(udhcpc(client, pxe).await, "10.77.0.100 600 10.77.0.1 snponly.efi");
+
+    let second = dhcp::serve(context.clone(), dhcp::Config::new("s0", segment(), Vec::new())).await;
+    let refused = second.expect_err("the port is taken").to_string();
+    assert_eq!(refused, "cannot bind UDP port 67 on s0: another program has it");
+    let nowhere = dhcp::serve(context.clone(), dhcp::Config::new("nowhere0", segment(), Vec::new())).await;
+    let refused = nowhere.expect_err("no interface").to_string();
+    assert_eq!(refused, "cannot bind UDP port 67 on nowhere0: there is no such interface");
+
+    context.stop.cancel();
+    serving.await.expect("joins").expect("stops without a complaint");
+    let (mut answers, mut leases) = (Vec::new(), 0);
+    while let Ok(note) = outlet.notes.try_recv() {
+        match note {
+            Note::Event(Event::DhcpAnswered { answer, firmware, .. }) => answers.push((answer, firmware)),
+            Note::Lease(_) => leases += 1,
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    use DhcpAnswer::{Ack, Offer};
+    let plain = [(Offer, Firmware::Plain), (Ack, Firmware::Plain)];
+    assert_eq!(answers, [plain, [(Offer, Firmware::UefiX64), (Ack, Firmware::UefiX64)]].concat());
+    assert_eq!(leases, 2);
+
+    let context = Context { stop: CancellationToken::new(), ..context };
+    let again = tokio::spawn(dhcp::serve(context.clone(), config));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(udhcpc(client, &["-r", "10.77.0.200"]).await, "10.77.0.100 300", "leases outlive the service");
+    context.stop.cancel();
+    again.await.expect("joins").expect("stops without a complaint");
+}
+
+#[test]
+fn of_all_captured_packets_only_the_clients_are_read_as_requests() {
+    let kinds: Vec<Kind> = PAYLOADS.iter().filter_map(|payload| Request::parse(payload).ok()?.kind).collect();
+    assert!(kinds.len() > 40 && kinds.iter().all(|kind| matches!(kind, Kind::Discover | Kind::Request)), "{kinds:?}");
+}
