@@ -2,13 +2,18 @@
 
 #![cfg(feature = "station")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oxbow::domain::command::{Command, Undo};
 use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::NodeId;
 use oxbow::domain::import::{self, Flaw, Meaning, Options, Preview, Standing};
+use oxbow::domain::logline::LogTail;
+use oxbow::domain::node::Node;
 use oxbow::domain::profile_file;
 use oxbow::domain::snapshot::{Catalogue, Snapshot};
 use oxbow::domain::time::Timestamp;
@@ -114,6 +119,40 @@ proptest! {
     }
 
     #[test]
+    fn what_was_imported_is_all_the_same_when_it_comes_again_and_gone_when_it_is_taken_back(
+        known in lists(), list in lists(),
+    ) {
+        let mut bench = bench();
+        let mut fleet = Fleet::default();
+        let preview = |bench: &Snapshot, list: &str| {
+            let preview = import::preview("a.csv", list.as_bytes(), NOW, bench, &Options::default());
+            (preview.import_without_errors(), preview)
+        };
+        let takes = |fleet: &mut Fleet, bench: &mut Snapshot, command: Command| {
+            fleet.apply(NOW, command, &bench.catalogue.clone()).expect("what was shown can be done");
+            (bench.nodes, bench.index) = (fleet.nodes().clone(), fleet.index().clone());
+        };
+        let (import, _) = preview(&bench, &known);
+        takes(&mut fleet, &mut bench, Command::Import(import));
+        let (before, index) = (bench.nodes.clone(), bench.index.clone());
+
+        let (import, first) = preview(&bench, &list);
+        takes(&mut fleet, &mut bench, Command::Import(import));
+        let (_, again) = preview(&bench, &list);
+        for (row, then) in again.rows.iter().zip(&first.rows) {
+            if !matches!(then.standing, Standing::Error(_)) {
+                prop_assert_eq!(row.standing.word(), "same", "{:?}", row);
+            }
+        }
+        if first.counts.new + first.counts.changes > 0 {
+            takes(&mut fleet, &mut bench, Command::UndoImport(Undo::All));
+            prop_assert_eq!(&*bench.index, &*index);
+            let known = |nodes: &BTreeMap<NodeId, Arc<Node>>| nodes.values().map(|node| forgetful(node)).collect::<Vec<_>>();
+            prop_assert_eq!(known(&bench.nodes), known(&before));
+        }
+    }
+
+    #[test]
     fn the_order_of_the_columns_does_not_matter(
         (titles, order) in Just(vec!["Serial", "UUID", "MAC", "Profile", "Name", "Hostname", "Metadata", "Site"])
             .prop_flat_map(|titles| (Just(titles.clone()), Just((0..titles.len()).collect::<Vec<_>>()).prop_shuffle())),
@@ -143,6 +182,23 @@ proptest! {
         prop_assert_eq!(rows(&one), rows(&other));
         prop_assert_eq!(one.counts, other.counts);
     }
+}
+
+/// Lists of a few machines that meet each other often.
+fn lists() -> impl Strategy<Value = String> {
+    let serial = proptest::option::of((0_u8..6).prop_map(|number| format!("SN-{number}")));
+    let mac = proptest::option::of((0_u8..6).prop_map(|number| format!("52:54:00:00:00:0{number}")));
+    let uuid =
+        proptest::option::of((0_u8..4).prop_map(|number| format!("4c4c4544-0042-4a10-8052-00000000000{number}")));
+    let name = proptest::option::of("[a-c]");
+    let row = (serial, mac, uuid, name)
+        .prop_map(|(serial, mac, uuid, name)| [serial, mac, uuid, name].map(Option::unwrap_or_default).join(","));
+    proptest::collection::vec(row, 1..5).prop_map(|rows| format!("Serial,MAC,UUID,Note\n{}\n", rows.join("\n")))
+}
+
+/// A node without what happened to it.
+fn forgetful(node: &Node) -> Node {
+    Node { log: LogTail::default(), ..node.clone() }
 }
 
 fn read(file: &str, bytes: &[u8]) -> Preview {

@@ -17,6 +17,10 @@ pub enum Command {
     Rearm { node: NodeId },
     /// Drop a node and all that is known of it.
     Forget { node: NodeId },
+    /// Make the machines of a list known, all or none. Again it changes nothing.
+    Import(Import),
+    /// Take the latest import back, within a minute.
+    UndoImport(Undo),
 }
 
 /// A list of machines, each with the number of its row. Done wholly or not at all.
@@ -34,6 +38,15 @@ impl fmt::Debug for Import {
     }
 }
 
+/// Which nodes an import is taken back for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// All of them, or none when one has begun to work.
+    All,
+    /// Those that have not begun to work; the others stay as the import made them.
+    Idle,
+}
+
 /// Understood, and no.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -49,7 +62,33 @@ pub enum Refusal {
     SeveralNodes { labels: Vec<String> },
     #[error("there is no profile named {0}")]
     UnknownProfile(ProfileId),
+    #[error("row {row}: {why}")]
+    Row { row: usize, why: Box<Refusal> },
+    #[error("row {other} is about the same node")]
+    SameNode { other: usize },
+    #[error("{0} is a placeholder that identifies nobody")]
+    Placeholder(String),
+    #[error("there is no import to undo")]
+    NothingToUndo,
+    #[error("the import of {file} is more than a minute old: correct the nodes, or forget them")]
+    UndoTooLate { file: String },
+    #[error("of the imported nodes {} begun to work: {}", has_or_have(.labels), few(.labels))]
+    BegunToWork { labels: Vec<String> },
     /// The store could not keep it, so it did not happen.
     #[error("the change could not be stored: {0}")]
     NotStored(String),
 }
+
+fn has_or_have(labels: &[String]) -> String {
+    if labels.len() == 1 { "one has".into() } else { format!("{} have", labels.len()) }
+}
+
+/// The first of many names.
+fn few(labels: &[String]) -> String {
+    match labels.get(..NAMED) {
+        Some(first) if labels.len() > NAMED => format!("{} and {} more", first.join(", "), labels.len() - NAMED),
+        _ => labels.join(", "),
+    }
+}
+
+const NAMED: usize = 5;

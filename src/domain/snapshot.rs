@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::fleet::ImportDone;
 use crate::domain::identity::{Claims, Identity, Index};
 use crate::domain::ids::{NodeId, ProfileId, RunId};
 use crate::domain::image::ImageState;
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub nodes: BTreeMap<NodeId, Arc<Node>>,
     pub index: Arc<Index>,
     pub catalogue: Arc<Catalogue>,
+    /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
+    pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,

@@ -6,7 +6,7 @@ use super::{Change, Fleet, enter};
 use crate::domain::command::{Command, Refusal, Registration};
 use crate::domain::effect::Effect;
 use crate::domain::identity::Identity;
-use crate::domain::ids::NodeId;
+use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::logline::Level;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
@@ -18,18 +18,13 @@ use crate::domain::time::Timestamp;
 impl Fleet {
     /// Does what a person asked for, or says why not; a refused command has changed nothing.
     pub fn apply(&mut self, now: Timestamp, command: Command, catalogue: &Catalogue) -> Result<Vec<Effect>, Refusal> {
-        let profile = match &command {
-            Command::Register(registration) => registration.profile.as_ref(),
-            Command::Assign { profile, .. } => profile.as_ref(),
-            Command::Rearm { .. } | Command::Forget { .. } => None,
-        };
-        if let Some(unknown) = profile.filter(|id| !catalogue.profiles.contains_key(id)) {
-            return Err(Refusal::UnknownProfile(unknown.clone()));
-        }
         let mut change = Change::default();
         match command {
-            Command::Register(registration) => self.register(now, registration, &mut change)?,
+            Command::Register(registration) => self.register(now, &registration, catalogue, &mut change)?,
+            Command::Import(import) => self.import(now, &import, catalogue, &mut change)?,
+            Command::UndoImport(scope) => self.undo_import(now, scope, &mut change)?,
             Command::Assign { node, profile } => {
+                known(profile.as_ref(), catalogue)?;
                 let node = self.idle(now, node)?;
                 let word = profile.as_ref().map_or("the default profile".into(), |id| format!("profile {id}"));
                 node.profile = profile;
@@ -55,7 +50,14 @@ impl Fleet {
         Ok(self.settle(change))
     }
 
-    fn register(&mut self, now: Timestamp, wish: Registration, change: &mut Change) -> Result<(), Refusal> {
+    fn register(
+        &mut self,
+        now: Timestamp,
+        wish: &Registration,
+        catalogue: &Catalogue,
+        change: &mut Change,
+    ) -> Result<(), Refusal> {
+        self.check(wish, catalogue)?;
         let clash = match wish.judge(now, &self.nodes, &self.index)? {
             Judgement::New { .. } => None,
             Judgement::Same(id) | Judgement::Changes(id, _) => self.nodes.get(&id),
@@ -63,11 +65,23 @@ impl Fleet {
         if let Some(node) = clash {
             return Err(Refusal::AlreadyRegistered(node.label()));
         }
-        let id = self.admit(now, &wish, change);
+        let id = self.admit(now, wish, change);
         if let Some(node) = self.node_mut(id) {
             change.log(now, node, Level::Info, "registered");
         }
         Ok(())
+    }
+
+    /// Whether this station can have such a registration at all.
+    pub(super) fn check(&self, wish: &Registration, catalogue: &Catalogue) -> Result<(), Refusal> {
+        let placeholders = self.index.placeholders();
+        if let Some(serial) = wish.serial.as_ref().filter(|serial| placeholders.has_serial(serial.as_str())) {
+            return Err(Refusal::Placeholder(serial.to_string()));
+        }
+        if let Some(uuid) = wish.uuid.filter(|uuid| placeholders.has_uuid(uuid.octets())) {
+            return Err(Refusal::Placeholder(uuid.to_string()));
+        }
+        known(wish.profile.as_ref(), catalogue)
     }
 
     /// Makes the node what a registration that was judged possible says.
@@ -97,11 +111,18 @@ impl Fleet {
         Ok(node)
     }
 
-    fn forget(&mut self, id: NodeId) {
+    pub(super) fn forget(&mut self, id: NodeId) {
         let Some(gone) = self.nodes.remove(&id) else { return };
         for run in &gone.runs {
             self.runs.remove(&run.id);
         }
         Arc::make_mut(&mut self.index).remove(&gone);
+    }
+}
+
+fn known(profile: Option<&ProfileId>, catalogue: &Catalogue) -> Result<(), Refusal> {
+    match profile.filter(|id| !catalogue.profiles.contains_key(id)) {
+        Some(unknown) => Err(Refusal::UnknownProfile(unknown.clone())),
+        None => Ok(()),
     }
 }

@@ -5,8 +5,9 @@
 mod agent;
 mod booting;
 mod commands;
+mod imports;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::effect::Effect;
@@ -19,6 +20,7 @@ use crate::domain::phase::{Phase, Stage};
 use crate::domain::time::Timestamp;
 
 pub use agent::{Grant, Hello, ReportError};
+pub use imports::ImportDone;
 
 /// All nodes.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,8 @@ pub struct Fleet {
     runs: BTreeMap<RunId, NodeId>,
     /// The highest number ever given: one that was forgotten is not given to another machine.
     last_id: u32,
+    /// Not stored: a station that starts again takes nothing back.
+    last_import: Option<Arc<imports::LastImport>>,
 }
 
 impl Fleet {
@@ -151,14 +155,12 @@ impl Fleet {
 #[derive(Default)]
 struct Change {
     effects: Vec<Effect>,
-    saves: Vec<NodeId>,
+    saves: BTreeSet<NodeId>,
 }
 
 impl Change {
     fn save(&mut self, id: NodeId) {
-        if !self.saves.contains(&id) {
-            self.saves.push(id);
-        }
+        self.saves.insert(id);
     }
 
     /// A line of the station's own about this node.
