@@ -249,6 +249,7 @@ impl Hub {
             nodes: self.fleet.nodes().clone(),
             index: self.fleet.index().clone(),
             catalogue: self.catalogue.clone(),
+            policy: self.fleet.policy(),
             last_import: self.fleet.last_import().cloned(),
             services: self.services.clone(),
             dropped,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domain::ids::{NodeId, ProfileId};
+use crate::domain::policy::Policy;
 
 pub use crate::domain::registration::Registration;
 
@@ -21,6 +22,12 @@ pub enum Command {
     Import(Import),
     /// Take the latest import back, within a minute.
     UndoImport(Undo),
+    /// From now on machines nobody registered are treated so.
+    SetPolicy(Policy),
+    /// Let machines that wait for approval go on, with this profile if one is given.
+    Approve { nodes: Approval, profile: Option<ProfileId> },
+    /// Say who the machine is that is in conflict with this node, and perhaps with others.
+    Resolve { node: NodeId, how: Resolution },
 }
 
 /// A list of machines, each with the number of its row. Done wholly or not at all.
@@ -45,6 +52,26 @@ pub enum Undo {
     All,
     /// Those that have not begun to work; the others stay as the import made them.
     Idle,
+}
+
+/// Which machines are approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// This one, whether or not it waits already.
+    One(NodeId),
+    /// All that wait now.
+    All,
+}
+
+/// Who a machine in conflict is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is the node, and the others it was in conflict with are wrong: they are forgotten.
+    ForgetOthers,
+    /// It is the node, which gets the identifiers it showed; the others keep what else they have.
+    MoveIdentifiers,
+    /// It is none of them: what it shares with them (an adapter, a cloned serial) identifies nobody from now on.
+    TellApart,
 }
 
 /// Understood, and no.
@@ -74,6 +101,14 @@ pub enum Refusal {
     UndoTooLate { file: String },
     #[error("of the imported nodes {} begun to work: {}", has_or_have(.labels), few(.labels))]
     BegunToWork { labels: Vec<String> },
+    #[error("{0} does not wait for approval")]
+    NotWaiting(String),
+    #[error("no machine waits for approval")]
+    NobodyWaits,
+    #[error("{0} is in no conflict")]
+    NoConflict(String),
+    #[error("{0} would have nothing left to know it by: forget it instead, or give it a serial or UUID first")]
+    WouldBeNobody(String),
     /// The store could not keep it, so it did not happen.
     #[error("the change could not be stored: {0}")]
     NotStored(String),

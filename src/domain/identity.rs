@@ -1,6 +1,7 @@
 //! Who a booting machine says it is, and which node that makes it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -31,13 +32,31 @@ impl Claims {
     }
 }
 
+impl fmt::Display for Claims {
+    /// `serial SN-1, MAC 52:54:00:00:00:01`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let serial = self.serial.iter().map(|serial| format!("serial {serial}"));
+        let uuid = self.uuid.iter().map(|uuid| format!("UUID {uuid}"));
+        let macs = self.macs.iter().map(|mac| format!("MAC {mac}"));
+        f.write_str(&serial.chain(uuid).chain(macs).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A machine showed itself with identifiers of a node that it contradicts, or of several nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contest {
+    pub claims: Claims,
+    /// The other nodes it has identifiers of.
+    pub others: Vec<NodeId>,
+}
+
 /// Which node a machine is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     Known(NodeId),
     /// No registration fits: a machine nobody knows.
     New,
-    /// Its identifiers belong to different registrations, named here: never guessed.
+    /// Its identifiers belong to different nodes, named here, or to one that is another machine: never guessed.
     Conflict(Vec<NodeId>),
 }
 
@@ -52,10 +71,24 @@ pub struct Index {
 }
 
 impl Index {
+    /// The node that a machine is which says so itself, by iPXE or its agent. As [`Index::settle`], and a machine that
+    /// contradicts the one node it has identifiers of (a clone's serial, an adapter that was moved) is a conflict too.
+    pub fn recognise(&self, nodes: &BTreeMap<NodeId, Arc<Node>>, claims: &Claims) -> Identity {
+        match self.settle(nodes, claims) {
+            Identity::Known(id) if nodes.get(&id).is_some_and(|node| node.is_contradicted(claims)) => {
+                Identity::Conflict(vec![id])
+            }
+            identity => identity,
+        }
+    }
+
     /// The node that `claims` is among `nodes`. A node that exists only because its MAC was seen gives way to the
     /// registration that the machine's serial turns out to belong to.
     pub fn settle(&self, nodes: &BTreeMap<NodeId, Arc<Node>>, claims: &Claims) -> Identity {
-        let Identity::Conflict(found) = self.identify(claims) else { return self.identify(claims) };
+        let found = match self.identify(claims) {
+            Identity::Conflict(found) => found,
+            identity => return identity,
+        };
         let firm = |id: &&NodeId| nodes.get(id).is_some_and(|node| !node.is_provisional());
         match found.iter().filter(firm).collect::<Vec<_>>().as_slice() {
             [] => Identity::Known(found[0]),
@@ -66,9 +99,10 @@ impl Index {
 
     /// The nodes that identifiers of `claims` belong to, taken at their word.
     pub fn identify(&self, claims: &Claims) -> Identity {
-        let by_mac = claims.macs.iter().filter_map(|mac| self.macs.get(mac));
-        let by_uuid = claims.uuid.iter().filter_map(|uuid| self.uuids.get(&uuid.canonical()));
-        let by_serial = claims.serial.iter().filter_map(|serial| self.serials.get(serial));
+        let believed = self.placeholders.without(claims);
+        let by_mac = believed.macs.iter().filter_map(|mac| self.macs.get(mac));
+        let by_uuid = believed.uuid.iter().filter_map(|uuid| self.uuids.get(&uuid.canonical()));
+        let by_serial = believed.serial.iter().filter_map(|serial| self.serials.get(serial));
         let mut found: Vec<NodeId> = by_mac.chain(by_uuid).chain(by_serial).copied().collect();
         found.sort_unstable();
         found.dedup();
@@ -84,6 +118,11 @@ impl Index {
         &self.placeholders
     }
 
+    /// What is on this list identifies nobody from now on.
+    pub(crate) fn distrust(&mut self, placeholders: &Placeholders) {
+        self.placeholders.extend(placeholders);
+    }
+
     /// From now on the identifiers of `node` lead to it.
     pub(crate) fn insert(&mut self, node: &Node) {
         self.macs.extend(node.macs.iter().map(|mac| (*mac, node.id)));
@@ -91,16 +130,16 @@ impl Index {
         self.serials.extend(node.serial.clone().map(|serial| (serial, node.id)));
     }
 
-    /// The identifiers of `node` lead to it no more. It must be as it was when it was inserted.
-    pub(crate) fn remove(&mut self, node: &Node) {
-        for mac in &node.macs {
-            forget(&mut self.macs, mac, node.id);
+    /// What the node was known by leads to it no more.
+    pub(crate) fn remove(&mut self, node: NodeId, known_by: &Claims) {
+        for mac in &known_by.macs {
+            forget(&mut self.macs, mac, node);
         }
-        if let Some(uuid) = node.uuid {
-            forget(&mut self.uuids, &uuid.canonical(), node.id);
+        if let Some(uuid) = known_by.uuid {
+            forget(&mut self.uuids, &uuid.canonical(), node);
         }
-        if let Some(serial) = &node.serial {
-            forget(&mut self.serials, serial, node.id);
+        if let Some(serial) = &known_by.serial {
+            forget(&mut self.serials, serial, node);
         }
     }
 }

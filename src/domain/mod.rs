@@ -22,6 +22,7 @@ pub mod node;
 pub mod phase;
 pub mod placeholder;
 pub mod plan;
+pub mod policy;
 pub mod profile;
 #[cfg(feature = "station")]
 pub mod profile_file;

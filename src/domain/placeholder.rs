@@ -6,15 +6,21 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use crate::domain::ids::{hex_bytes, other_byte_order};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::identity::Claims;
+use crate::domain::ids::{MacAddr, hex_bytes, other_byte_order};
 
 /// A list of placeholders.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Placeholders {
     /// Letters and digits alone, in lower case.
     serials: BTreeSet<String>,
     /// Of the two byte orders the one that sorts first.
     uuids: BTreeSet<[u8; 16]>,
+    /// Addresses of adapters that go from machine to machine. None is shipped.
+    macs: BTreeSet<MacAddr>,
 }
 
 impl Placeholders {
@@ -35,9 +41,48 @@ impl Placeholders {
         is_uniform(&octets) || octets[6..] == [0; 10] || self.uuids.contains(&canonical(octets))
     }
 
+    /// Whether this address goes from machine to machine.
+    pub fn has_mac(&self, mac: MacAddr) -> bool {
+        self.macs.contains(&mac)
+    }
+
+    /// Nothing is listed; the rules hold all the same.
+    pub fn is_empty(&self) -> bool {
+        self.serials.is_empty() && self.uuids.is_empty() && self.macs.is_empty()
+    }
+
+    /// The claims without what identifies nobody.
+    pub fn without(&self, claims: &Claims) -> Claims {
+        let mut left = claims.clone();
+        if !self.is_empty() {
+            left.macs.retain(|mac| !self.has_mac(*mac));
+            left.uuid = left.uuid.filter(|uuid| !self.has_uuid(uuid.octets()));
+            left.serial = left.serial.filter(|serial| !self.has_serial(serial.as_str()));
+        }
+        left
+    }
+
+    /// What is claimed identifies nobody from now on.
+    pub fn add(&mut self, claims: &Claims) {
+        self.macs.extend(&claims.macs);
+        self.uuids.extend(claims.uuid.map(|uuid| canonical(uuid.octets())));
+        self.serials.extend(claims.serial.as_ref().map(|serial| squeezed(serial.as_str())));
+    }
+
+    /// What is on the other list is on this one too.
+    pub fn extend(&mut self, other: &Self) {
+        self.serials.extend(other.serials.iter().cloned());
+        self.uuids.extend(&other.uuids);
+        self.macs.extend(&other.macs);
+    }
+
     /// A list of these, as far as they can be read; what cannot is left out.
     fn of<'t>(serials: impl Iterator<Item = &'t str>, uuids: impl Iterator<Item = &'t str>) -> Self {
-        Self { serials: serials.map(squeezed).collect(), uuids: uuids.filter_map(octets).map(canonical).collect() }
+        Self {
+            serials: serials.map(squeezed).collect(),
+            uuids: uuids.filter_map(octets).map(canonical).collect(),
+            macs: BTreeSet::new(),
+        }
     }
 }
 
@@ -47,6 +92,7 @@ mod file {
 
     use super::{Placeholders, octets};
     use crate::domain::diagnostic::Diagnostic;
+    use crate::domain::ids::MacAddr;
 
     impl Placeholders {
         /// A site's own list in `text`, which was read from `file`, or everything that is wrong with it.
@@ -66,8 +112,9 @@ mod file {
             if !diagnostics.is_empty() {
                 return Err(diagnostics);
             }
-            let Written { serials, uuids } = written;
-            Ok(Self::of(serials.iter().map(String::as_str), uuids.iter().map(String::as_str)))
+            let Written { serials, uuids, macs } = written;
+            let listed = Self::of(serials.iter().map(String::as_str), uuids.iter().map(String::as_str));
+            Ok(Self { macs: macs.into_iter().collect(), ..listed })
         }
     }
 
@@ -76,6 +123,7 @@ mod file {
     struct Written {
         serials: Vec<String>,
         uuids: Vec<String>,
+        macs: Vec<MacAddr>,
     }
 }
 

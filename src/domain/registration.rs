@@ -168,7 +168,7 @@ impl Registration {
         for change in self.changes(node) {
             match change.field {
                 Field::Serial => node.serial.clone_from(&self.serial),
-                Field::Uuid => node.uuid = self.uuid,
+                Field::Uuid => (node.uuid, node.uuid_hearsay) = (self.uuid, false),
                 Field::Mac => node.macs.extend(change.to.parse::<MacAddr>().ok()),
                 Field::Profile => node.profile.clone_from(&self.profile),
                 Field::Name => node.name.clone_from(&self.name),

@@ -12,6 +12,7 @@ use crate::domain::image::ImageState;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Plan, Refuse, Wait};
+use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use crate::domain::service::ServiceStatus;
 use crate::domain::time::Timestamp;
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub nodes: BTreeMap<NodeId, Arc<Node>>,
     pub index: Arc<Index>,
     pub catalogue: Arc<Catalogue>,
+    /// What becomes of machines nobody registered.
+    pub policy: Policy,
     /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
     pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
@@ -71,13 +74,17 @@ pub struct Catalogue {
 impl Snapshot {
     /// What the machine that claims this is to do now.
     pub fn plan(&self, claims: &Claims) -> Plan {
-        let node = match self.index.settle(&self.nodes, claims) {
+        let node = match self.index.recognise(&self.nodes, claims) {
             Identity::Known(id) => self.nodes.get(&id),
             Identity::New => None,
             Identity::Conflict(nodes) => return Plan::Wait(Wait::Conflict(nodes)),
         };
         if node.is_some_and(|node| node.phase == Phase::Provisioned) {
             return Plan::LocalDisk;
+        }
+        let barred = self.policy.bars().filter(|_| !node.is_some_and(|node| node.is_vouched_for()));
+        if let Some(plan) = barred {
+            return plan;
         }
         self.catalogue.install(node.and_then(|node| node.profile.as_ref()))
     }

@@ -23,6 +23,12 @@ impl Fleet {
             Command::Register(registration) => self.register(now, &registration, catalogue, &mut change)?,
             Command::Import(import) => self.import(now, &import, catalogue, &mut change)?,
             Command::UndoImport(scope) => self.undo_import(now, scope, &mut change)?,
+            Command::SetPolicy(policy) => self.set_policy(policy, &mut change),
+            Command::Approve { nodes, profile } => {
+                known(profile.as_ref(), catalogue)?;
+                self.approve(now, nodes, profile.as_ref(), &mut change)?;
+            }
+            Command::Resolve { node, how } => self.resolve(now, node, how, &mut change)?,
             Command::Assign { node, profile } => {
                 known(profile.as_ref(), catalogue)?;
                 let node = self.idle(now, node)?;
@@ -43,8 +49,7 @@ impl Fleet {
             }
             Command::Forget { node } => {
                 self.idle(now, node)?;
-                self.forget(node);
-                change.effects.push(Effect::Forget(node));
+                self.forget(now, node, &mut change);
             }
         }
         Ok(self.settle(change))
@@ -92,18 +97,13 @@ impl Fleet {
             Identity::New | Identity::Conflict(_) => self.fresh(now),
         };
         self.absorb_provisional(&claims, id, change);
-        if let Some(node) = self.nodes.get_mut(&id) {
-            let index = Arc::make_mut(&mut self.index);
-            index.remove(node);
-            wish.write_to(Arc::make_mut(node));
-            index.insert(node);
-        }
+        self.edit(id, |node| wish.write_to(node));
         change.save(id);
         id
     }
 
     /// The node, if it is not in the middle of something. A machine that has fallen silent is not.
-    fn idle(&mut self, now: Timestamp, id: NodeId) -> Result<&mut Node, Refusal> {
+    pub(super) fn idle(&mut self, now: Timestamp, id: NodeId) -> Result<&mut Node, Refusal> {
         let node = self.node_mut(id).ok_or(Refusal::NoSuchNode(id))?;
         if node.is_at_work(now) {
             return Err(Refusal::Busy { label: node.label(), phase: node.phase.word() });
@@ -111,12 +111,17 @@ impl Fleet {
         Ok(node)
     }
 
-    pub(super) fn forget(&mut self, id: NodeId) {
+    /// Drops the node. Who was in conflict with it is so no more.
+    pub(super) fn forget(&mut self, now: Timestamp, id: NodeId, change: &mut Change) {
         let Some(gone) = self.nodes.remove(&id) else { return };
         for run in &gone.runs {
             self.runs.remove(&run.id);
         }
-        Arc::make_mut(&mut self.index).remove(&gone);
+        Arc::make_mut(&mut self.index).remove(id, &gone.claims());
+        change.effects.push(Effect::Forget(id));
+        if gone.contested.is_some() {
+            self.release_contested_by(now, id, change);
+        }
     }
 }
 

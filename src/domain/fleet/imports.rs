@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Change, Fleet};
 use crate::domain::command::{Import, Refusal, Undo};
-use crate::domain::effect::Effect;
 use crate::domain::ids::NodeId;
 use crate::domain::logline::Level;
 use crate::domain::node::Node;
@@ -115,11 +114,7 @@ impl Fleet {
         for (before, after) in idle {
             match before {
                 Some(before) => self.take_back(now, before, after, &file, change),
-                None if self.nodes.contains_key(&after.id) => {
-                    self.forget(after.id);
-                    change.effects.push(Effect::Forget(after.id));
-                }
-                None => {}
+                None => self.forget(now, after.id, change),
             }
         }
         self.last_import = None;
@@ -134,21 +129,19 @@ impl Fleet {
 
     /// Makes what an import changed what it was `before`; what has been changed or learnt since stays.
     fn take_back(&mut self, now: Timestamp, before: &Node, after: &Node, file: &str, change: &mut Change) {
-        let Some(node) = self.nodes.get_mut(&before.id) else { return };
-        let index = Arc::make_mut(&mut self.index);
-        index.remove(node);
-        let node = Arc::make_mut(node);
-        restore(&mut node.registered, &before.registered, &after.registered);
-        restore(&mut node.name, &before.name, &after.name);
-        restore(&mut node.hostname, &before.hostname, &after.hostname);
-        restore(&mut node.uuid, &before.uuid, &after.uuid);
-        restore(&mut node.serial, &before.serial, &after.serial);
-        restore(&mut node.profile, &before.profile, &after.profile);
-        restore(&mut node.metadata, &before.metadata, &after.metadata);
-        node.macs.retain(|mac| before.macs.contains(mac) || !after.macs.contains(mac));
-        change.log(now, node, Level::Info, &format!("the import of {file} was undone"));
-        change.save(node.id);
-        index.insert(node);
+        self.edit(before.id, |node| {
+            restore(&mut node.registered, &before.registered, &after.registered);
+            restore(&mut node.name, &before.name, &after.name);
+            restore(&mut node.hostname, &before.hostname, &after.hostname);
+            restore(&mut node.uuid, &before.uuid, &after.uuid);
+            restore(&mut node.uuid_hearsay, &before.uuid_hearsay, &after.uuid_hearsay);
+            restore(&mut node.serial, &before.serial, &after.serial);
+            restore(&mut node.profile, &before.profile, &after.profile);
+            restore(&mut node.metadata, &before.metadata, &after.metadata);
+            node.macs.retain(|mac| before.macs.contains(mac) || !after.macs.contains(mac));
+            change.log(now, node, Level::Info, &format!("the import of {file} was undone"));
+            change.save(node.id);
+        });
     }
 }
 

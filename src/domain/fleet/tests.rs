@@ -120,6 +120,7 @@ impl Bench {
             nodes: self.fleet.nodes.clone(),
             index: self.fleet.index.clone(),
             catalogue: Arc::new(self.catalogue.clone()),
+            policy: self.fleet.policy,
             ..Snapshot::default()
         }
     }

@@ -129,11 +129,11 @@ impl Reading<'_> {
 
     fn uuid(&self, value: &str) -> Result<SystemUuid, Flaw> {
         let value = value.strip_prefix("urn:uuid:").unwrap_or(value);
-        // Words as "Not Settable" stand where a UUID should be.
-        if Placeholders::shipped().has_serial(value) {
-            return Err(Flaw::Placeholder { value: value.into() });
-        }
-        let uuid: SystemUuid = read(value)?;
+        let uuid: SystemUuid = read(value).map_err(|flaw| match flaw {
+            // Words as "Not Settable" stand where a UUID should be.
+            Flaw::BadValue { value, .. } if Placeholders::shipped().has_serial(&value) => Flaw::Placeholder { value },
+            flaw => flaw,
+        })?;
         match self.placeholders.has_uuid(uuid.octets()) {
             true => Err(Flaw::Placeholder { value: value.into() }),
             false => Ok(uuid),

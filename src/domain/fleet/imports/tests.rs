@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::command::{Command, Registration};
+use crate::domain::effect::Effect;
 use crate::domain::event::Firmware;
 use crate::domain::fleet::tests::{Bench, began, claims, run};
 use crate::domain::import::{self, Options, Standing};
