@@ -1,8 +1,9 @@
 //! The one writer. Folds what services saw and what people and agents ask into the fleet, sends effects to the store and
 //! the logs, and publishes a snapshot to everybody.
 //!
-//! What is asked is answered only once it is stored; what was seen is written behind. A command whose storing fails is
-//! refused, and the fleet is as it was.
+//! What is asked is stored, then published, then answered, in this order: who has an answer finds the bench as it says (a
+//! machine whose last report was acknowledged may ask for its boot script the next moment). What was seen is written
+//! behind. A command whose storing fails is refused, and the fleet is as it was.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,7 +22,7 @@ use crate::domain::command::{Command, Refusal};
 use crate::domain::effect::Effect;
 use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
 use crate::domain::ids::{NodeId, RunId};
-use crate::domain::logline::Level;
+use crate::domain::logline::{Level, Source};
 use crate::domain::report::Report;
 use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use crate::domain::snapshot::{Catalogue, Snapshot, Station};
@@ -44,8 +45,11 @@ pub struct Hub {
     publish: watch::Sender<Arc<Snapshot>>,
     version: u64,
     /// Answers that wait for the disk.
-    waiting: FuturesUnordered<BoxFuture<'static, Written>>,
+    waiting: FuturesUnordered<BoxFuture<'static, (Written, Option<Answer>)>>,
 }
+
+/// Tells whoever asked how the storing went.
+type Answer = Box<dyn FnOnce(Written) + Send>;
 
 impl Hub {
     pub fn new(
@@ -82,18 +86,19 @@ impl Hub {
                     next_publish = None;
                     self.publish(outlet.dropped());
                 }
-                Some(written) = self.waiting.next(), if !self.waiting.is_empty() => {
-                    if self.store_is(written) {
+                Some((written, answer)) = self.waiting.next(), if !self.waiting.is_empty() => {
+                    if self.store_is(&written) || answer.is_some() {
                         self.publish(outlet.dropped());
                     }
+                    answer.into_iter().for_each(|answer| answer(written.clone()));
                 }
                 note = outlet.notes.recv() => {
                     let Some(note) = note else { break };
-                    self.take(note).await;
+                    self.take(note, outlet.dropped()).await;
                     // Whatever else has queued up goes into the same snapshot.
                     for _ in 0..TOGETHER {
                         let Ok(note) = outlet.notes.try_recv() else { break };
-                        self.take(note).await;
+                        self.take(note, outlet.dropped()).await;
                     }
                     next_publish.get_or_insert_with(|| Instant::now() + PUBLISH_EVERY);
                 }
@@ -101,13 +106,27 @@ impl Hub {
         }
         outlet.notes.close();
         while let Some(note) = outlet.notes.recv().await {
-            self.take(note).await;
+            self.take(note, outlet.dropped()).await;
         }
-        while self.waiting.next().await.is_some() {}
+        while let Some((written, answer)) = self.waiting.next().await {
+            answer.into_iter().for_each(|answer| answer(written.clone()));
+        }
         info!("hub stopped");
     }
 
-    async fn take(&mut self, note: Note) {
+    /// What the station itself says of a node is in its own log too: that one file tells the whole bench.
+    fn log(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Log { label, line, .. } = effect
+                && line.source == Source::Station
+            {
+                info!(node = label, level = line.level.word(), "{}", line.text);
+            }
+        }
+        self.node_log.write(effects);
+    }
+
+    async fn take(&mut self, note: Note, dropped: u64) {
         let now = clock::now();
         match note {
             Note::Event(event) => {
@@ -117,14 +136,14 @@ impl Hub {
             Note::Lease(lease) => self.write_behind(vec![Effect::SaveLease(lease)]).await,
             Note::Service(status) => self.take_service(status),
             Note::Catalogue(catalogue) => self.catalogue = catalogue,
-            Note::Command(command, done) => self.command(command, done).await,
+            Note::Command(command, done) => self.command(command, done, dropped).await,
             Note::Hello(hello, done) => self.hello(&hello, done).await,
             Note::Reports { run, first, reports, done } => self.reports(run, first, reports, done).await,
             Note::AgentLog { run, first, lines, done } => self.agent_log(run, first, lines, done).await,
         }
     }
 
-    async fn command(&mut self, command: Command, done: oneshot::Sender<Result<(), Refusal>>) {
+    async fn command(&mut self, command: Command, done: oneshot::Sender<Result<(), Refusal>>, dropped: u64) {
         info!(?command, "asked for");
         let before = self.fleet.clone();
         match self.fleet.apply(clock::now(), command, &self.catalogue) {
@@ -134,7 +153,10 @@ impl Hub {
             }
             // People ask seldom: waiting here keeps what is shown and what is stored the same.
             Ok(effects) => match self.kept(effects).await {
-                Ok(()) => drop(done.send(Ok(()))),
+                Ok(()) => {
+                    self.publish(dropped);
+                    let _nobody_waits = done.send(Ok(()));
+                }
                 Err(reason) => {
                     self.fleet = before;
                     let _nobody_waits = done.send(Err(Refusal::NotStored(reason)));
@@ -181,40 +203,38 @@ impl Hub {
         self.answer_when_kept(effects, done, next).await;
     }
 
-    /// Sends the effects off; `answer` goes out when they are on the disk.
+    /// Sends the effects off; `answer` goes out when they are on the disk and published.
     async fn answer_when_kept<T: Send + 'static>(
         &mut self,
         effects: Vec<Effect>,
         done: oneshot::Sender<Result<T, NotKept>>,
         answer: T,
     ) {
-        self.node_log.write(&effects);
-        let written = self.store.write(only_latest(effects)).await;
-        self.waiting.push(Box::pin(async move {
-            let written = written.await.unwrap_or_else(|_| Err("the store has stopped".into()));
-            let _nobody_waits = done.send(written.clone().map(|()| answer).map_err(NotKept::Store));
-            written
-        }));
+        let answer: Answer = Box::new(move |written| {
+            let _nobody_waits = done.send(written.map(|()| answer).map_err(NotKept::Store));
+        });
+        self.write(effects, Some(answer)).await;
     }
 
     async fn write_behind(&mut self, effects: Vec<Effect>) {
-        if effects.is_empty() {
-            return;
+        if !effects.is_empty() {
+            self.write(effects, None).await;
         }
-        self.node_log.write(&effects);
+    }
+
+    async fn write(&mut self, effects: Vec<Effect>, answer: Option<Answer>) {
+        self.log(&effects);
         let written = self.store.write(only_latest(effects)).await;
-        self.waiting
-            .push(Box::pin(async move { written.await.unwrap_or_else(|_| Err("the store has stopped".into())) }));
+        self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
     }
 
     async fn kept(&mut self, effects: Vec<Effect>) -> Written {
-        self.node_log.write(&effects);
-        let written = self.store.write(only_latest(effects)).await;
-        written.await.unwrap_or_else(|_| Err("the store has stopped".into()))
+        self.log(&effects);
+        outcome(self.store.write(only_latest(effects)).await).await
     }
 
     /// Shows whether the store works. True when that has changed.
-    fn store_is(&mut self, written: Written) -> bool {
+    fn store_is(&mut self, written: &Written) -> bool {
         let state = match written {
             Ok(()) => ServiceState::Up { at: "keeping".into() },
             Err(what) => {
@@ -256,6 +276,10 @@ impl Hub {
         }));
         tracing::event!(Severity::TRACE, version = self.version, "published");
     }
+}
+
+async fn outcome(written: oneshot::Receiver<Written>) -> Written {
+    written.await.unwrap_or_else(|_| Err("the store has stopped".into()))
 }
 
 /// Of several saves of one node only the last is worth writing; it takes the place of the first, so that what refers to

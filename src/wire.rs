@@ -93,8 +93,13 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
             ExitCode::SUCCESS
         } else {
             let options = tui::Options { ascii: screen.ascii, runtime: runtime.handle().clone() };
-            let shown = tui::run(bench, inbox, stop.clone(), options);
-            shown.map_or_else(|err| complain(&err), |_| ExitCode::SUCCESS)
+            match tui::run(bench, inbox, stop.clone(), options) {
+                Ok(exit) => {
+                    info!(?exit, "the screen has ended");
+                    ExitCode::SUCCESS
+                }
+                Err(err) => complain(&err),
+            }
         };
         runtime.block_on(async {
             services.shutdown(GRACE).await;
@@ -112,9 +117,9 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     Ok(exit)
 }
 
-fn complain(err: &dyn std::fmt::Display) -> ExitCode {
-    error!("the screen failed: {err}");
-    eprintln!("oxbow: the screen failed: {err}\nhint: use --headless where there is no terminal");
+fn complain(err: &tui::TuiError) -> ExitCode {
+    error!("no screen: {err}");
+    eprintln!("oxbow: {err}\nhint: {}", err.hint());
     ExitCode::FAILURE
 }
 
@@ -123,6 +128,7 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
     let tftp = tftp::Config {
         interface: config.interface.clone(),
         address: config.segment.address(),
+        port: tftp::PORT,
         directory: config.boot_files.clone(),
         autoexec: script::ask(&config.segment.base_url),
     };

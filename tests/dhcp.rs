@@ -1,5 +1,8 @@
 //! DHCP against what real firmware sent (captures), and with a real client over real sockets (network namespaces).
+#![cfg(feature = "station")]
 
+#[path = "fixtures/cable.rs"]
+mod cable;
 #[path = "fixtures/pcap.rs"]
 mod pcap;
 
@@ -8,6 +11,7 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use cable::Cable;
 use oxbow::boot::client::Client;
 use oxbow::boot::dhcp::{Verdict, handle};
 use oxbow::boot::leases::Leases;
@@ -151,57 +155,6 @@ proptest! {
     }
 }
 
-/// Two namespaces joined by a cable, `s0` (10.77.0.1/24) here and `c0` there. Gone when dropped.
-struct Cable {
-    station: String,
-    client: String,
-}
-
-impl Cable {
-    fn lay(name: &str) -> Self {
-        let id = std::process::id();
-        let cable = Self { station: format!("oxb-{name}-s-{id}"), client: format!("oxb-{name}-c-{id}") };
-        let Self { station, client } = &cable;
-        for command in [
-            format!("netns add {station}"),
-            format!("netns add {client}"),
-            format!("-n {station} link add s0 type veth peer name c0 netns {client}"),
-            format!("-n {station} address add 10.77.0.1/24 dev s0"),
-            format!("-n {station} link set s0 up"),
-            format!("-n {client} link set c0 up"),
-        ] {
-            let done = Command::new("ip").args(command.split(' ')).status().expect("iproute2 is installed");
-            assert!(done.success(), "`ip {command}` failed: network namespaces need root");
-        }
-        cable
-    }
-
-    /// Runs the test `name` of this file again, at the station's end.
-    fn run_at_the_station(&self, name: &str) {
-        let this = std::env::current_exe().expect("this test");
-        let output = Command::new("ip")
-            .args(["netns", "exec", &self.station])
-            .arg(this)
-            .args(["--exact", name, "--nocapture"])
-            .env(INSIDE, &self.client)
-            .output()
-            .expect("runs");
-        let text = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
-    }
-}
-
-impl Drop for Cable {
-    fn drop(&mut self) {
-        for namespace in [&self.station, &self.client] {
-            let _gone_already = Command::new("ip").args(["netns", "delete", namespace]).output();
-        }
-    }
-}
-
-/// Set at the station's end of the cable, to the client's namespace.
-const INSIDE: &str = "OXBOW_TEST_CLIENT";
-
 /// busybox's DHCP client at the other end of the cable: what it was given, as `ADDRESS LEASE NEXT-SERVER BOOT-FILE`.
 async fn udhcpc(client: &str, options: &'static [&'static str]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
@@ -234,9 +187,12 @@ fn context() -> (Context, Outlet) {
 
 #[test]
 fn a_real_client_gets_its_lease_over_a_cable() {
-    match std::env::var(INSIDE) {
-        Ok(client) => tokio::runtime::Runtime::new().expect("a runtime").block_on(lease_over_a_cable(&client)),
-        Err(_) => Cable::lay("dhcp").run_at_the_station("a_real_client_gets_its_lease_over_a_cable"),
+    match cable::role().as_deref() {
+        Some(client) => tokio::runtime::Runtime::new().expect("a runtime").block_on(lease_over_a_cable(client)),
+        None => {
+            let cable = Cable::lay("dhcp");
+            cable::run_in(&cable.station, "a_real_client_gets_its_lease_over_a_cable", &cable.client);
+        }
     }
 }
 

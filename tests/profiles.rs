@@ -1,4 +1,5 @@
 //! Every profile that is shipped can be used.
+#![cfg(feature = "station")]
 
 use std::fs;
 use std::path::Path;

@@ -12,7 +12,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBu
 use super::machine::Dialer;
 
 /// An HTTP client for the station at `address`. Every connection is opened by `dialer`.
-pub(super) fn client(config: ureq::config::Config, dialer: Dialer, address: SocketAddr) -> ureq::Agent {
+pub fn client(config: ureq::config::Config, dialer: Dialer, address: SocketAddr) -> ureq::Agent {
     ureq::Agent::with_parts(config, Dialing { dialer, address }, OneAddress(address))
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Download<'a> {
     moved: Instant,
     backoff: Backoff,
     nag: Nag,
-    breaks: u32,
+    retries: u32,
     waited: Duration,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Download<'a> {
             moved: Instant::now(),
             backoff: Backoff::up_to(source.patience.retry),
             nag: Nag::default(),
-            breaks: 0,
+            retries: 0,
             waited: Duration::ZERO,
         }
     }
@@ -78,9 +78,9 @@ impl<'a> Download<'a> {
         self.at
     }
 
-    /// How often the connection broke.
-    pub(super) fn breaks(&self) -> u32 {
-        self.breaks
+    /// How often it was begun again, in vain or not.
+    pub(super) fn retries(&self) -> u32 {
+        self.retries
     }
 
     /// Time spent waiting for the station.
@@ -151,13 +151,13 @@ impl<'a> Download<'a> {
     fn recover(&mut self, reason: String) -> Result<(), DownloadError> {
         let Self { at, length, .. } = *self;
         self.body = None;
-        self.breaks += 1;
+        self.retries += 1;
         if self.moved.elapsed() >= self.source.patience.stalled {
             let seconds = self.source.patience.stalled.as_secs();
             return Err(DownloadError::Stalled { at, length, seconds, reason });
         }
         if self.nag.is_due(&reason) {
-            let count = self.breaks;
+            let count = self.retries;
             let line =
                 format!("the download broke off at byte {at} of {length}: {reason}; going on from there ({count})");
             self.source.journal.warning("write", &line);

@@ -34,7 +34,8 @@ impl<'a> Journal<'a> {
 
     /// On the machine's own screen only: what the station knows already, or cannot be told.
     pub(super) fn console(&self, step: &str, text: &str) {
-        let ascii: String = text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+        let plain = |c| if c == ' ' || char::is_ascii_graphic(&c) { c } else { '?' };
+        let ascii: String = text.replace('…', "...").chars().map(plain).collect();
         self.machine.print(&format!("[{:9.3}] {step:<7} {ascii}", self.machine.uptime().as_secs_f64()));
     }
 

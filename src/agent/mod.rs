@@ -15,6 +15,7 @@
 //! away, except in the middle of a download ([`patience::Patience::stalled`]). It takes its surroundings as a
 //! [`machine::Machine`]: [`linux::Linux`] in the initramfs, simulated ones in `sim` and in tests.
 
+pub mod connection;
 pub mod failure;
 pub mod linux;
 pub mod machine;
@@ -22,7 +23,6 @@ pub mod orders;
 pub mod patience;
 pub mod pump;
 
-mod connection;
 mod courier;
 mod download;
 mod journal;
@@ -62,15 +62,16 @@ impl Config {
     }
 }
 
-/// How the agent's work ended. In all cases but the last the machine was told to restart.
+/// How the agent's work ended. The machine was told to restart then, unless it was switched off before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The disk holds the image and the station has the proof.
     Installed,
-    /// The run failed, the station knows why and has said that the machine may restart.
+    /// The run failed; the station knows why, unless the machine was switched off meanwhile.
     Failed(Failure),
     /// The station had ended the run, for this reason, before there was anything to do.
     Ended(String),
+    /// In the middle of the work.
     SwitchedOff,
 }
 

@@ -180,12 +180,12 @@ impl Session<'_> {
             match self.station.word() {
                 Ok(Word::Restart) => {
                     self.restart();
-                    return outcome;
+                    break;
                 }
                 Ok(Word::Wait | Word::Unknown) | Err(_) => {}
             }
         }
-        Outcome::SwitchedOff
+        outcome
     }
 
     fn restart(&self) {

@@ -141,13 +141,13 @@ pub(super) fn why(error: &std::io::Error) -> String {
     use std::io::ErrorKind as Kind;
     match error.kind() {
         Kind::TimedOut | Kind::WouldBlock => "no answer in time".to_owned(),
+        Kind::UnexpectedEof => "the connection was closed".to_owned(),
         Kind::ConnectionRefused
         | Kind::ConnectionReset
         | Kind::ConnectionAborted
         | Kind::HostUnreachable
         | Kind::NetworkUnreachable
-        | Kind::BrokenPipe
-        | Kind::UnexpectedEof => error.kind().to_string(),
+        | Kind::BrokenPipe => error.kind().to_string(),
         _ => error.to_string(),
     }
 }

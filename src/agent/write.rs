@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::download::{Download, DownloadError, Source};
 use super::failure::Stop;
 use super::machine::Medium;
-use super::meter::Meter;
+use super::meter::{Meter, per_second};
 use super::pump::{Blocks, pump};
 use crate::domain::digest::Digest;
 use crate::domain::disk::{Disk, in_bytes};
@@ -55,15 +55,19 @@ pub(super) fn write(
         same("the decompressed image", Digest::new(content.finalize().into()), job.disk_sha256)?;
     }
     medium.flush().map_err(|error| disk_io(disk, "flushing", &error))?;
-    let decoding = worked.filling.saturating_sub(download.waited());
+    let time = meter.elapsed();
+    let [network, decoding, taking] =
+        [download.waited(), worked.filling.saturating_sub(download.waited()), worked.taking]
+            .map(|time| time.as_secs_f64());
+    let retries = match download.retries() {
+        0 => String::new(),
+        retries => format!(", {retries} retries"),
+    };
     Ok(format!(
-        "{} in {}: {:.1} s of it for the network, {:.1} s for decompression, {:.1} s for the disk; {} breaks",
+        "{} in {} at {} (network {network:.1} s, decompression {decoding:.1} s, disk {taking:.1} s{retries})",
         in_bytes(written),
-        in_words(meter.elapsed()),
-        download.waited().as_secs_f64(),
-        decoding.as_secs_f64(),
-        worked.taking.as_secs_f64(),
-        download.breaks()
+        in_words(time),
+        per_second(written, time)
     ))
 }
 

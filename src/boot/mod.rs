@@ -7,6 +7,8 @@ pub mod leases;
 pub mod program;
 pub mod reply;
 pub mod request;
+pub mod router_advert;
 pub mod script;
 pub mod segment;
+pub mod tftp;
 pub mod told;

@@ -160,7 +160,8 @@ impl Node {
         self.product = claims.product.clone().or(self.product.take());
     }
 
-    /// Whether its agent is at work. A machine that has fallen silent is not.
+    /// Whether its agent is in the middle of something, so that nobody may change it. A machine that has fallen silent
+    /// is not.
     pub fn is_at_work(&self, now: Timestamp) -> bool {
         matches!(self.phase, Phase::Booting { stage } if stage >= Stage::Agent) && self.stalled(now).is_none()
     }

@@ -1,11 +1,289 @@
-use super::*;
-#[derive(Clone)]
+//! TFTP on UDP port 69 (RFC 1350): a counter where requests are taken, and a socket and a task for each transfer.
+//!
+//! What to answer is decided by [`Desk`], [`names`] and [`Transfer`]; here it is carried out. A transfer's socket has the
+//! station's address and a port of its own (RFC 1350 section 4), and hears its peer alone.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use super::{Context, ServiceError, udp};
+use crate::boot::tftp::desk::{Admission, Desk};
+use crate::boot::tftp::names::{self, Found, Missing};
+use crate::boot::tftp::packet::{self, Ask};
+use crate::boot::tftp::transfer::{End, Transfer, Turn};
+use crate::domain::event::{self, Event};
+use crate::domain::service::ServiceName;
+use crate::inbox::Inbox;
+
+/// What to serve, and where.
+#[derive(Clone, Debug)]
 pub struct Config {
     pub interface: String,
-    pub address: std::net::Ipv4Addr,
-    pub directory: std::path::PathBuf,
+    /// The station's address on it, where machines are told to load from.
+    pub address: Ipv4Addr,
+    /// [`PORT`], except in tests.
+    pub port: u16,
+    /// The boot programs. Read anew for every transfer.
+    pub directory: PathBuf,
+    /// What is given as `autoexec.ipxe`, in any folder.
     pub autoexec: String,
 }
-pub async fn serve(_: Context, _: Config) -> Result<(), ServiceError> {
-    std::future::pending().await
+
+/// Where firmware asks.
+pub const PORT: u16 = 69;
+
+/// Serves until told to stop. Fails if the port cannot be had or the socket breaks.
+pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+    let at = SocketAddrV4::new(config.address, config.port);
+    let socket = udp::bound(&config.interface, at)
+        .map_err(|error| ServiceError::bind(&format!("UDP {at} on {}", config.interface), error))?;
+    context.up(ServiceName::Tftp, format!("{} on {}", config.address, config.interface)).await;
+    let mut counter = Counter::new(context.inbox, config);
+    let mut packet = vec![0; LARGEST];
+    loop {
+        let received = tokio::select! {
+            () = context.stop.cancelled() => break,
+            Some(closed) = counter.transfers.join_next() => {
+                closed.into_iter().for_each(|closed| counter.close(closed));
+                continue;
+            }
+            received = socket.recv_from(&mut packet) => received,
+        };
+        let (len, from) = received.map_err(|error| lost(at, error))?;
+        if let std::net::SocketAddr::V4(peer) = from {
+            counter.take(&socket, peer, &packet[..len]).await;
+        }
+    }
+    counter.transfers.shutdown().await;
+    Ok(())
 }
+
+/// Where requests are taken.
+struct Counter {
+    inbox: Inbox,
+    shelf: Arc<Shelf>,
+    desk: Desk,
+    transfers: JoinSet<Closed>,
+    /// The way to each transfer that is going. Dropping it ends the transfer.
+    doors: BTreeMap<SocketAddrV4, Door>,
+    begun: u64,
+}
+
+struct Door {
+    number: u64,
+    /// Requests that were repeated. One is as good as many.
+    again: mpsc::Sender<Ask>,
+}
+
+/// A transfer that has ended, with a repeated request it had not seen yet.
+struct Closed {
+    peer: SocketAddrV4,
+    number: u64,
+    again: mpsc::Receiver<Ask>,
+}
+
+impl Counter {
+    fn new(inbox: Inbox, config: Config) -> Self {
+        Self {
+            inbox,
+            shelf: Arc::new(Shelf { config }),
+            desk: Desk::default(),
+            transfers: JoinSet::new(),
+            doors: BTreeMap::new(),
+            begun: 0,
+        }
+    }
+
+    async fn take(&mut self, socket: &UdpSocket, peer: SocketAddrV4, packet: &[u8]) {
+        match self.desk.admit(peer, packet) {
+            Admission::Start(ask) => self.start(peer, ask),
+            Admission::Again(ask) => match self.doors.get(&peer).map(|door| door.again.try_send(ask.clone())) {
+                Some(Ok(()) | Err(TrySendError::Full(_))) => {}
+                Some(Err(TrySendError::Closed(_))) | None => self.start(peer, ask),
+            },
+            Admission::Refuse(error) => {
+                if let Err(error) = socket.send_to(&error, peer).await {
+                    debug!(%peer, "tftp refusal not sent: {error}");
+                }
+            }
+            Admission::Silence(silence) => debug!(%peer, "tftp silent: {silence}"),
+        }
+    }
+
+    fn start(&mut self, peer: SocketAddrV4, ask: Ask) {
+        self.begun += 1;
+        let (sender, mut again) = mpsc::channel(1);
+        let number = self.begun;
+        self.doors.insert(peer, Door { number, again: sender });
+        let delivery = Delivery { inbox: self.inbox.clone(), shelf: self.shelf.clone(), peer, ask };
+        self.transfers.spawn(async move {
+            if let Err(error) = delivery.run(&mut again).await {
+                warn!(%peer, "tftp transfer not begun: {error}");
+            }
+            Closed { peer, number, again }
+        });
+    }
+
+    fn close(&mut self, mut closed: Closed) {
+        if self.doors.get(&closed.peer).is_none_or(|door| door.number != closed.number) {
+            return;
+        }
+        match closed.again.try_recv() {
+            Ok(ask) => self.start(closed.peer, ask),
+            Err(_) => {
+                self.doors.remove(&closed.peer);
+                self.desk.is_free(closed.peer);
+            }
+        }
+    }
+}
+
+/// One file to one machine.
+struct Delivery {
+    inbox: Inbox,
+    shelf: Arc<Shelf>,
+    peer: SocketAddrV4,
+    ask: Ask,
+}
+
+impl Delivery {
+    /// Fails if the machine cannot even be answered.
+    async fn run(self, again: &mut mpsc::Receiver<Ask>) -> io::Result<()> {
+        let at = SocketAddrV4::new(self.shelf.config.address, 0);
+        let socket = udp::bound(&self.shelf.config.interface, at)?;
+        socket.connect(self.peer).await?;
+        match self.shelf.clone().open(self.ask.file.clone()).await {
+            Ok((file, content)) => {
+                self.tell(&file, event::Transfer::Started);
+                let end = deliver(&socket, &self.ask, content, again).await;
+                debug!(peer = %self.peer, file, ?end, "tftp transfer ended");
+                end.and_then(|end| end.outcome()).into_iter().for_each(|outcome| self.tell(&file, outcome));
+            }
+            Err(unopened) => {
+                self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
+                socket.send(&unopened.packet()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, file: &str, transfer: event::Transfer) {
+        self.inbox.saw(Event::Loader { address: *self.peer.ip(), file: file.to_owned(), transfer });
+    }
+}
+
+/// Moves packets until the transfer is over. None: the machine has turned to another file.
+async fn deliver(socket: &UdpSocket, ask: &Ask, content: Bytes, again: &mut mpsc::Receiver<Ask>) -> Option<End> {
+    let (mut transfer, mut turn) = Transfer::start(ask, content);
+    let mut silence = Box::pin(sleep(turn.wait.unwrap_or_default()));
+    let mut packet = vec![0; LARGEST];
+    loop {
+        if let Some(wait) = turn.wait {
+            silence.set(sleep(wait));
+        }
+        if let Err(refused) = send_all(socket, &turn).await {
+            debug!("tftp packet not sent: {refused}");
+            turn = transfer.on_refused();
+        }
+        if turn.end.is_some() {
+            return turn.end;
+        }
+        // What the machine sent comes first: it may have ended this transfer before it asked again.
+        turn = tokio::select! {
+            biased;
+            received = socket.recv(&mut packet) => match received {
+                Ok(len) => transfer.on_packet(&packet[..len]),
+                Err(_) => transfer.on_refused(),
+            },
+            asked = again.recv() => match asked {
+                Some(_) => transfer.on_asked_again(),
+                None => return None,
+            },
+            () = &mut silence => transfer.on_timeout(),
+        };
+    }
+}
+
+async fn send_all(socket: &UdpSocket, turn: &Turn) -> io::Result<()> {
+    for packet in &turn.send {
+        socket.send(packet).await?;
+    }
+    Ok(())
+}
+
+/// Where the files are.
+struct Shelf {
+    config: Config,
+}
+
+/// Why a file is not sent.
+#[derive(Debug, thiserror::Error)]
+enum Unopened {
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    #[error("the station cannot read its boot files: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Unopened {
+    fn packet(&self) -> Vec<u8> {
+        match self {
+            Self::Missing(missing) => missing.packet(),
+            Self::Io(_) => packet::error(packet::NOT_DEFINED, &self.to_string()),
+        }
+    }
+}
+
+impl Shelf {
+    /// The file that `asked` means: its name, and all of it.
+    async fn open(self: Arc<Self>, asked: String) -> Result<(String, Bytes), Unopened> {
+        spawn_blocking(move || self.read(&asked)).await.map_err(|_| io::Error::other("the reader failed"))?
+    }
+
+    fn read(&self, asked: &str) -> Result<(String, Bytes), Unopened> {
+        let directory = &self.config.directory;
+        match names::find(asked, &list(directory)?)? {
+            Found::File(name) => Ok((name.clone(), std::fs::read(directory.join(name))?.into())),
+            Found::Autoexec => Ok(("autoexec.ipxe".to_owned(), self.config.autoexec.clone().into())),
+        }
+    }
+}
+
+/// The files in `directory` and in the folders in it, as paths below it.
+fn list(directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() {
+            let inner = std::fs::read_dir(entry.path())?.filter_map(Result::ok);
+            let files = inner.filter(|file| file.path().is_file());
+            names.extend(files.map(|file| format!("{name}/{}", file.file_name().to_string_lossy())));
+        } else {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
+    ServiceError {
+        what: format!("cannot receive TFTP at {at}"),
+        hint: "see whether the interface is still there (`ip link`), it is tried again by itself".into(),
+        source: Some(error),
+    }
+}
+
+/// A request is at most 512 bytes (RFC 2347), an acknowledgement 4.
+const LARGEST: usize = 1024;

@@ -1,11 +1,205 @@
-//! sim
+//! Simulated machines: they boot from a station over real sockets, with the real protocols and the real agent.
+//!
+//! ```text
+//!  life ─► boot: dhcp over segment ─► tftp ─► ipxe, web ─► kernel ─► agent::run on hardware ─► disk
+//!    ▲                                          └► own disk: the end              │ restart
+//!    └────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Every machine has a MAC, a UUID and a serial that stay the same from one simulation to the next. They share one real
+//! interface: leased addresses are added to it and removed again, one socket on the DHCP client port serves all, and
+//! everything after DHCP is sent from a machine's own address. What is not simulated: time in firmware, and a kernel.
+//! A thread a machine, one more for each part of a working agent; 200 machines are light.
+
+mod addresses;
+mod boot;
+mod dhcp;
+mod disk;
+mod hardware;
+mod identity;
+mod ipxe;
+mod life;
+mod power;
+mod segment;
+mod summary;
+mod tftp;
+mod web;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use self::addresses::Addresses;
+use self::identity::Identity;
+use self::life::Life;
+use self::power::Power;
+use self::segment::Segment;
+use self::summary::{End, Told};
+
+pub use self::summary::Summary;
+
+/// Which machines, where, how fast, for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// The interface that leads to the station.
     pub interface: String,
     pub machines: u16,
-    pub disk_dir: Option<std::path::PathBuf>,
+    /// Where the disks are files; they stay there. Without it they are temporary, and emptied once they are proven.
+    pub disk_dir: Option<PathBuf>,
+    /// Bytes a second that each disk reads or writes at most.
     pub pace: Option<u64>,
+    /// The simulation ends after this many seconds, finished or not.
     pub seconds: u64,
 }
-pub fn run(_: Options) -> Result<String, std::io::Error> {
-    Ok(String::new())
+
+/// Why there is no simulation.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    #[error("the interface {interface} cannot be used: {reason}")]
+    Interface { interface: String, reason: String },
+    #[error(
+        "UDP port 68 on {interface} cannot be opened (root is needed, and no other DHCP client on that interface): {source}"
+    )]
+    Port { interface: String, source: io::Error },
+    #[error("the disks cannot be made in {}: {source}", directory.display())]
+    Disks { directory: PathBuf, source: io::Error },
+    #[error("the simulation cannot be started: {0}")]
+    Start(#[source] io::Error),
 }
+
+/// Brings up the machines of `options` and comes back when all of them run their own systems, when the time is over, or
+/// at a signal to end. Addresses and temporary disks are gone then.
+pub fn run(options: Options) -> Result<Summary, SimError> {
+    let began = Instant::now();
+    let disks = Disks::make(options.disk_dir.as_deref())?;
+    let bench = Bench::open(&options)?;
+    let mut told: Vec<Told> = (1..=options.machines)
+        .map(|number| Told {
+            who: Identity::numbered(number),
+            end: End::Unfinished("still at work".to_owned()),
+            after: began.elapsed(),
+        })
+        .collect();
+    // One for each machine: nobody ever waits to tell.
+    let (tell, mut stories) = mpsc::channel(told.len().max(1));
+    for (at, Told { who, .. }) in told.iter().enumerate() {
+        let life = bench.life(who.clone(), &disks, options.pace);
+        let (tell, delay) = (tell.clone(), STAGGER * u32::try_from(at).unwrap_or(u32::MAX));
+        let name = who.serial.to_string();
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            let _nobody_listens_any_more = tell.try_send((at, life.live(delay)));
+        });
+        thread.map_err(SimError::Start)?;
+    }
+    drop(tell);
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(SimError::Start)?;
+    runtime.block_on(async {
+        let mut collect = async || {
+            while let Some((at, story)) = stories.recv().await {
+                told[at] = story;
+            }
+        };
+        let early = tokio::select! {
+            () = collect() => false,
+            () = signalled() => true,
+            () = tokio::time::sleep(Duration::from_secs(options.seconds)) => true,
+        };
+        if early {
+            bench.power.switch_off();
+            let _stragglers_are_left_behind = tokio::time::timeout(FAREWELL, collect()).await;
+        }
+    });
+    Ok(Summary { machines: told, took: began.elapsed() })
+}
+
+/// Returns when somebody asks this program to end.
+async fn signalled() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Then the time ends it.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// What all machines hang on. Dropped, it takes the power, the addresses and the thread that listens with it.
+struct Bench {
+    power: Arc<Power>,
+    segment: Arc<Segment>,
+    addresses: Arc<Addresses>,
+}
+
+impl Bench {
+    fn open(options: &Options) -> Result<Self, SimError> {
+        let interface = options.interface.clone();
+        let addresses = Addresses::on(&interface)
+            .map_err(|error| SimError::Interface { interface: interface.clone(), reason: error.to_string() })?;
+        let mut first_xid = [0; 4];
+        getrandom::fill(&mut first_xid).map_err(|error| SimError::Start(io::Error::other(error.to_string())))?;
+        let segment = Segment::open(&interface, u32::from_ne_bytes(first_xid))
+            .map_err(|source| SimError::Port { interface, source })?;
+        let bench = Self { power: Arc::default(), segment: Arc::new(segment), addresses: Arc::new(addresses) };
+        let (segment, power) = (bench.segment.clone(), bench.power.clone());
+        let listener = thread::Builder::new().name("sim-dhcp".to_owned()).spawn(move || segment.listen(&power));
+        listener.map_err(SimError::Start)?;
+        Ok(bench)
+    }
+
+    fn life(&self, who: Identity, disks: &Disks, pace: Option<u64>) -> Life {
+        Life {
+            disk: disks.directory.join(format!("{}.disk", who.serial)),
+            forgetful: disks.temporary,
+            who,
+            segment: self.segment.clone(),
+            addresses: self.addresses.clone(),
+            pace,
+            power: self.power.clone(),
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.power.switch_off();
+        self.addresses.remove();
+    }
+}
+
+/// The directory of the disk files, removed in the end if nobody asked for one.
+struct Disks {
+    directory: PathBuf,
+    temporary: bool,
+}
+
+impl Disks {
+    fn make(wanted: Option<&Path>) -> Result<Self, SimError> {
+        let temporary = || std::env::temp_dir().join(format!("oxbow-sim-{}", std::process::id()));
+        let disks = Self { directory: wanted.map_or_else(temporary, Path::to_owned), temporary: wanted.is_none() };
+        match std::fs::create_dir_all(&disks.directory) {
+            Ok(()) => Ok(disks),
+            Err(source) => Err(SimError::Disks { directory: disks.directory.clone(), source }),
+        }
+    }
+}
+
+impl Drop for Disks {
+    fn drop(&mut self) {
+        if self.temporary {
+            let _it_is_in_the_directory_for_such = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// Between switching on one machine and the next, as a person goes along the bench.
+const STAGGER: Duration = Duration::from_millis(100);
+/// How long machines that are switched off may take to notice.
+const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,21 +1,49 @@
-//! tui
-use crate::domain::snapshot::Snapshot;
-use crate::inbox::Inbox;
-use std::sync::Arc;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-pub struct Options {
-    pub ascii: bool,
-    pub runtime: tokio::runtime::Handle,
-}
-pub fn run(
-    _: watch::Receiver<Arc<Snapshot>>,
-    _: Inbox,
-    _: CancellationToken,
-    _: Options,
-) -> Result<(), std::io::Error> {
-    Ok(())
-}
-pub fn keys_markdown() -> String {
-    String::new()
-}
+//! The screen: what a technician sees of the bench, and the keys to act on it.
+//!
+//! ```text
+//!   keys, resizes ──► Msg ──► update(&mut Screen, &Snapshot, Msg) ──► Effect ──► courier ──► inbox of the hub
+//!   newer snapshot ──┘  ▲                                                          │
+//!                       └───────────────────────── answers ────────────────────────┘
+//!   view(&Screen, &Snapshot, Rect, &mut Frame): header, pane, footer, popup
+//! ```
+//!
+//! [`update()`] and [`view()`] are pure: no clock, no terminal, no waiting. [`run()`] is the only part that touches the world.
+//!
+//! | to change | look at |
+//! |---|---|
+//! | what a key does | a row of `keymap.rs`; then `update.rs` |
+//! | when a key makes sense | `allowed.rs` |
+//! | where things go at which size | `layout.rs` |
+//! | a pane or a popup | its file in `panes/` or `popups/` |
+//! | colours; glyphs; words of a status | `theme.rs`; `glyphs.rs`; `status.rs` |
+//! | order and filter of the table | `listing.rs`; `filter.rs` |
+
+pub mod allowed;
+pub mod courier;
+pub mod filter;
+pub mod footer;
+pub mod glyphs;
+pub mod header;
+pub mod keymap;
+pub mod layout;
+pub mod listing;
+pub mod msg;
+pub mod panes;
+pub mod popups;
+pub mod run;
+pub mod screen;
+pub mod status;
+pub mod terminal;
+pub mod theme;
+pub mod update;
+pub mod view;
+pub mod widgets;
+pub mod words;
+
+pub use keymap::{Action, BINDINGS, Binding, Place, keys_markdown};
+pub use msg::{Answer, Ask, Effect, Msg, NotDone};
+pub use run::{Exit, Options, TuiError, run};
+pub use screen::{Pane, Popup, Screen};
+pub use theme::{Meaning, Palette, Theme};
+pub use update::update;
+pub use view::view;

@@ -14,11 +14,11 @@ use memmap2::Mmap;
 
 /// A file as bytes that are read from the disk when they are looked at.
 #[derive(Clone, Debug)]
-pub struct Mapped(Bytes);
+pub(super) struct Mapped(Bytes);
 
 impl Mapped {
     /// Maps the whole of `file`, which must never be rewritten.
-    pub fn open(file: &Path) -> io::Result<Self> {
+    pub(super) fn open(file: &Path) -> io::Result<Self> {
         let file = File::open(file)?;
         if file.metadata()?.len() == 0 {
             return Ok(Self(Bytes::new()));
@@ -30,7 +30,7 @@ impl Mapped {
     }
 
     /// The bytes; a slice of them keeps the mapping alive.
-    pub fn bytes(&self) -> &Bytes {
+    pub(super) fn bytes(&self) -> &Bytes {
         &self.0
     }
 }

@@ -7,6 +7,7 @@ mod agent;
 mod api;
 mod body;
 mod boot_files;
+mod images;
 mod mapped;
 mod range;
 mod routes;
@@ -28,8 +29,6 @@ use tracing::{debug, info};
 
 use super::{Context, ServiceError};
 use crate::domain::service::ServiceName;
-
-pub use mapped::Mapped;
 
 /// Where HTTP listens and what it serves.
 #[derive(Clone, Debug)]

@@ -11,7 +11,6 @@
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 
 use http::{HeaderMap, StatusCode};
 use warp::filters::BoxedFilter;
@@ -19,7 +18,7 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::boot_files::BootFiles;
-use super::mapped::Mapped;
+use super::images::Images;
 use super::{Config, Peer, agent, api, body, script};
 use crate::domain::digest::Digest;
 use crate::domain::event::Event;
@@ -29,7 +28,7 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
     boot_script(&context)
         .or(boot_file(&context, BootFiles::new(config.boot_files.clone())))
         .unify()
-        .or(image(config.images.clone().into()))
+        .or(image(Images::new(config.images.clone())))
         .unify()
         .or(agent::routes(&context))
         .unify()
@@ -67,18 +66,16 @@ fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-fn image(images: std::sync::Arc<Path>) -> BoxedFilter<(Response,)> {
+fn image(images: Images) -> BoxedFilter<(Response,)> {
     let asked = warp::path!("images" / Digest / String)
         .and(warp::get().or(warp::head()).unify())
         .and(warp::header::headers_cloned());
     asked
-        .map(move |digest: Digest, _name: String, headers: HeaderMap| {
-            match Mapped::open(&images.join(digest.to_string())) {
-                Ok(mapped) => body::file(mapped.bytes(), &digest.to_string(), "application/octet-stream", &headers),
-                Err(err) => {
-                    tracing::warn!(%digest, "an image was asked for that cannot be read: {err}");
-                    said(StatusCode::NOT_FOUND, "the station has no image with this digest any more")
-                }
+        .map(move |digest: Digest, _name: String, headers: HeaderMap| match images.open(digest) {
+            Ok(content) => body::file(&content, &digest.to_string(), "application/octet-stream", &headers),
+            Err(err) => {
+                tracing::warn!(%digest, "an image was asked for that cannot be read: {err}");
+                said(StatusCode::NOT_FOUND, "the station has no image with this digest any more")
             }
         })
         .boxed()

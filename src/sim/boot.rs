@@ -1,0 +1,141 @@
+//! From power-on to what the station's script says: DHCP, TFTP, iPXE.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::addresses::{Addresses, IpError};
+use super::dhcp::{Reply, Speaker};
+use super::identity::{Firmware, Identity, MANUFACTURER, PRODUCT};
+use super::ipxe::{Action, Answer, Ipxe};
+use super::power::{Off, Power};
+use super::segment::{NoLease, Segment};
+use super::tftp::{Client, TftpError, Wishes};
+use super::web::{Web, WebError};
+
+/// A machine's firmware and the wire it boots from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NetworkBoot<'a> {
+    pub(super) who: &'a Identity,
+    pub(super) segment: &'a Segment,
+    pub(super) addresses: &'a Addresses,
+    pub(super) power: &'a Power,
+}
+
+/// Where a boot led.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Booted {
+    /// A kernel was started with this command line, on a machine with this address.
+    Kernel {
+        cmdline: String,
+        address: Ipv4Addr,
+    },
+    OwnDisk,
+}
+
+/// Why a boot led nowhere. Firmware starts over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    NoLease(#[from] NoLease),
+    #[error("DHCP server {0} names no boot file")]
+    NoBootFile(Ipv4Addr),
+    #[error("DHCP server {server} gives iPXE `{file}` once more, not a script")]
+    Circle { server: Ipv4Addr, file: String },
+    #[error(transparent)]
+    Address(#[from] IpError),
+    #[error(transparent)]
+    Tftp(#[from] TftpError),
+    #[error(transparent)]
+    Web(#[from] WebError),
+    #[error("what iPXE was given as its script does not begin with #!ipxe")]
+    NoScript,
+    #[error("the boot script came to nothing")]
+    GaveUp,
+    #[error(transparent)]
+    Off(#[from] Off),
+}
+
+impl NetworkBoot<'_> {
+    pub(super) fn run(&self) -> Result<Booted, Trouble> {
+        let lease = self.lease(Speaker::Rom)?;
+        let file = lease.boot_file.clone().ok_or(Trouble::NoBootFile(lease.server))?;
+        let tftp = Client { from: lease.address, server: lease.next_server, power: self.power };
+        let script = match self.who.firmware {
+            Firmware::Bios => {
+                tftp.fetch(&file, Wishes::BIOS)?;
+                self.script_by_dhcp()?
+            }
+            Firmware::Uefi => {
+                tftp.probe(&file)?;
+                tftp.fetch(&file, Wishes::UEFI)?;
+                // iPXE's EFI builds look beside themselves first.
+                let directory = file.rfind('/').map_or("", |at| &file[..=at]);
+                match tftp.fetch(&format!("{directory}autoexec.ipxe"), Wishes::IPXE) {
+                    Ok(script) => String::from_utf8_lossy(&script).into_owned(),
+                    Err(TftpError::Refused { .. }) => self.script_by_dhcp()?,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        };
+        self.obey(&script, lease.address)
+    }
+
+    fn lease(&self, speaker: Speaker) -> Result<Reply, Trouble> {
+        let lease = self.segment.lease(self.who, speaker, self.power)?;
+        self.addresses.add(lease.address, lease.prefix)?;
+        Ok(lease)
+    }
+
+    /// iPXE asks for itself and is sent to its script.
+    fn script_by_dhcp(&self) -> Result<String, Trouble> {
+        let lease = self.lease(Speaker::Ipxe)?;
+        let file = lease.boot_file.ok_or(Trouble::NoBootFile(lease.server))?;
+        if !file.starts_with("http://") {
+            return Err(Trouble::Circle { server: lease.server, file });
+        }
+        Ok(Web { from: lease.address, power: self.power }.text(&file)?)
+    }
+
+    fn obey(&self, script: &str, address: Ipv4Addr) -> Result<Booted, Trouble> {
+        if !script.starts_with("#!ipxe") {
+            return Err(Trouble::NoScript);
+        }
+        let web = Web { from: address, power: self.power };
+        let mut ipxe = Ipxe::begin(settings(self.who, address), script);
+        let mut answer = Answer::Done;
+        loop {
+            self.power.check()?;
+            answer = match ipxe.next(answer) {
+                Action::Script { url } => web.text(&url).map_or(Answer::Failed, Answer::Text),
+                Action::Load { url } => web.load(&url).map_or(Answer::Failed, |()| Answer::Done),
+                Action::Sleep { seconds } => {
+                    self.power.pause(Duration::from_secs(seconds))?;
+                    Answer::Done
+                }
+                Action::Boot { cmdline } => return Ok(Booted::Kernel { cmdline, address }),
+                Action::OwnDisk => return Ok(Booted::OwnDisk),
+                Action::GiveUp => return Err(Trouble::GaveUp),
+            }
+        }
+    }
+}
+
+/// What iPXE knows of the machine (https://ipxe.org/cfg).
+fn settings(who: &Identity, address: Ipv4Addr) -> BTreeMap<String, String> {
+    let (platform, buildarch) = match who.firmware {
+        Firmware::Bios => ("pcbios", "i386"),
+        Firmware::Uefi => ("efi", "x86_64"),
+    };
+    let settings = [
+        ("mac", who.mac.to_string()),
+        ("uuid", who.uuid.to_string()),
+        ("serial", who.serial.to_string()),
+        ("manufacturer", MANUFACTURER.to_owned()),
+        ("product", PRODUCT.to_owned()),
+        ("platform", platform.to_owned()),
+        ("buildarch", buildarch.to_owned()),
+        ("ip", address.to_string()),
+    ];
+    settings.map(|(name, value)| (name.to_owned(), value)).into()
+}

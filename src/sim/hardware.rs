@@ -1,0 +1,80 @@
+//! What the real agent finds when it runs on a simulated machine.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::disk::SparseDisk;
+use super::identity::Identity;
+use super::power::Power;
+use crate::agent::machine::{Dialer, Machine, Medium, Survey};
+use crate::domain::disk::{Disk, Transport};
+use crate::domain::ids::MacAddr;
+
+/// A machine between power-on and restart.
+#[derive(Debug)]
+pub(super) struct Hardware {
+    pub(super) who: Identity,
+    pub(super) address: Ipv4Addr,
+    pub(super) disk: PathBuf,
+    pub(super) pace: Option<u64>,
+    pub(super) forgetful: bool,
+    pub(super) started: Instant,
+    pub(super) power: Arc<Power>,
+}
+
+impl Machine for Hardware {
+    fn survey(&self, _: Option<MacAddr>) -> Survey {
+        let disk = Disk {
+            path: self.disk.display().to_string(),
+            transport: Transport::File,
+            bytes: DISK_BYTES,
+            model: "simulated disk".to_owned(),
+            serial: format!("{}-0", self.who.serial),
+            removable: false,
+            read_only: false,
+        };
+        Survey { claims: self.who.claims(), disks: vec![disk], remarks: Vec::new() }
+    }
+
+    fn open(&self, _: &Disk) -> io::Result<Box<dyn Medium>> {
+        Ok(Box::new(SparseDisk::open(&self.disk, DISK_BYTES, self.pace, self.forgetful)?))
+    }
+
+    fn dialer(&self) -> Dialer {
+        dialer(self.address)
+    }
+
+    fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Nobody stands in front of it; the station has the log.
+    fn print(&self, _: &str) {}
+
+    /// The machine's own loop boots it again.
+    fn restart(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn is_on(&self) -> bool {
+        self.power.is_on()
+    }
+}
+
+/// Opens connections from a machine's own address.
+pub(super) fn dialer(from: Ipv4Addr) -> Dialer {
+    Dialer::new(move |to: SocketAddr, patience: Duration| -> io::Result<TcpStream> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+        socket.connect_timeout(&to.into(), patience)?;
+        Ok(socket.into())
+    })
+}
+
+/// Sparse: what an image does not fill takes no room.
+const DISK_BYTES: u64 = 64_000_000_000;

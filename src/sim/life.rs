@@ -1,0 +1,92 @@
+//! One machine from power-on until it runs its own system: boots, is installed, boots again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::addresses::Addresses;
+use super::boot::{Booted, NetworkBoot, Trouble};
+use super::hardware::Hardware;
+use super::identity::Identity;
+use super::power::{Off, Power};
+use super::segment::Segment;
+use super::summary::{End, Told};
+use crate::agent::patience::Patience;
+use crate::agent::pump::Blocks;
+use crate::agent::{Config, Outcome, run};
+
+/// A machine and what it hangs on.
+pub(super) struct Life {
+    pub(super) who: Identity,
+    pub(super) segment: Arc<Segment>,
+    pub(super) addresses: Arc<Addresses>,
+    pub(super) disk: PathBuf,
+    pub(super) pace: Option<u64>,
+    pub(super) forgetful: bool,
+    pub(super) power: Arc<Power>,
+}
+
+impl Life {
+    /// Lives until the machine runs its own system, or the power is off.
+    pub(super) fn live(&self, delay: Duration) -> Told {
+        let mut end = End::Unfinished("not switched on yet".to_owned());
+        let _switched_off_before = self.power.pause(delay);
+        let began = Instant::now();
+        while self.power.is_on() && !matches!(end, End::Provisioned | End::OwnDisk) {
+            end = self.boot(end);
+        }
+        Told { who: self.who.clone(), end, after: began.elapsed() }
+    }
+
+    /// One boot, and where it leaves the machine that was at `before`.
+    fn boot(&self, before: End) -> End {
+        let boot =
+            NetworkBoot { who: &self.who, segment: &self.segment, addresses: &self.addresses, power: &self.power };
+        match boot.run() {
+            Ok(Booted::Kernel { cmdline, address }) => self.agent(&cmdline, address),
+            Ok(Booted::OwnDisk) if before == End::Installed => End::Provisioned,
+            Ok(Booted::OwnDisk) => End::OwnDisk,
+            Err(Trouble::Off(Off)) => before,
+            Err(trouble) => {
+                let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
+                // A trouble on the way back does not undo what was installed.
+                if before == End::Installed { before } else { End::Unfinished(trouble.to_string()) }
+            }
+        }
+    }
+
+    fn agent(&self, cmdline: &str, address: std::net::Ipv4Addr) -> End {
+        let orders = match cmdline.parse() {
+            Ok(orders) => orders,
+            Err(error) => {
+                let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
+                return End::Unfinished(format!("{error}"));
+            }
+        };
+        let hardware = Hardware {
+            who: self.who.clone(),
+            address,
+            disk: self.disk.clone(),
+            pace: self.pace,
+            forgetful: self.forgetful,
+            started: Instant::now(),
+            power: self.power.clone(),
+        };
+        match run(&Config { orders, patience: Patience::default(), blocks: BLOCKS }, &hardware) {
+            Outcome::Installed => {
+                let _going_off_is_seen_above = self.power.pause(SELF_TEST);
+                End::Installed
+            }
+            Outcome::Failed(failure) => End::Failed(failure.to_string()),
+            Outcome::Ended(reason) => End::Unfinished(reason),
+            Outcome::SwitchedOff => End::Unfinished("the agent was at work".to_owned()),
+        }
+    }
+}
+
+/// Hundreds of machines share one memory.
+const BLOCKS: Blocks = Blocks { bytes: 64 * 1024, count: 2 };
+/// What the quickest firmware takes from a restart to its first word on the network.
+const SELF_TEST: Duration = Duration::from_secs(1);
+/// How soon firmware starts over after a boot that led nowhere.
+const FIRMWARE_RETRY: Duration = Duration::from_secs(5);

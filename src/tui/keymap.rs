@@ -1,0 +1,376 @@
+//! Every key, as one row of one table. The dispatcher, the footer, the help page and the README read it.
+//!
+//! A row belongs to a [`Scope`]; a [`Place`] is where the screen is, and lists the scopes that hear keys there.
+
+use std::fmt;
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use Action::{Answer, GoTo, Move, Other};
+
+/// What a key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Open,
+    Back,
+    ClearFilter,
+    Filter,
+    NextSort,
+    FlipSort,
+    Rearm,
+    Forget,
+    Move(Motion),
+    GoTo(Tab),
+    NextTab,
+    PreviousTab,
+    Freeze,
+    Help,
+    Quit,
+    /// Quit from anywhere; the second time within two seconds without asking.
+    Interrupt,
+    KeepFilter,
+    DropFilter,
+    EraseLetter,
+    EraseText,
+    /// Answer a question.
+    Answer(bool),
+    /// The other button of a question.
+    Other,
+    /// The button that has the focus.
+    Press,
+    Close,
+}
+
+/// A movement in a list or a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Motion {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+}
+
+/// The panes that a digit leads to, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    Nodes,
+    Profiles,
+    Services,
+}
+
+impl Tab {
+    pub const ALL: [Tab; 3] = [Self::Nodes, Self::Profiles, Self::Services];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Nodes => "Nodes",
+            Self::Profiles => "Profiles",
+            Self::Services => "Services",
+        }
+    }
+}
+
+/// What may be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Danger {
+    Safe,
+    /// A popup names what would happen; the focus is on *no*.
+    AsksFirst,
+}
+
+/// A group of rows that are heard together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Nodes,
+    Node,
+    /// Where one node is chosen.
+    Chosen,
+    /// Lists and texts.
+    Moving,
+    Everywhere,
+    /// The panes that a digit leads to.
+    Top,
+    Filter,
+    Question,
+    Notice,
+    Help,
+    /// Even while something is asked or typed.
+    Always,
+}
+
+impl Scope {
+    /// In the order of the help page.
+    pub const ALL: [Scope; 11] = [
+        Self::Nodes,
+        Self::Node,
+        Self::Chosen,
+        Self::Moving,
+        Self::Everywhere,
+        Self::Top,
+        Self::Filter,
+        Self::Question,
+        Self::Notice,
+        Self::Help,
+        Self::Always,
+    ];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Nodes => "Nodes",
+            Self::Node => "One node",
+            Self::Chosen => "The chosen node",
+            Self::Moving => "Moving in lists, logs and texts",
+            Self::Everywhere => "Everywhere",
+            Self::Top => "Leaving",
+            Self::Filter => "While a filter is typed",
+            Self::Question => "When asked",
+            Self::Notice => "When told",
+            Self::Help => "Help",
+            Self::Always => "Always",
+        }
+    }
+}
+
+/// Where the screen is, as far as keys are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Nodes,
+    Node,
+    Text,
+    Filter,
+    Question,
+    Notice,
+    Help,
+}
+
+impl Place {
+    pub const ALL: [Place; 7] =
+        [Self::Nodes, Self::Node, Self::Text, Self::Filter, Self::Question, Self::Notice, Self::Help];
+
+    /// The scopes that hear keys here, the nearest first.
+    pub fn scopes(self) -> &'static [Scope] {
+        match self {
+            Self::Nodes => &[Scope::Nodes, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Moving, Scope::Always],
+            Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Filter => &[Scope::Filter, Scope::Always],
+            Self::Question => &[Scope::Question, Scope::Always],
+            Self::Notice => &[Scope::Notice, Scope::Always],
+            Self::Help => &[Scope::Help, Scope::Moving, Scope::Always],
+        }
+    }
+
+    /// The rows that are heard here.
+    pub fn bindings(self) -> impl Iterator<Item = &'static Binding> {
+        self.scopes().iter().flat_map(|scope| BINDINGS.iter().filter(move |binding| binding.scope == *scope))
+    }
+
+    /// The row that `event` means here.
+    pub fn binding(self, event: KeyEvent) -> Option<&'static Binding> {
+        self.bindings().find(|binding| binding.keys.iter().any(|key| key.is(event)))
+    }
+}
+
+/// A row.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    pub scope: Scope,
+    /// The first is the one that is shown; the others do the same.
+    pub keys: &'static [Key],
+    pub action: Action,
+    /// For the footer, which shows what has one.
+    pub brief: Option<&'static str>,
+    /// For the help page.
+    pub words: &'static str,
+    pub danger: Danger,
+}
+
+const fn bind(scope: Scope, keys: &'static [Key], action: Action, words: &'static str) -> Binding {
+    Binding { scope, keys, action, brief: None, words, danger: Danger::Safe }
+}
+
+impl Binding {
+    const fn brief(self, brief: &'static str) -> Self {
+        Self { brief: Some(brief), ..self }
+    }
+
+    const fn asks_first(self) -> Self {
+        Self { danger: Danger::AsksFirst, ..self }
+    }
+}
+
+pub const BINDINGS: &[Binding] = &[
+    bind(Scope::Nodes, &[ENTER], Action::Open, "open the node: stages, identity, runs, log").brief("open"),
+    bind(Scope::Nodes, &[char('/')], Action::Filter, "show only some: text, phase:failed, profile:x, !word")
+        .brief("filter"),
+    bind(Scope::Nodes, &[ESC], Action::ClearFilter, "show all nodes again").brief("show all"),
+    bind(Scope::Nodes, &[char('s')], Action::NextSort, "sort by the next column").brief("sort"),
+    bind(Scope::Nodes, &[char('S')], Action::FlipSort, "turn the order round"),
+    bind(Scope::Node, &[ESC], Action::Back, "back to the table").brief("back"),
+    bind(Scope::Chosen, &[char('r')], Action::Rearm, "install it again at its next network boot")
+        .brief("re-arm")
+        .asks_first(),
+    bind(Scope::Chosen, &[char('D')], Action::Forget, "forget the node, its runs and its log")
+        .brief("forget")
+        .asks_first(),
+    bind(Scope::Everywhere, &[char(' ')], Action::Freeze, "freeze the view, the services go on; again to go on")
+        .brief("freeze"),
+    bind(Scope::Everywhere, &[TAB], Action::NextTab, "next pane").brief("next pane"),
+    bind(Scope::Everywhere, &[BACK_TAB], Action::PreviousTab, "pane before"),
+    bind(Scope::Everywhere, &[char('1')], GoTo(Tab::Nodes), "nodes"),
+    bind(Scope::Everywhere, &[char('2')], GoTo(Tab::Profiles), "profiles and images"),
+    bind(Scope::Everywhere, &[char('3')], GoTo(Tab::Services), "services of this station"),
+    bind(Scope::Everywhere, &[char('?'), F1], Action::Help, "this page").brief("help"),
+    bind(Scope::Top, &[char('q')], Action::Quit, "quit; asks while a machine is at work").brief("quit"),
+    bind(Scope::Moving, &[UP, char('k')], Move(Motion::Up), "one up"),
+    bind(Scope::Moving, &[DOWN, char('j')], Move(Motion::Down), "one down"),
+    bind(Scope::Moving, &[PAGE_UP], Move(Motion::PageUp), "a page up"),
+    bind(Scope::Moving, &[PAGE_DOWN], Move(Motion::PageDown), "a page down"),
+    bind(Scope::Moving, &[HOME, char('g')], Move(Motion::First), "to the beginning"),
+    bind(Scope::Moving, &[END, char('G')], Move(Motion::Last), "to the end; a log follows again"),
+    bind(Scope::Filter, &[ENTER], Action::KeepFilter, "keep the filter").brief("keep"),
+    bind(Scope::Filter, &[ESC], Action::DropFilter, "drop the filter").brief("drop"),
+    bind(Scope::Filter, &[BACKSPACE], Action::EraseLetter, "take the last letter away"),
+    bind(Scope::Filter, &[ctrl('u')], Action::EraseText, "take all letters away").brief("empty"),
+    bind(Scope::Question, &[char('y')], Answer(true), "yes").brief("yes"),
+    bind(Scope::Question, &[char('n'), ESC], Answer(false), "no").brief("no"),
+    bind(Scope::Question, &[TAB, LEFT, RIGHT, BACK_TAB], Other, "the other button").brief("other button"),
+    bind(Scope::Question, &[ENTER], Action::Press, "press the button: it is on no at first").brief("press"),
+    bind(Scope::Notice, &[ENTER, ESC], Action::Close, "close").brief("close"),
+    bind(Scope::Help, &[ESC, ENTER, char('?'), F1], Action::Close, "close this page").brief("close"),
+    bind(Scope::Always, &[ctrl('c')], Action::Interrupt, "ask to quit; twice within two seconds quits at once"),
+];
+
+/// A key as every terminal sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    code: KeyCode,
+    ctrl: bool,
+}
+
+const fn char(c: char) -> Key {
+    Key { code: KeyCode::Char(c), ctrl: false }
+}
+
+const fn ctrl(c: char) -> Key {
+    Key { code: KeyCode::Char(c), ctrl: true }
+}
+
+const fn plain(code: KeyCode) -> Key {
+    Key { code, ctrl: false }
+}
+
+const ENTER: Key = plain(KeyCode::Enter);
+const ESC: Key = plain(KeyCode::Esc);
+const TAB: Key = plain(KeyCode::Tab);
+const BACK_TAB: Key = plain(KeyCode::BackTab);
+const BACKSPACE: Key = plain(KeyCode::Backspace);
+const UP: Key = plain(KeyCode::Up);
+const DOWN: Key = plain(KeyCode::Down);
+const LEFT: Key = plain(KeyCode::Left);
+const RIGHT: Key = plain(KeyCode::Right);
+const PAGE_UP: Key = plain(KeyCode::PageUp);
+const PAGE_DOWN: Key = plain(KeyCode::PageDown);
+const HOME: Key = plain(KeyCode::Home);
+const END: Key = plain(KeyCode::End);
+const F1: Key = plain(KeyCode::F(1));
+
+impl Key {
+    /// Shift says nothing that the letter does not; other modifiers make another key.
+    fn is(self, event: KeyEvent) -> bool {
+        let wanted = if self.ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE };
+        self.code == event.code && event.modifiers.difference(KeyModifiers::SHIFT) == wanted
+    }
+
+    /// As the terminal would report it.
+    pub fn event(self) -> KeyEvent {
+        KeyEvent::new(self.code, if self.ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            KeyCode::Char(' ') => f.write_str("Space"),
+            KeyCode::Char(c) if self.ctrl => write!(f, "Ctrl-{}", c.to_ascii_uppercase()),
+            KeyCode::PageUp => f.write_str("PgUp"),
+            KeyCode::PageDown => f.write_str("PgDn"),
+            KeyCode::BackTab => f.write_str("Shift-Tab"),
+            other => write!(f, "{other}"),
+        }
+    }
+}
+
+/// The keys of a row as the help page shows them: `Up k`.
+pub fn names(keys: &[Key]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// The table for the README: every scope with its rows.
+pub fn keys_markdown() -> String {
+    let mut text = String::from("| where | key | does |\n|---|---|---|\n");
+    for scope in Scope::ALL {
+        for binding in BINDINGS.iter().filter(|binding| binding.scope == scope) {
+            let keys: Vec<String> = binding.keys.iter().map(|key| format!("`{key}`")).collect();
+            let asks = if binding.danger == Danger::AsksFirst { " (asks first)" } else { "" };
+            text += &format!("| {} | {} | {}{asks} |\n", scope.title(), keys.join(" "), binding.words);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        for place in Place::ALL {
+            let rows: Vec<_> = place.bindings().flat_map(|row| row.keys.iter().map(move |key| (*key, row))).collect();
+            for (at, (key, row)) in rows.iter().enumerate() {
+                let clash = rows[..at].iter().find(|(other, _)| other == key);
+                assert!(
+                    clash.is_none(),
+                    "{key} in {place:?}: {:?} and {:?}",
+                    row.words,
+                    clash.map(|(_, row)| row.words)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_is_heard_somewhere() {
+        for binding in BINDINGS {
+            assert!(Place::ALL.iter().any(|place| place.scopes().contains(&binding.scope)), "{}", binding.words);
+        }
+    }
+
+    #[test]
+    fn a_field_for_text_has_no_letter_bindings() {
+        let letters = Place::Filter.bindings().flat_map(|row| row.keys).filter(|key| !key.ctrl);
+        assert!(letters.into_iter().all(|key| !matches!(key.code, KeyCode::Char(_))));
+    }
+
+    #[test]
+    fn what_may_lose_something_asks_first() {
+        let asking: Vec<_> =
+            BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
+        assert_eq!(asking, [Action::Rearm, Action::Forget]);
+    }
+
+    #[test]
+    fn a_shifted_letter_is_the_letter_and_alt_is_another_key() {
+        let pressed =
+            |modifiers| Place::Nodes.binding(KeyEvent::new(KeyCode::Char('D'), modifiers)).map(|row| row.action);
+        assert_eq!(pressed(KeyModifiers::SHIFT), Some(Action::Forget));
+        assert_eq!(pressed(KeyModifiers::ALT), None);
+    }
+
+    #[test]
+    fn the_table_for_the_readme_has_a_line_for_every_row() {
+        assert_eq!(keys_markdown().lines().count(), BINDINGS.len() + 2);
+    }
+}

@@ -1,0 +1,256 @@
+//! The nodes in the order the table shows them, and how many there are of each kind. Made anew only when the snapshot,
+//! the filter, the order or the second has changed: a frame takes its window from here.
+
+use std::cmp::Ordering;
+
+use crate::domain::ids::NodeId;
+use crate::domain::node::Node;
+use crate::domain::snapshot::{Catalogue, Snapshot};
+use crate::domain::time::Timestamp;
+use crate::tui::filter::Filter;
+use crate::tui::status::Status;
+use crate::tui::words::width;
+
+/// By what the table is sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// What needs a person first.
+    #[default]
+    Problems,
+    Name,
+    Profile,
+    Progress,
+    /// What changed last first.
+    Time,
+}
+
+impl Sort {
+    pub fn next(self) -> Self {
+        match self {
+            Self::Problems => Self::Name,
+            Self::Name => Self::Profile,
+            Self::Profile => Self::Progress,
+            Self::Progress => Self::Time,
+            Self::Time => Self::Problems,
+        }
+    }
+
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Problems => "problems first",
+            Self::Name => "by name",
+            Self::Profile => "by profile",
+            Self::Progress => "by progress",
+            Self::Time => "by time",
+        }
+    }
+}
+
+/// How many nodes are doing what, of the whole bench.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Failed, or claimed by two registrations.
+    pub failed: usize,
+    pub stalled: usize,
+    pub held: usize,
+    pub active: usize,
+    pub waiting: usize,
+    pub done: usize,
+}
+
+impl Counts {
+    pub fn all(&self) -> usize {
+        self.failed + self.stalled + self.held + self.active + self.waiting + self.done
+    }
+
+    fn add(&mut self, status: Status) {
+        let count = match status {
+            Status::Failed | Status::Conflict => &mut self.failed,
+            Status::Stalled(_) => &mut self.stalled,
+            Status::Held => &mut self.held,
+            Status::Active(_) => &mut self.active,
+            Status::Registered => &mut self.waiting,
+            Status::Provisioned => &mut self.done,
+        };
+        *count += 1;
+    }
+}
+
+/// What the table shows.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    made_from: Option<MadeFrom>,
+    pub nodes: Vec<NodeId>,
+    pub counts: Counts,
+    /// Columns that the longest name and the longest profile of all nodes shown need.
+    pub name_width: usize,
+    pub profile_width: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct MadeFrom {
+    version: u64,
+    second: u64,
+    filter: Filter,
+    sort: Sort,
+    flipped: bool,
+}
+
+impl Listing {
+    /// Brings it up to date. Says whether anything had to be done.
+    pub fn refresh(&mut self, bench: &Snapshot, now: Timestamp, filter: &Filter, sort: Sort, flipped: bool) -> bool {
+        let second = now.as_millis() / 1000;
+        let from = MadeFrom { version: bench.version, second, filter: filter.clone(), sort, flipped };
+        if self.made_from.as_ref() == Some(&from) {
+            return false;
+        }
+        let mut counts = Counts::default();
+        let mut rows = Vec::with_capacity(bench.nodes.len());
+        for node in bench.nodes.values() {
+            let row = Row::new(node, now, &bench.catalogue);
+            counts.add(row.status);
+            if filter.keeps(node, row.status, &row.profile) {
+                rows.push(row);
+            }
+        }
+        rows.sort_by(|a, b| {
+            let order = a.compare(b, sort);
+            if flipped { order.reverse() } else { order }
+        });
+        *self = Self {
+            made_from: Some(from),
+            counts,
+            name_width: rows.iter().map(|row| width(&row.name)).max().unwrap_or(0),
+            profile_width: rows.iter().map(|row| width(&row.profile)).max().unwrap_or(0),
+            nodes: rows.into_iter().map(|row| row.id).collect(),
+        };
+        true
+    }
+
+    pub fn position(&self, node: NodeId) -> Option<usize> {
+        self.nodes.iter().position(|id| *id == node)
+    }
+}
+
+/// The profile that `node` gets: its own, or in brackets the default, or `none`.
+pub fn profile_of(node: &Node, catalogue: &Catalogue) -> String {
+    match (&node.profile, &catalogue.default_profile) {
+        (Some(own), _) => own.to_string(),
+        (None, Some(default)) => format!("({default})"),
+        (None, None) => "none".into(),
+    }
+}
+
+/// What a node is sorted by.
+struct Row {
+    id: NodeId,
+    status: Status,
+    name: String,
+    profile: String,
+    percent: u8,
+    since: Timestamp,
+}
+
+impl Row {
+    fn new(node: &Node, now: Timestamp, catalogue: &Catalogue) -> Self {
+        let percent = node.progress.as_ref().map_or(0, |progress| progress.percent());
+        Self {
+            id: node.id,
+            status: Status::of(node, now),
+            name: node.label(),
+            profile: profile_of(node, catalogue),
+            percent,
+            since: node.phase_since,
+        }
+    }
+
+    fn compare(&self, other: &Self, sort: Sort) -> Ordering {
+        let first = match sort {
+            Sort::Problems => self.status.rank().cmp(&other.status.rank()),
+            Sort::Name => Ordering::Equal,
+            Sort::Profile => self.profile.cmp(&other.profile),
+            Sort::Progress => self.furthest().cmp(&other.furthest()).reverse(),
+            Sort::Time => self.since.cmp(&other.since).reverse(),
+        };
+        first.then_with(|| natural(&self.name, &other.name)).then(self.id.cmp(&other.id))
+    }
+
+    /// How near its end it is.
+    fn furthest(&self) -> (u8, u8, u8) {
+        match self.status {
+            Status::Provisioned => (2, 0, 0),
+            Status::Active(stage) => (1, stage as u8, self.percent),
+            Status::Failed | Status::Conflict | Status::Stalled(_) | Status::Held | Status::Registered => (0, 0, 0),
+        }
+    }
+}
+
+/// Text order in which `press-2` comes before `press-10`.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    while let (Some(x), Some(y)) = (a.chars().next(), b.chars().next()) {
+        if x.is_ascii_digit() && y.is_ascii_digit() {
+            let ((m, rest_a), (n, rest_b)) = (number(a), number(b));
+            // Without leading zeros the longer number is the larger one, of however many digits.
+            match (m.len(), m).cmp(&(n.len(), n)) {
+                Ordering::Equal => (a, b) = (rest_a, rest_b),
+                order => return order,
+            }
+        } else if x == y {
+            (a, b) = (&a[x.len_utf8()..], &b[y.len_utf8()..]);
+        } else {
+            return x.cmp(&y);
+        }
+    }
+    a.len().cmp(&b.len())
+}
+
+/// The digits that `text` begins with, without leading zeros, and what comes after.
+fn number(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    (text[..end].trim_start_matches('0'), &text[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn bench(names: &[&str]) -> Snapshot {
+        let node = |(at, name): (usize, &&str)| {
+            let id = NodeId(u32::try_from(at).expect("few"));
+            (id, Arc::new(Node { name: Some((*name).into()), ..Node::new(id, Timestamp::default()) }))
+        };
+        Snapshot { nodes: names.iter().enumerate().map(node).collect(), ..Snapshot::default() }
+    }
+
+    #[test]
+    fn numbers_in_names_are_sorted_as_numbers() {
+        let mut names = ["press-10", "press-2", "press", "lathe-1", "press-02b", "名"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["lathe-1", "press", "press-2", "press-02b", "press-10", "名"]);
+    }
+
+    #[test]
+    fn nothing_is_sorted_anew_until_something_has_changed() {
+        let (mut bench, mut listing, all) = (bench(&["b", "a"]), Listing::default(), Filter::default());
+        let mut refresh = |bench: &Snapshot, millis, filter: &Filter, sort| {
+            listing.refresh(bench, Timestamp::from_millis(millis), filter, sort, false)
+        };
+        assert!(refresh(&bench, 0, &all, Sort::Problems));
+        assert!(!refresh(&bench, 999, &all, Sort::Problems));
+        assert!(refresh(&bench, 1000, &all, Sort::Problems), "a second later a node may have stalled");
+        assert!(refresh(&bench, 1000, &all, Sort::Name));
+        assert!(refresh(&bench, 1000, &Filter::parse("a"), Sort::Name));
+        bench.version += 1;
+        assert!(refresh(&bench, 1000, &Filter::parse("a"), Sort::Name));
+    }
+
+    #[test]
+    fn counts_are_of_the_whole_bench_and_not_of_what_the_filter_keeps() {
+        let mut listing = Listing::default();
+        listing.refresh(&bench(&["a", "b"]), Timestamp::default(), &Filter::parse("a"), Sort::Name, false);
+        assert_eq!((listing.nodes.len(), listing.counts.all()), (1, 2));
+    }
+}

@@ -1,0 +1,248 @@
+//! One node: how far it is, what is in its way, who it is, and its attempts.
+//!
+//! ```text
+//! ┌ press-03 ──────────────────────────────────────── ✗ failed for 3:12 ┐
+//! │ ✗ failed at verifying: 4 GB read back from the disk have digest a1b…  │
+//! │   hint: the disk does not keep what is written: replace it            │
+//! │                                                                       │
+//! │ ✓ seen 2s  ✓ loader 3s  ✓ script 1s  ✓ kernel 9s  ✓ agent 2s          │
+//! │ ✓ writing 1:12  ✗ verifying 14s  · configuring  · rebooting           │
+//! │                                                                       │
+//! │ serial   SN-0003                       MAC      52:54:00:12:34:03     │
+//! │ disk     /dev/nvme0n1 (nvme, 512.1 GB, Acme NV2)                      │
+//! │ run 2    ✗ failed at verifying after 1:43, profile emt-s              │
+//! └───────────────────────────────────────────────────────────────────────┘
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::domain::disk::in_bytes;
+use crate::domain::node::Node;
+use crate::domain::phase::{Phase, Stage};
+use crate::domain::plan::Plan;
+use crate::domain::run::{Outcome, Run};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::clean;
+use crate::domain::time::in_words;
+use crate::tui::screen::Screen;
+use crate::tui::status::Status;
+use crate::tui::theme::Meaning;
+use crate::tui::widgets::{Problem, bar, boxed, paragraph, problem, text, whole};
+use crate::tui::words::{age, clock, cut, width as width_of};
+
+pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node>>, area: Rect, frame: &mut Frame<'_>) {
+    let theme = &screen.theme;
+    let strong = theme.style(Meaning::Title);
+    let Some(node) = node else {
+        boxed(theme, Line::styled("Node", strong), Line::default(), area, frame);
+        return;
+    };
+    let now = screen.moment();
+    let status = Status::of(node, now);
+    let since = match status {
+        Status::Stalled(silent) => format!("silent for {}", age(silent)),
+        _ => format!("for {}", age(now.since(node.phase_since))),
+    };
+    let remark = Line::from(vec![
+        Span::styled(format!("{} {}", status.glyph(theme.glyphs), status.word()), theme.style(status.meaning())),
+        Span::raw(format!(" {since}")),
+    ]);
+    let room = usize::from(area.width).saturating_sub(remark.width() + 8);
+    let title = Line::styled(cut(&clean(&node.label(), WORDS), room.max(8)), strong);
+    let inner = boxed(theme, title, remark, area, frame);
+    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
+    text(&whole(lines(screen, bench, node, status, width, height), height), 0, inner, frame);
+}
+
+/// What is said of `node`, the most useful first, with empty lines between as far as `height` has room.
+fn lines(
+    screen: &Screen,
+    bench: &Snapshot,
+    node: &Node,
+    status: Status,
+    width: usize,
+    height: usize,
+) -> Vec<Line<'static>> {
+    let parts = [
+        trouble(screen, bench, node, status, width),
+        stages(screen, node, status, width),
+        moving(screen, node, status, width),
+        identity(screen, bench, node, width),
+        runs(screen, node, width),
+    ];
+    let mut spare = height.saturating_sub(parts.iter().map(Vec::len).sum());
+    let mut lines = Vec::new();
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        if spare > 0 && !lines.is_empty() {
+            spare -= 1;
+            lines.push(Line::default());
+        }
+        lines.extend(part);
+    }
+    lines
+}
+
+/// Every stage with how long it took, or has lasted.
+fn stages(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Line<'static>> {
+    let (theme, glyphs) = (&screen.theme, screen.theme.glyphs);
+    let reached_at = |stage: Stage| node.stages.iter().find(|(known, _)| *known == stage).map(|(_, at)| *at);
+    let present = node.stages.last().map(|(stage, _)| *stage);
+    let mut pieces = Vec::new();
+    for stage in Stage::ALL {
+        let piece = match reached_at(stage) {
+            // A stage that this boot did not need, as the loader of firmware that speaks HTTP, or is yet to come.
+            None => (glyphs.registered, stage.word().to_owned(), Meaning::Muted),
+            Some(_) if stage == Stage::Provisioned => (glyphs.provisioned, stage.word().to_owned(), Meaning::Success),
+            Some(at) if Some(stage) == present => {
+                let until = if matches!(node.phase, Phase::Failed(_)) { node.phase_since } else { screen.moment() };
+                (status.glyph(glyphs), format!("{} {}", stage.word(), age(until.since(at))), status.meaning())
+            }
+            Some(at) => {
+                let next = node.stages.iter().map(|(_, next)| *next).find(|next| *next > at).unwrap_or(at);
+                (glyphs.provisioned, format!("{} {}", stage.word(), in_words(next.since(at))), Meaning::Success)
+            }
+        };
+        pieces.push(piece);
+    }
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for (glyph, words, meaning) in pieces {
+        let piece = Span::styled(format!(" {glyph} {words} "), theme.style(meaning));
+        match lines.last_mut().filter(|line| line.width() + piece.width() <= width) {
+            Some(line) => line.push_span(piece),
+            None => lines.push(piece.into()),
+        }
+    }
+    lines
+}
+
+/// The bytes of the present step.
+fn moving(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Line<'static>> {
+    let Some(progress) = node.progress.as_ref().filter(|_| node.phase.is_active()) else { return Vec::new() };
+    let (theme, now) = (&screen.theme, screen.moment());
+    let percent = progress.percent();
+    let mut facts =
+        vec![format!("{percent:>3}%"), format!("{} of {}", in_bytes(progress.done), in_bytes(progress.total))];
+    match progress.rate(now) {
+        0 => facts.push("nothing moves".into()),
+        rate => facts.push(format!("{}/s", in_bytes(rate))),
+    }
+    facts.extend(progress.left(now).map(|left| format!("{} left", in_words(left))));
+    let bar_width = width.saturating_sub(2).min(if width < 60 { 40 } else { 30 });
+    let bar = Span::styled(format!(" {} ", bar(theme.glyphs, percent, bar_width)), theme.style(status.meaning()));
+    let facts = facts.join("  ");
+    if bar.width() + width_of(&facts) < width {
+        vec![Line::from(vec![bar, Span::raw(facts)])]
+    } else {
+        vec![bar.into(), Line::raw(cut(&format!(" {facts}"), width))]
+    }
+}
+
+/// What is in its way and what to try.
+fn trouble(screen: &Screen, bench: &Snapshot, node: &Node, status: Status, width: usize) -> Vec<Line<'static>> {
+    let (what, hint) = match (&node.phase, status) {
+        (Phase::Failed(failure), _) => {
+            let what = format!("failed at {}: {}", failure.stage.word(), failure.reason);
+            (what, Some(failure.kind.hint().to_owned()))
+        }
+        (Phase::Conflict { reason }, _) => (reason.clone(), None),
+        (Phase::Held { reason }, _) => (format!("held: {reason}"), None),
+        (Phase::Booting { stage }, Status::Stalled(silent)) => {
+            let what = format!("nothing heard for {}, last at {}", age(silent), stage.word());
+            (what, Some("look at the machine's own console; check its cable and power, then start it again".into()))
+        }
+        (Phase::Registered, _) => match bench.catalogue.install(node.profile.as_ref()) {
+            Plan::Install(_) | Plan::LocalDisk => return Vec::new(),
+            Plan::Wait(wait) => (format!("it would wait: {wait}"), None),
+            Plan::Refuse(refuse) => (format!("it would get nothing: {refuse}"), None),
+        },
+        (Phase::Booting { .. } | Phase::Provisioned, _) => return Vec::new(),
+    };
+    let (meaning, glyph) = (status.meaning(), status.glyph(screen.theme.glyphs));
+    problem(&screen.theme, &Problem { meaning, glyph, what, hint }, width)
+}
+
+/// Who it is and what it has.
+fn identity(screen: &Screen, bench: &Snapshot, node: &Node, width: usize) -> Vec<Line<'static>> {
+    let now = screen.moment();
+    let product = [&node.manufacturer, &node.product].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+    let own = match (&node.profile, &bench.catalogue.default_profile) {
+        (Some(own), _) => format!("{own}, assigned"),
+        (None, Some(default)) => format!("{default}, the default"),
+        (None, None) => "none".into(),
+    };
+    let unknown = || "not known yet".to_owned();
+    let mut facts = vec![
+        ("serial", node.serial.as_ref().map_or_else(unknown, ToString::to_string)),
+        ("MAC", node.macs.first().map_or_else(unknown, ToString::to_string)),
+        ("product", if product.is_empty() { unknown() } else { product }),
+        ("address", node.address.map_or_else(|| "none yet".into(), |address| address.to_string())),
+        ("profile", own),
+        ("firmware", node.firmware.map_or_else(unknown, |firmware| firmware.word().to_owned())),
+        ("known as", if node.registered { "registered".into() } else { "seen, not registered".into() }),
+        ("heard", node.last_seen.map_or_else(|| "never".into(), |seen| format!("{} ago", age(now.since(seen))))),
+    ];
+    facts.extend(node.macs.iter().skip(1).map(|mac| ("also MAC", mac.to_string())));
+    facts.extend(node.uuid.map(|uuid| ("UUID", uuid.to_string())));
+    facts.extend(node.disks.iter().map(|disk| ("disk", disk.to_string())));
+    flow(screen, facts, width)
+}
+
+/// Facts two on a line where they fit.
+fn flow(screen: &Screen, facts: Vec<(&'static str, String)>, width: usize) -> Vec<Line<'static>> {
+    let muted = screen.theme.style(Meaning::Muted);
+    let half = width / 2;
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    let mut open = false;
+    for (name, value) in facts {
+        let head = Span::styled(format!(" {name:<LABEL$}"), muted);
+        let value = clean(&value, WORDS);
+        let short = width >= 72 && head.width() + width_of(&value) < half;
+        match lines.last_mut().filter(|_| open && short) {
+            Some(line) => {
+                line.push_span(Span::raw(" ".repeat(half.saturating_sub(line.width()))));
+                line.push_span(head);
+                line.push_span(Span::raw(value));
+                open = false;
+            }
+            None => {
+                lines.extend(paragraph(head, &value, screen.theme.style(Meaning::Plain), width));
+                open = short;
+            }
+        }
+    }
+    lines
+}
+
+/// The latest attempts, the newest first.
+fn runs(screen: &Screen, node: &Node, width: usize) -> Vec<Line<'static>> {
+    let numbered = node.runs.iter().enumerate().rev().take(RUNS);
+    numbered.map(|(at, run)| attempt(screen, at + 1, run, width)).collect()
+}
+
+fn attempt(screen: &Screen, number: usize, run: &Run, width: usize) -> Line<'static> {
+    let (theme, glyphs) = (&screen.theme, screen.theme.glyphs);
+    let lasted = in_words(run.ended.unwrap_or(screen.moment()).since(run.started));
+    let (glyph, outcome, meaning) = match &run.outcome {
+        None => (glyphs.active, format!("running for {lasted}"), Meaning::Active),
+        Some(Outcome::Proven) => (glyphs.provisioned, format!("proven after {lasted}"), Meaning::Success),
+        Some(Outcome::Failed(failure)) => {
+            (glyphs.failed, format!("failed at {} after {lasted}", failure.stage.word()), Meaning::Failure)
+        }
+        Some(Outcome::Interrupted) => (glyphs.stalled, format!("interrupted after {lasted}"), Meaning::Warning),
+        Some(Outcome::Unknown) => (glyphs.held, format!("ended after {lasted}"), Meaning::Notice),
+    };
+    let head = Span::styled(format!(" {:<LABEL$}", format!("run {number}")), theme.style(Meaning::Muted));
+    let mark = Span::styled(format!("{glyph} "), theme.style(meaning));
+    let began = clock(&screen.zone, run.started);
+    let words = format!("{outcome}, profile {}, began {began}", run.profile);
+    let room = width.saturating_sub(head.width() + 2);
+    Line::from(vec![head, mark, Span::raw(cut(&words, room))])
+}
+
+/// Columns of the names of facts.
+const LABEL: usize = 9;
+/// Attempts that are listed.
+const RUNS: usize = 4;
+const WORDS: usize = 400;

@@ -1,0 +1,313 @@
+//! The nodes, a row each, in the order of the [`Listing`]. Only the rows in view are made.
+//!
+//! ```text
+//! ┌ Nodes 3 of 12 ─ /press ──────────────────────────────────────── problems first ┐
+//! │   Name        MAC                Profile  Phase        Progress             Time │
+//! │ ✗ press-03    52:54:00:12:34:03  (emt-s)  failed       verifying: 4 GB r…   3:12 │
+//! │▌▸ press-07    52:54:00:12:34:07  (emt-s)  writing      ██████▍░░░  62%  0:41 left │
+//! │ · press-11    52:54:00:12:34:0b  emt-s    registered   not seen yet         9:05 │
+//! └──────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Where there is little room, columns go in a fixed order: rate, profile, MAC, time. Name and phase stay.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Rect};
+use ratatui::text::{Line, Span};
+
+use crate::domain::disk::in_bytes;
+use crate::domain::node::Node;
+use crate::domain::phase::{Phase, Stage};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::clean;
+use crate::domain::time::in_words;
+use crate::tui::listing::{Listing, Sort, profile_of};
+use crate::tui::panes::welcome;
+use crate::tui::screen::Screen;
+use crate::tui::status::Status;
+use crate::tui::theme::Meaning;
+use crate::tui::widgets::{bar, boxed};
+use crate::tui::words::{age, count, cut};
+
+pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
+    let inner = boxed(&screen.theme, title(screen), remark(screen), area, frame);
+    if bench.nodes.is_empty() {
+        return welcome::view(screen, bench, inner, frame);
+    }
+    let columns = fit(usize::from(inner.width).saturating_sub(1), &screen.listing);
+    let mut rows = inner.rows();
+    if let Some(row) = rows.next() {
+        headings(screen, &columns, row, frame);
+    }
+    if screen.listing.nodes.is_empty()
+        && let Some(row) = rows.next()
+    {
+        frame.render_widget(Line::raw("   no node fits the filter: Esc shows all"), row);
+    }
+    let height = usize::from(inner.height.saturating_sub(1));
+    let window = window(screen.listing.nodes.len(), screen.row().unwrap_or(0), height);
+    for (id, row) in screen.listing.nodes[window].iter().zip(rows) {
+        if let Some(node) = bench.nodes.get(id) {
+            draw(screen, bench, node, &columns, row, frame);
+        }
+    }
+}
+
+/// The rows in view: the chosen one is in the middle as far as the ends of the list allow.
+fn window(rows: usize, chosen: usize, height: usize) -> Range<usize> {
+    let start = chosen.saturating_sub(height / 2).min(rows.saturating_sub(height));
+    start..rows.min(start + height)
+}
+
+fn title(screen: &Screen) -> Line<'static> {
+    let (all, shown) = (screen.listing.counts.all(), screen.listing.nodes.len());
+    let mut spans = vec![Span::styled("Nodes", screen.theme.style(Meaning::Title))];
+    if screen.filter.is_empty() && !screen.typing {
+        spans.push(Span::raw(format!(" {all}")));
+        return spans.into();
+    }
+    spans.push(Span::raw(format!(" {shown} of {all}  ")));
+    spans.push(Span::styled(format!("/{}", screen.filter), screen.theme.style(Meaning::Key)));
+    if screen.typing {
+        spans.push(Span::styled(screen.theme.glyphs.caret, screen.theme.style(Meaning::Key)));
+    }
+    spans.into()
+}
+
+fn remark(screen: &Screen) -> Line<'static> {
+    let turned = if screen.flipped { ", turned round" } else { "" };
+    Line::raw(format!("{}{turned}", screen.sort.words()))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Name,
+    Mac,
+    Profile,
+    Phase,
+    Progress,
+    Rate,
+    Time,
+}
+
+impl Column {
+    const ALL: [Column; 7] =
+        [Self::Name, Self::Mac, Self::Profile, Self::Phase, Self::Progress, Self::Rate, Self::Time];
+    /// What goes first where there is little room.
+    const DISPENSABLE: [Column; 5] = [Self::Rate, Self::Profile, Self::Mac, Self::Time, Self::Progress];
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Name => "Name",
+            Self::Mac => "MAC",
+            Self::Profile => "Profile",
+            Self::Phase => "Phase",
+            Self::Progress => "Progress",
+            Self::Rate => "Rate",
+            Self::Time => "Time",
+        }
+    }
+
+    fn sorted_by(self) -> Option<Sort> {
+        match self {
+            Self::Name => Some(Sort::Name),
+            Self::Profile => Some(Sort::Profile),
+            Self::Progress => Some(Sort::Progress),
+            Self::Time => Some(Sort::Time),
+            Self::Phase => Some(Sort::Problems),
+            Self::Mac | Self::Rate => None,
+        }
+    }
+
+    /// The columns it needs, and those it can use.
+    fn widths(self, listing: &Listing) -> (usize, usize) {
+        match self {
+            Self::Name => (12, listing.name_width.clamp(12, 28)),
+            Self::Mac => (17, 17),
+            Self::Profile => (8, listing.profile_width.clamp(8, 18)),
+            Self::Phase => (11, 11),
+            Self::Progress => (9, 40),
+            Self::Rate => (11, 11),
+            Self::Time => (9, 9),
+        }
+    }
+
+    fn alignment(self) -> Alignment {
+        if matches!(self, Self::Rate | Self::Time) { Alignment::Right } else { Alignment::Left }
+    }
+}
+
+/// The columns for a table of `width`, each with its own width.
+fn fit(width: usize, listing: &Listing) -> Vec<(Column, usize)> {
+    let mut columns: Vec<Column> = Column::ALL.into();
+    let least = |columns: &[Column]| {
+        MARK + columns.iter().map(|column| column.widths(listing).0).sum::<usize>() + GAP * (columns.len() - 1)
+    };
+    for dispensable in Column::DISPENSABLE {
+        if least(&columns) > width {
+            columns.retain(|column| *column != dispensable);
+        }
+    }
+    let mut spare = width.saturating_sub(least(&columns));
+    let mut fitted: Vec<_> = columns.iter().map(|column| (*column, column.widths(listing).0)).collect();
+    for (column, given) in &mut fitted {
+        let more = (column.widths(listing).1 - *given).min(spare);
+        (*given, spare) = (*given + more, spare - more);
+    }
+    fitted
+}
+
+fn headings(screen: &Screen, columns: &[(Column, usize)], row: Rect, frame: &mut Frame<'_>) {
+    let glyphs = screen.theme.glyphs;
+    let arrow = if screen.flipped { glyphs.descending } else { glyphs.ascending };
+    for (column, cell) in cells(columns, row) {
+        let sorted = column.sorted_by() == Some(screen.sort);
+        let words = if sorted { format!("{} {arrow}", column.heading()) } else { column.heading().to_owned() };
+        let meaning = if sorted { Meaning::Title } else { Meaning::Muted };
+        frame.render_widget(Line::styled(words, screen.theme.style(meaning)).alignment(column.alignment()), cell);
+    }
+}
+
+fn draw(screen: &Screen, bench: &Snapshot, node: &Node, columns: &[(Column, usize)], row: Rect, frame: &mut Frame<'_>) {
+    let (theme, chosen) = (&screen.theme, screen.chosen == Some(node.id));
+    let status = Status::of(node, screen.moment());
+    let cursor = if chosen { theme.glyphs.cursor } else { " " };
+    let mark =
+        Line::from(vec![Span::raw(cursor), Span::styled(status.glyph(theme.glyphs), theme.style(status.meaning()))]);
+    frame.render_widget(mark, Rect { width: row.width.min(2), ..row });
+    for (column, cell) in cells(columns, row) {
+        let (words, meaning) = say(screen, bench, node, status, column, cell.width.into());
+        let line = Line::styled(cut(&words, cell.width.into()), theme.style(meaning)).alignment(column.alignment());
+        frame.render_widget(line, cell);
+    }
+    if chosen {
+        frame.buffer_mut().set_style(row, theme.style(Meaning::Selected));
+    }
+}
+
+/// Each column with its part of `row`.
+fn cells(columns: &[(Column, usize)], row: Rect) -> impl Iterator<Item = (Column, Rect)> {
+    let mut x = MARK;
+    columns.iter().map(move |(column, width)| {
+        let at = u16::try_from(x).unwrap_or(u16::MAX).min(row.width);
+        x += width + GAP;
+        let width = u16::try_from(*width).unwrap_or(u16::MAX).min(row.width - at);
+        (*column, Rect { x: row.x + at, width, ..row })
+    })
+}
+
+fn say(
+    screen: &Screen,
+    bench: &Snapshot,
+    node: &Node,
+    status: Status,
+    column: Column,
+    width: usize,
+) -> (String, Meaning) {
+    let now = screen.moment();
+    match column {
+        Column::Name => (clean(&node.label(), NAME), Meaning::Plain),
+        Column::Mac => (node.macs.first().map(ToString::to_string).unwrap_or_default(), Meaning::Muted),
+        Column::Profile => (profile_of(node, &bench.catalogue), Meaning::Plain),
+        Column::Phase => (status.word().to_owned(), status.meaning()),
+        Column::Progress => progress(screen, node, status, width),
+        Column::Rate => {
+            let rate = node.progress.as_ref().filter(|_| moves(status)).map(|progress| progress.rate(now));
+            (rate.filter(|rate| *rate > 0).map(|rate| in_bytes(rate) + "/s").unwrap_or_default(), Meaning::Plain)
+        }
+        Column::Time => {
+            let left = node.progress.as_ref().filter(|_| moves(status)).and_then(|progress| progress.left(now));
+            match (status, left) {
+                (Status::Stalled(silent), _) => (age(silent), Meaning::Warning),
+                (_, Some(left)) => (format!("{} left", brief(left)), Meaning::Plain),
+                (_, None) => (age(now.since(node.phase_since)), Meaning::Muted),
+            }
+        }
+    }
+}
+
+/// How far it is, or what is in its way.
+fn progress(screen: &Screen, node: &Node, status: Status, width: usize) -> (String, Meaning) {
+    let glyphs = screen.theme.glyphs;
+    match (&node.phase, status) {
+        (Phase::Failed(failure), _) => (clean(&failure.to_string(), REASON), Meaning::Plain),
+        (Phase::Held { reason } | Phase::Conflict { reason }, _) => (clean(reason, REASON), Meaning::Plain),
+        (Phase::Booting { stage }, Status::Stalled(_)) => (format!("at {}", stage.word()), Meaning::Plain),
+        (Phase::Booting { stage }, _) => match &node.progress {
+            Some(progress) => {
+                let percent = progress.percent();
+                (format!("{} {percent:>3}%", bar(glyphs, percent, width.saturating_sub(5).min(BAR))), Meaning::Active)
+            }
+            None => {
+                let behind = *stage as usize + 1;
+                let ahead = Stage::ALL.len().saturating_sub(behind + 1);
+                (glyphs.pip.repeat(behind) + &glyphs.no_pip.repeat(ahead), Meaning::Active)
+            }
+        },
+        (Phase::Registered, _) if node.last_seen.is_none() => ("not seen yet".into(), Meaning::Muted),
+        (Phase::Registered, _) => ("armed".into(), Meaning::Muted),
+        (Phase::Provisioned, _) => match (node.stages.first(), node.stages.last()) {
+            (Some((_, first)), Some((_, last))) => (format!("in {}", in_words(last.since(*first))), Meaning::Muted),
+            _ => (count(node.runs.len(), "run"), Meaning::Muted),
+        },
+    }
+}
+
+fn moves(status: Status) -> bool {
+    matches!(status, Status::Active(_))
+}
+
+/// Time left, as `0:41` or `1:02` (hours and minutes are rare and longer).
+fn brief(left: Duration) -> String {
+    let seconds = left.as_secs();
+    if seconds < 3600 { format!("{}:{:02}", seconds / 60, seconds % 60) } else { format!("{}h", seconds / 3600) }
+}
+
+/// Columns before the name: the cursor, the mark and a space.
+const MARK: usize = 3;
+const GAP: usize = 1;
+/// A bar wider than this says no more.
+const BAR: usize = 24;
+const NAME: usize = 60;
+const REASON: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(width: usize) -> Vec<Column> {
+        fit(width, &Listing::default()).into_iter().map(|(column, _)| column).collect()
+    }
+
+    #[test]
+    fn columns_go_in_a_fixed_order() {
+        let gone = |width| Column::ALL.into_iter().filter(|column| !shown(width).contains(column)).collect::<Vec<_>>();
+        assert_eq!(gone(120), []);
+        assert_eq!(gone(77), [Column::Rate]);
+        assert_eq!(gone(70), [Column::Profile, Column::Rate]);
+        assert_eq!(gone(57), [Column::Mac, Column::Profile, Column::Rate]);
+        assert_eq!(gone(37), [Column::Mac, Column::Profile, Column::Rate, Column::Time]);
+        assert_eq!(shown(0), [Column::Name, Column::Phase]);
+    }
+
+    #[test]
+    fn columns_never_need_more_than_there_is() {
+        let mut listing = Listing::default();
+        (listing.name_width, listing.profile_width) = (90, 90);
+        for width in 27..300 {
+            let columns = fit(width, &listing);
+            let taken = MARK + columns.iter().map(|(_, width)| width + GAP).sum::<usize>() - GAP;
+            assert!(taken <= width, "{taken} of {width}");
+        }
+    }
+
+    #[test]
+    fn of_ten_thousand_rows_only_those_in_view_are_made() {
+        assert_eq!(window(10_000, 5_000, 20), 4_990..5_010);
+        assert_eq!((window(10_000, 3, 20), window(10_000, 9_999, 20)), (0..20, 9_980..10_000));
+        assert_eq!((window(5, 4, 20), window(0, 0, 20), window(5, 4, 0)), (0..5, 0..0, 4..4));
+    }
+}

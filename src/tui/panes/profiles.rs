@@ -1,0 +1,112 @@
+//! The profiles, the images they name, and what is wrong with either.
+//!
+//! ```text
+//! ┌ Profiles and images ─────────────────────────────────────┐
+//! │ ✓ emt-s     default, 9 nodes                              │
+//! │   Edge Microvisor Toolkit 3.1                             │
+//! │   edge.raw.gz: raw.gz, 1.2 GB, 8.0 GB on the disk         │
+//! │                                                           │
+//! │ ! lab.toml:3: unknown field `imagee`                      │
+//! │   hint: compare it with the explained profiles/demo.toml  │
+//! └───────────────────────────────────────────────────────────┘
+//! ```
+
+use ratatui::text::{Line, Span};
+
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::disk::in_bytes;
+use crate::domain::image::ImageState;
+use crate::domain::profile::Profile;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::clean;
+use crate::tui::screen::Screen;
+use crate::tui::theme::Meaning;
+use crate::tui::widgets::{Problem, bar, paragraph, problem};
+use crate::tui::words::count;
+
+pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for profile in bench.catalogue.profiles.values() {
+        lines.extend(about(screen, bench, profile, width));
+        lines.push(Line::default());
+    }
+    if bench.catalogue.profiles.is_empty() {
+        let text = "There is no profile that can be used: no machine gets anything.";
+        lines.extend(paragraph(Span::raw(" "), text, screen.theme.style(Meaning::Plain), width));
+        lines.push(Line::default());
+    }
+    for diagnostic in &bench.catalogue.diagnostics {
+        lines.extend(problem(&screen.theme, &complaint(screen, diagnostic), width));
+    }
+    lines
+}
+
+/// What is wrong with profiles and images, each with what to try.
+pub fn problems(screen: &Screen, bench: &Snapshot) -> Vec<Problem> {
+    let broken = bench.catalogue.images.iter().filter_map(|(name, state)| match state {
+        ImageState::Broken { what, hint } => Some(wrong(screen, format!("image {name}: {what}"), hint)),
+        ImageState::Checking { .. } | ImageState::Ready(_) => None,
+    });
+    broken.chain(bench.catalogue.diagnostics.iter().map(|diagnostic| complaint(screen, diagnostic))).collect()
+}
+
+/// How many things are wrong with profiles and images.
+pub fn problem_count(bench: &Snapshot) -> usize {
+    let broken = bench.catalogue.images.values().filter(|image| matches!(image, ImageState::Broken { .. }));
+    broken.count() + bench.catalogue.diagnostics.len()
+}
+
+fn about(screen: &Screen, bench: &Snapshot, profile: &Profile, width: usize) -> Vec<Line<'static>> {
+    let (theme, catalogue) = (&screen.theme, &bench.catalogue);
+    let glyphs = theme.glyphs;
+    let is_default = catalogue.default_profile.as_ref() == Some(&profile.id);
+    let gets = |assigned: Option<_>| assigned == Some(&profile.id) || assigned.is_none() && is_default;
+    let nodes = count(bench.nodes.values().filter(|node| gets(node.profile.as_ref())).count(), "node");
+    let used = if is_default { format!("default, {nodes}") } else { nodes };
+    let image = catalogue.images.get(&profile.image);
+    let (glyph, meaning) = match image {
+        Some(ImageState::Ready(_)) => (glyphs.provisioned, Meaning::Success),
+        Some(ImageState::Checking { .. }) | None => (glyphs.active, Meaning::Active),
+        Some(ImageState::Broken { .. }) => (glyphs.failed, Meaning::Failure),
+    };
+    let name = &profile.image;
+    let state = match image {
+        Some(ImageState::Ready(info)) => {
+            let (packed, on_disk) = (in_bytes(info.bytes), in_bytes(info.disk_bytes));
+            format!("{name}: {}, {packed}, {on_disk} on the disk", info.format.word())
+        }
+        Some(ImageState::Checking { done, total }) => {
+            let percent = u8::try_from(u128::from(*done) * 100 / u128::from((*total).max(1))).unwrap_or(100).min(100);
+            format!("{name}: being checked {} {percent}%", bar(glyphs, percent, 20))
+        }
+        None => format!("{name}: not checked yet"),
+        Some(ImageState::Broken { .. }) => format!("{name} cannot be used"),
+    };
+    let plain = theme.style(Meaning::Plain);
+    let mut lines = vec![Line::from(vec![
+        Span::styled(format!(" {glyph} {:<18} ", profile.id.as_str()), theme.style(meaning)),
+        Span::raw(used),
+    ])];
+    if profile.title != profile.id.as_str() {
+        lines.extend(paragraph(Span::raw("   "), &clean(&profile.title, WORDS), theme.style(Meaning::Title), width));
+    }
+    lines.extend(paragraph(Span::raw("   "), &clean(&state, WORDS), plain, width));
+    if let Some(ImageState::Broken { what, hint }) = image {
+        lines.extend(problem(theme, &wrong(screen, what.clone(), hint), width));
+    }
+    lines
+}
+
+fn complaint(screen: &Screen, diagnostic: &Diagnostic) -> Problem {
+    let place = match diagnostic.line {
+        Some(line) => format!("{}:{line}", diagnostic.file),
+        None => diagnostic.file.clone(),
+    };
+    wrong(screen, format!("{place}: {}", diagnostic.what), &diagnostic.hint)
+}
+
+fn wrong(screen: &Screen, what: String, hint: &str) -> Problem {
+    Problem { meaning: Meaning::Warning, glyph: screen.theme.glyphs.stalled, what, hint: Some(hint.to_owned()) }
+}
+
+const WORDS: usize = 400;

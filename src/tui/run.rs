@@ -1,0 +1,234 @@
+//! The loop: what happened goes into [`update()`], and [`view()`] draws what has become of it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use ratatui::crossterm::event::Event;
+use ratatui::layout::Size;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Timestamp;
+use crate::inbox::Inbox;
+use crate::tui::courier::Courier;
+use crate::tui::msg::{Effect, Msg};
+use crate::tui::screen::Screen;
+use crate::tui::terminal::{Console, Tty};
+use crate::tui::theme::Theme;
+use crate::tui::update::update;
+use crate::tui::view::view;
+
+/// What the screen is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Plain glyphs, whatever the terminal says of itself.
+    pub ascii: bool,
+    /// A runtime of several threads, with its drivers on.
+    pub runtime: Handle,
+}
+
+/// How the screen ended.
+#[derive(Debug)]
+pub enum Exit {
+    /// A person asked for it.
+    Quit,
+    /// The station is stopping.
+    Stopped,
+    /// The terminal went away, as when an SSH connection is lost. The station itself is well.
+    TerminalLost(io::Error),
+}
+
+/// Why there is no screen.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    #[error("standard input and output are not a terminal")]
+    NoTerminal,
+    #[error("the terminal cannot be used: {0}")]
+    Terminal(#[source] io::Error),
+}
+
+impl TuiError {
+    pub fn hint(&self) -> &'static str {
+        "use --headless where there is no terminal"
+    }
+}
+
+/// Shows the bench until somebody quits or `stop` says so. Blocks its thread and waits for no service.
+pub fn run(
+    mut bench: watch::Receiver<Arc<Snapshot>>,
+    inbox: Inbox,
+    stop: CancellationToken,
+    options: Options,
+) -> Result<Exit, TuiError> {
+    let theme = Theme::detect(|name| std::env::var(name).ok(), options.ascii);
+    let courier = Courier::start(options.runtime.clone(), inbox, &stop).map_err(TuiError::Terminal)?;
+    let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
+    let size = tty.size().map_err(TuiError::Terminal)?;
+    let mut screen = Screen::new(theme, TimeZone::system(), size, clock::now());
+    Ok(drive(&mut screen, &mut tty, &courier, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
+}
+
+fn drive(
+    screen: &mut Screen,
+    console: &mut impl Console,
+    courier: &Courier,
+    bench: &mut watch::Receiver<Arc<Snapshot>>,
+    stop: &CancellationToken,
+) -> io::Result<Exit> {
+    let mut live = bench.borrow_and_update().clone();
+    let (mut dirty, mut drawn) = (true, Timestamp::default());
+    while !stop.is_cancelled() {
+        let now = clock::now();
+        dirty |= now.as_millis() / 1000 != screen.now.as_millis() / 1000;
+        let mut news = vec![Msg::Tick(now)];
+        if bench.has_changed().unwrap_or(false) {
+            live = bench.borrow_and_update().clone();
+            news.push(Msg::Bench);
+        }
+        news.extend(courier.answers().map(Msg::Answered));
+        dirty |= news.len() > 1;
+        for msg in news {
+            if take(screen, &live, courier, msg) {
+                return Ok(Exit::Quit);
+            }
+        }
+
+        // The clock may be set back; a frame too early does no harm.
+        let since = if now < drawn { FRAME } else { now.since(drawn) };
+        if dirty && since >= FRAME {
+            console.draw(|frame| view(screen, &live, frame.area(), frame))?;
+            (dirty, drawn) = (false, now);
+        }
+        let mut wait = if dirty { FRAME.saturating_sub(since) } else { FRAME };
+        for _ in 0..BURST {
+            let Some(event) = console.event(wait)? else { break };
+            if let Some(msg) = message(event)
+                && take(screen, &live, courier, msg)
+            {
+                return Ok(Exit::Quit);
+            }
+            (dirty, wait) = (true, Duration::ZERO);
+        }
+    }
+    Ok(Exit::Stopped)
+}
+
+/// Says whether this was the end.
+fn take(screen: &mut Screen, live: &Snapshot, courier: &Courier, msg: Msg) -> bool {
+    match update(screen, live, msg) {
+        None => false,
+        Some(Effect::Quit) => true,
+        Some(Effect::Ask(ask)) => match courier.send(ask) {
+            Ok(()) => false,
+            Err(answer) => take(screen, live, courier, Msg::Answered(answer)),
+        },
+    }
+}
+
+fn message(event: Event) -> Option<Msg> {
+    match event {
+        Event::Key(key) => Some(Msg::Key(key)),
+        Event::Paste(text) => Some(Msg::Paste(text)),
+        Event::Resize(width, height) => Some(Msg::Resized(Size { width, height })),
+        Event::FocusGained | Event::FocusLost | Event::Mouse(_) => None,
+    }
+}
+
+/// At most twenty frames a second, each of the latest state; looked for news as often.
+const FRAME: Duration = Duration::from_millis(50);
+/// Keys taken in between two looks at the bench.
+const BURST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+    use super::*;
+    use crate::inbox::inbox;
+    use crate::tui::theme::Palette;
+
+    /// A console whose keys were pressed before and whose screen can be looked at.
+    struct Scripted {
+        terminal: Terminal<TestBackend>,
+        events: VecDeque<io::Result<Event>>,
+        frames: usize,
+    }
+
+    impl Scripted {
+        fn new(events: impl IntoIterator<Item = io::Result<Event>>) -> Self {
+            let terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
+            Self { terminal, events: events.into_iter().collect(), frames: 0 }
+        }
+    }
+
+    impl Console for Scripted {
+        fn size(&self) -> io::Result<Size> {
+            Ok(Size::new(80, 24))
+        }
+
+        fn draw(&mut self, view: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
+            self.frames += 1;
+            self.terminal.draw(view).map(drop).map_err(io::Error::other)
+        }
+
+        fn event(&mut self, wait: Duration) -> io::Result<Option<Event>> {
+            if self.events.is_empty() {
+                std::thread::sleep(wait);
+            }
+            self.events.pop_front().transpose()
+        }
+    }
+
+    fn key(code: KeyCode) -> io::Result<Event> {
+        Ok(Event::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+    }
+
+    fn driven(console: &mut Scripted, stop: &CancellationToken) -> io::Result<Exit> {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (inbox, _outlet) = inbox();
+        let courier = Courier::start(runtime.handle().clone(), inbox, stop).expect("a courier");
+        let (_hub, mut bench) = watch::channel(Arc::new(Snapshot::default()));
+        let theme = Theme::new(Palette::Mono, false);
+        let mut screen = Screen::new(theme, TimeZone::UTC, Size::new(80, 24), Timestamp::default());
+        drive(&mut screen, console, &courier, &mut bench, stop)
+    }
+
+    #[test]
+    fn q_ends_the_screen_of_an_idle_bench() {
+        let mut console = Scripted::new([key(KeyCode::Char('q'))]);
+        assert!(matches!(driven(&mut console, &CancellationToken::new()), Ok(Exit::Quit)));
+        assert_eq!(console.frames, 1);
+    }
+
+    #[test]
+    fn a_station_that_stops_takes_the_screen_down() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        assert!(matches!(driven(&mut Scripted::new([]), &stop), Ok(Exit::Stopped)));
+    }
+
+    #[test]
+    fn a_terminal_that_hangs_up_ends_the_screen_with_its_error() {
+        let mut console = Scripted::new([Err(io::ErrorKind::BrokenPipe.into())]);
+        let ended = driven(&mut console, &CancellationToken::new()).expect_err("it has hung up");
+        assert_eq!(ended.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_burst_of_keys_is_drawn_once() {
+        let mut keys: Vec<_> = (0..60).map(|_| key(KeyCode::Down)).collect();
+        keys.push(key(KeyCode::Char('q')));
+        let mut console = Scripted::new(keys);
+        driven(&mut console, &CancellationToken::new()).expect("it ends");
+        assert_eq!(console.frames, 1);
+    }
+}

@@ -1,0 +1,219 @@
+//! What the screen remembers between frames: where it is, what is chosen, what was asked. Nothing of the bench itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use ratatui::layout::{Rect, Size};
+
+use crate::domain::ids::NodeId;
+use crate::domain::node::Node;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Timestamp;
+use crate::tui::filter::Filter;
+use crate::tui::keymap::{Place, Tab};
+use crate::tui::layout::{Plan, layout};
+use crate::tui::listing::{Listing, Sort};
+use crate::tui::msg::Effect;
+use crate::tui::theme::{Meaning, Theme};
+
+/// The state of the screen. [`crate::tui::update()`] changes it, [`crate::tui::view()`] shows it.
+#[derive(Debug)]
+pub struct Screen {
+    pub theme: Theme,
+    /// Times of day are shown in this zone.
+    pub zone: TimeZone,
+    pub size: Size,
+    pub now: Timestamp,
+    pub pane: Pane,
+    /// The chosen node: the choice follows the node, not the row.
+    pub chosen: Option<NodeId>,
+    /// The filter as it is typed.
+    pub filter: String,
+    /// Whether it is being typed now.
+    pub typing: bool,
+    pub sort: Sort,
+    pub flipped: bool,
+    pub listing: Listing,
+    /// Where the log of the open node is read.
+    pub reading: Reading,
+    /// Lines of a text that are above its window.
+    pub scrolled: usize,
+    pub frozen: Option<Frozen>,
+    pub popup: Option<Popup>,
+    pub toast: Option<Toast>,
+    /// When Ctrl-C was last pressed.
+    pub interrupted: Option<Timestamp>,
+}
+
+/// What fills the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pane {
+    Nodes,
+    Node(NodeId),
+    Profiles,
+    Services,
+}
+
+/// Where a log is read.
+#[derive(Clone, Debug, Default)]
+pub enum Reading {
+    /// At its end, as it grows.
+    #[default]
+    Following,
+    /// From the first line that is kept.
+    Beginning,
+    /// This line is the last one in view.
+    At(Arc<str>),
+}
+
+/// The view as it was when it was frozen. The services go on.
+#[derive(Debug)]
+pub struct Frozen {
+    pub bench: Box<Snapshot>,
+    pub at: Timestamp,
+}
+
+/// What lies over the panes and hears the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Popup {
+    /// Carries what is done on *yes*, so that what was asked is what is done, whatever is chosen meanwhile.
+    Question {
+        title: String,
+        text: Vec<String>,
+        on_yes: Effect,
+        /// The button that has the focus.
+        yes: bool,
+    },
+    Notice {
+        title: String,
+        text: Vec<String>,
+    },
+    Help {
+        scrolled: usize,
+    },
+}
+
+/// A line that goes by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toast {
+    pub meaning: Meaning,
+    pub text: String,
+    pub until: Timestamp,
+}
+
+impl Screen {
+    pub fn new(theme: Theme, zone: TimeZone, size: Size, now: Timestamp) -> Self {
+        Self {
+            theme,
+            zone,
+            size,
+            now,
+            pane: Pane::Nodes,
+            chosen: None,
+            filter: String::new(),
+            typing: false,
+            sort: Sort::default(),
+            flipped: false,
+            listing: Listing::default(),
+            reading: Reading::Following,
+            scrolled: 0,
+            frozen: None,
+            popup: None,
+            toast: None,
+            interrupted: None,
+        }
+    }
+
+    /// Where keys go.
+    pub fn place(&self) -> Place {
+        match (&self.popup, self.pane) {
+            (Some(Popup::Question { .. }), _) => Place::Question,
+            (Some(Popup::Notice { .. }), _) => Place::Notice,
+            (Some(Popup::Help { .. }), _) => Place::Help,
+            (None, _) => self.place_below(),
+        }
+    }
+
+    /// Where keys would go without the popup.
+    pub fn place_below(&self) -> Place {
+        match self.pane {
+            Pane::Nodes if self.typing => Place::Filter,
+            Pane::Nodes => Place::Nodes,
+            Pane::Node(_) => Place::Node,
+            Pane::Profiles | Pane::Services => Place::Text,
+        }
+    }
+
+    /// The tab that the pane belongs to.
+    pub fn tab(&self) -> Tab {
+        match self.pane {
+            Pane::Nodes | Pane::Node(_) => Tab::Nodes,
+            Pane::Profiles => Tab::Profiles,
+            Pane::Services => Tab::Services,
+        }
+    }
+
+    /// The bench as it is shown: `live`, or what it was when the view was frozen.
+    pub fn shown<'s>(&'s self, live: &'s Snapshot) -> &'s Snapshot {
+        self.frozen.as_ref().map_or(live, |frozen| &frozen.bench)
+    }
+
+    /// The moment that ages are counted to.
+    pub fn moment(&self) -> Timestamp {
+        self.frozen.as_ref().map_or(self.now, |frozen| frozen.at)
+    }
+
+    /// The node that keys act on, as it is in `bench`.
+    pub fn node<'s>(&self, bench: &'s Snapshot) -> Option<&'s Arc<Node>> {
+        let id = match self.pane {
+            Pane::Node(id) => Some(id),
+            Pane::Nodes => self.chosen,
+            Pane::Profiles | Pane::Services => None,
+        };
+        bench.nodes.get(&id?)
+    }
+
+    /// The row of the chosen node.
+    pub fn row(&self) -> Option<usize> {
+        self.chosen.and_then(|id| self.listing.position(id))
+    }
+
+    pub fn plan(&self) -> Option<Plan> {
+        layout(Rect::new(0, 0, self.size.width, self.size.height), self.pane)
+    }
+
+    /// Rows of a pane that are seen at once.
+    pub fn page(&self) -> usize {
+        let rows = self.plan().map_or(1, |plan| match self.pane {
+            Pane::Nodes => plan.table.height.saturating_sub(3),
+            Pane::Node(_) => plan.log.map_or(1, |log| log.height.saturating_sub(2)),
+            Pane::Profiles | Pane::Services => plan.table.height.saturating_sub(2),
+        });
+        usize::from(rows.max(1))
+    }
+
+    pub fn say(&mut self, meaning: Meaning, text: impl Into<String>) {
+        self.toast = Some(Toast { meaning, text: text.into(), until: self.now.after(TOAST) });
+    }
+
+    /// Brings what depends on the bench up to date: the order of the nodes, and a choice that exists.
+    pub fn refresh(&mut self, live: &Snapshot) {
+        let row = self.row();
+        let (moment, filter) = (self.moment(), Filter::parse(&self.filter));
+        let bench = self.frozen.as_ref().map_or(live, |frozen| &frozen.bench);
+        self.listing.refresh(bench, moment, &filter, self.sort, self.flipped);
+        if self.row().is_none() {
+            // The node is gone or filtered away: the one that took its row is next to it.
+            let last = self.listing.nodes.len().checked_sub(1);
+            self.chosen = last.and_then(|last| self.listing.nodes.get(row.unwrap_or(0).min(last)).copied());
+        }
+        if let Pane::Node(id) = self.pane
+            && !bench.nodes.contains_key(&id)
+        {
+            self.pane = Pane::Nodes;
+        }
+    }
+}
+
+const TOAST: Duration = Duration::from_secs(5);

@@ -1,0 +1,131 @@
+//! What a node is doing, as a person wants to know it: its phase, or *stalled* when it has fallen silent.
+
+use std::time::Duration;
+
+use crate::domain::node::Node;
+use crate::domain::phase::{Phase, Stage};
+use crate::domain::time::Timestamp;
+use crate::tui::glyphs::Glyphs;
+use crate::tui::theme::Meaning;
+
+/// In the order of urgency: what needs a person first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    Failed,
+    Conflict,
+    /// Silent for this long.
+    Stalled(Duration),
+    Held,
+    Active(Stage),
+    Registered,
+    Provisioned,
+}
+
+impl Status {
+    pub fn of(node: &Node, now: Timestamp) -> Self {
+        match node.phase {
+            Phase::Failed(_) => Self::Failed,
+            Phase::Conflict { .. } => Self::Conflict,
+            Phase::Held { .. } => Self::Held,
+            Phase::Booting { stage } => node.stalled(now).map_or(Self::Active(stage), Self::Stalled),
+            Phase::Registered => Self::Registered,
+            Phase::Provisioned => Self::Provisioned,
+        }
+    }
+
+    /// 0 for what needs a person first.
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Failed => 0,
+            Self::Conflict => 1,
+            Self::Stalled(_) => 2,
+            Self::Held => 3,
+            Self::Active(_) => 4,
+            Self::Registered => 5,
+            Self::Provisioned => 6,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Conflict => "conflict",
+            Self::Stalled(_) => "stalled",
+            Self::Held => "held",
+            Self::Active(stage) => stage.word(),
+            Self::Registered => "registered",
+            Self::Provisioned => "provisioned",
+        }
+    }
+
+    pub fn glyph(self, glyphs: &Glyphs) -> &'static str {
+        match self {
+            Self::Failed => glyphs.failed,
+            Self::Conflict => glyphs.conflict,
+            Self::Stalled(_) => glyphs.stalled,
+            Self::Held => glyphs.held,
+            Self::Active(_) => glyphs.active,
+            Self::Registered => glyphs.registered,
+            Self::Provisioned => glyphs.provisioned,
+        }
+    }
+
+    pub fn meaning(self) -> Meaning {
+        match self {
+            Self::Failed | Self::Conflict => Meaning::Failure,
+            Self::Stalled(_) => Meaning::Warning,
+            Self::Held => Meaning::Notice,
+            Self::Active(_) => Meaning::Active,
+            Self::Registered => Meaning::Muted,
+            Self::Provisioned => Meaning::Success,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::tui::glyphs::{ASCII, UNICODE};
+
+    const KINDS: [Status; 7] = [
+        Status::Failed,
+        Status::Conflict,
+        Status::Stalled(Duration::ZERO),
+        Status::Held,
+        Status::Active(Stage::Writing),
+        Status::Registered,
+        Status::Provisioned,
+    ];
+
+    #[test]
+    fn glyphs_are_pairwise_different_in_both_sets() {
+        for glyphs in [&UNICODE, &ASCII] {
+            let distinct: BTreeSet<_> = KINDS.iter().map(|status| status.glyph(glyphs)).collect();
+            assert_eq!(distinct.len(), KINDS.len(), "{distinct:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_pairwise_different() {
+        let stages = Stage::ALL.into_iter().filter(|stage| *stage != Stage::Provisioned).map(Status::Active);
+        let others = KINDS.into_iter().filter(|status| !matches!(status, Status::Active(_)));
+        let all: Vec<_> = stages.chain(others).collect();
+        let distinct: BTreeSet<_> = all.iter().map(|status| status.word()).collect();
+        assert_eq!(distinct.len(), all.len(), "{distinct:?}");
+    }
+
+    #[test]
+    fn problems_come_first() {
+        assert!(KINDS.is_sorted_by_key(|status| status.rank()));
+    }
+
+    #[test]
+    fn a_silent_node_has_stalled_whatever_its_stage() {
+        let mut node = Node::new(crate::domain::ids::NodeId(1), Timestamp::default());
+        (node.phase, node.last_seen) = (Phase::Booting { stage: Stage::Writing }, Some(Timestamp::default()));
+        let minute = Timestamp::from_millis(60_000);
+        assert_eq!(Status::of(&node, minute), Status::Stalled(Duration::from_secs(60)));
+    }
+}

@@ -1,0 +1,134 @@
+//! The real terminal: taken over when the screen begins, given back however it ends.
+
+use std::io::{self, BufWriter, IsTerminal, Stdin, Stdout, Write, stderr, stdin, stdout};
+use std::mem::ManuallyDrop;
+use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, Event};
+use ratatui::crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
+};
+use ratatui::crossterm::{execute, queue};
+use ratatui::layout::Size;
+use ratatui::{Frame, Terminal};
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+
+/// Where frames go and keys come from.
+pub trait Console {
+    fn size(&self) -> io::Result<Size>;
+    fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()>;
+    /// The next event, if one comes within `wait`.
+    fn event(&mut self, wait: Duration) -> io::Result<Option<Event>>;
+}
+
+/// The terminal on standard input and output. Dropped, it is as it was before.
+pub struct Tty {
+    /// Never dropped: ratatui 0.30 would then print to a terminal that may be gone, which is a panic.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+    keys: AsyncFd<Stdin>,
+    runtime: Handle,
+    /// What panics did before.
+    hook: Option<Hook>,
+}
+
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+impl Tty {
+    /// Takes the terminal over; `None` where there is none.
+    pub fn open(runtime: Handle) -> io::Result<Option<Self>> {
+        if !stdin().is_terminal() || !stdout().is_terminal() {
+            return Ok(None);
+        }
+        let keys = {
+            let _inside = runtime.enter();
+            // The other constructor is `unsafe`, for types that may lie about their descriptor. This one does not.
+            #[allow(deprecated, reason = "standard input is open, and the same, for as long as the program runs")]
+            AsyncFd::new(stdin())?
+        };
+        let terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))?;
+        let mut tty = Self { terminal: ManuallyDrop::new(terminal), keys, runtime, hook: Some(panic::take_hook()) };
+        panic::set_hook(Box::new(on_panic()));
+        TAKEN.store(true, Ordering::Relaxed);
+        enable_raw_mode()?;
+        execute!(tty.terminal.backend_mut(), EnterAlternateScreen, EnableBracketedPaste)?;
+        tty.terminal.clear()?;
+        Ok(Some(tty))
+    }
+}
+
+impl Console for Tty {
+    fn size(&self) -> io::Result<Size> {
+        self.terminal.size()
+    }
+
+    fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(view)?;
+        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        Write::flush(self.terminal.backend_mut())
+    }
+
+    fn event(&mut self, wait: Duration) -> io::Result<Option<Event>> {
+        let ready = async {
+            match tokio::time::timeout(wait, self.keys.readable()).await {
+                Ok(Ok(mut ready)) => {
+                    ready.clear_ready();
+                    Ok(())
+                }
+                Ok(Err(err)) => Err(err),
+                Err(_nothing_came) => Ok(()),
+            }
+        };
+        self.runtime.block_on(ready)?;
+        // crossterm 0.29 reads for ever from a terminal that has hung up (its mio.rs ignores EIO and end of file).
+        if !stdin().is_terminal() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal has hung up"));
+        }
+        if event::poll(Duration::ZERO)? { event::read().map(Some) } else { Ok(None) }
+    }
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        restore();
+        if let Some(hook) = self.hook.take().filter(|_| !thread::panicking()) {
+            panic::set_hook(hook);
+        }
+    }
+}
+
+/// Logs every panic. One of the screen itself gives the terminal back before it is told: else nobody could read it.
+fn on_panic() -> impl Fn(&PanicHookInfo<'_>) {
+    let screen = thread::current().id();
+    move |panic| {
+        let said = panic.to_string().replace('\n', " ");
+        tracing::error!("{said}");
+        if thread::current().id() == screen {
+            restore();
+            let _gone = writeln!(stderr(), "oxbow: the screen failed, the log says more: {said}");
+        }
+    }
+}
+
+/// Everything that was switched on is switched off, once: doing it again would move the cursor back over what has been
+/// printed since. The terminal may be gone: then there is nobody to tell.
+fn restore() {
+    if !TAKEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    let _gone = execute!(stdout(), EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _gone = disable_raw_mode();
+}
+
+/// Whether the terminal is taken over now: a panic must know, and it can only ask a static.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// A large frame in one write.
+const FRAME_BYTES: usize = 64 * 1024;

@@ -1,0 +1,349 @@
+//! Journeys: keys in, words on the screen and wishes out.
+#![cfg(feature = "station")]
+
+mod sample;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oxbow::domain::command::{Command, Refusal};
+use oxbow::domain::ids::NodeId;
+use oxbow::domain::node::Node;
+use oxbow::domain::phase::{Phase, Stage};
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Msg, NotDone, Place, Screen, update};
+use ratatui::crossterm::event::KeyCode::{self, Char, Down, End, Enter, Esc, Home, PageDown, Tab, Up};
+use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
+
+/// A technician in front of a bench.
+struct Journey {
+    bench: Snapshot,
+    screen: Screen,
+    wishes: Vec<Effect>,
+}
+
+impl Journey {
+    fn at(bench: Snapshot) -> Self {
+        let screen = sample::screen(&bench, 80, 24, false);
+        Self { bench, screen, wishes: Vec::new() }
+    }
+
+    fn tell(&mut self, msg: Msg) -> &mut Self {
+        self.wishes.extend(update(&mut self.screen, &self.bench, msg));
+        self
+    }
+
+    fn press(&mut self, keys: impl IntoIterator<Item = KeyCode>) -> &mut Self {
+        for key in keys {
+            self.tell(sample::key(key));
+        }
+        self
+    }
+
+    fn type_text(&mut self, text: &str) -> &mut Self {
+        self.press(text.chars().map(Char))
+    }
+
+    fn control(&mut self, letter: char) -> &mut Self {
+        self.tell(Msg::Key(KeyEvent::new(Char(letter), KeyModifiers::CONTROL)))
+    }
+
+    fn wait(&mut self, seconds: u64) -> &mut Self {
+        let later = self.screen.now.after(Duration::from_secs(seconds));
+        self.tell(Msg::Tick(later))
+    }
+
+    /// Something happens to a node of the bench.
+    fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) -> &mut Self {
+        let node = self.bench.nodes.get_mut(&node).expect("a known node");
+        change(Arc::make_mut(node));
+        self.bench.version += 1;
+        self.tell(Msg::Bench)
+    }
+
+    fn picture(&self) -> String {
+        sample::picture(&self.screen, &self.bench)
+    }
+
+    #[track_caller]
+    fn sees(&mut self, words: &str) -> &mut Self {
+        assert!(self.picture().contains(words), "no {words:?} in\n{}", self.picture());
+        self
+    }
+
+    #[track_caller]
+    fn misses(&mut self, words: &str) -> &mut Self {
+        assert!(!self.picture().contains(words), "{words:?} in\n{}", self.picture());
+        self
+    }
+
+    #[track_caller]
+    fn asks_for(&mut self, command: Command) {
+        let asked = self.wishes.iter().map(|wish| match wish {
+            Effect::Ask(ask) => Some(&ask.command),
+            Effect::Quit => None,
+        });
+        assert_eq!(asked.collect::<Vec<_>>(), [Some(&command)]);
+    }
+}
+
+fn chosen(journey: &Journey) -> NodeId {
+    journey.screen.chosen.expect("a chosen node")
+}
+
+#[test]
+fn a_failed_node_is_found_read_and_armed_again() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/phase:failed").sees("Nodes 1 of 12").press([Enter, Enter]);
+    journey.sees("failed at verifying").sees("hint: the disk does not keep what is written: replace it");
+    journey.type_text("r").sees("Re-arm SN-4003?").sees("Profile emt-s is written to its disk").type_text("y");
+    let node = chosen(&journey);
+    journey.asks_for(Command::Rearm { node });
+    journey.tell(Msg::Answered(Answer { deed: "re-arm SN-4003".into(), result: Ok(()) })).sees("done: re-arm SN-4003");
+    journey.wait(6).misses("done: re-arm").press([Esc]).sees("/phase:failed").press([Esc]).sees("Nodes 12");
+}
+
+#[test]
+fn enter_alone_destroys_nothing() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("D").sees("Forget SN-4003?").sees("1 run").press([Enter]).misses("Forget SN-4003?");
+    assert_eq!(journey.wishes, []);
+    journey.type_text("D").press([Tab, Enter]);
+    let node = chosen(&journey);
+    journey.asks_for(Command::Forget { node });
+}
+
+#[test]
+fn what_was_asked_is_what_is_done_whatever_is_chosen_meanwhile() {
+    let mut journey = Journey::at(sample::busy());
+    let asked_about = chosen(&journey);
+    journey.type_text("r").change(asked_about, |node| node.phase = Phase::Provisioned);
+    journey.screen.chosen = None;
+    journey.type_text("y").asks_for(Command::Rearm { node: asked_about });
+}
+
+#[test]
+fn a_refusal_is_told_and_stays_until_it_is_read() {
+    let mut journey = Journey::at(sample::busy());
+    let refusal = Refusal::Busy { label: "SN-4004".into(), phase: "writing" };
+    let answer = Answer { deed: "forget SN-4004".into(), result: Err(NotDone::Refused(refusal)) };
+    journey.tell(Msg::Answered(answer)).wait(60);
+    journey.sees("Not done: forget SN-4004").sees("SN-4004 is at work (writing)").press([Enter]).misses("Not done");
+}
+
+#[test]
+fn a_key_that_makes_no_sense_now_says_why() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/SN-4004").press([Enter]).type_text("r").sees("SN-4004 is at work (writing)");
+    assert_eq!((journey.screen.popup.is_none(), journey.wishes.len()), (true, 0));
+    journey.type_text("?").sees("not now: SN-4004 is at work (writing)");
+}
+
+#[test]
+fn the_choice_follows_the_node_and_not_the_row() {
+    let mut journey = Journey::at(sample::busy());
+    journey.press([Down, Down, Down]);
+    let node = chosen(&journey);
+    journey.type_text("s").sees("by name").type_text("S").sees("turned round");
+    assert_eq!(chosen(&journey), node);
+    journey.change(node, |node| node.phase = Phase::Provisioned);
+    assert_eq!(chosen(&journey), node);
+}
+
+#[test]
+fn when_the_chosen_node_is_gone_its_neighbour_is_chosen() {
+    let mut journey = Journey::at(sample::busy());
+    journey.press([End, Up]);
+    let (gone, row) = (chosen(&journey), journey.screen.row());
+    journey.bench.nodes.remove(&gone);
+    journey.bench.version += 1;
+    journey.tell(Msg::Bench);
+    assert_eq!(journey.screen.row(), row);
+    assert_ne!(chosen(&journey), gone);
+}
+
+#[test]
+fn an_open_node_that_is_forgotten_leads_back_to_the_table() {
+    let mut journey = Journey::at(sample::busy());
+    journey.press([Enter]).sees("Log of SN-4003");
+    let gone = chosen(&journey);
+    journey.bench.nodes.remove(&gone);
+    journey.bench.version += 1;
+    journey.tell(Msg::Bench).sees("Nodes 11");
+}
+
+#[test]
+fn space_freezes_the_view_and_nothing_else() {
+    let mut journey = Journey::at(sample::busy());
+    let node = chosen(&journey);
+    journey.type_text(" ").change(node, |node| node.phase = Phase::Provisioned).wait(12);
+    journey.sees("FROZEN 12s").sees("1 failed").type_text(" ").sees("0 failed").sees("14:02:23");
+}
+
+#[test]
+fn a_log_follows_until_one_goes_back_and_follows_again_at_its_end() {
+    let mut journey = Journey::at(sample::busy());
+    journey.press([Enter]).sees("following").press([Up]).sees("line 11 of 12");
+    journey.press([Home]).sees("dhcp: BIOS client leased 10.77.0.103").misses("following");
+    journey.press([PageDown, PageDown, PageDown]).sees("following");
+}
+
+#[test]
+fn a_node_that_falls_silent_is_shown_as_stalled_without_any_news() {
+    let mut journey = Journey::at(sample::busy());
+    journey.sees("1 stalled").wait(25).sees("4 stalled");
+}
+
+#[test]
+fn an_idle_bench_is_left_at_once_and_a_busy_one_after_a_question() {
+    let mut idle = Journey::at(sample::empty());
+    assert_eq!(idle.type_text("q").wishes, [Effect::Quit]);
+    let mut busy = Journey::at(sample::busy());
+    busy.type_text("q").sees("3 nodes are at work").type_text("n").misses("at work");
+    assert_eq!(busy.wishes, []);
+    assert_eq!(busy.type_text("qy").wishes, [Effect::Quit]);
+}
+
+#[test]
+fn control_c_asks_and_the_second_within_two_seconds_does_not() {
+    let mut journey = Journey::at(sample::empty());
+    journey.control('c').sees("Quit oxbow?").wait(3).control('c');
+    assert_eq!(journey.wishes, []);
+    journey.wait(1).control('c');
+    assert_eq!(journey.wishes, [Effect::Quit]);
+}
+
+#[test]
+fn q_does_not_quit_from_inside() {
+    let mut journey = Journey::at(sample::busy());
+    journey.press([Enter]).type_text("q").sees("Log of SN-4003");
+    journey.press([Esc, Esc, Esc]).sees("Nodes 12");
+    assert_eq!(journey.wishes, []);
+}
+
+#[test]
+fn pasted_and_scanned_text_never_triggers_keys() {
+    let mut journey = Journey::at(sample::empty());
+    journey.tell(Msg::Paste("q\nD y r\u{1b}[31m".into()));
+    assert_eq!((journey.wishes.len(), journey.screen.popup.is_none()), (0, true));
+    let mut typing = Journey::at(sample::busy());
+    typing.type_text("/").tell(Msg::Paste("SN-4004\r\n".into())).sees("/SN-4004").sees("Nodes 1 of 12");
+}
+
+#[test]
+fn a_filter_that_nothing_fits_says_so() {
+    Journey::at(sample::busy()).type_text("/lathe").sees("Nodes 0 of 12").sees("no node fits the filter");
+}
+
+#[test]
+fn a_failed_bind_is_told_in_words_and_the_screen_stays_up() {
+    let mut journey = Journey::at(sample::ailing());
+    journey.sees("3 Services !2").sees("http is down: port 80 of 10.77.0.1 is in use by another program");
+    journey.press([Tab, Tab]).sees("✗ http    down").sees("restarted 3 times").sees("hint: start oxbow as root");
+    journey.press([Tab]).sees("No machine has been seen yet");
+}
+
+#[test]
+fn a_bench_without_a_default_profile_says_what_to_do() {
+    let mut bench = sample::empty();
+    Arc::make_mut(&mut bench.catalogue).default_profile = None;
+    Journey::at(bench).sees("get nothing: no profile is assigned").sees("hint: name one with --default-profile");
+}
+
+#[test]
+fn dropped_observations_are_shown() {
+    let mut bench = sample::empty();
+    bench.dropped = 17;
+    Journey::at(bench).sees("17 dropped").type_text("3").sees("17 observations");
+}
+
+#[test]
+fn hostile_names_reach_no_cell() {
+    let mut journey = Journey::at(sample::busy());
+    let node = chosen(&journey);
+    journey.change(node, |node| {
+        node.name = Some("\u{1b}[2J\u{202e}evil\u{7}\tname".into());
+        node.product = Some("\u{1b}]0;owned\u{7}".into());
+        node.phase = Phase::Held { reason: "\u{1b}[31mred".into() };
+    });
+    for keys in [vec![], vec![Enter], vec![Esc, Char('D')]] {
+        let picture = journey.press(keys).picture();
+        let hostile = picture.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+        assert_eq!(hostile, None, "{picture}");
+    }
+}
+
+/// Every key of every place does something that can be seen: the dispatcher knows all of the table.
+#[test]
+fn every_key_is_reachable_and_does_something() {
+    let ways: [(Place, &[KeyCode]); 8] = [
+        (Place::Nodes, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
+        (Place::Node, &[Enter, Up]),
+        (Place::Text, &[Char('2')]),
+        (Place::Text, &[Char('3')]),
+        (Place::Filter, &[Char('/'), Char('S'), Char('N')]),
+        (Place::Question, &[Char('r')]),
+        (Place::Notice, &[]),
+        (Place::Help, &[Char('?'), Down]),
+    ];
+    let mut reached = BTreeSet::new();
+    for (place, way) in ways {
+        for binding in place.bindings() {
+            for (nth, key) in binding.keys.iter().enumerate() {
+                let mut journey = Journey::at(long());
+                journey.press(way.iter().copied());
+                if place == Place::Notice {
+                    let result = Err(NotDone::Stopping);
+                    journey.tell(Msg::Answered(Answer { deed: "forget".into(), result }));
+                }
+                assert_eq!(journey.screen.place(), place);
+                let before = (journey.picture(), journey.wishes.len());
+                journey.tell(Msg::Key(key.event()));
+                let after = (journey.picture(), journey.wishes.len());
+                if before != after {
+                    reached.insert((binding.scope as u8, binding.words, nth));
+                }
+            }
+        }
+    }
+    for binding in BINDINGS {
+        for (nth, key) in binding.keys.iter().enumerate() {
+            let row = (binding.scope as u8, binding.words, nth);
+            assert!(reached.contains(&row), "{key} ({}) does nothing that can be seen", binding.words);
+        }
+    }
+}
+
+/// The sample with enough nodes for several pages.
+fn long() -> Snapshot {
+    let mut bench = sample::busy();
+    for number in 100..150 {
+        let mut node = Node::new(NodeId(number), sample::NOW);
+        node.name = Some(format!("SN-{number}"));
+        node.phase = Phase::Booting { stage: Stage::Seen };
+        bench.nodes.insert(node.id, Arc::new(node));
+    }
+    bench
+}
+
+#[test]
+fn ten_thousand_nodes_are_moved_through_to_the_last() {
+    let mut bench = sample::empty();
+    for number in 0..10_000 {
+        let mut node = Node::new(NodeId(number), sample::NOW);
+        node.name = Some(format!("node-{number}"));
+        bench.nodes.insert(node.id, Arc::new(node));
+    }
+    let mut journey = Journey::at(bench);
+    journey.sees("node-0 ").press([End]).sees("node-9999").misses("node-0 ").press([PageDown, Up]).sees("node-9998");
+}
+
+#[test]
+fn a_wish_says_what_it_is_in_words() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("Dy");
+    let node = chosen(&journey);
+    let deed = "forget SN-4003".to_owned();
+    assert_eq!(journey.wishes, [Effect::Ask(Ask { command: Command::Forget { node }, deed })]);
+}

@@ -1,0 +1,348 @@
+//! A believable bench for tests of the screen: twelve machines at every point of their way, made by the real fleet.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use oxbow::domain::command::{Command, Registration};
+use oxbow::domain::diagnostic::Diagnostic;
+use oxbow::domain::digest::Digest;
+use oxbow::domain::disk::{Disk, DiskRule, Transport};
+use oxbow::domain::event::{DhcpAnswer, Event, Firmware, Transfer};
+use oxbow::domain::fleet::{Fleet, Hello};
+use oxbow::domain::identity::Claims;
+use oxbow::domain::ids::RunId;
+use oxbow::domain::image::{Format, ImageInfo, ImageState};
+use oxbow::domain::logline::Level;
+use oxbow::domain::profile::Profile;
+use oxbow::domain::report::{FailureKind, Report, Step};
+use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
+use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
+use oxbow::domain::time::Timestamp;
+use oxbow::tui::{Msg, Palette, Screen, Theme, update, view};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Size;
+
+/// 14:02:11 on a day in November.
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_442_531_000);
+
+/// Twelve nodes in every state, two profiles, all services up.
+pub(crate) fn busy() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.register(8..=12);
+    bench.provision(1, 900);
+    bench.provision(2, 840);
+    bench.fail_verifying(3, 300);
+    bench.write(4, 63, 62);
+    bench.write(5, 58, 17);
+    bench.verify(6, 190);
+    bench.stall_writing(7, 75);
+    bench.boot(8, 20);
+    bench.see(9, 3);
+    bench.hold(10, 130);
+    bench.snapshot()
+}
+
+/// Nothing seen, nothing registered.
+pub(crate) fn empty() -> Snapshot {
+    Bench::new().snapshot()
+}
+
+/// As it is when port 80 and port 69 are taken, a profile is misspelt and an image is damaged.
+pub(crate) fn ailing() -> Snapshot {
+    let mut bench = empty();
+    let down = |what: &str, hint: &str| ServiceState::Down { what: what.into(), hint: hint.into() };
+    for service in &mut bench.services {
+        match service.name {
+            ServiceName::Http => {
+                service.state = down(
+                    "port 80 of 10.77.0.1 is in use by another program",
+                    "stop it (`ss -ltnp 'sport = :80'` names it), or start oxbow with --http-port 8080",
+                );
+            }
+            ServiceName::Tftp => {
+                service.state = down("binding 10.77.0.1:69 is not permitted", "start oxbow as root, or with sudo");
+                service.restarts = 3;
+            }
+            ServiceName::Dhcp | ServiceName::RouterAdvert | ServiceName::Images | ServiceName::Store => {}
+        }
+    }
+    let catalogue = Arc::make_mut(&mut bench.catalogue);
+    catalogue.images.insert(
+        "ubuntu-24.04.raw.gz".into(),
+        ImageState::Broken {
+            what: "the file ends in the middle of its compressed data".into(),
+            hint: "copy it again and compare it with its .sha256sum".into(),
+        },
+    );
+    catalogue.diagnostics.push(Diagnostic {
+        file: "lab.toml".into(),
+        line: Some(3),
+        column: None,
+        what: "unknown field `imagee`, expected one of `schema`, `title`, `image`".into(),
+        hint: "compare it with the explained profiles/demo.toml".into(),
+    });
+    bench
+}
+
+/// A screen of this size that has seen `bench`.
+pub(crate) fn screen(bench: &Snapshot, width: u16, height: u16, ascii: bool) -> Screen {
+    let mut screen = Screen::new(Theme::new(Palette::Mono, ascii), TimeZone::UTC, Size { width, height }, NOW);
+    update(&mut screen, bench, Msg::Bench);
+    screen
+}
+
+/// The words of the frame that `screen` shows.
+pub(crate) fn picture(screen: &Screen, bench: &Snapshot) -> String {
+    let Size { width, height } = screen.size;
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+    terminal.draw(|frame| view(screen, bench, frame.area(), frame)).expect("a frame");
+    let rows = terminal.backend().buffer().content.chunks(usize::from(width.max(1)));
+    let lines = rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>().trim_end().to_owned() + "\n");
+    lines.collect()
+}
+
+/// A key as the terminal reports it.
+pub(crate) fn key(code: KeyCode) -> Msg {
+    Msg::Key(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+struct Bench {
+    fleet: Fleet,
+    catalogue: Catalogue,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { fleet: Fleet::default(), catalogue: catalogue() }
+    }
+
+    fn snapshot(self) -> Snapshot {
+        let up = |name, at: &str| ServiceStatus { name, state: ServiceState::Up { at: at.into() }, restarts: 0 };
+        Snapshot {
+            version: 1,
+            at: NOW,
+            station: Arc::new(Station {
+                version: "0.1.0",
+                interface: "enp3s0".into(),
+                address: Ipv4Addr::new(10, 77, 0, 1),
+                base_url: "http://10.77.0.1".into(),
+                started: ago(3600),
+            }),
+            nodes: self.fleet.nodes().clone(),
+            index: self.fleet.index().clone(),
+            catalogue: Arc::new(self.catalogue),
+            services: vec![
+                up(ServiceName::Dhcp, "10.77.0.1:67"),
+                up(ServiceName::Tftp, "10.77.0.1:69"),
+                up(ServiceName::Http, "10.77.0.1:80"),
+                up(ServiceName::RouterAdvert, "enp3s0"),
+                up(ServiceName::Images, "2 images"),
+                up(ServiceName::Store, "oxbow.db"),
+            ],
+            dropped: 0,
+            ..Snapshot::default()
+        }
+    }
+
+    fn register(&mut self, numbers: impl Iterator<Item = u8>) {
+        for number in numbers {
+            let registration = Registration {
+                name: Some(format!("press-{number:02}")),
+                serial: claims(number).serial,
+                profile: number.is_multiple_of(2).then(|| "ubuntu".parse().expect("a profile name")),
+                ..Registration::default()
+            };
+            let command = Command::Register(registration);
+            self.fleet.apply(ago(2400), command, &self.catalogue).expect("nobody has this serial");
+        }
+    }
+
+    /// `number` asks by DHCP.
+    fn see(&mut self, number: u8, seconds: u64) {
+        let firmware = if is_bios(number) { Firmware::Bios } else { Firmware::UefiX64 };
+        let bootfile = Some(loader(number));
+        let (claims, address, answer) = (claims(number), address(number), DhcpAnswer::Ack);
+        self.observe(seconds, Event::DhcpAnswered { claims, firmware, address, answer, bootfile });
+    }
+
+    /// It has fetched its kernel.
+    fn boot(&mut self, number: u8, seconds: u64) {
+        self.see(number, seconds);
+        let address = address(number);
+        for transfer in [Transfer::Started, Transfer::Done { bytes: 1_085_440 }] {
+            self.observe(seconds - 2, Event::Loader { address, file: loader(number), transfer });
+        }
+        let profile = "emt-s".parse().expect("a profile name");
+        self.observe(seconds - 5, Event::ScriptServed { claims: claims(number), address, run: run(number), profile });
+        self.observe(seconds - 6, Event::KernelServed { address, file: "vmlinuz".into() });
+        self.observe(seconds - 8, Event::KernelServed { address, file: "initrd.img".into() });
+    }
+
+    /// The agent speaks.
+    fn work(&mut self, number: u8, seconds: u64) {
+        self.boot(number, seconds);
+        let hello =
+            Hello { run: run(number), claims: claims(number), address: address(number), disks: vec![disk(number)] };
+        self.fleet.hello(ago(seconds - 16), &hello, &self.catalogue);
+        self.say(number, seconds - 16, Level::Info, "oxbow-agent 0.1.0 on Linux 6.12, 8 CPUs, 16.4 GB of memory");
+        self.report(number, seconds - 17, Report::Started { step: Step::Prepare, detail: "1 disk".into() });
+        self.report(number, seconds - 18, Report::Started { step: Step::Write, detail: disk(number).to_string() });
+    }
+
+    fn write(&mut self, number: u8, seconds: u64, percent: u64) {
+        self.work(number, seconds);
+        let last = seconds - 19;
+        for second in 0..=last {
+            let done = IMAGE * percent / 100 * second / last;
+            self.observe(last - second, Event::Progress { run: run(number), step: Step::Write, done, total: IMAGE });
+        }
+    }
+
+    fn stall_writing(&mut self, number: u8, silent: u64) {
+        self.work(number, silent + 50);
+        for second in 0..10 {
+            let (step, done) = (Step::Write, IMAGE / 100 * second);
+            self.observe(silent + 30 - second, Event::Progress { run: run(number), step, done, total: IMAGE });
+        }
+        self.say(number, silent, Level::Warning, "the station does not answer, trying again in 2 s");
+    }
+
+    fn verify(&mut self, number: u8, seconds: u64) {
+        self.work(number, seconds);
+        self.report(number, seconds - 95, Report::Finished { step: Step::Write, detail: "8.0 GB in 1:17".into() });
+        self.report(number, seconds - 95, Report::Started { step: Step::Verify, detail: disk(number).to_string() });
+        let last = seconds - 96;
+        for second in 0..=last.min(40) {
+            let (step, done) = (Step::Verify, IMAGE / 50 * second);
+            let seconds = last.min(40) - second;
+            self.observe(seconds, Event::Progress { run: run(number), step, done, total: IMAGE });
+        }
+    }
+
+    fn fail_verifying(&mut self, number: u8, seconds: u64) {
+        self.verify(number, seconds);
+        let detail =
+            "the first 8.0 GB read back from /dev/nvme0n1 have digest 9f2c41d07be3…, the image has a41b22907cd5…";
+        let report =
+            Report::Failed { step: Step::Verify, failure: FailureKind::ReadBackDiffers, detail: detail.into() };
+        self.report(number, 192, report);
+    }
+
+    fn provision(&mut self, number: u8, seconds: u64) {
+        self.verify(number, seconds);
+        let ended = seconds - 142;
+        self.report(number, ended, Report::ReadBack { bytes: IMAGE, sha256: digest(2) });
+        self.report(number, ended, Report::Finished { step: Step::Verify, detail: "the digest is the image's".into() });
+        self.report(number, ended - 1, Report::Started { step: Step::Configure, detail: "boot entry".into() });
+        self.report(number, ended - 2, Report::Started { step: Step::Reboot, detail: String::new() });
+        self.report(number, ended - 3, Report::Complete);
+    }
+
+    fn hold(&mut self, number: u8, seconds: u64) {
+        self.see(number, seconds);
+        let reason = "the station is still checking the image of profile ubuntu (41 %)".into();
+        self.observe(seconds - 4, Event::Held { claims: claims(number), address: address(number), reason });
+    }
+
+    fn say(&mut self, number: u8, seconds: u64, level: Level, text: &str) {
+        let first = self.fleet.nodes().values().flat_map(|node| &node.runs).find(|known| known.id == run(number));
+        let (first, lines) = (first.map_or(0, |run| run.next_log), vec![(level, text.to_owned())]);
+        self.observe(seconds, Event::AgentLog { run: run(number), first, lines });
+    }
+
+    fn observe(&mut self, seconds: u64, event: Event) {
+        self.fleet.observe(ago(seconds), event);
+    }
+
+    fn report(&mut self, number: u8, seconds: u64, report: Report) {
+        let known = self.fleet.nodes().values().flat_map(|node| &node.runs).find(|known| known.id == run(number));
+        let index = known.map_or(0, |run| run.next_report);
+        self.fleet.report(ago(seconds), run(number), index, report).expect("a known run");
+    }
+}
+
+fn ago(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(NOW.as_millis() - Duration::from_secs(seconds).as_millis() as u64)
+}
+
+fn claims(number: u8) -> Claims {
+    Claims {
+        macs: vec![format!("3c:ec:ef:12:34:{number:02x}").parse().expect("a MAC")],
+        uuid: format!("4c4c4544-0042-4a10-8052-b7c04f4d34{number:02x}").parse().ok(),
+        serial: Some(format!("SN-40{number:02}").parse().expect("a serial")),
+        manufacturer: Some("Acme".into()),
+        product: Some("EdgeBox 300".into()),
+    }
+}
+
+fn address(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, 100 + number)
+}
+
+fn is_bios(number: u8) -> bool {
+    number.is_multiple_of(3)
+}
+
+fn loader(number: u8) -> String {
+    if is_bios(number) { "undionly.kpxe" } else { "ipxe.efi" }.into()
+}
+
+fn run(number: u8) -> RunId {
+    RunId::new([number; 16])
+}
+
+fn disk(number: u8) -> Disk {
+    Disk {
+        path: "/dev/nvme0n1".into(),
+        transport: Transport::Nvme,
+        bytes: 512_110_190_592,
+        model: "Acme NV2 512".into(),
+        serial: format!("NV-{number}"),
+        removable: false,
+        read_only: false,
+    }
+}
+
+fn digest(fill: u8) -> Digest {
+    Digest::new([fill; 32])
+}
+
+fn catalogue() -> Catalogue {
+    let profile = |id: &str, title: &str, image: &str| Profile {
+        id: id.parse().expect("a profile name"),
+        title: title.into(),
+        image: image.into(),
+        sha256: None,
+        disk: DiskRule::default(),
+        kernel_args: Vec::new(),
+    };
+    let ready = ImageInfo {
+        name: "edge-3.1.raw.gz".into(),
+        format: Format::Gzip,
+        bytes: 1_240_000_000,
+        sha256: digest(1),
+        disk_bytes: IMAGE,
+        disk_sha256: digest(2),
+    };
+    let profiles = [
+        profile("emt-s", "Edge Microvisor Toolkit 3.1", "edge-3.1.raw.gz"),
+        profile("ubuntu", "Ubuntu Server 24.04", "ubuntu-24.04.raw.gz"),
+    ];
+    Catalogue {
+        default_profile: Some(profiles[0].id.clone()),
+        profiles: profiles.into_iter().map(|profile| (profile.id.clone(), profile)).collect(),
+        images: BTreeMap::from([
+            (ready.name.clone(), ImageState::Ready(ready)),
+            ("ubuntu-24.04.raw.gz".into(), ImageState::Checking { done: 1_100_000_000, total: 2_683_000_000 }),
+        ]),
+        diagnostics: Vec::new(),
+    }
+}
+
+/// Bytes of the image on the disk.
+const IMAGE: u64 = 8_053_063_680;
