@@ -5,6 +5,8 @@
 //! machine whose last report was acknowledged may ask for its boot script the next moment). What was seen is written
 //! behind. A command whose storing fails is refused, and the fleet is as it was.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use crate::clock;
 use crate::domain::command::{Command, Refusal};
 use crate::domain::effect::Effect;
 use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{NodeId, RunId};
 use crate::domain::logline::{Level, Source};
 use crate::domain::report::Report;
 use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
@@ -267,6 +269,8 @@ impl Hub {
             nodes: self.fleet.nodes().clone(),
             index: self.fleet.index().clone(),
             catalogue: self.catalogue.clone(),
+            policy: self.fleet.policy(),
+            last_import: self.fleet.last_import().cloned(),
             services: self.services.clone(),
             dropped,
         }));
@@ -282,11 +286,15 @@ async fn outcome(written: oneshot::Receiver<Written>) -> Written {
 /// the node finds it.
 fn only_latest(effects: Vec<Effect>) -> Vec<Effect> {
     let mut kept: Vec<Effect> = Vec::with_capacity(effects.len());
+    let mut saved: HashMap<NodeId, usize> = HashMap::new();
     for effect in effects {
-        let saved_before =
-            |known: &Effect| matches!((known, &effect), (Effect::SaveNode(a), Effect::SaveNode(b)) if a.id == b.id);
-        match kept.iter().position(saved_before) {
-            Some(at) => kept[at] = effect,
+        let node = if let Effect::SaveNode(node) = &effect { Some(node.id) } else { None };
+        match node.map(|id| saved.entry(id)) {
+            Some(Entry::Occupied(place)) => kept[*place.get()] = effect,
+            Some(Entry::Vacant(place)) => {
+                place.insert(kept.len());
+                kept.push(effect);
+            }
             None => kept.push(effect),
         }
     }

@@ -19,6 +19,7 @@ use crate::boot::script;
 use crate::config::{Config, Problem};
 use crate::domain::fleet::Fleet;
 use crate::domain::lease::Lease;
+use crate::domain::placeholder::Placeholders;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::Station;
 use crate::hub::Hub;
@@ -75,7 +76,9 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let stop = CancellationToken::new();
     let hub_stop = CancellationToken::new();
     let (inbox, outlet) = inbox();
-    let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), about(&config), store, Box::new(node_logs));
+    let fleet =
+        Fleet::restore(memory.nodes).with(memory.policy.unwrap_or_default(), &Placeholders::default(), memory.shared);
+    let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
     let exit = {
         let _inside = runtime.enter();
         let context = Context { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };

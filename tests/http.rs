@@ -1,5 +1,5 @@
 //! The station's HTTP side as machines and agents meet it: real sockets, real store, real hub; only DHCP is not there.
-
+#![cfg(feature = "station")]
 #![cfg(feature = "station")]
 
 use std::io::Read;

@@ -5,12 +5,14 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::fleet::ImportDone;
 use crate::domain::identity::{Claims, Identity, Index};
 use crate::domain::ids::{NodeId, ProfileId, RunId};
 use crate::domain::image::ImageState;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Plan, Refuse, Wait};
+use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use crate::domain::service::ServiceStatus;
 use crate::domain::time::Timestamp;
@@ -26,6 +28,10 @@ pub struct Snapshot {
     pub nodes: BTreeMap<NodeId, Arc<Node>>,
     pub index: Arc<Index>,
     pub catalogue: Arc<Catalogue>,
+    /// What becomes of machines nobody registered.
+    pub policy: Policy,
+    /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
+    pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
@@ -68,13 +74,17 @@ pub struct Catalogue {
 impl Snapshot {
     /// What the machine that claims this is to do now.
     pub fn plan(&self, claims: &Claims) -> Plan {
-        let node = match self.index.settle(&self.nodes, claims) {
+        let node = match self.index.recognise(&self.nodes, claims) {
             Identity::Known(id) => self.nodes.get(&id),
             Identity::New => None,
             Identity::Conflict(nodes) => return Plan::Wait(Wait::Conflict(nodes)),
         };
         if node.is_some_and(|node| node.phase == Phase::Provisioned) {
             return Plan::LocalDisk;
+        }
+        let barred = self.policy.bars().filter(|_| !node.is_some_and(|node| node.is_vouched_for()));
+        if let Some(plan) = barred {
+            return plan;
         }
         self.catalogue.install(node.and_then(|node| node.profile.as_ref()))
     }

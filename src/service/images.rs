@@ -161,7 +161,8 @@ async fn check_one(context: &Context, config: &Config, catalogue: &mut Catalogue
 /// Every profile of the directory that can be read, and what is wrong with the others.
 fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let wrong = |file: String, what: String, hint: &str| Diagnostic { file, line: None, what, hint: hint.into() };
+    let wrong =
+        |file: String, what: String, hint: &str| Diagnostic { file, line: None, column: None, what, hint: hint.into() };
     let mut read = BTreeMap::new();
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),

@@ -16,6 +16,8 @@ use tracing::{error, info};
 use crate::domain::effect::Effect;
 use crate::domain::lease::Lease;
 use crate::domain::node::Node;
+use crate::domain::placeholder::Placeholders;
+use crate::domain::policy::Policy;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,10 @@ pub enum StoreError {
 pub struct Memory {
     pub nodes: Vec<Node>,
     pub leases: Vec<Lease>,
+    /// None until somebody has set it.
+    pub policy: Option<Policy>,
+    /// What conflicts have shown to identify nobody.
+    pub shared: Placeholders,
     /// Rows that could not be understood: kept in the file, not on the bench.
     pub unreadable: Vec<String>,
 }
@@ -109,3 +115,31 @@ fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Batch>) {
 const BATCHES: usize = 256;
 /// Batches that share a transaction.
 const TOGETHER: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::Claims;
+
+    #[tokio::test]
+    async fn what_people_have_set_is_there_after_a_restart() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let file = directory.path().join("oxbow.db");
+        let (store, memory, thread) = open(&file).expect("a new store");
+        assert_eq!((memory.policy, memory.shared), (None, Placeholders::default()));
+        let mut shared = Placeholders::default();
+        let (uuid, macs) = ("4c4c4544-0042-4a10-8052-b7c04f4d3432".parse().ok(), "52:54:00:00:00:01".parse().ok());
+        shared.add(&Claims {
+            serial: "SN-1".parse().ok(),
+            uuid,
+            macs: macs.into_iter().collect(),
+            ..Claims::default()
+        });
+        let effects = vec![Effect::SavePolicy(Policy::Hold), Effect::SaveShared(shared.clone())];
+        store.write(effects).await.await.expect("the thread lives").expect("written");
+        drop(store);
+        thread.join().expect("it ends in order");
+        let (_, memory, _) = open(&file).expect("the same store");
+        assert_eq!((memory.policy, memory.shared, memory.unreadable.len()), (Some(Policy::Hold), shared, 0));
+    }
+}

@@ -40,6 +40,8 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
                 .execute(params![lease.mac.to_string(), lease.address.to_string(), millis(lease.until)])
                 .map(drop)
         }
+        Effect::SavePolicy(policy) => save_setting(to, POLICY, policy),
+        Effect::SaveShared(shared) => save_setting(to, SHARED, shared),
         Effect::Forget(id) => to.prepare_cached("DELETE FROM nodes WHERE id = ?1")?.execute([id.0]).map(drop),
         Effect::Log { node, line, .. } => {
             let sql = "INSERT INTO events(node, at, source, level, text) SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM nodes WHERE id = ?1)";
@@ -47,6 +49,11 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
             to.prepare_cached(sql)?.execute(row).map(drop)
         }
     }
+}
+
+fn save_setting(to: &Transaction<'_>, name: &str, value: &impl Serialize) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO settings(name, body) VALUES (?1, ?2)";
+    to.prepare_cached(sql)?.execute(params![name, json(value)?]).map(drop)
 }
 
 fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
@@ -121,6 +128,16 @@ pub(super) fn load(from: &Connection) -> rusqlite::Result<Memory> {
         }
         memory.nodes.push(node);
     }
+    let mut settings = from.prepare("SELECT name, body FROM settings")?;
+    for row in settings.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
+        let (name, body) = row?;
+        match name.as_str() {
+            POLICY => memory.policy = understood(&mut memory.unreadable, "setting", POLICY, &body),
+            SHARED => memory.shared = understood(&mut memory.unreadable, "setting", SHARED, &body).unwrap_or_default(),
+            // A newer oxbow's.
+            _ => memory.unreadable.push(format!("setting {name}")),
+        }
+    }
     let mut leases = from.prepare("SELECT mac, address, until FROM leases")?;
     let rows =
         leases.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))?;
@@ -168,3 +185,7 @@ fn millis(at: Timestamp) -> i64 {
 fn moment(millis: i64) -> Timestamp {
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
 }
+
+/// Names of settings.
+const POLICY: &str = "policy";
+const SHARED: &str = "shared";

@@ -82,6 +82,7 @@ pub(crate) fn ailing() -> Snapshot {
     catalogue.diagnostics.push(Diagnostic {
         file: "lab.toml".into(),
         line: Some(3),
+        column: None,
         what: "unknown field `imagee`, expected one of `schema`, `title`, `image`".into(),
         hint: "compare it with the explained profiles/demo.toml".into(),
     });
@@ -144,6 +145,7 @@ impl Bench {
                 up(ServiceName::Store, "oxbow.db"),
             ],
             dropped: 0,
+            ..Snapshot::default()
         }
     }
 

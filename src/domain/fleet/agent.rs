@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::booting::hold;
 use super::{Change, Fleet, enter, reach};
 use crate::domain::disk::Disk;
 use crate::domain::effect::Effect;
@@ -51,7 +52,7 @@ impl Fleet {
     pub fn hello(&mut self, now: Timestamp, hello: &Hello, catalogue: &Catalogue) -> (Grant, Vec<Effect>) {
         let mut change = Change::default();
         let Some(id) = self.node_of(now, &hello.claims, &mut change) else {
-            let reason = "two registrations claim this machine: correct or forget one of them".into();
+            let reason = "it is not clear which machine this is: the station shows who it may be".into();
             return (Grant::Later { reason }, self.settle(change));
         };
         let Some(node) = self.nodes.get(&id) else { return (Grant::Later { reason: "try again".into() }, Vec::new()) };
@@ -62,6 +63,15 @@ impl Fleet {
         }
         if recorded.is_none() && node.phase == Phase::Provisioned {
             return (Grant::Ended { reason: "this machine is provisioned already".into() }, self.settle(change));
+        }
+        // A run that has its job keeps it, whatever the policy has become since.
+        let promised = recorded.as_ref().is_some_and(|run| run.expected.is_some());
+        if let Some(reason) = self.policy.reason().filter(|_| !promised && !node.is_vouched_for()) {
+            if let Some(node) = self.node_mut(id) {
+                hold(node, now, reason.clone(), &mut change);
+                change.save(id);
+            }
+            return (Grant::Later { reason }, self.settle(change));
         }
         let assigned = recorded.as_ref().map(|run| run.profile.clone()).or_else(|| node.profile.clone());
         let grant = match catalogue.install(assigned.as_ref()) {

@@ -10,6 +10,7 @@ use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
 use crate::domain::logline::Level;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
+use crate::domain::policy::NOT_LISTED;
 use crate::domain::run::{Outcome, Run};
 use crate::domain::time::Timestamp;
 
@@ -28,7 +29,7 @@ impl Fleet {
             return Vec::new();
         }
         let mut change = Change::default();
-        let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
+        let Some(id) = self.node_heard_of(now, claims, &mut change) else { return self.settle(change) };
         if answer == DhcpAnswer::Ack {
             self.give_address(id, address);
         }
@@ -117,7 +118,11 @@ impl Fleet {
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
         self.give_address(id, address);
         if let Some(node) = self.node_mut(id) {
-            change.log(now, node, Level::Info, "http: provisioned already, sent to its own disk");
+            if node.phase == Phase::Provisioned {
+                change.log(now, node, Level::Info, "http: provisioned already, sent to its own disk");
+            } else {
+                hold(node, now, NOT_LISTED.into(), &mut change);
+            }
             change.save(id);
         }
         self.settle(change)
@@ -128,12 +133,7 @@ impl Fleet {
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
         self.give_address(id, address);
         if let Some(node) = self.node_mut(id) {
-            let held = Phase::Held { reason };
-            if node.phase != held {
-                let Phase::Held { reason } = &held else { return Vec::new() };
-                change.log(now, node, Level::Warning, &format!("http: asked to wait: {reason}"));
-                enter(node, now, held);
-            }
+            hold(node, now, reason, &mut change);
             change.save(id);
         }
         self.settle(change)
@@ -179,6 +179,14 @@ fn starts_over(node: &Node, firmware: Firmware) -> bool {
         Phase::Provisioned => false,
         Phase::Booting { stage } => firmware != Firmware::Ipxe || *stage > Stage::Loader,
         Phase::Registered | Phase::Failed(_) | Phase::Held { .. } | Phase::Conflict { .. } => true,
+    }
+}
+
+/// Makes the node wait, and says so once.
+pub(super) fn hold(node: &mut Node, now: Timestamp, reason: String, change: &mut Change) {
+    if !matches!(&node.phase, Phase::Held { reason: known } if *known == reason) {
+        change.log(now, node, Level::Warning, &format!("asked to wait: {reason}"));
+        enter(node, now, Phase::Held { reason });
     }
 }
 
