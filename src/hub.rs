@@ -197,10 +197,12 @@ impl Hub {
         lines: Vec<(Level, String)>,
         done: oneshot::Sender<Result<u32, NotKept>>,
     ) {
-        let next = first.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
         let event = crate::domain::event::Event::AgentLog { run, first, lines };
         let effects = self.fleet.observe(clock::now(), event);
-        self.answer_when_kept(effects, done, next).await;
+        match self.fleet.next_log(run) {
+            Some(next) => self.answer_when_kept(effects, done, next).await,
+            None => drop(done.send(Err(NotKept::UnknownRun(run)))),
+        }
     }
 
     /// Sends the effects off; `answer` goes out when they are on the disk and published.

@@ -147,6 +147,12 @@ impl Fleet {
         Vec::new()
     }
 
+    /// The number of the next log line the station wants of `run`; none when it does not know the run.
+    pub fn next_log(&self, run: RunId) -> Option<u32> {
+        let node = self.nodes.get(self.runs.get(&run)?)?;
+        node.runs.iter().find(|known| known.id == run).map(|known| known.next_log)
+    }
+
     pub(super) fn agent_log(
         &mut self,
         now: Timestamp,
