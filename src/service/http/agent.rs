@@ -52,8 +52,8 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
         let hello = fleet::Hello { run, claims: cleaned(hello.claims), address, disks: readable(hello.disks) };
         let granted = context.inbox.ask(|done| Note::Hello(Box::new(hello), done)).await;
         kept(granted, |grant| match grant {
-            Grant::Job(job) => {
-                let (profile, image) = *job;
+            Grant::Job(task) => {
+                let fleet::Task { profile, image, next_report } = *task;
                 Answer::Job(Job {
                     version: VERSION,
                     profile: profile.id.to_string(),
@@ -64,6 +64,7 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
                     disk_bytes: image.disk_bytes,
                     disk_sha256: image.disk_sha256,
                     disk: profile.disk,
+                    next_report,
                 })
             }
             Grant::Later { reason } => Answer::Later { seconds: LATER_SECONDS, reason },
