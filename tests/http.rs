@@ -11,6 +11,7 @@ use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
 use oxbow::domain::ids::RunId;
 use oxbow::domain::image::ImageState;
+use oxbow::domain::service::ServiceState;
 use oxbow::domain::snapshot::{Snapshot, Station};
 use oxbow::hub::{Hub, NodeLog};
 use oxbow::inbox::inbox;
@@ -345,6 +346,40 @@ fn a_flood_of_messages_does_not_hold_the_station_up() {
     let lines = json!({"version": 1, "first": 0, "lines": vec![json!(["info", ""]); 60_000]});
     assert_eq!(bench.post(&paths::log(run), &lines), (200, json!({"next": 256})));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_script_that_is_asked_for_in_a_circle_leaves_one_run_behind_also_in_the_store() {
+    let bench = Bench::start();
+    let runs: Vec<RunId> = (0..5).map(|_| bench.run()).collect();
+    bench.hello(runs[4]);
+    let bench = bench.restart();
+    assert_eq!(bench.node()["runs"], 1);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_holds_no_machine_up_and_acknowledges_nothing() {
+    let bench = Bench::start();
+    let run = bench.run();
+    bench.until("the script is stored", |bench| bench.get("/api/v1/nodes").1.contains("\"script\""));
+    let somebody = rusqlite::Connection::open(bench.place.path().join("oxbow.db")).expect("the store");
+    somebody.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
+    let answer = bench.hello(run);
+    assert_eq!(answer["answer"], "job", "it may begin");
+    let said = proof(&answer);
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)).0, 503, "it is not stored");
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)).0, 503, "it still is not");
+    bench.until("the screen says so", |bench| {
+        let services = &bench.bench.borrow().services;
+        services.iter().any(
+            |service| matches!(&service.state, ServiceState::Down { what, .. } if what.contains("cannot be written")),
+        )
+    });
+
+    somebody.execute_batch("ROLLBACK").expect("the lock is given back");
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)), (200, json!({"next": 4})));
+    let bench = bench.restart();
+    bench.until_phase("provisioned");
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Fleet {
     fn begin_work(&mut self, now: Timestamp, hello: &Hello, task: &Task, change: &mut Change) {
         let Task { profile, image, .. } = task;
         let Some(id) = self.runs.get(&hello.run).copied() else { return };
-        self.give_address(id, hello.address);
+        self.give_address(id, hello.address, change);
         let Some(node) = self.node_mut(id) else { return };
         node.disks.clone_from(&hello.disks);
         reach(node, now, Stage::Agent);
