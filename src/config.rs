@@ -210,7 +210,8 @@ fn missing_boot_files(directory: &Path) -> Option<Problem> {
 
 /// Read when no other is named.
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
-const DATA: &str = "/var/lib/oxbow";
+/// Where the station's data is when nothing else is said.
+pub const DATA: &str = "/var/lib/oxbow";
 const BOOT_FILES: &str = "/usr/share/oxbow/boot";
 const NEEDED: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];
 
