@@ -7,6 +7,7 @@ mod say;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -71,6 +72,12 @@ struct Sim {
     /// Slow every disk down to this many bytes a second
     #[arg(long, value_name = "BYTES")]
     pace: Option<u64>,
+    /// Switch them on this many milliseconds apart
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 100)]
+    apart: u64,
+    /// Give this machine (counted from 1) a disk that does not keep what is written
+    #[arg(long, value_name = "NUMBER")]
+    worn_disk: Option<u16>,
     /// End after this many seconds
     #[arg(long, default_value_t = 600)]
     seconds: u64,
@@ -126,6 +133,8 @@ fn simulate(options: Sim) -> ExitCode {
         machines: options.machines,
         disk_dir: options.disk_dir,
         pace: options.pace,
+        apart: Duration::from_millis(options.apart),
+        worn_disk: options.worn_disk,
         seconds: options.seconds,
     };
     match sim::run(options) {

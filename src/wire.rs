@@ -55,8 +55,7 @@ pub fn run(config: Config, screen: Screen) -> ExitCode {
 
 /// What would disappoint a machine: boot files, profiles and images are looked at, nothing is served.
 pub fn check(config: &Config) -> Vec<Problem> {
-    let examined = images::examine(&image_config(config)).into_iter().map(|(what, hint)| Problem { what, hint });
-    config.warnings.iter().cloned().chain(examined).collect()
+    images::examine(&image_config(config)).into_iter().map(|(what, hint)| Problem { what, hint }).collect()
 }
 
 fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
@@ -71,7 +70,6 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         hint: "use the one that is running, or give this one its own --data".into(),
     })?;
     info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
-    config.warnings.iter().for_each(|problem| warn!(hint = problem.hint, "{}", problem.what));
 
     let (store, memory, store_thread) = store::open(&config.data.join("oxbow.db")).map_err(explained)?;
     memory.unreadable.iter().for_each(|row| warn!("not understood, left in the store: {row}"));
@@ -234,6 +232,7 @@ fn image_config(config: &Config) -> images::Config {
         profiles: config.profiles.clone(),
         images: config.images.clone(),
         store: config.data.join(BLOBS),
+        boot_files: config.boot_files.clone(),
         default_profile: config.default_profile.clone(),
     }
 }

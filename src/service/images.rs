@@ -1,4 +1,4 @@
-//! Profiles and images: reads both directories every two seconds and says what is there and whether it can be used.
+//! Profiles, images and boot files: looks at their directories every two seconds and says what is there and whether it can be used.
 //!
 //! An image is copied once into the station's own store while its digests are computed, under the digest's name and
 //! read-only. What machines download is that copy: nobody can shorten or swap it under their feet, and the same name
@@ -33,6 +33,8 @@ pub struct Config {
     pub images: PathBuf,
     /// The station's own copies, by digest.
     pub store: PathBuf,
+    /// What machines fetch before their image.
+    pub boot_files: PathBuf,
     pub default_profile: Option<ProfileId>,
 }
 
@@ -42,7 +44,11 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     let mut catalogue = Catalogue { default_profile: config.default_profile.clone(), ..Catalogue::default() };
     let mut checked: BTreeMap<String, (Identity, ImageState)> = BTreeMap::new();
     loop {
-        (catalogue.profiles, catalogue.diagnostics) = profiles(&config.profiles, config.default_profile.as_ref());
+        let (profiles, diagnostics) = written(&config);
+        for new in diagnostics.iter().filter(|found| !catalogue.diagnostics.contains(found)) {
+            warn!(hint = new.hint, "{}", new.place_and_what());
+        }
+        (catalogue.profiles, catalogue.diagnostics) = (profiles, diagnostics);
         let wanted: Vec<Profile> = catalogue.profiles.values().cloned().collect();
         catalogue.images =
             wanted.iter().map(|profile| (profile.image.clone(), state(&config, profile, &checked))).collect();
@@ -76,7 +82,7 @@ pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>) -> Catalogu
 
 /// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
 pub fn examine(config: &Config) -> Vec<(String, String)> {
-    let (profiles, diagnostics) = profiles(&config.profiles, config.default_profile.as_ref());
+    let (profiles, diagnostics) = written(config);
     let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
     let mut checked = BTreeMap::new();
     for profile in profiles.values() {
@@ -164,6 +170,24 @@ async fn check_one(context: &Context, config: &Config, catalogue: &mut Catalogue
     }
 }
 
+/// What is there beside images: the profiles that can be used, and everything that is wrong or missing.
+fn written(config: &Config) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
+    let (profiles, wrong) = profiles(&config.profiles, config.default_profile.as_ref());
+    (profiles, missing_boot_files(&config.boot_files).into_iter().chain(wrong).collect())
+}
+
+/// What machines will ask for and not get.
+fn missing_boot_files(directory: &Path) -> Option<Diagnostic> {
+    let missing: Vec<&str> = BOOT_FILES.iter().copied().filter(|name| !directory.join(name).is_file()).collect();
+    (!missing.is_empty()).then(|| Diagnostic {
+        file: directory.display().to_string(),
+        line: None,
+        column: None,
+        what: format!("boot files are missing: {}", missing.join(", ")),
+        hint: "build them with `make boot-files`, or name their place with --boot-files".into(),
+    })
+}
+
 /// Every profile of the directory that can be read, and what is wrong with the others.
 fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
@@ -202,6 +226,7 @@ fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileI
     (read, diagnostics)
 }
 
+const BOOT_FILES: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
