@@ -198,7 +198,8 @@ fn segment(http: SocketAddr, prefix: u8, pool: Option<&str>) -> Result<Segment, 
 
 /// Read when no other is named.
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
-const DATA: &str = "/var/lib/oxbow";
+/// Where the station's data is when nothing else is said.
+pub const DATA: &str = "/var/lib/oxbow";
 const BOOT_FILES: &str = "/usr/share/oxbow/boot";
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ pub enum ServiceName {
     RouterAdvert,
     /// Reads profiles and checks images.
     Images,
+    /// Answers the command line.
+    Control,
     Store,
 }
 
@@ -21,6 +23,7 @@ impl ServiceName {
             Self::Http => "http",
             Self::RouterAdvert => "ra",
             Self::Images => "images",
+            Self::Control => "control",
             Self::Store => "store",
         }
     }

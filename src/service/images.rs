@@ -74,6 +74,12 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     }
 }
 
+/// The profiles there are, with nothing known of their images yet.
+pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>) -> Catalogue {
+    let (profiles, diagnostics) = profiles(profiles_in, default_profile);
+    Catalogue { profiles, diagnostics, default_profile: default_profile.cloned(), ..Catalogue::default() }
+}
+
 /// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
 pub fn examine(config: &Config) -> Vec<(String, String)> {
     let (profiles, diagnostics) = written(config);
