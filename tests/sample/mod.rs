@@ -72,6 +72,7 @@ pub(crate) fn ailing() -> Snapshot {
             | ServiceName::RouterAdvert
             | ServiceName::Images
             | ServiceName::Control
+            | ServiceName::ImportFolder
             | ServiceName::Store => {}
         }
     }
