@@ -29,7 +29,7 @@ use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
-use crate::service::{Context, control, dhcp, http, images, router_advert, tftp};
+use crate::service::{Context, control, dhcp, http, images, import_folder, router_advert, tftp};
 use crate::store::{self, StoreError};
 use crate::supervise::Supervisor;
 use crate::{clock, logs, tui};
@@ -211,6 +211,7 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
     let advert = router_advert::Config { interface: config.interface.clone() };
     let images = image_config(config);
     let control = control::Config { socket: config.data.join(CONTROL_SOCKET) };
+    let lists = import_folder::Config { folder: config.data.join(IMPORT_FOLDER) };
 
     let to = || (context.inbox.clone(), context.clone());
     let (inbox, context) = to();
@@ -225,6 +226,8 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
     services.serve(ServiceName::Images, inbox, move || images::serve(context.clone(), images.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::Control, inbox, move || control::serve(context.clone(), control.clone()));
+    let (inbox, context) = to();
+    services.serve(ServiceName::ImportFolder, inbox, move || import_folder::serve(context.clone(), lists.clone()));
 }
 
 fn image_config(config: &Config) -> images::Config {
@@ -307,5 +310,7 @@ async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken) {
 const GRACE: Duration = Duration::from_secs(5);
 /// Where a running station answers the command line, below the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
+/// Lists that are put here are imported, below the data directory.
+pub const IMPORT_FOLDER: &str = "import";
 /// The station's own copies of images, below the data directory.
 const BLOBS: &str = "blobs";

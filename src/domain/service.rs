@@ -12,6 +12,8 @@ pub enum ServiceName {
     Images,
     /// Answers the command line.
     Control,
+    /// Takes in lists that are put into the import folder.
+    ImportFolder,
     Store,
 }
 
@@ -24,6 +26,7 @@ impl ServiceName {
             Self::RouterAdvert => "ra",
             Self::Images => "images",
             Self::Control => "control",
+            Self::ImportFolder => "import",
             Self::Store => "store",
         }
     }

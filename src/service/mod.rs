@@ -5,6 +5,7 @@ pub mod control;
 pub mod dhcp;
 pub mod http;
 pub mod images;
+pub mod import_folder;
 pub mod router_advert;
 pub mod tftp;
 mod udp;

@@ -106,6 +106,7 @@ pub(crate) fn ailing() -> Snapshot {
             | ServiceName::RouterAdvert
             | ServiceName::Images
             | ServiceName::Control
+            | ServiceName::ImportFolder
             | ServiceName::Store => {}
         }
     }
