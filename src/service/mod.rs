@@ -4,6 +4,8 @@
 pub mod dhcp;
 pub mod http;
 pub mod images;
+mod link;
+mod rival;
 pub mod router_advert;
 pub mod tftp;
 mod udp;
