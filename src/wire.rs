@@ -198,7 +198,7 @@ fn complain(err: &tui::TuiError) -> ExitCode {
 }
 
 fn start_services(services: &mut Supervisor, context: &Context, config: &Config, leases: Vec<Lease>) {
-    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), leases);
+    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), config.dhcp, leases);
     let tftp = tftp::Config {
         interface: config.interface.clone(),
         address: config.segment.address(),
