@@ -17,8 +17,8 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("node_writing", sample::busy(), "/SN-4004".chars().map(Char).chain([Enter, Enter]).collect()),
         ("node_log_read_back", sample::busy(), vec![Enter, Home]),
         ("filter", sample::busy(), "/press !phase:held".chars().map(Char).collect()),
-        ("profiles", sample::busy(), vec![Char('2')]),
-        ("services", sample::busy(), vec![Char('3')]),
+        ("profiles", sample::busy(), vec![Char('3')]),
+        ("services", sample::busy(), vec![Char('4')]),
         ("help", sample::busy(), vec![Char('?')]),
         ("question", sample::busy(), vec![Char('r')]),
         ("marked", sample::busy(), vec![Char('m'), Down, Char('m'), Char('m')]),
@@ -27,11 +27,25 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("policy_choice", sample::busy(), vec![Char('P'), Down]),
         ("waiting", sample::waiting(), vec![]),
         ("conflict_choice", sample::waiting(), vec![Char('c'), Down]),
+        ("register", sample::busy(), scans()),
+        (
+            "register_form",
+            sample::busy(),
+            "2".chars().map(Char).chain([Down, Down, Down]).chain("52:54".chars().map(Char)).collect(),
+        ),
         ("empty", sample::empty(), vec![]),
         ("failed_bind", sample::ailing(), vec![]),
-        ("failed_bind_services", sample::ailing(), vec![Char('3')]),
-        ("broken_profiles", sample::ailing(), vec![Char('2')]),
+        ("failed_bind_services", sample::ailing(), vec![Char('4')]),
+        ("broken_profiles", sample::ailing(), vec![Char('3')]),
     ]
+}
+
+/// Known, refused, new, and the first of two codes.
+fn scans() -> Vec<KeyCode> {
+    let line = |text: &str| text.chars().map(KeyCode::Char).chain([KeyCode::Enter]).collect::<Vec<_>>();
+    let lines = ["2SN-4011", "MAC:52:54", "SN-7001"].into_iter().flat_map(line);
+    let codes = KeyCode::Char('7');
+    lines.chain([codes]).collect()
 }
 
 const SIZES: [(u16, u16, bool); 6] =

@@ -69,6 +69,14 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::Help
         | Action::Quit
         | Action::Interrupt
+        | Action::Enter
+        | Action::NextField
+        | Action::PreviousField
+        | Action::NextFieldOrTab
+        | Action::PreviousFieldOrTab
+        | Action::NextProfile
+        | Action::PreviousProfile
+        | Action::Codes
         | Action::KeepFilter
         | Action::DropFilter
         | Action::EraseLetter

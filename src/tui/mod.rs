@@ -17,6 +17,7 @@
 //! | where things go at which size | `layout.rs` |
 //! | a pane or a popup | its file in `panes/` or `popups/` |
 //! | colours; glyphs; words of a status | `theme.rs`; `glyphs.rs`; `status.rs` |
+//! | what a scanner may say; the form | `scan.rs`; `form.rs` |
 //! | order and filter of the table | `listing.rs`; `filter.rs` |
 
 pub mod allowed;
@@ -24,6 +25,7 @@ pub mod courier;
 pub mod deeds;
 pub mod filter;
 pub mod footer;
+pub mod form;
 pub mod glyphs;
 pub mod header;
 pub mod keymap;
@@ -33,6 +35,7 @@ pub mod msg;
 pub mod panes;
 pub mod popups;
 pub mod run;
+pub mod scan;
 pub mod screen;
 pub mod status;
 pub mod terminal;

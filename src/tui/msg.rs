@@ -23,6 +23,8 @@ pub enum Msg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     Ask(Ask),
+    /// Be heard by somebody who looks elsewhere.
+    Bell,
     Quit,
 }
 

@@ -93,7 +93,7 @@ fn drive(
         news.extend(courier.answers().map(Msg::Answered));
         dirty |= news.len() > 1;
         for msg in news {
-            if take(screen, &live, courier, msg) {
+            if take(screen, &live, courier, console, msg)? {
                 return Ok(Exit::Quit);
             }
         }
@@ -108,7 +108,7 @@ fn drive(
         for _ in 0..BURST {
             let Some(event) = console.event(wait)? else { break };
             if let Some(msg) = message(event)
-                && take(screen, &live, courier, msg)
+                && take(screen, &live, courier, console, msg)?
             {
                 return Ok(Exit::Quit);
             }
@@ -119,13 +119,20 @@ fn drive(
 }
 
 /// Says whether this was the end.
-fn take(screen: &mut Screen, live: &Snapshot, courier: &Courier, msg: Msg) -> bool {
+fn take(
+    screen: &mut Screen,
+    live: &Snapshot,
+    courier: &Courier,
+    console: &mut impl Console,
+    msg: Msg,
+) -> io::Result<bool> {
     match update(screen, live, msg) {
-        None => false,
-        Some(Effect::Quit) => true,
+        None => Ok(false),
+        Some(Effect::Quit) => Ok(true),
+        Some(Effect::Bell) => console.bell().map(|()| false),
         Some(Effect::Ask(ask)) => match courier.send(ask) {
-            Ok(()) => false,
-            Err(answer) => take(screen, live, courier, Msg::Answered(answer)),
+            Ok(()) => Ok(false),
+            Err(answer) => take(screen, live, courier, console, Msg::Answered(answer)),
         },
     }
 }
@@ -161,12 +168,13 @@ mod tests {
         terminal: Terminal<TestBackend>,
         events: VecDeque<io::Result<Event>>,
         frames: usize,
+        bells: usize,
     }
 
     impl Scripted {
         fn new(events: impl IntoIterator<Item = io::Result<Event>>) -> Self {
             let terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
-            Self { terminal, events: events.into_iter().collect(), frames: 0 }
+            Self { terminal, events: events.into_iter().collect(), frames: 0, bells: 0 }
         }
     }
 
@@ -178,6 +186,11 @@ mod tests {
         fn draw(&mut self, view: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
             self.frames += 1;
             self.terminal.draw(view).map(drop).map_err(io::Error::other)
+        }
+
+        fn bell(&mut self) -> io::Result<()> {
+            self.bells += 1;
+            Ok(())
         }
 
         fn event(&mut self, wait: Duration) -> io::Result<Option<Event>> {
@@ -221,6 +234,18 @@ mod tests {
         let mut console = Scripted::new([Err(io::ErrorKind::BrokenPipe.into())]);
         let ended = driven(&mut console, &CancellationToken::new()).expect_err("it has hung up");
         assert_eq!(ended.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_scan_that_is_refused_is_heard() {
+        let scan = "2MAC:52".chars().map(KeyCode::Char).chain([KeyCode::Enter]).map(key);
+        let mut console = Scripted::new(scan.chain([ctrl_c(), ctrl_c()]));
+        driven(&mut console, &CancellationToken::new()).expect("it ends");
+        assert_eq!(console.bells, 1);
+    }
+
+    fn ctrl_c() -> io::Result<Event> {
+        Ok(Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)))
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::domain::node::Node;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::tui::filter::Filter;
+use crate::tui::form::Form;
 use crate::tui::keymap::{Place, Tab};
 use crate::tui::layout::{Plan, layout};
 use crate::tui::listing::{Listing, Sort};
@@ -38,6 +39,7 @@ pub struct Screen {
     pub sort: Sort,
     pub flipped: bool,
     pub listing: Listing,
+    pub form: Form,
     /// Where the log of the open node is read.
     pub reading: Reading,
     /// Lines of a text that are above its window.
@@ -54,6 +56,7 @@ pub struct Screen {
 pub enum Pane {
     Nodes,
     Node(NodeId),
+    Register,
     Profiles,
     Services,
 }
@@ -167,6 +170,7 @@ impl Screen {
             sort: Sort::default(),
             flipped: false,
             listing: Listing::default(),
+            form: Form::default(),
             reading: Reading::Following,
             scrolled: 0,
             frozen: None,
@@ -194,6 +198,7 @@ impl Screen {
             Pane::Nodes if self.typing => Place::Filter,
             Pane::Nodes => Place::Nodes,
             Pane::Node(_) => Place::Node,
+            Pane::Register => Place::Form,
             Pane::Profiles | Pane::Services => Place::Text,
         }
     }
@@ -202,6 +207,7 @@ impl Screen {
     pub fn tab(&self) -> Tab {
         match self.pane {
             Pane::Nodes | Pane::Node(_) => Tab::Nodes,
+            Pane::Register => Tab::Register,
             Pane::Profiles => Tab::Profiles,
             Pane::Services => Tab::Services,
         }
@@ -222,7 +228,7 @@ impl Screen {
         let id = match self.pane {
             Pane::Node(id) => Some(id),
             Pane::Nodes => self.chosen,
-            Pane::Profiles | Pane::Services => None,
+            Pane::Register | Pane::Profiles | Pane::Services => None,
         };
         bench.nodes.get(&id?)
     }
@@ -231,7 +237,9 @@ impl Screen {
     pub fn meant<'s>(&'s self, bench: &'s Snapshot) -> Vec<&'s Arc<Node>> {
         match self.pane {
             Pane::Nodes if !self.marked.is_empty() => self.marked.iter().filter_map(|id| bench.nodes.get(id)).collect(),
-            Pane::Nodes | Pane::Node(_) | Pane::Profiles | Pane::Services => self.node(bench).into_iter().collect(),
+            Pane::Nodes | Pane::Node(_) | Pane::Register | Pane::Profiles | Pane::Services => {
+                self.node(bench).into_iter().collect()
+            }
         }
     }
 
@@ -240,6 +248,7 @@ impl Screen {
         match (&mut self.popup, self.pane) {
             (Some(Popup::Typed { typed, .. }), _) => Some((typed, COUNT)),
             (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
+            (None, Pane::Register) => self.form.field().map(|text| (text, FIELD)),
             _ => None,
         }
     }
@@ -258,7 +267,7 @@ impl Screen {
         let rows = self.plan().map_or(1, |plan| match self.pane {
             Pane::Nodes => plan.table.height.saturating_sub(3),
             Pane::Node(_) => plan.log.map_or(1, |log| log.height.saturating_sub(2)),
-            Pane::Profiles | Pane::Services => plan.table.height.saturating_sub(2),
+            Pane::Register | Pane::Profiles | Pane::Services => plan.table.height.saturating_sub(2),
         });
         usize::from(rows.max(1))
     }
@@ -290,6 +299,8 @@ impl Screen {
 
 /// Letters of a filter.
 const FILTER: usize = 80;
+/// Letters of a field.
+const FIELD: usize = 200;
 /// Letters of a number that is to be typed.
 const COUNT: usize = 12;
 const TOAST: Duration = Duration::from_secs(5);

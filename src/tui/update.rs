@@ -8,7 +8,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::allowed::allowed;
-use crate::tui::keymap::{Action, Motion, Tab};
+use crate::tui::form::{Field, Outcome};
+use crate::tui::keymap::{Action, Motion, Place, Tab};
 use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
 use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
@@ -19,10 +20,7 @@ use crate::tui::{deeds, panes, popups};
 pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect> {
     let effect = match msg {
         Msg::Key(key) => press(screen, bench, key),
-        Msg::Paste(text) => {
-            paste(screen, &text);
-            None
-        }
+        Msg::Paste(text) => paste(screen, bench, &text),
         Msg::Resized(size) => {
             screen.size = size;
             None
@@ -33,10 +31,7 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
             screen.toast.take_if(|toast| toast.until <= now);
             None
         }
-        Msg::Answered(answer) => {
-            answered(screen, answer);
-            None
-        }
+        Msg::Answered(answer) => answered(screen, answer),
     };
     screen.refresh(bench);
     effect
@@ -92,6 +87,15 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::Assign => screen.popup = Some(deeds::assign(screen, bench)),
         Action::Forget => screen.popup = Some(deeds::forget(screen, bench)),
         Action::Policy => screen.popup = Some(deeds::policy(bench)),
+        Action::Enter => return entered(screen, bench),
+        Action::NextFieldOrTab if screen.form.is_empty() => turn(screen, 1),
+        Action::PreviousFieldOrTab if screen.form.is_empty() => turn(screen, Tab::ALL.len() - 1),
+        Action::NextFieldOrTab => return tab(screen, bench),
+        Action::NextField => screen.form.step(false),
+        Action::PreviousField | Action::PreviousFieldOrTab => screen.form.step(true),
+        Action::NextProfile => screen.form.other_profile(bench, false),
+        Action::PreviousProfile => screen.form.other_profile(bench, true),
+        Action::Codes => (screen.form.two_codes, screen.form.half) = (!screen.form.two_codes, None),
         Action::Quit => return quit(screen, bench),
         Action::Interrupt => return interrupt(screen, bench),
         Action::Move(motion) => move_by(screen, bench, motion),
@@ -137,6 +141,7 @@ fn go_to(screen: &mut Screen, pane: Pane) {
 fn pane_of(tab: Tab) -> Pane {
     match tab {
         Tab::Nodes => Pane::Nodes,
+        Tab::Register => Pane::Register,
         Tab::Profiles => Pane::Profiles,
         Tab::Services => Pane::Services,
     }
@@ -224,11 +229,14 @@ fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
     Some(effect)
 }
 
-fn answered(screen: &mut Screen, answer: Answer) {
+fn answered(screen: &mut Screen, answer: Answer) -> Option<Effect> {
+    if screen.form.answered(&answer) && screen.pane == Pane::Register {
+        return answer.result.is_err().then_some(Effect::Bell);
+    }
     match answer.result {
         Ok(()) => screen.say(Meaning::Success, format!("done: {}", answer.deed)),
-        // A question that is being read is not taken away.
-        Err(why) if why == NotDone::Waiting || screen.popup.is_some() => {
+        // A question that is being read is not taken away, and no scan is lost to a popup.
+        Err(why) if why == NotDone::Waiting || screen.popup.is_some() || screen.pane == Pane::Register => {
             screen.say(Meaning::Warning, format!("not done: {}: {why}", answer.deed));
         }
         Err(why) => {
@@ -236,6 +244,7 @@ fn answered(screen: &mut Screen, answer: Answer) {
             screen.popup = Some(Popup::Notice { title: format!("Not done: {}", answer.deed), text });
         }
     }
+    None
 }
 
 fn type_letter(screen: &mut Screen, key: KeyEvent) {
@@ -246,8 +255,53 @@ fn type_letter(screen: &mut Screen, key: KeyEvent) {
 }
 
 /// Text that was pasted or scanned goes where text is typed, and nowhere else.
-fn paste(screen: &mut Screen, text: &str) {
+fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
+    if screen.place() == Place::Form && text.trim_end_matches([' ', '\t']).contains(['\r', '\n']) {
+        let outcome = screen.form.pasted(text, screen.now, bench);
+        return come_of(screen, outcome);
+    }
     type_text(screen, &clean(text, PASTED));
+    None
+}
+
+/// A line of the scanner, or a field, is complete.
+fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    let outcome = match screen.form.field {
+        Field::Scan => screen.form.scanned(screen.now, bench),
+        Field::Profile => screen.form.register(screen.now, bench),
+        Field::Serial | Field::Uuid | Field::Mac | Field::Name => {
+            screen.form.step(false);
+            Outcome::Nothing
+        }
+    };
+    come_of(screen, outcome)
+}
+
+/// To the next field; a scanner may end its line so.
+fn tab(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    if screen.form.field == Field::Scan && !screen.form.text(Field::Scan).is_empty() {
+        return entered(screen, bench);
+    }
+    screen.form.step(false);
+    None
+}
+
+fn come_of(screen: &mut Screen, outcome: Outcome) -> Option<Effect> {
+    match outcome {
+        Outcome::Nothing => None,
+        Outcome::Do(effect) => Some(effect),
+        Outcome::Bell => Some(Effect::Bell),
+        Outcome::Wrong => {
+            screen.say(Meaning::Warning, "not registered: correct what the form complains of");
+            Some(Effect::Bell)
+        }
+        Outcome::Known(id) => {
+            // The pane stays, so that the next scan is no key; the table has the node chosen.
+            screen.filter.clear();
+            screen.chosen = Some(id);
+            Some(Effect::Bell)
+        }
+    }
 }
 
 fn type_text(screen: &mut Screen, text: &str) {
@@ -273,6 +327,7 @@ fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
             let row = moved(screen.row().unwrap_or(0), last, page, motion);
             screen.chosen = screen.listing.nodes.get(row).copied();
         }
+        Pane::Register => {}
         Pane::Node(_) => read_on(screen, bench, motion),
         Pane::Profiles | Pane::Services => {
             let lines = panes::text_height(screen, bench);
