@@ -4,16 +4,17 @@
 mod sample;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution};
+use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
 use oxbow::domain::ids::NodeId;
 use oxbow::domain::node::Node;
 use oxbow::domain::phase::Phase;
 use oxbow::domain::policy::Policy;
 use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Msg, NotDone, Place, Screen, What, update};
+use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Found, Job, Msg, NotDone, Place, Screen, What, update};
 use ratatui::crossterm::event::KeyCode::{
     self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, Right, Tab, Up,
 };
@@ -91,7 +92,8 @@ impl Journey {
         let asked = self.wishes.iter().flat_map(|wish| match wish {
             Effect::Ask(Ask { what: What::One(command), .. }) => vec![command.clone()],
             Effect::Ask(Ask { what: What::Each(commands), .. }) => commands.clone(),
-            Effect::Bell => Vec::new(),
+            Effect::Ask(Ask { what: What::Import(_), .. }) => panic!("it imports"),
+            Effect::Bell | Effect::Files(_) => Vec::new(),
             Effect::Quit => panic!("it quits"),
         });
         assert_eq!(asked.collect::<Vec<_>>(), commands);
@@ -249,8 +251,12 @@ fn a_filter_that_nothing_fits_says_so() {
 #[test]
 fn a_failed_bind_is_told_in_words_and_the_screen_stays_up() {
     let mut journey = Journey::at(sample::ailing());
-    journey.sees("4 Services !2").sees("http is down: port 80 of 10.77.0.1 is in use by another program");
-    journey.press([Tab, Tab, Tab]).sees("✗ http    down").sees("restarted 3 times").sees("hint: start oxbow as root");
+    journey.sees("5 Services !2").sees("http is down: port 80 of 10.77.0.1 is in use by another program");
+    journey
+        .press([Tab, Tab, Tab, Tab])
+        .sees("✗ http    down")
+        .sees("restarted 3 times")
+        .sees("hint: start oxbow as root");
     journey.press([Tab]).sees("No machine has been seen yet");
 }
 
@@ -265,7 +271,7 @@ fn a_bench_without_a_default_profile_says_what_to_do() {
 fn dropped_observations_are_shown() {
     let mut bench = sample::empty();
     bench.dropped = 17;
-    Journey::at(bench).sees("17 dropped").type_text("4").sees("17 observations");
+    Journey::at(bench).sees("17 dropped").type_text("5").sees("17 observations");
 }
 
 #[test]
@@ -450,14 +456,98 @@ fn the_form_says_what_is_wrong_as_one_types() {
 #[test]
 fn tab_goes_through_the_panes_past_an_empty_form() {
     let mut journey = Journey::at(sample::busy());
-    journey
-        .press([Tab])
-        .sees("Register ─")
-        .press([Tab])
-        .sees("Profiles and images")
-        .press([BackTab])
-        .sees("Register ─");
+    journey.press([Tab]).sees("Register ─").press([Tab]).sees("Import ─").press([BackTab]).sees("Register ─");
     journey.type_text("x").press([BackTab]).sees("Register ─");
+}
+
+const CLEAN: &[u8] = b"Serial\nSN-9001\nSN-9002\nSN-4011\n";
+
+/// In front of a list with this text.
+fn at_list(bench: Snapshot, text: &[u8]) -> Journey {
+    let mut journey = Journey::at(bench);
+    journey.type_text("3").tell(sample::lists()).press([Down, Enter]).sees("reading");
+    let list = sample::list(&journey.bench, text);
+    journey.tell(sample::read(list)).misses("reading");
+    journey.wishes.clear();
+    journey
+}
+
+#[test]
+fn a_list_is_chosen_looked_at_and_imported() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("3").sees("No list").tell(sample::lists()).press([Down]).sees("po-4711.csv").press([Enter]);
+    let path: PathBuf = "/var/lib/oxbow/import/po-4711.csv".into();
+    let read = Effect::Files(Job::Read { path, profile: None });
+    assert_eq!(journey.wishes, [Effect::Files(Job::List), read]);
+    let mut journey = at_list(sample::busy(), CLEAN);
+    journey
+        .sees("2 new, 1 same, 0 changes, 0 errors")
+        .press([Enter])
+        .sees("2 new machines, 0 changed, 1 known already")
+        .type_text("y");
+    let [Effect::Ask(Ask { what: What::Import(preview), deed })] = journey.wishes.as_slice() else {
+        panic!("{:?}", journey.wishes);
+    };
+    assert_eq!((preview.counts.new, deed.as_str()), (2, "import po-4711.csv"));
+    let answer = Answer { deed: deed.clone(), result: Ok(()) };
+    journey.tell(Msg::Answered(answer)).sees("done: import po-4711.csv").sees("export.csv");
+}
+
+#[test]
+fn a_list_with_errors_is_not_imported_and_says_what_is_wrong() {
+    let mut journey = at_list(sample::busy(), sample::MIXED);
+    journey.press([Enter]).sees("2 rows with errors: correct the list").type_text("n").sees("row 3, MAC: \"3c:ec:ef\"");
+    journey.sees("hint: copy it from the label").type_text("n").sees("did you mean emt-s?").type_text("nn");
+    journey.sees("row 3, MAC").type_text("e");
+    assert!(matches!(journey.wishes.as_slice(), [Effect::Files(Job::SaveErrors { .. })]));
+    journey.tell(Msg::Found(Found::Saved(Ok("/media/stick/po-4711-errors.csv".into())))).sees("po-4711-errors.csv");
+    journey.press([Esc]).sees("export.csv");
+}
+
+#[test]
+fn a_row_says_what_it_would_change() {
+    let mut journey = at_list(sample::busy(), sample::MIXED);
+    journey.press([Down, Down, Down]).sees("changes").sees("Profile ubuntu → emt-s").sees("Site + Ulm");
+}
+
+#[test]
+fn a_list_that_the_bench_knows_says_so() {
+    let mut journey = at_list(sample::busy(), b"Serial\nSN-4011\n");
+    journey.press([Enter]).sees("the bench knows all of it already");
+}
+
+#[test]
+fn one_profile_is_chosen_for_the_whole_list() {
+    let mut journey = at_list(sample::busy(), CLEAN);
+    journey.type_text("p").sees("what the rows say").press([Down, Down, Enter]).sees("profile ubuntu, whatever");
+    let path: PathBuf = "/var/lib/oxbow/import/po-4711.csv".into();
+    assert_eq!(journey.wishes, [Effect::Files(Job::Read { path, profile: "ubuntu".parse().ok() })]);
+}
+
+#[test]
+fn a_path_is_typed_and_a_file_that_cannot_be_read_is_told() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("3/tmp/q.csv").press([Enter]).sees("reading");
+    let preview = Err("cannot read /tmp/q.csv: No such file or directory".to_owned());
+    journey.tell(Msg::Found(Found::Read { path: "/tmp/q.csv".into(), preview })).sees("No such file").misses("reading");
+    let job = Job::Read { path: "/tmp/q.csv".into(), profile: None };
+    assert_eq!(journey.wishes, [Effect::Files(Job::List), Effect::Files(job)]);
+}
+
+#[test]
+fn an_import_is_taken_back_within_a_minute() {
+    let mut journey = Journey::at(sample::imported());
+    journey.type_text("3").sees("2 new, 1 changed; u takes it back, 57s left").wait(10).sees("47s left");
+    journey.type_text("u").sees("keep it").press([Enter]).type_text("u").press([Down, Enter]);
+    journey.asks_for(Command::UndoImport(Undo::All));
+    journey.wait(50).misses("left").type_text("u").sees("no import of the last minute");
+}
+
+#[test]
+fn of_a_hundred_thousand_rows_only_those_in_view_are_made() {
+    let rows: String = (0..100_000).map(|number| format!("SN-{number:06}\n")).collect();
+    let mut journey = at_list(sample::empty(), format!("Serial\n{rows}").as_bytes());
+    journey.sees("100000 new").press([End]).sees("SN-099999").misses("SN-000000").press([Home]).sees("SN-000000");
 }
 
 #[test]
@@ -479,14 +569,18 @@ fn id_of(bench: &Snapshot, number: u8) -> NodeId {
 #[test]
 fn every_key_is_reachable_and_does_something() {
     type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
-    let ways: [Way<'_>; 16] = [
+    let ways: [Way<'_>; 20] = [
         (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
         (Place::Nodes, sample::waiting, &[]),
         (Place::Node, sample::long, &[Enter, Up]),
         (Place::Nodes, sample::waiting, &[Char('/'), Char('c'), Char('o'), Char('n'), Char('f'), Enter]),
         (Place::Nodes, sample::waiting, &[Char('/'), Char('h'), Char('e'), Char('l'), Char('d'), Enter]),
-        (Place::Text, sample::long, &[Char('3')]),
         (Place::Text, sample::long, &[Char('4')]),
+        (Place::Text, sample::long, &[Char('5')]),
+        (Place::Lists, sample::imported, &[Char('3')]),
+        (Place::Path, sample::imported, &[Char('3'), Char('/'), Char('a')]),
+        (Place::Preview, sample::imported, &[Char('3'), Enter]),
+        (Place::Preview, sample::imported, &[Char('3'), Enter]),
         (Place::Form, sample::long, &[Char('2'), Char('S'), Char('N'), Char('9')]),
         (Place::Form, sample::long, &[Char('2')]),
         (Place::Filter, sample::long, &[Char('/'), Char('S'), Char('N')]),
@@ -498,11 +592,22 @@ fn every_key_is_reachable_and_does_something() {
         (Place::Help, sample::long, &[Char('?'), Down]),
     ];
     let mut reached = BTreeSet::new();
-    for (place, bench, way) in ways {
+    for (at, (place, bench, way)) in ways.into_iter().enumerate() {
         for binding in place.bindings() {
             for (nth, key) in binding.keys.iter().enumerate() {
                 let mut journey = Journey::at(bench());
-                journey.press(way.iter().copied());
+                for key in way {
+                    if *key == Enter && journey.screen.place() == Place::Lists {
+                        journey.tell(sample::lists()).press([Down, Enter]);
+                        let list = sample::list(&journey.bench, if at % 2 == 0 { sample::MIXED } else { CLEAN });
+                        journey.tell(sample::read(list)).press([Down]);
+                    } else {
+                        journey.press([*key]);
+                    }
+                }
+                if place == Place::Lists {
+                    journey.tell(sample::lists()).press([Down]);
+                }
                 if place == Place::Notice {
                     let result = Err(NotDone::Stopping);
                     journey.tell(Msg::Answered(Answer { deed: "forget".into(), result }));

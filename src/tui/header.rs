@@ -83,7 +83,7 @@ fn tabs(screen: &Screen, bench: &Snapshot, words: bool) -> Line<'static> {
     line.push_span(" ");
     for (number, tab) in (1..).zip(Tab::ALL) {
         let problems = match tab {
-            Tab::Nodes | Tab::Register => 0,
+            Tab::Nodes | Tab::Register | Tab::Import => 0,
             Tab::Profiles => problem_count(bench),
             Tab::Services => bench.services.iter().filter(|service| is_down(service)).count(),
         };

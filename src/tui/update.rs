@@ -8,16 +8,18 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::allowed::allowed;
+use crate::tui::files::Job;
 use crate::tui::form::{Field, Outcome};
 use crate::tui::keymap::{Action, Motion, Place, Tab};
 use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
 use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
 use crate::tui::words::count;
-use crate::tui::{deeds, panes, popups};
+use crate::tui::{deeds, desk, panes, popups};
 
 /// Takes `msg` in; what is to be done in the world comes back.
 pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect> {
+    let pane = screen.pane;
     let effect = match msg {
         Msg::Key(key) => press(screen, bench, key),
         Msg::Paste(text) => paste(screen, bench, &text),
@@ -31,10 +33,19 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
             screen.toast.take_if(|toast| toast.until <= now);
             None
         }
+        Msg::Found(found) => {
+            match screen.desk.take(found) {
+                Some(Ok(words)) => screen.say(Meaning::Success, words),
+                Some(Err(words)) => screen.say(Meaning::Failure, words),
+                None => {}
+            }
+            None
+        }
         Msg::Answered(answer) => answered(screen, answer),
     };
     screen.refresh(bench);
-    effect
+    let arrived = screen.pane == Pane::Import && pane != Pane::Import;
+    effect.or_else(|| arrived.then_some(Effect::Files(Job::List)))
 }
 
 fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect> {
@@ -87,6 +98,17 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::Assign => screen.popup = Some(deeds::assign(screen, bench)),
         Action::Forget => screen.popup = Some(deeds::forget(screen, bench)),
         Action::Policy => screen.popup = Some(deeds::policy(bench)),
+        Action::OpenList => return screen.desk.read_chosen(),
+        Action::FindLists => return Some(Effect::Files(Job::List)),
+        Action::TypePath => (screen.desk.typing, screen.desk.path) = (true, "/".into()),
+        Action::ReadPath => return screen.desk.read_typed(),
+        Action::DropPath => screen.desk.typing = false,
+        Action::Import => screen.popup = screen.desk.ask_to_import(),
+        Action::SaveErrors => return screen.desk.save_errors(),
+        Action::NextProblem => screen.desk.next_problem(),
+        Action::ListProfile => screen.popup = desk::ask_for_profile(&screen.desk, bench),
+        Action::CloseList => (screen.desk.open, screen.desk.profile) = (None, None),
+        Action::UndoImport => screen.popup = bench.last_import.as_ref().map(desk::ask_to_undo),
         Action::Enter => return entered(screen, bench),
         Action::NextFieldOrTab if screen.form.is_empty() => turn(screen, 1),
         Action::PreviousFieldOrTab if screen.form.is_empty() => turn(screen, Tab::ALL.len() - 1),
@@ -142,6 +164,7 @@ fn pane_of(tab: Tab) -> Pane {
     match tab {
         Tab::Nodes => Pane::Nodes,
         Tab::Register => Pane::Register,
+        Tab::Import => Pane::Import,
         Tab::Profiles => Pane::Profiles,
         Tab::Services => Pane::Services,
     }
@@ -222,6 +245,12 @@ fn choose(screen: &mut Screen) -> Option<Effect> {
 
 /// What marked nodes were marked for is on its way: the next key is about the chosen one again.
 fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
+    if let Effect::Files(Job::Read { profile, .. }) = &effect {
+        return screen.desk.read_with(profile.clone());
+    }
+    if let Effect::Ask(Ask { what: What::Import(_), deed }) = &effect {
+        screen.say(Meaning::Active, format!("under way: {deed}"));
+    }
     if let Effect::Ask(Ask { what: What::Each(_), deed }) = &effect {
         screen.marked.clear();
         screen.say(Meaning::Active, format!("under way: {deed}"));
@@ -234,6 +263,9 @@ fn answered(screen: &mut Screen, answer: Answer) -> Option<Effect> {
         return answer.result.is_err().then_some(Effect::Bell);
     }
     match answer.result {
+        Ok(()) if screen.desk.imported(&answer.deed) => {
+            screen.say(Meaning::Success, format!("done: {}; u takes it back within a minute", answer.deed));
+        }
         Ok(()) => screen.say(Meaning::Success, format!("done: {}", answer.deed)),
         // A question that is being read is not taken away, and no scan is lost to a popup.
         Err(why) if why == NotDone::Waiting || screen.popup.is_some() || screen.pane == Pane::Register => {
@@ -328,6 +360,10 @@ fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
             screen.chosen = screen.listing.nodes.get(row).copied();
         }
         Pane::Register => {}
+        Pane::Import => match &mut screen.desk.open {
+            Some(open) => open.at = moved(open.at, open.preview.rows.len().saturating_sub(1), page, motion),
+            None => screen.desk.at = moved(screen.desk.at, screen.desk.lists.len().saturating_sub(1), page, motion),
+        },
         Pane::Node(_) => read_on(screen, bench, motion),
         Pane::Profiles | Pane::Services => {
             let lines = panes::text_height(screen, bench);
