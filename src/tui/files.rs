@@ -188,7 +188,8 @@ mod tests {
         fs::write(&path, "Serial,MAC\nSN-1,\n,52:54\n").expect("a file");
         fs::write(import.join("notes.txt"), "no list").expect("a file");
         let Found::Lists(lists) = carried_out(Job::List, folder.path()) else { panic!("no lists") };
-        assert!(lists.contains(&Listed { path: path.clone(), bytes: 23 }) && lists.len() == 1, "{lists:?}");
+        assert!(lists.contains(&Listed { path: path.clone(), bytes: 24 }), "{lists:?}");
+        assert!(!lists.iter().any(|list| list.path.ends_with("notes.txt")));
         let job = Job::Read { path: path.clone(), profile: None };
         let Found::Read { preview: Ok(preview), .. } = carried_out(job, folder.path()) else { panic!("not read") };
         assert_eq!((preview.counts.new, preview.counts.errors), (1, 1));
