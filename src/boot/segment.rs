@@ -1,11 +1,13 @@
 //! The network that oxbow serves: its own address there, the addresses it may give away, where machines find it.
 //!
-//! Where the rest goes: proxy mode becomes a `Mode` field in here, read at the top of [`crate::boot::dhcp::decide`];
-//! a network behind a relay agent becomes a second `Segment`, chosen there by the request's `giaddr`.
+//! Where the rest goes: a network behind a relay agent becomes a second `Segment`, chosen in
+//! [`crate::boot::dhcp::decide`] by the request's `giaddr`.
 
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use crate::domain::ids::MacAddr;
 
 /// An IPv4 network on one interface, valid as it stands: the pool lies in the subnet and has at least one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,19 @@ pub struct Segment {
     pub router: Option<Ipv4Addr>,
     /// For how long an address is given to a machine that boots.
     pub lease: Duration,
+    pub mode: Mode,
+    /// The station's own card, which never needs an answer: it only looks for other DHCP servers.
+    pub card: Option<MacAddr>,
+}
+
+/// Whose the network's addresses are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The station's: it leases them.
+    #[default]
+    Authoritative,
+    /// The site's DHCP server's. The station says beside it what to load, and never leases an address.
+    Proxy,
 }
 
 /// Why an interface cannot be served like this.
@@ -55,6 +70,8 @@ impl Segment {
             base_url,
             router: None,
             lease: DEFAULT_LEASE,
+            mode: Mode::default(),
+            card: None,
         };
         if !segment.is_host(address) {
             return Err(BadSegment::Address { address, prefix });

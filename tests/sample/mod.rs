@@ -146,7 +146,12 @@ pub(crate) fn ailing() -> Snapshot {
                 service.state = down("binding 10.77.0.1:69 is not permitted", "start oxbow as root, or with sudo");
                 service.restarts = 3;
             }
-            ServiceName::Dhcp | ServiceName::RouterAdvert | ServiceName::Images | ServiceName::Store => {}
+            ServiceName::Dhcp
+            | ServiceName::RouterAdvert
+            | ServiceName::Images
+            | ServiceName::Control
+            | ServiceName::ImportFolder
+            | ServiceName::Store => {}
         }
     }
     let catalogue = Arc::make_mut(&mut bench.catalogue);
