@@ -19,6 +19,13 @@ pub struct Folders {
     pub import: PathBuf,
 }
 
+impl Folders {
+    /// Where errors are kept that cannot be kept beside their list.
+    fn errors(&self) -> PathBuf {
+        self.import.join("errors")
+    }
+}
+
 impl Default for Folders {
     fn default() -> Self {
         Self { import: "/var/lib/oxbow/import".into() }
@@ -32,7 +39,7 @@ pub enum Job {
     List,
     /// What this one would do, with this profile for all of its rows if one is given.
     Read { path: PathBuf, profile: Option<ProfileId> },
-    /// Keep the rows with errors beside the list they are from.
+    /// Keep the rows with errors, beside the list they are from where that is possible.
     SaveErrors { path: PathBuf, preview: Arc<Preview> },
 }
 
@@ -105,11 +112,15 @@ fn carry_out(job: Job, folders: &Folders, bench: &Snapshot, now: Timestamp) -> F
         Job::SaveErrors { path, preview } => {
             let text = errors_csv(&preview);
             let name = errors_file_name(&preview.file);
-            let beside = path.parent().map_or_else(|| folders.import.clone(), Path::to_path_buf);
-            let saved = write(&beside, &name, &text).or_else(|_read_only| {
-                fs::create_dir_all(&folders.import)?;
-                write(&folders.import, &name, &text)
-            });
+            // What lies in the import folder itself is imported by itself: not the place for what is to be corrected.
+            let beside = path.parent().filter(|folder| *folder != folders.import);
+            let saved = beside.and_then(|folder| write(folder, &name, &text).ok()).map_or_else(
+                || {
+                    fs::create_dir_all(folders.errors())?;
+                    write(&folders.errors(), &name, &text)
+                },
+                Ok,
+            );
             Found::Saved(saved.map_err(|err| format!("cannot write {name}: {err}")))
         }
     }
@@ -119,7 +130,7 @@ fn carry_out(job: Job, folders: &Folders, bench: &Snapshot, now: Timestamp) -> F
 fn lists(folders: &Folders) -> Vec<Listed> {
     let sticks = [entries(Path::new("/media")), entries(Path::new("/run/media"))].concat();
     let below = sticks.iter().flat_map(|folder| entries(folder)).collect::<Vec<_>>();
-    let folders = [vec![folders.import.clone()], sticks, below].concat();
+    let folders = [vec![folders.import.clone(), folders.errors()], sticks, below].concat();
     let mut lists: Vec<Listed> =
         folders.iter().flat_map(|folder| entries(folder)).filter_map(listed).take(LISTS).collect();
     lists.sort_by(|a, b| a.path.cmp(&b.path));
@@ -133,8 +144,10 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn listed(path: PathBuf) -> Option<Listed> {
-    let is_csv = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
-    let about = is_csv.then(|| fs::metadata(&path).ok()).flatten().filter(fs::Metadata::is_file)?;
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    // What the import folder says of its lists is no list.
+    let is_list = name.ends_with(".csv") && !name.ends_with(".problems.csv");
+    let about = is_list.then(|| fs::metadata(&path).ok()).flatten().filter(fs::Metadata::is_file)?;
     Some(Listed { path, bytes: about.len() })
 }
 
@@ -180,21 +193,22 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_found_read_and_its_errors_are_kept_beside_it() {
+    fn a_list_is_found_and_read_and_its_errors_are_kept_where_they_are_not_imported() {
         let folder = tempfile::tempdir().expect("a folder");
         let import = folder.path().join("import");
         fs::create_dir(&import).expect("a folder");
         let path = import.join("po.CSV");
         fs::write(&path, "Serial,MAC\nSN-1,\n,52:54\n").expect("a file");
-        fs::write(import.join("notes.txt"), "no list").expect("a file");
+        fs::write(import.join("po.CSV.problems.csv"), "no list").expect("a file");
         let Found::Lists(lists) = carried_out(Job::List, folder.path()) else { panic!("no lists") };
-        assert!(lists.contains(&Listed { path: path.clone(), bytes: 23 }) && lists.len() == 1, "{lists:?}");
+        assert!(lists.contains(&Listed { path: path.clone(), bytes: 24 }), "{lists:?}");
+        assert!(!lists.iter().any(|list| list.path.ends_with("po.CSV.problems.csv")));
         let job = Job::Read { path: path.clone(), profile: None };
         let Found::Read { preview: Ok(preview), .. } = carried_out(job, folder.path()) else { panic!("not read") };
         assert_eq!((preview.counts.new, preview.counts.errors), (1, 1));
         for name in ["po-errors.csv", "po-errors-2.csv"] {
             let job = Job::SaveErrors { path: path.clone(), preview: preview.clone() };
-            assert_eq!(carried_out(job, folder.path()), Found::Saved(Ok(import.join(name))));
+            assert_eq!(carried_out(job, folder.path()), Found::Saved(Ok(import.join("errors").join(name))));
         }
     }
 

@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(read("SN-4001"), (Some("SN-4001".into()), vec![]));
         assert_eq!(read("SN4001"), (Some("SN4001".into()), vec![]));
         assert_eq!(read("S/N:SN4001"), (Some("SN4001".into()), vec![]));
-        assert_eq!(read("123456789012"), (Some("123456789012".into()), vec![]));
+        assert_eq!(read("402600981234"), (Some("402600981234".into()), vec![]));
         assert_eq!(read("MAC:123456789012"), (None, vec!["12:34:56:78:90:12".into()]));
         assert_eq!(read("AB 12 X"), (Some("AB 12 X".into()), vec![]));
         assert!(Label::read(" \r\n").expect("nothing").is_empty());
