@@ -1,5 +1,10 @@
 //! The command line: what can be typed, and what each command does.
 
+mod bench;
+mod import;
+mod nodes;
+mod say;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,6 +30,12 @@ enum Command {
     Run(Run),
     /// Check the configuration, the boot files, the profiles and their images, and serve nothing
     Check(Run),
+    /// Take in a list of machines: every row is shown, then all of them are stored or none
+    Import(import::Import),
+    /// List the machines, register them and tell them what to do
+    Nodes(nodes::Nodes),
+    /// Say, or set, what becomes of machines nobody registered
+    Policy(nodes::PolicyArgs),
     /// List the keys of the screen, as the README shows them
     Keys,
     /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
@@ -77,6 +88,9 @@ pub fn run(args: Args) -> ExitCode {
     match args.command.unwrap_or(Command::Run(args.run)) {
         Command::Run(run) => station(run),
         Command::Check(run) => check(run),
+        Command::Import(import) => import::run(&import),
+        Command::Nodes(nodes) => nodes::run(&nodes),
+        Command::Policy(policy) => nodes::policy(&policy),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());
             ExitCode::SUCCESS

@@ -50,8 +50,6 @@ pub struct Config {
     pub images: PathBuf,
     pub boot_files: PathBuf,
     pub default_profile: Option<ProfileId>,
-    /// What does not stop the station but will disappoint a machine.
-    pub warnings: Vec<Problem>,
 }
 
 /// One thing that is wrong, and what to do.
@@ -136,7 +134,6 @@ impl Settings {
             }
         }
         let boot_files = self.boot_files.unwrap_or_else(|| BOOT_FILES.into());
-        let warnings = missing_boot_files(&boot_files).into_iter().collect();
         let segment = network.and_then(|(interface, address, prefix)| {
             let http = SocketAddr::from((address, self.http_port.unwrap_or(80)));
             let segment = segment(http, prefix, self.pool.as_deref()).map_err(|problem| problems.push(problem))?;
@@ -144,7 +141,7 @@ impl Settings {
         });
         match (segment, default_profile.transpose()) {
             (Ok((interface, http, segment)), Ok(default_profile)) if problems.is_empty() => {
-                Ok(Config { interface, segment, http, data, profiles, images, boot_files, default_profile, warnings })
+                Ok(Config { interface, segment, http, data, profiles, images, boot_files, default_profile })
             }
             _ => Err(problems),
         }
@@ -199,20 +196,11 @@ fn segment(http: SocketAddr, prefix: u8, pool: Option<&str>) -> Result<Segment, 
     segment.with_pool(first, last).map_err(wrong)
 }
 
-/// What machines will ask for and not get.
-fn missing_boot_files(directory: &Path) -> Option<Problem> {
-    let missing: Vec<&str> = NEEDED.iter().copied().filter(|name| !directory.join(name).is_file()).collect();
-    (!missing.is_empty()).then(|| {
-        let what = format!("boot files are missing in {}: {}", directory.display(), missing.join(", "));
-        Problem::new(what, "build them with `make boot-files`, or name their place with --boot-files")
-    })
-}
-
 /// Read when no other is named.
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
-const DATA: &str = "/var/lib/oxbow";
+/// Where the station's data is when nothing else is said.
+pub const DATA: &str = "/var/lib/oxbow";
 const BOOT_FILES: &str = "/usr/share/oxbow/boot";
-const NEEDED: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];
 
 #[cfg(test)]
 mod tests {
@@ -246,7 +234,6 @@ mod tests {
         let config = settings(&place).check(&bench()).expect("it is right");
         assert_eq!(config.segment.pool_in_words(), "10.77.0.100–250");
         assert_eq!(config.segment.base_url, "http://10.77.0.1");
-        assert!(config.warnings[0].what.contains("undionly.kpxe"), "{:?}", config.warnings);
     }
 
     #[test]

@@ -62,6 +62,10 @@
 //! | which boot program an architecture gets | `assets/architectures.toml` |
 //! | what a boot script says | `assets/ipxe/*.ipxe`, filled in by `boot::script` |
 //! | when a node is provisioned, failed, re-imaged | `domain::fleet` |
+//! | which machine is which node, and when that is a conflict | `domain::identity`, `domain::fleet` |
+//! | which serials and UUIDs identify nobody | `assets/placeholders.toml` |
+//! | what becomes of machines nobody registered | `domain::policy` |
+//! | how a list of machines is read, and what is said of its mistakes | `domain::import` |
 //! | which disk is written | `domain::disk` |
 //! | what agent and station say to each other | `protocol` |
 //! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::theme` |

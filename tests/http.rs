@@ -72,6 +72,7 @@ impl Bench {
             profiles: place.path().join("profiles"),
             images: place.path().join("images"),
             store: place.path().join("blobs"),
+            boot_files: place.path().join("boot"),
             default_profile: "os".parse().ok(),
         };
         runtime.spawn(images::serve(context, config));

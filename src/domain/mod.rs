@@ -18,6 +18,7 @@ pub mod image;
 pub mod import;
 pub mod lease;
 pub mod logline;
+pub mod naming;
 pub mod node;
 pub mod phase;
 pub mod placeholder;

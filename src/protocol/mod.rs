@@ -13,6 +13,10 @@
 //! An unknown run is answered 404 with an [`Ack`] of 0; a message that cannot be read 400; a station that cannot store
 //! 503: the agent tries again. Bodies of refusals are one plain sentence.
 
+#[cfg(feature = "station")]
+pub mod control;
+#[cfg(feature = "station")]
+pub mod nodes;
 pub mod paths;
 
 use serde::{Deserialize, Serialize};

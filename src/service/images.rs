@@ -1,4 +1,4 @@
-//! Profiles and images: reads both directories every two seconds and says what is there and whether it can be used.
+//! Profiles, images and boot files: looks at their directories every two seconds and says what is there and whether it can be used.
 //!
 //! An image is copied once into the station's own store while its digests are computed, under the digest's name and
 //! read-only. What machines download is that copy: nobody can shorten or swap it under their feet, and the same name
@@ -38,6 +38,8 @@ pub struct Config {
     pub images: PathBuf,
     /// The station's own copies, by digest.
     pub store: PathBuf,
+    /// What machines fetch before their image.
+    pub boot_files: PathBuf,
     pub default_profile: Option<ProfileId>,
 }
 
@@ -50,7 +52,11 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     sweep::remove_unfinished(&config.store);
     loop {
         checked.retain(|_, checked| checked.again.is_none_or(|again| Instant::now() < again));
-        (catalogue.profiles, catalogue.diagnostics) = profiles(&config.profiles, config.default_profile.as_ref());
+        let (profiles, diagnostics) = written(&config);
+        for new in diagnostics.iter().filter(|found| !catalogue.diagnostics.contains(found)) {
+            warn!(hint = new.hint, "{}", new.place_and_what());
+        }
+        (catalogue.profiles, catalogue.diagnostics) = (profiles, diagnostics);
         let wanted: Vec<Profile> = catalogue.profiles.values().cloned().collect();
         catalogue.images =
             wanted.iter().map(|profile| (profile.image.clone(), state(&config, &profile.image, &checked))).collect();
@@ -90,9 +96,15 @@ struct Checked {
     again: Option<Instant>,
 }
 
+/// The profiles there are, with nothing known of their images yet.
+pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>) -> Catalogue {
+    let (profiles, diagnostics) = profiles(profiles_in, default_profile);
+    Catalogue { profiles, diagnostics, default_profile: default_profile.cloned(), ..Catalogue::default() }
+}
+
 /// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
 pub fn examine(config: &Config) -> Vec<(String, String)> {
-    let (profiles, diagnostics) = profiles(&config.profiles, config.default_profile.as_ref());
+    let (profiles, diagnostics) = written(config);
     let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
     let (mut checked, mut catalogue) = (BTreeMap::new(), Catalogue::default());
     for profile in profiles.values() {
@@ -175,6 +187,24 @@ async fn check_one(
     }
 }
 
+/// What is there beside images: the profiles that can be used, and everything that is wrong or missing.
+fn written(config: &Config) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
+    let (profiles, wrong) = profiles(&config.profiles, config.default_profile.as_ref());
+    (profiles, missing_boot_files(&config.boot_files).into_iter().chain(wrong).collect())
+}
+
+/// What machines will ask for and not get.
+fn missing_boot_files(directory: &Path) -> Option<Diagnostic> {
+    let missing: Vec<&str> = BOOT_FILES.iter().copied().filter(|name| !directory.join(name).is_file()).collect();
+    (!missing.is_empty()).then(|| Diagnostic {
+        file: directory.display().to_string(),
+        line: None,
+        column: None,
+        what: format!("boot files are missing: {}", missing.join(", ")),
+        hint: "build them with `make boot-files`, or name their place with --boot-files".into(),
+    })
+}
+
 /// Every profile of the directory that can be read, and what is wrong with the others.
 fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
@@ -213,6 +243,7 @@ fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileI
     (read, diagnostics)
 }
 
+const BOOT_FILES: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// An image that could not be read or copied is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(30);

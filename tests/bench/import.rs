@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use oxbow::domain::command::Command;
+use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
 use oxbow::domain::import::{self, Options};
 use oxbow::domain::profile_file;
 use oxbow::domain::snapshot::{Catalogue, Snapshot};
 use oxbow::domain::time::Timestamp;
+use oxbow::store;
 
 const ROWS: u32 = 100_000;
 const NOW: Timestamp = Timestamp::from_millis(0);
@@ -30,11 +32,23 @@ fn main() {
     drop(errors);
     let preview = import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default());
     let import = preview.import().expect("all rows are right");
-    measured("import", || fleet.apply(NOW, Command::Import(import.clone()), &catalogue)).expect("possible");
+    let effects =
+        measured("import", || fleet.apply(NOW, Command::Import(import.clone()), &catalogue)).expect("possible");
+    measured("import, stored", || stored(effects));
     (bench.nodes, bench.index) = (fleet.nodes().clone(), fleet.index().clone());
     measured("preview, all the same", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default()));
     let undo = Command::UndoImport(oxbow::domain::command::Undo::All);
     measured("undo", || fleet.apply(NOW, undo.clone(), &catalogue)).expect("possible");
+}
+
+/// Writes to a store of its own until all is on the disk.
+fn stored(effects: Vec<Effect>) {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let (store, _, thread) = store::open(&directory.path().join("oxbow.db")).expect("a new store");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async { store.write(effects).await.await.expect("the thread lives").expect("written") });
+    drop(store);
+    thread.join().expect("it ends in order");
 }
 
 fn list(profile: &str) -> String {

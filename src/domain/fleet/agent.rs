@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::booting::hold;
 use super::{Change, Fleet, enter, reach};
-use crate::domain::disk::Disk;
+use crate::domain::disk::{Disk, in_bytes};
 use crate::domain::effect::Effect;
 use crate::domain::identity::Claims;
 use crate::domain::ids::RunId;
@@ -223,10 +223,10 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
                     );
                 }
                 Some(expected) => {
+                    let (found, wanted) = (in_bytes(*bytes), in_bytes(expected.disk_bytes));
                     let reason = format!(
-                        "{bytes} bytes read back from the disk have digest {}…, the image's {} bytes have {}…",
+                        "the disk does not read back as the image: {found} of it have digest {}…, the image's {wanted} {}…",
                         sha256.short(),
-                        expected.disk_bytes,
                         expected.disk_sha256.short()
                     );
                     fail(

@@ -5,7 +5,12 @@ use super::{Located, Preview, Row, Standing};
 
 /// The rows with errors in the columns of the file, and what is wrong with each under `Problem`, which an import
 /// ignores: once the cells are corrected it can be imported as it is. A spreadsheet opens it as it opened the original.
+/// Of a file that is wrong as a whole it says only why.
 pub fn errors_csv(preview: &Preview) -> String {
+    if !preview.flaws.is_empty() {
+        let said = preview.flaws.iter().map(|flaw| format!("{flaw} ({})", flaw.hint()));
+        return problem_csv(&said.collect::<Vec<_>>().join("; "));
+    }
     let separator = u8::try_from(preview.separator).unwrap_or(b',');
     let mut writer = csv::WriterBuilder::new()
         .delimiter(separator)
@@ -29,6 +34,11 @@ pub fn errors_csv(preview: &Preview) -> String {
     let bytes = writer.into_inner().unwrap_or_default();
     // By the mark Excel knows that it is UTF-8.
     format!("\u{feff}{}", String::from_utf8_lossy(&bytes))
+}
+
+/// A list that says only why another could not be imported.
+pub fn problem_csv(problem: &str) -> String {
+    format!("\u{feff}{PROBLEM}\r\n\"{}\"\r\n", problem.replace('"', "\"\""))
 }
 
 /// What to call the file of errors of `file`: legal on FAT, where `\ / : * ? " < > |` and some old names are not.

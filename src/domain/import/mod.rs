@@ -35,7 +35,7 @@ mod profiles;
 mod table;
 
 pub use decode::Encoding;
-pub use errors::{errors_csv, errors_file_name};
+pub use errors::{errors_csv, errors_file_name, problem_csv};
 pub use flaw::{Flaw, Located};
 pub use layout::{Column, Meaning};
 pub use preview::{Counts, Options, Preview, Row, Standing, preview};

@@ -55,6 +55,7 @@ fn a_wrong_digest_in_the_profile_is_said() {
         profiles: "".into(),
         images: place.path().into(),
         store: place.path().join("store"),
+        boot_files: PathBuf::new(),
         default_profile: None,
     };
     let text = format!("schema = 1\nimage = \"os.img\"\nsha256 = \"{}\"\n", "0".repeat(64));
