@@ -305,6 +305,7 @@ fn a_run_that_the_station_has_lost_is_told_so_that_the_agent_says_hello_again() 
     {
         assert_eq!(bench.post(&path, &body), (404, json!({"next": 0})), "{path}");
     }
+    assert_eq!(bench.get(&paths::word(lost)), (404, "{\"next\":0}".into()));
     assert_eq!(bench.hello(lost)["answer"], "job", "it is taken up");
 }
 

@@ -88,18 +88,18 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     }
 }
 
-/// The profiles there are, with nothing known of their images yet.
-pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>) -> Catalogue {
-    let (profiles, diagnostics) = profiles(profiles_in, default_profile);
-    Catalogue { profiles, diagnostics, default_profile: default_profile.cloned(), ..Catalogue::default() }
-}
-
 /// What came of reading an image.
 struct Checked {
     identity: Identity,
     state: ImageState,
     /// When the same file is read again, if it was not its own fault.
     again: Option<Instant>,
+}
+
+/// The profiles there are, with nothing known of their images yet.
+pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>) -> Catalogue {
+    let (profiles, diagnostics) = profiles(profiles_in, default_profile);
+    Catalogue { profiles, diagnostics, default_profile: default_profile.cloned(), ..Catalogue::default() }
 }
 
 /// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
