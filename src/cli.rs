@@ -140,7 +140,7 @@ fn simulate(options: Sim) -> ExitCode {
     match sim::run(options) {
         Ok(summary) => {
             println!("{summary}");
-            ExitCode::SUCCESS
+            if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(err) => {
             eprintln!("oxbow sim: {err}");

@@ -472,6 +472,7 @@ fn job(format: Format, file: &[u8], image: &[u8]) -> Job {
         disk_bytes: image.len() as u64,
         disk_sha256: digest(image),
         disk: DiskRule::default(),
+        next_report: 0,
     }
 }
 

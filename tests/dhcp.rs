@@ -6,17 +6,18 @@ mod cable;
 #[path = "fixtures/pcap.rs"]
 mod pcap;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use cable::Cable;
 use oxbow::boot::client::Client;
+use oxbow::boot::dhcp::boot_server::{self, Way};
 use oxbow::boot::dhcp::{Verdict, handle};
 use oxbow::boot::leases::Leases;
 use oxbow::boot::request::{Kind, Request};
-use oxbow::boot::segment::Segment;
+use oxbow::boot::segment::{Mode, Segment};
 use oxbow::domain::event::{DhcpAnswer, Event, Firmware};
 use oxbow::domain::service::ServiceState;
 use oxbow::domain::snapshot::Snapshot;
@@ -31,6 +32,12 @@ const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
 fn segment() -> Segment {
     Segment::new(STATION, 24, "http://10.77.0.1:8080").expect("a segment")
+}
+
+fn segment_in(mode: Mode) -> Segment {
+    let mut segment = segment();
+    segment.mode = mode;
+    segment
 }
 
 /// What the clients of a capture asked, and what they would be answered here, a line for each packet to port 67.
@@ -58,6 +65,7 @@ fn conversation(capture: &str) -> Vec<String> {
                 offered = Some(address);
                 format!("{answer:?} {}", bootfile.unwrap_or_default())
             }
+            Verdict::Overheard(event) => panic!("{event:?} is for proxies"),
             Verdict::Silence(silence) => silence.to_string(),
         };
         let who = match Client::of(&request) {
@@ -128,6 +136,131 @@ fn the_ipxe_that_once_chained_for_ever_is_sent_to_the_script_at_once() {
     assert!(lines.iter().all(|line| line.ends_with("/boot.ipxe")), "{lines:#?}");
 }
 
+/// What the clients of a capture ask, and what they are answered beside the site's DHCP server, a line for each packet
+/// to port 67 or 4011: packet by packet, as the machines cannot know that another proxy answers.
+fn beside_the_sites_server(capture: &str) -> Vec<String> {
+    let segment = segment_in(Mode::Proxy);
+    let mut leases = Leases::default();
+    let mut lines = Vec::new();
+    let from_machines = |datagram: &pcap::Datagram| {
+        // A machine has the other proxy's port, and was answered there.
+        matches!(datagram.to.port(), 67 | 4011) && *datagram.from.ip() != STATION
+    };
+    for datagram in pcap::read(capture).into_iter().filter(from_machines) {
+        let request = Request::parse(&datagram.payload).expect("firmware sends requests");
+        let way = Way { from: datagram.from, to: *datagram.to.ip() };
+        let (who, verdict) = match datagram.to.port() {
+            4011 => boot_server::handle(&datagram.payload, way, &segment, &leases),
+            _ => handle(Timestamp::from_millis(1), &datagram.payload, &segment, &mut leases),
+        };
+        assert_eq!(who, request.mac);
+        let told = match verdict {
+            Verdict::Reply(answer) => {
+                let reply = Reply::read(&answer.message);
+                assert_eq!((reply.xid, reply.yiaddr), (request.xid, Ipv4Addr::UNSPECIFIED));
+                assert_eq!((reply.siaddr, reply.ciaddr), (STATION, request.ciaddr.unwrap_or(Ipv4Addr::UNSPECIFIED)));
+                assert_eq!(answer.lease, None);
+                format!("to {}: {}", answer.to.socket_address(), reply.words())
+            }
+            Verdict::Overheard(event) => match *event {
+                Event::DhcpAnswered { address, .. } => format!("overheard {address}"),
+                event => panic!("{event:?}"),
+            },
+            Verdict::Silence(silence) => silence.to_string(),
+        };
+        lines.push(format!("{:?}: {told}", request.kind.expect("firmware says what it wants")));
+    }
+    lines.dedup();
+    lines
+}
+
+/// What a client reads in a reply.
+struct Reply {
+    xid: u32,
+    ciaddr: Ipv4Addr,
+    yiaddr: Ipv4Addr,
+    siaddr: Ipv4Addr,
+    file: String,
+    options: Vec<(u8, Vec<u8>)>,
+}
+
+impl Reply {
+    fn read(packet: &[u8]) -> Self {
+        assert!((300..=1472).contains(&packet.len()));
+        let address = |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
+        let options = dhcproto::v4::borrowed::DhcpOptionIterator::new(&packet[240..]);
+        Self {
+            xid: u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]),
+            ciaddr: address(12),
+            yiaddr: address(16),
+            siaddr: address(20),
+            file: String::from_utf8_lossy(&packet[108..236]).trim_end_matches('\0').to_owned(),
+            options: options.map(|option| (option.code().into(), option.data().to_vec())).collect(),
+        }
+    }
+
+    fn option(&self, code: u8) -> Option<&[u8]> {
+        self.options.iter().find(|(it, _)| *it == code).map(|(_, data)| &data[..])
+    }
+
+    /// `CLASS FILE`, and option 43 if there is one.
+    fn words(&self) -> String {
+        let class = String::from_utf8_lossy(self.option(60).unwrap_or_default());
+        let option_43 = self.option(43).map(|data| format!(" 43={data:02x?}")).unwrap_or_default();
+        assert_eq!(self.option(67), Some(format!("{}\0", self.file).as_bytes()), "file and option 67 say the same");
+        format!("{class} {}{option_43}", self.file)
+    }
+}
+
+#[test]
+fn captured_firmware_is_told_what_to_load_beside_the_sites_server() {
+    const SCRIPT: &str = "Discover: to 255.255.255.255:68: PXEClient http://10.77.0.1:8080/boot.ipxe";
+    const UEFI: &str = "Discover: to 255.255.255.255:68: PXEClient snponly.efi";
+    let overheard = |last: u8| format!("Request: overheard 10.77.0.{last}");
+    let boot_server = |last: u8, port: u16, file: &str| format!("Request: to 10.77.0.{last}:{port}: PXEClient {file}");
+    for (capture, lines) in [
+        (
+            "bios-ipxe-rom.proxy",
+            vec![SCRIPT.to_owned(), overheard(199), boot_server(199, 68, "http://10.77.0.1:8080/boot.ipxe")],
+        ),
+        (
+            "uefi-ovmf-http-boot.proxy",
+            vec![
+                "Discover: to 255.255.255.255:68: HTTPClient http://10.77.0.1:8080/boot/ipxe.efi".to_owned(),
+                overheard(101),
+                SCRIPT.to_owned(),
+                overheard(101),
+            ],
+        ),
+        (
+            "uefi-ovmf-pxe-then-ipxe-2.0.proxy",
+            vec![
+                UEFI.to_owned(),
+                overheard(179),
+                boot_server(179, 4011, "snponly.efi"),
+                SCRIPT.to_owned(),
+                overheard(179),
+            ],
+        ),
+        (
+            "uefi-ovmf-pxe.proxy-with-option-43",
+            vec![UEFI.to_owned(), overheard(174), SCRIPT.to_owned(), overheard(174)],
+        ),
+        (
+            "uefi-ovmf-pxe.proxy-without-option-43",
+            vec![
+                UEFI.to_owned(),
+                overheard(186),
+                boot_server(186, 4011, "snponly.efi"),
+                SCRIPT.to_owned(),
+                overheard(186),
+            ],
+        ),
+    ] {
+        assert_eq!(beside_the_sites_server(capture), lines, "{capture}");
+    }
+}
+
 /// Every payload of every capture, whoever sent it.
 static PAYLOADS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pcap");
@@ -149,8 +282,18 @@ proptest! {
         }
         packet.truncate(cut.index(packet.len() * 4) + 1);
         let mut leases = Leases::default();
-        if let (_, Verdict::Reply(answer)) = handle(Timestamp::from_millis(1), &packet, &segment(), &mut leases) {
-            prop_assert!((300..=1472).contains(&answer.message.len()));
+        let way = Way { from: SocketAddrV4::new(STATION, 68), to: STATION };
+        for mode in [Mode::Authoritative, Mode::Proxy] {
+            let segment = segment_in(mode);
+            let verdicts = [
+                handle(Timestamp::from_millis(1), &packet, &segment, &mut leases).1,
+                boot_server::handle(&packet, way, &segment, &leases).1,
+            ];
+            for verdict in verdicts {
+                if let Verdict::Reply(answer) = verdict {
+                    prop_assert!((300..=1472).contains(&answer.message.len()));
+                }
+            }
         }
     }
 }

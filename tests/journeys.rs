@@ -7,13 +7,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxbow::domain::command::{Command, Refusal};
+use oxbow::domain::command::{Approval, Command, Refusal, Resolution};
 use oxbow::domain::ids::NodeId;
 use oxbow::domain::node::Node;
-use oxbow::domain::phase::{Phase, Stage};
+use oxbow::domain::phase::Phase;
+use oxbow::domain::policy::Policy;
 use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Msg, NotDone, Place, Screen, update};
-use ratatui::crossterm::event::KeyCode::{self, Char, Down, End, Enter, Esc, Home, PageDown, Tab, Up};
+use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Msg, NotDone, Place, Screen, What, update};
+use ratatui::crossterm::event::KeyCode::{self, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, Tab, Up};
 use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
 
 /// A technician in front of a bench.
@@ -80,11 +81,17 @@ impl Journey {
 
     #[track_caller]
     fn asks_for(&mut self, command: Command) {
-        let asked = self.wishes.iter().map(|wish| match wish {
-            Effect::Ask(ask) => Some(&ask.command),
-            Effect::Quit => None,
+        self.asks_for_all(&[command]);
+    }
+
+    #[track_caller]
+    fn asks_for_all(&mut self, commands: &[Command]) {
+        let asked = self.wishes.iter().flat_map(|wish| match wish {
+            Effect::Ask(Ask { what: What::One(command), .. }) => vec![command.clone()],
+            Effect::Ask(Ask { what: What::Each(commands), .. }) => commands.clone(),
+            Effect::Quit => panic!("it quits"),
         });
-        assert_eq!(asked.collect::<Vec<_>>(), [Some(&command)]);
+        assert_eq!(asked.collect::<Vec<_>>(), commands);
     }
 }
 
@@ -274,24 +281,142 @@ fn hostile_names_reach_no_cell() {
     }
 }
 
+#[test]
+fn marked_nodes_are_acted_on_together_and_those_at_work_are_left_out() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/SN-400").press([Enter]).type_text("M").sees("9 marked").type_text("D");
+    journey.sees("Forget 6 nodes?").sees("3 marked nodes are left out: at work").type_text("y").misses("marked");
+    journey.sees("under way: forget 6 nodes");
+    let mut nodes = [1, 2, 3, 7, 8, 9].map(|number| id_of(&journey.bench, number));
+    nodes.sort_unstable();
+    journey.asks_for_all(&nodes.map(|node| Command::Forget { node }));
+}
+
+#[test]
+fn a_mark_is_put_and_taken_and_the_choice_goes_on() {
+    let mut journey = Journey::at(sample::busy());
+    let first = chosen(&journey);
+    journey.type_text("m").sees("1 marked");
+    assert_ne!(chosen(&journey), first);
+    journey.press([Up]).type_text("m").misses("marked");
+    journey.type_text("MM").misses("marked");
+    journey.type_text("m/press").sees("1 marked, 1 not shown");
+}
+
+#[test]
+fn more_than_ten_nodes_ask_for_their_number() {
+    let mut journey = Journey::at(sample::long());
+    journey.type_text("/SN-1").press([Enter]).type_text("MD").sees("Forget 50 nodes?").sees("Type 50");
+    journey.type_text("y").press([Enter]).sees("type 50 first");
+    assert_eq!(journey.wishes, []);
+    journey.press([Backspace]).type_text("50").press([Enter]).misses("Forget 50 nodes?");
+    assert_eq!(journey.wishes.len(), 1);
+    let mut cancelled = Journey::at(sample::long());
+    cancelled.type_text("MD").press([Esc]).misses("Forget");
+    assert_eq!(cancelled.wishes, []);
+}
+
+#[test]
+fn a_profile_is_chosen_from_a_list_with_the_default_first() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("p").sees("Profile for SN-4003").sees("the default").sees("now emt-s").press([Down, Down]);
+    journey.sees("Ubuntu Server 24.04").press([Enter]);
+    let node = chosen(&journey);
+    journey.asks_for(Command::Assign { node, profile: "ubuntu".parse().ok() });
+}
+
+#[test]
+fn a_profile_for_many_asks_for_their_number_too() {
+    let mut journey = Journey::at(sample::long());
+    journey.type_text("/SN-1").press([Enter]).type_text("Mp").press([Down, Enter]);
+    journey.sees("Give 50 nodes profile emt-s?").type_text("50").press([Enter]);
+    let Some(Effect::Ask(Ask { what: What::Each(each), deed })) = journey.wishes.pop() else { panic!("nothing asked") };
+    assert_eq!((each.len(), deed.as_str()), (50, "give 50 nodes profile emt-s"));
+}
+
+#[test]
+fn a_stranger_waits_until_it_is_approved() {
+    let mut journey = Journey::at(sample::waiting());
+    journey.sees("policy hold").type_text("/SN-4013").press([Enter]).sees("held").type_text("a");
+    journey.sees("Approve SN-4013?").sees("Profile emt-s is written to its disk").type_text("y");
+    let nodes = Approval::One(chosen(&journey));
+    journey.asks_for(Command::Approve { nodes, profile: None });
+}
+
+#[test]
+fn all_that_wait_are_approved_at_once_and_one_that_comes_later_is_not() {
+    let mut journey = Journey::at(sample::waiting());
+    journey.type_text("A").sees("Approve 2 nodes?").sees("SN-4013, SN-4014").type_text("y");
+    let one = |journey: &Journey, number| Approval::One(id_of(&journey.bench, number));
+    let both = [one(&journey, 13), one(&journey, 14)].map(|nodes| Command::Approve { nodes, profile: None });
+    journey.asks_for_all(&both);
+    Journey::at(sample::busy()).type_text("A").sees("no machine waits for approval");
+}
+
+#[test]
+fn a_conflict_shows_both_sides_and_its_ways_out() {
+    let mut journey = Journey::at(sample::waiting());
+    journey
+        .type_text("c")
+        .sees("press-11 is in conflict")
+        .sees("A machine says: serial SN-4011, MAC 3c:ec:ef:12:34:0c");
+    journey.sees("press-12").sees("decide later").press([Enter]);
+    assert_eq!(journey.wishes, []);
+    journey.type_text("c").press([Down]).sees("nothing else is").press([Down]).sees("are dropped").press([Down]);
+    journey.sees("identifies nobody at this bench").press([Up, Up, Enter]);
+    let node = chosen(&journey);
+    journey.asks_for(Command::Resolve { node, how: Resolution::MoveIdentifiers });
+}
+
+#[test]
+fn the_policy_is_shown_and_chosen() {
+    let mut journey = Journey::at(sample::empty());
+    journey.type_text("P").sees("default (now)").press([Enter]);
+    assert_eq!(journey.wishes, []);
+    journey.type_text("P").press([Down]).sees("machines nobody registered wait for approval").press([Enter]);
+    journey.asks_for(Command::SetPolicy(Policy::Hold));
+}
+
+#[test]
+fn what_some_were_refused_is_told_of_all() {
+    let mut journey = Journey::at(sample::busy());
+    let refused = vec![Refusal::Busy { label: "SN-4004".into(), phase: "writing" }];
+    let result = Err(NotDone::Partly { done: 2, refused });
+    journey.tell(Msg::Answered(Answer { deed: "forget 3 nodes".into(), result }));
+    journey.sees("2 of 3 done; refused: SN-4004 is at work");
+}
+
+/// The node whose serial ends in this number.
+fn id_of(bench: &Snapshot, number: u8) -> NodeId {
+    let serial = format!("SN-40{number:02}").parse().ok();
+    bench.nodes.values().find(|node| node.serial == serial).expect("a known node").id
+}
+
 /// Every key of every place does something that can be seen: the dispatcher knows all of the table.
 #[test]
 fn every_key_is_reachable_and_does_something() {
-    let ways: [(Place, &[KeyCode]); 8] = [
-        (Place::Nodes, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
-        (Place::Node, &[Enter, Up]),
-        (Place::Text, &[Char('2')]),
-        (Place::Text, &[Char('3')]),
-        (Place::Filter, &[Char('/'), Char('S'), Char('N')]),
-        (Place::Question, &[Char('r')]),
-        (Place::Notice, &[]),
-        (Place::Help, &[Char('?'), Down]),
+    type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
+    let ways: [Way<'_>; 14] = [
+        (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
+        (Place::Nodes, sample::waiting, &[]),
+        (Place::Node, sample::long, &[Enter, Up]),
+        (Place::Nodes, sample::waiting, &[Char('/'), Char('c'), Char('o'), Char('n'), Char('f'), Enter]),
+        (Place::Nodes, sample::waiting, &[Char('/'), Char('h'), Char('e'), Char('l'), Char('d'), Enter]),
+        (Place::Text, sample::long, &[Char('2')]),
+        (Place::Text, sample::long, &[Char('3')]),
+        (Place::Filter, sample::long, &[Char('/'), Char('S'), Char('N')]),
+        (Place::Question, sample::long, &[Char('r')]),
+        (Place::Typed, sample::long, &[Char('M'), Char('D'), Char('5')]),
+        (Place::Choice, sample::long, &[Char('p'), Down]),
+        (Place::Choice, sample::long, &[Char('P')]),
+        (Place::Notice, sample::long, &[]),
+        (Place::Help, sample::long, &[Char('?'), Down]),
     ];
     let mut reached = BTreeSet::new();
-    for (place, way) in ways {
+    for (place, bench, way) in ways {
         for binding in place.bindings() {
             for (nth, key) in binding.keys.iter().enumerate() {
-                let mut journey = Journey::at(long());
+                let mut journey = Journey::at(bench());
                 journey.press(way.iter().copied());
                 if place == Place::Notice {
                     let result = Err(NotDone::Stopping);
@@ -315,18 +440,6 @@ fn every_key_is_reachable_and_does_something() {
     }
 }
 
-/// The sample with enough nodes for several pages.
-fn long() -> Snapshot {
-    let mut bench = sample::busy();
-    for number in 100..150 {
-        let mut node = Node::new(NodeId(number), sample::NOW);
-        node.name = Some(format!("SN-{number}"));
-        node.phase = Phase::Booting { stage: Stage::Seen };
-        bench.nodes.insert(node.id, Arc::new(node));
-    }
-    bench
-}
-
 #[test]
 fn ten_thousand_nodes_are_moved_through_to_the_last() {
     let mut bench = sample::empty();
@@ -345,5 +458,5 @@ fn a_wish_says_what_it_is_in_words() {
     journey.type_text("Dy");
     let node = chosen(&journey);
     let deed = "forget SN-4003".to_owned();
-    assert_eq!(journey.wishes, [Effect::Ask(Ask { command: Command::Forget { node }, deed })]);
+    assert_eq!(journey.wishes, [Effect::Ask(Ask::one(Command::Forget { node }, deed))]);
 }

@@ -10,7 +10,7 @@ use ratatui::layout::Size;
 
 /// Each view: its name, its bench, and the keys that lead to it.
 fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
-    use KeyCode::{Char, Enter, Home};
+    use KeyCode::{Char, Down, Enter, Home};
     vec![
         ("nodes", sample::busy(), vec![]),
         ("node_failed", sample::busy(), vec![Enter]),
@@ -21,6 +21,12 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("services", sample::busy(), vec![Char('3')]),
         ("help", sample::busy(), vec![Char('?')]),
         ("question", sample::busy(), vec![Char('r')]),
+        ("marked", sample::busy(), vec![Char('m'), Down, Char('m'), Char('m')]),
+        ("typed", sample::long(), vec![Char('M'), Char('D'), Char('5')]),
+        ("profile_choice", sample::busy(), vec![Char('p')]),
+        ("policy_choice", sample::busy(), vec![Char('P'), Down]),
+        ("waiting", sample::waiting(), vec![]),
+        ("conflict_choice", sample::waiting(), vec![Char('c'), Down]),
         ("empty", sample::empty(), vec![]),
         ("failed_bind", sample::ailing(), vec![]),
         ("failed_bind_services", sample::ailing(), vec![Char('3')]),

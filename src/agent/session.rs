@@ -59,6 +59,7 @@ impl Session<'_> {
         self.hello.disks.iter().for_each(|disk| self.journal.info("hello", &format!("disk {disk}")));
         let given = self.introduce()?;
         if let Given::Job(job) = &given {
+            self.mailbox.reports_acknowledged(job.next_report);
             self.install(job)?;
         }
         Ok(given)

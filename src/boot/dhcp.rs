@@ -1,13 +1,18 @@
-//! What a DHCP request is answered, by a server that owns its network (RFC 2131 section 4.3).
+//! What a DHCP request is answered: here by a server that owns its network (RFC 2131 section 4.3), in [`proxy`] beside
+//! the site's own server, in [`boot_server`] on port 4011.
 //!
 //! ```text
-//! DISCOVER ─► OFFER    REQUEST ─► ACK | NAK | silence    INFORM ─► ACK    DECLINE, RELEASE ─► silence
+//!                DISCOVER   REQUEST               INFORM    DECLINE, RELEASE
+//! authoritative  OFFER      ACK | NAK | silence   ACK       silence
+//! proxy          OFFER      overheard             silence   silence
+//! port 4011      silence    ACK                   ACK       silence
 //! ```
 //! No answer has a reason: every silence is a [`Silence`] that the screen can print.
 //!
-//! Where the rest goes: proxy mode branches at the top of [`decide`] by a mode in [`Segment`] and replies without a
-//! grant; port 4011 is a second entry beside [`handle`] that finds the machine by `ciaddr` instead of `chaddr`; relay
-//! agents of other networks choose their segment in [`handle`] by `giaddr`.
+//! Where the rest goes: relay agents of other networks choose their segment in [`handle`] by `giaddr`.
+
+pub mod boot_server;
+mod proxy;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -18,9 +23,9 @@ use crate::boot::architecture::ArchCode;
 use crate::boot::client::Client;
 use crate::boot::leases::Leases;
 use crate::boot::program::Program;
-use crate::boot::reply::Reply;
+use crate::boot::reply::{Reply, Role};
 use crate::boot::request::{Kind, Request, Unreadable};
-use crate::boot::segment::Segment;
+use crate::boot::segment::{Mode, Segment};
 use crate::domain::event::{DhcpAnswer, Event};
 use crate::domain::identity::Claims;
 use crate::domain::ids::MacAddr;
@@ -31,6 +36,8 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Reply(Box<Answer>),
+    /// Nothing is sent, something is learned: it was said to another server.
+    Overheard(Box<Event>),
     Silence(Silence),
 }
 
@@ -39,6 +46,8 @@ pub enum Verdict {
 pub struct Answer {
     /// The UDP payload.
     pub message: Vec<u8>,
+    /// The station's address that it is sent from.
+    pub from: Ipv4Addr,
     pub to: Destination,
     /// What was answered. A NAK tells nothing: the machine asks again at once.
     pub event: Option<Event>,
@@ -55,6 +64,8 @@ pub enum Destination {
     Broadcast,
     Machine(Ipv4Addr),
     Relay(Ipv4Addr),
+    /// Where the request came from, port and all.
+    Asker(SocketAddrV4),
 }
 
 impl Destination {
@@ -63,6 +74,7 @@ impl Destination {
             Self::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT),
             Self::Machine(address) => SocketAddrV4::new(address, CLIENT),
             Self::Relay(address) => SocketAddrV4::new(address, SERVER),
+            Self::Asker(address) => address,
         }
     }
 }
@@ -94,6 +106,12 @@ pub enum Silence {
     NotItsAddress(Ipv4Addr),
     #[error("there is no boot program for architecture {0}")]
     Unsupported(ArchCode),
+    #[error("it does not boot from the network: it is for the site's DHCP server")]
+    NotBooting,
+    #[error("it is for the site's DHCP server")]
+    ForTheSitesServer,
+    #[error("only a REQUEST or an INFORM is for port 4011")]
+    NotForBootServers,
 }
 
 /// Reads a UDP payload and decides; says who sent it, if that can be read.
@@ -108,17 +126,10 @@ pub fn handle(now: Timestamp, packet: &[u8], segment: &Segment, leases: &mut Lea
 pub fn decide(now: Timestamp, request: &Request, segment: &Segment, leases: &mut Leases) -> Verdict {
     let Some(mac) = request.mac else { return Verdict::Silence(Silence::NoMac) };
     let Some(kind) = request.kind else { return Verdict::Silence(Silence::Bootp) };
-    if let Some(relay) = request.giaddr.filter(|relay| !segment.contains(*relay)) {
-        return Verdict::Silence(Silence::OtherNetwork(relay));
-    }
     let case = Case { now, request, mac, client: Client::of(request), segment };
-    match kind {
-        Kind::Discover => case.discover(leases),
-        Kind::Request => case.request(leases),
-        Kind::Inform => case.inform(),
-        Kind::Release => case.release(leases),
-        Kind::Decline => case.decline(leases),
-        Kind::Other(number) => Verdict::Silence(Silence::NotForServers(number)),
+    match segment.mode {
+        Mode::Authoritative => case.as_server(kind, leases),
+        Mode::Proxy => case.as_proxy(kind),
     }
 }
 
@@ -132,6 +143,20 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    fn as_server(&self, kind: Kind, leases: &mut Leases) -> Verdict {
+        if let Some(relay) = self.request.giaddr.filter(|relay| !self.segment.contains(*relay)) {
+            return Verdict::Silence(Silence::OtherNetwork(relay));
+        }
+        match kind {
+            Kind::Discover => self.discover(leases),
+            Kind::Request => self.request(leases),
+            Kind::Inform => self.inform(),
+            Kind::Release => self.release(leases),
+            Kind::Decline => self.decline(leases),
+            Kind::Other(number) => Verdict::Silence(Silence::NotForServers(number)),
+        }
+    }
+
     fn discover(&self, leases: &mut Leases) -> Verdict {
         match leases.offer(self.now, self.mac, self.request.wanted, self.segment) {
             Some(address) => self.grant(DhcpAnswer::Offer, address, None),
@@ -183,25 +208,19 @@ impl Case<'_> {
             DhcpAnswer::Ack => MessageType::Ack,
         };
         let program = Program::of(self.client, self.segment);
-        let event = Event::DhcpAnswered {
-            claims: Claims { macs: vec![self.mac], uuid: self.request.uuid, ..Claims::default() },
-            firmware: self.client.firmware(),
-            address,
-            answer,
-            bootfile: program.as_ref().map(|program| program.name().to_owned()),
-        };
-        let lacks = self.lacks(program.as_ref());
+        let event = self.answered(answer, address, program.as_ref());
+        let lacks = lacks(self.client, program.as_ref());
         let verdict = self.reply(kind, self.back(), Some((address, self.time())), Some((self.client, program)));
         match verdict {
             Verdict::Reply(reply) => Verdict::Reply(Box::new(Answer { event: Some(event), lacks, lease, ..*reply })),
-            silence @ Verdict::Silence(_) => silence,
+            nothing @ (Verdict::Overheard(_) | Verdict::Silence(_)) => nothing,
         }
     }
 
     fn refuse(&self) -> Verdict {
         let to = match self.back() {
             relay @ Destination::Relay(_) => relay,
-            Destination::Broadcast | Destination::Machine(_) => Destination::Broadcast,
+            Destination::Broadcast | Destination::Machine(_) | Destination::Asker(_) => Destination::Broadcast,
         };
         self.reply(MessageType::Nak, to, None, None)
     }
@@ -215,8 +234,13 @@ impl Case<'_> {
     ) -> Verdict {
         let broadcast = to == Destination::Broadcast || kind == MessageType::Nak;
         let Self { request, segment, .. } = *self;
-        let message = Reply { request, segment, kind, broadcast, grant, boot }.bytes();
-        Verdict::Reply(Box::new(Answer { message, to, event: None, lacks: None, lease: None }))
+        let role = match segment.mode {
+            Mode::Authoritative => Role::Server,
+            Mode::Proxy => Role::Proxy,
+        };
+        let message = Reply { request, segment, kind, role, broadcast, grant, boot }.bytes();
+        let from = segment.address();
+        Verdict::Reply(Box::new(Answer { message, from, to, event: None, lacks: None, lease: None }))
     }
 
     /// The relay it came through, the machine if it has an address, everybody otherwise.
@@ -241,13 +265,23 @@ impl Case<'_> {
         }
     }
 
-    /// A machine that wants a boot program and gets none is told of: silence about that would be a riddle.
-    fn lacks(&self, program: Option<&Program>) -> Option<Silence> {
-        match (self.client, program) {
-            (_, Some(_)) | (Client::Plain, None) => None,
-            (Client::Pxe(arch) | Client::HttpClient(arch) | Client::OtherArch(arch), None)
-            | (Client::Ipxe { arch, .. }, None) => Some(Silence::Unsupported(arch)),
+    fn answered(&self, answer: DhcpAnswer, address: Ipv4Addr, program: Option<&Program>) -> Event {
+        Event::DhcpAnswered {
+            claims: Claims { macs: vec![self.mac], uuid: self.request.uuid, ..Claims::default() },
+            firmware: self.client.firmware(),
+            address,
+            answer,
+            bootfile: program.map(|program| program.name().to_owned()),
         }
+    }
+}
+
+/// A machine that wants a boot program and gets none is told of: silence about that would be a riddle.
+fn lacks(client: Client, program: Option<&Program>) -> Option<Silence> {
+    match (client, program) {
+        (_, Some(_)) | (Client::Plain, None) => None,
+        (Client::Pxe(arch) | Client::HttpClient(arch) | Client::OtherArch(arch), None)
+        | (Client::Ipxe { arch, .. }, None) => Some(Silence::Unsupported(arch)),
     }
 }
 

@@ -89,6 +89,11 @@ impl Leases {
         Ok(Lease { mac, address, until })
     }
 
+    /// The machine that has this address, or had it last.
+    pub fn holder(&self, address: Ipv4Addr) -> Option<MacAddr> {
+        self.by_address.get(&address).copied()
+    }
+
     /// The machine does not need its address any more; it gets the same one when it comes back.
     pub fn release(&mut self, now: Timestamp, mac: MacAddr, address: Ipv4Addr) -> Result<(), NotYours> {
         let holding = self.by_mac.get_mut(&mac).filter(|holding| holding.address == address).ok_or(NotYours)?;

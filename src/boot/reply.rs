@@ -3,6 +3,7 @@
 //! ```text
 //! header  op=2 xid chaddr giaddr from the request · yiaddr the machine's · siaddr ours · sname ours · file the program
 //! options 53 54 · 51 58 59 · 1 28 3 · 60 43 · 66 67 · 97 · 175 · 82 · 255, padded to 300 bytes
+//!         (a proxy and a boot server leave out 51 58 59, 1 28 3 and 175)
 //! ```
 //! Order and padding matter to old ROMs (RFC 1542 section 2.1 asks for 300 bytes). `dhcproto` writes each option; the
 //! order is ours, since its own message sorts them by number.
@@ -17,6 +18,7 @@ use crate::boot::client::Client;
 use crate::boot::program::Program;
 use crate::boot::request::Request;
 use crate::boot::segment::Segment;
+use crate::domain::event::Firmware;
 
 /// What a reply is made of.
 #[derive(Clone, Debug)]
@@ -24,12 +26,24 @@ pub struct Reply<'a> {
     pub request: &'a Request,
     pub segment: &'a Segment,
     pub kind: MessageType,
+    pub role: Role,
     /// The reply is broadcast, and says so in its flags.
     pub broadcast: bool,
     /// The address given, and for how long. None in a NAK and in the answer to an INFORM.
     pub grant: Option<(Ipv4Addr, Duration)>,
     /// Who asks and what it is told to load. None in a NAK.
     pub boot: Option<(Client, Option<Program>)>,
+}
+
+/// As what the station replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The network's DHCP server: it also says what the network is like.
+    Server,
+    /// A proxy beside the site's DHCP server: what to load, nothing else.
+    Proxy,
+    /// The boot server that was asked at this address of the station, on port 4011.
+    BootServer(Ipv4Addr),
 }
 
 impl Reply<'_> {
@@ -60,7 +74,7 @@ impl Reply<'_> {
         );
         message.set_opcode(Opcode::BootReply).set_htype(HType::from(request.chaddr.htype)).set_flags(Flags::new(flags));
         if let Some(program) = self.program() {
-            let server = self.segment.address();
+            let server = self.server();
             message.set_siaddr(server).set_sname(server.to_string().as_bytes());
             if program.name().len() < FILE_FIELD {
                 message.set_fname(program.name().as_bytes());
@@ -74,7 +88,7 @@ impl Reply<'_> {
     /// In the order they are sent.
     fn options(&self) -> Vec<DhcpOption> {
         let segment = self.segment;
-        let mut options = vec![DhcpOption::MessageType(self.kind), DhcpOption::ServerIdentifier(segment.address())];
+        let mut options = vec![DhcpOption::MessageType(self.kind), DhcpOption::ServerIdentifier(self.server())];
         if let Some((_, time)) = self.grant {
             let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
             options.push(DhcpOption::AddressLeaseTime(seconds));
@@ -82,9 +96,11 @@ impl Reply<'_> {
             options.push(DhcpOption::Rebinding(seconds - seconds / 8));
         }
         if let Some((client, _)) = &self.boot {
-            options.push(DhcpOption::SubnetMask(segment.mask()));
-            options.push(DhcpOption::BroadcastAddr(segment.broadcast()));
-            options.extend(segment.router.map(|router| DhcpOption::Router(vec![router])));
+            if self.role == Role::Server {
+                options.push(DhcpOption::SubnetMask(segment.mask()));
+                options.push(DhcpOption::BroadcastAddr(segment.broadcast()));
+                options.extend(segment.router.map(|router| DhcpOption::Router(vec![router])));
+            }
             self.boot_options(*client, &mut options);
         }
         options.extend(echo(OptionCode::RelayAgentInformation, &self.request.relay_info));
@@ -92,22 +108,45 @@ impl Reply<'_> {
     }
 
     fn boot_options(&self, client: Client, options: &mut Vec<DhcpOption>) {
-        match client {
-            // Without this option 43 EDK2 would look for a boot server on port 4011 (edk2#8149).
-            Client::Pxe(_) => {
-                options.push(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
-                options.push(DhcpOption::VendorExtensions(USE_THE_BOOTFILE.to_vec()));
-            }
-            Client::HttpClient(_) => options.push(DhcpOption::ClassIdentifier(b"HTTPClient".to_vec())),
-            Client::Ipxe { .. } | Client::OtherArch(_) | Client::Plain => {}
-        }
+        let class = match (client, self.role) {
+            (Client::Pxe(_), _) | (Client::Ipxe { .. }, Role::Proxy | Role::BootServer(_)) => Some("PXEClient"),
+            (Client::HttpClient(_), _) => Some("HTTPClient"),
+            (Client::Ipxe { .. }, Role::Server) | (Client::OtherArch(_) | Client::Plain, _) => None,
+        };
+        options.extend(class.map(|class| DhcpOption::ClassIdentifier(class.into())));
+        options.extend(echo(OptionCode::VendorExtensions, &self.pxe_options(client)));
         if let Some(program) = self.program() {
-            options.push(DhcpOption::TFTPServerName(terminated(&self.segment.address().to_string())));
+            options.push(DhcpOption::TFTPServerName(terminated(&self.server().to_string())));
             options.push(DhcpOption::BootfileName(terminated(program.name())));
         }
         options.extend(echo(OptionCode::ClientMachineIdentifier, &self.request.machine_id));
-        if matches!(client, Client::Ipxe { .. }) {
+        if matches!((client, self.role), (Client::Ipxe { .. }, Role::Server)) {
             options.extend(echo(OptionCode::Unknown(175), &NO_PROXY_WAIT));
+        }
+    }
+
+    /// Option 43 (PXE 2.1, table 2-1).
+    ///
+    /// From the network's server: without it EDK2 would look for a boot server on port 4011 (edk2#8149). From a proxy:
+    /// EDK2 before 2017 throws away every offer that has it (edk2#6944), and the later ones find port 4011 without it.
+    fn pxe_options(&self, client: Client) -> Vec<u8> {
+        let Client::Pxe(_) = client else { return Vec::new() };
+        match self.role {
+            Role::Server => USE_THE_BOOTFILE.to_vec(),
+            Role::Proxy if client.firmware() == Firmware::Bios => USE_THE_BOOTFILE.to_vec(),
+            Role::Proxy => Vec::new(),
+            Role::BootServer(_) => match u8::try_from(self.request.boot_item.len()) {
+                Ok(len @ 1..) => [&[BOOT_ITEM, len], &self.request.boot_item[..], &[END]].concat(),
+                Ok(0) | Err(_) => Vec::new(),
+            },
+        }
+    }
+
+    /// The address that machines are to turn to.
+    fn server(&self) -> Ipv4Addr {
+        match self.role {
+            Role::Server | Role::Proxy => self.segment.address(),
+            Role::BootServer(asked) => asked,
         }
     }
 
@@ -157,6 +196,9 @@ fn shorten(options: &mut Vec<DhcpOption>, room: usize) {
 
 /// PXE_DISCOVERY_CONTROL, bit 3: do not look for boot servers, load the file named here (PXE 2.1, table 2-1).
 const USE_THE_BOOTFILE: [u8; 4] = [6, 1, 8, 255];
+
+/// PXE_BOOT_ITEM: which of a boot server's programs is meant.
+const BOOT_ITEM: u8 = 71;
 
 /// iPXE's `no-pxedhcp`: do not wait for a proxy's offer.
 const NO_PROXY_WAIT: [u8; 3] = [176, 1, 1];

@@ -32,6 +32,8 @@ pub struct Request {
     pub kind: Option<Kind>,
     /// Option 50.
     pub wanted: Option<Ipv4Addr>,
+    /// Option 43, its part 71: the boot server type and layer that PXE asks port 4011 for (PXE 2.1, table 2-1).
+    pub boot_item: Vec<u8>,
     /// Option 54: the server the client means.
     pub server: Option<Ipv4Addr>,
     /// Option 55, in the client's order.
@@ -150,6 +152,7 @@ impl Request {
 
     fn take(&mut self, code: u8, data: &[u8]) {
         match code {
+            43 => self.boot_item = boot_item(data),
             50 => self.wanted = address(data).or(self.wanted),
             53 => self.kind = data.first().map(|number| Kind::from(*number)),
             54 => self.server = address(data).or(self.server),
@@ -210,6 +213,24 @@ fn given(address: Ipv4Addr) -> Option<Ipv4Addr> {
     (!address.is_unspecified()).then_some(address)
 }
 
+/// Part 71 of PXE's option 43: code, length, value, with padding and an end as outside. Stops at what does not fit.
+fn boot_item(data: &[u8]) -> Vec<u8> {
+    let mut rest = data;
+    loop {
+        match rest {
+            [0, tail @ ..] => rest = tail,
+            [code, len, tail @ ..] if *code != 255 => {
+                let Some((value, left)) = tail.split_at_checked(usize::from(*len)) else { return Vec::new() };
+                if *code == BOOT_ITEM {
+                    return value.to_vec();
+                }
+                rest = left;
+            }
+            _ => return Vec::new(),
+        }
+    }
+}
+
 /// RFC 3004 section 4 has a list, each class behind its length. iPXE sends the bare word: what does not divide into a
 /// list is one class.
 fn user_classes(data: &[u8]) -> Vec<Vec<u8>> {
@@ -247,6 +268,7 @@ const BOOTREQUEST: u8 = 1;
 const ETHERNET: u8 = 1;
 const OVERLOAD_FILE: u8 = 1;
 const OVERLOAD_SNAME: u8 = 2;
+const BOOT_ITEM: u8 = 71;
 const IPXE_HTTP: u8 = 19;
 const IPXE_HTTPS: u8 = 20;
 
@@ -327,6 +349,15 @@ mod tests {
         assert_eq!(parsed(&typed).machine_id, [0_u8; 0]);
         let placeholder = parsed(&[&[97, 17, 0], &[0xff; 16][..], &[255]].concat());
         assert_eq!((placeholder.uuid, placeholder.machine_id.len()), (None, 17), "echoed, but it identifies nobody");
+    }
+
+    #[test]
+    fn the_boot_item_is_found_among_the_vendors_options() {
+        let item = |data: &[u8]| parsed(&[&[43, data.len() as u8], data, &[255]].concat()).boot_item;
+        assert_eq!(item(&[0, 6, 1, 8, 71, 4, 0, 0, 0, 0, 255]), [0; 4]);
+        assert_eq!(item(&[71, 4, 0, 9]), [0; 0], "cut short");
+        assert_eq!(item(&[255, 71, 1, 9]), [0; 0], "behind the end");
+        assert_eq!(item(&[71]), [0; 0]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The network that oxbow serves: its own address there, the addresses it may give away, where machines find it.
 //!
-//! Where the rest goes: proxy mode becomes a `Mode` field in here, read at the top of [`crate::boot::dhcp::decide`];
-//! a network behind a relay agent becomes a second `Segment`, chosen there by the request's `giaddr`.
+//! Where the rest goes: a network behind a relay agent becomes a second `Segment`, chosen in
+//! [`crate::boot::dhcp::decide`] by the request's `giaddr`.
 
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
@@ -21,6 +21,17 @@ pub struct Segment {
     pub router: Option<Ipv4Addr>,
     /// For how long an address is given to a machine that boots.
     pub lease: Duration,
+    pub mode: Mode,
+}
+
+/// Whose the network's addresses are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The station's: it leases them.
+    #[default]
+    Authoritative,
+    /// The site's DHCP server's. The station says beside it what to load, and never leases an address.
+    Proxy,
 }
 
 /// Why an interface cannot be served like this.
@@ -55,6 +66,7 @@ impl Segment {
             base_url,
             router: None,
             lease: DEFAULT_LEASE,
+            mode: Mode::default(),
         };
         if !segment.is_host(address) {
             return Err(BadSegment::Address { address, prefix });

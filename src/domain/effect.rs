@@ -24,6 +24,8 @@ pub enum Effect {
     SavePolicy(Policy),
     /// Store what this bench has found to identify nobody, all of it.
     SaveShared(Placeholders),
+    /// Remove a run and its reports: its agent never spoke, or it was long ago.
+    ForgetRun(RunId),
     /// Remove the node and its runs and reports.
     Forget(NodeId),
     /// Add a line to the node's log file and to the stored events.

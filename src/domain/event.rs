@@ -53,7 +53,8 @@ pub enum Transfer {
 /// Something a service saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A machine that boots from the network was answered by DHCP.
+    /// A machine that boots from the network was answered by DHCP. A proxy's offer comes without an address (0.0.0.0):
+    /// the site's server gives it, and the machine is seen to accept it (an ACK here too).
     DhcpAnswered { claims: Claims, firmware: Firmware, address: Ipv4Addr, answer: DhcpAnswer, bootfile: Option<String> },
     /// A DHCP request went unanswered on purpose.
     DhcpSilence { mac: Option<MacAddr>, reason: String },

@@ -74,6 +74,9 @@ pub struct Job {
     pub disk_bytes: u64,
     pub disk_sha256: Digest,
     pub disk: DiskRule,
+    /// The index of the next report the station wants: more than 0 for an agent that was started again in this run.
+    #[serde(default)]
+    pub next_report: u32,
 }
 
 /// Reports in order, the first of them with index `first`.

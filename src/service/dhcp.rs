@@ -1,4 +1,5 @@
-//! DHCP on UDP port 67 (RFC 2131): receives, has [`dhcp::handle`] decide, sends, and tells what came of it.
+//! DHCP on UDP port 67 (RFC 2131) and PXE's boot server on port 4011: receives, has [`dhcp::handle`] or
+//! [`boot_server::handle`] decide, sends from the port that was asked, and tells what came of it.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use tracing::{debug, warn};
 
 use super::udp;
 use super::{Context, ServiceError};
+use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
 use crate::boot::leases::Leases;
 use crate::boot::segment::Segment;
@@ -36,34 +38,56 @@ impl Config {
     }
 }
 
-/// Answers until told to stop. Fails if the port cannot be had or the socket breaks.
+/// Answers until told to stop. Fails if a port cannot be had or a socket breaks.
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
     let Config { interface, segment, leases } = config;
     let mut leases = leases.lock_owned().await;
-    let socket = udp::bound(&interface, EVERYWHERE)
-        .map_err(|error| ServiceError::bind(&format!("UDP port 67 on {interface}"), error))?;
+    let doors = Doors::open(&interface)?;
     let at = format!("{} on {interface}, pool {}", segment.address(), segment.pool_in_words());
     context.up(ServiceName::Dhcp, at).await;
-    let mut desk = Desk { context, socket, segment, told: Told::default(), unsent: 0 };
-    let mut packet = vec![0; LARGEST];
+    let mut desk = Desk { context, segment, told: Told::default(), unsent: 0 };
+    let (mut packet, mut asked) = (vec![0; LARGEST], vec![0; LARGEST]);
     loop {
-        let received = tokio::select! {
+        tokio::select! {
             () = desk.context.stop.cancelled() => return Ok(()),
-            received = desk.socket.recv(&mut packet) => received,
-        };
-        let len = received.map_err(|error| lost(&interface, error))?;
-        let (mac, verdict) = dhcp::handle(clock::now(), &packet[..len], &desk.segment, &mut leases);
-        match verdict {
-            Verdict::Reply(answer) => desk.carry_out(mac, *answer).await,
-            Verdict::Silence(silence) => desk.tell(mac, silence),
+            received = doors.server.recv(&mut packet) => {
+                let len = received.map_err(|error| lost(&interface, error))?;
+                let (mac, verdict) = dhcp::handle(clock::now(), &packet[..len], &desk.segment, &mut leases);
+                desk.carry_out(&doors.server, mac, verdict).await;
+            }
+            received = udp::received(&doors.boot_server, &mut asked) => {
+                let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
+                let (mac, verdict) = boot_server::handle(&asked[..len], Way { from, to }, &desk.segment, &leases);
+                desk.carry_out(&doors.boot_server, mac, verdict).await;
+            }
         }
+    }
+}
+
+/// Where machines ask.
+struct Doors {
+    /// Port 67.
+    server: UdpSocket,
+    /// Port 4011.
+    boot_server: UdpSocket,
+}
+
+impl Doors {
+    fn open(interface: &str) -> Result<Self, ServiceError> {
+        let bound = |port| {
+            // Broadcasts do not reach a socket that is bound to an address.
+            let socket = udp::bound(interface, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port));
+            socket.map_err(|error| ServiceError::bind(&format!("UDP port {port} on {interface}"), error))
+        };
+        let doors = Self { server: bound(67)?, boot_server: bound(4011)? };
+        udp::tell_destination(&doors.boot_server).map_err(|error| lost(interface, error))?;
+        Ok(doors)
     }
 }
 
 /// What carries out the decisions.
 struct Desk {
     context: Context,
-    socket: UdpSocket,
     segment: Segment,
     told: Told<(Option<MacAddr>, Silence)>,
     /// Replies that the system did not take.
@@ -71,9 +95,17 @@ struct Desk {
 }
 
 impl Desk {
-    async fn carry_out(&mut self, mac: Option<MacAddr>, answer: Answer) {
+    async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict) {
+        match verdict {
+            Verdict::Reply(answer) => self.answer(door, mac, *answer).await,
+            Verdict::Overheard(event) => self.context.inbox.saw(*event),
+            Verdict::Silence(silence) => self.tell(mac, silence),
+        }
+    }
+
+    async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer) {
         let to = answer.to.socket_address();
-        match udp::send_from(&self.socket, self.segment.address(), to, &answer.message).await {
+        match udp::send_from(door, answer.from, to, &answer.message).await {
             Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
             Err(error) => {
                 self.unsent += 1;
@@ -102,9 +134,6 @@ fn lost(interface: &str, error: std::io::Error) -> ServiceError {
         source: Some(error),
     }
 }
-
-/// Broadcasts do not reach a socket that is bound to an address.
-const EVERYWHERE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 67);
 
 /// More than any DHCP message over Ethernet.
 const LARGEST: usize = 2048;

@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 use nix::libc;
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -19,6 +21,27 @@ pub(super) fn bound(interface: &str, address: SocketAddrV4) -> io::Result<UdpSoc
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
+}
+
+/// Has [`received`] say to which address each packet was sent.
+pub(super) fn tell_destination(socket: &UdpSocket) -> io::Result<()> {
+    setsockopt(socket, sockopt::Ipv4PacketInfo, &true).map_err(io::Error::from)
+}
+
+/// A packet: how long it is, where it came from, and to which address it was sent (IP_PKTINFO).
+pub(super) async fn received(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
+    let receive = || {
+        let mut control = nix::cmsg_space!(libc::in_pktinfo);
+        let mut parts = [io::IoSliceMut::new(packet)];
+        let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+        let from = message.address.map_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), SocketAddrV4::from);
+        let to = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::Ipv4PacketInfo(info) => Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())),
+            _ => None,
+        });
+        Ok((message.bytes, from, to.unwrap_or(Ipv4Addr::UNSPECIFIED)))
+    };
+    socket.async_io(Interest::READABLE, receive).await
 }
 
 /// Sends from `source`, of all the addresses the interface may have (IP_PKTINFO): firmware drops what comes from another

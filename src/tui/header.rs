@@ -9,6 +9,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::domain::policy::Policy;
 use crate::domain::service::{ServiceState, ServiceStatus};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
@@ -54,6 +55,9 @@ pub fn counts(screen: &Screen, bench: &Snapshot, words: bool) -> Line<'static> {
         let meaning = if count == 0 { Meaning::Muted } else { meaning };
         let said = if words { format!("{glyph} {count} {word}") } else { format!("{glyph}{count}") };
         spans.extend([Span::styled(said, theme.style(meaning)), Span::raw("  ")]);
+    }
+    if bench.policy != Policy::Default && words {
+        spans.extend([Span::styled(format!("policy {}", bench.policy), theme.style(Meaning::Notice)), Span::raw("  ")]);
     }
     if bench.dropped > 0 {
         let said = if words { format!("{} {} dropped", glyphs.stalled, bench.dropped) } else { "dropped".into() };

@@ -17,8 +17,17 @@ pub enum Action {
     Filter,
     NextSort,
     FlipSort,
+    Mark,
+    MarkAll,
+    Approve,
+    ApproveAll,
+    /// Say who a machine in conflict is.
+    Resolve,
     Rearm,
+    Assign,
     Forget,
+    /// What becomes of machines nobody registered.
+    Policy,
     Move(Motion),
     GoTo(Tab),
     NextTab,
@@ -38,6 +47,9 @@ pub enum Action {
     Other,
     /// The button that has the focus.
     Press,
+    /// What was asked, now that the number is typed.
+    Confirm,
+    Choose,
     Close,
 }
 
@@ -77,6 +89,7 @@ impl Tab {
 pub enum Danger {
     Safe,
     /// A popup names what would happen; the focus is on *no*.
+    /// And for more than ten nodes their number is to be typed.
     AsksFirst,
 }
 
@@ -93,7 +106,11 @@ pub enum Scope {
     /// The panes that a digit leads to.
     Top,
     Filter,
+    /// Where letters are text.
+    Text,
     Question,
+    Typed,
+    Choice,
     Notice,
     Help,
     /// Even while something is asked or typed.
@@ -102,7 +119,7 @@ pub enum Scope {
 
 impl Scope {
     /// In the order of the help page.
-    pub const ALL: [Scope; 11] = [
+    pub const ALL: [Scope; 14] = [
         Self::Nodes,
         Self::Node,
         Self::Chosen,
@@ -110,7 +127,10 @@ impl Scope {
         Self::Everywhere,
         Self::Top,
         Self::Filter,
+        Self::Text,
         Self::Question,
+        Self::Typed,
+        Self::Choice,
         Self::Notice,
         Self::Help,
         Self::Always,
@@ -120,12 +140,15 @@ impl Scope {
         match self {
             Self::Nodes => "Nodes",
             Self::Node => "One node",
-            Self::Chosen => "The chosen node",
+            Self::Chosen => "The chosen node, or the marked ones",
             Self::Moving => "Moving in lists, logs and texts",
             Self::Everywhere => "Everywhere",
             Self::Top => "Leaving",
             Self::Filter => "While a filter is typed",
+            Self::Text => "While something is typed",
             Self::Question => "When asked",
+            Self::Typed => "When a number is asked for",
+            Self::Choice => "When there is a choice",
             Self::Notice => "When told",
             Self::Help => "Help",
             Self::Always => "Always",
@@ -141,13 +164,24 @@ pub enum Place {
     Text,
     Filter,
     Question,
+    Typed,
+    Choice,
     Notice,
     Help,
 }
 
 impl Place {
-    pub const ALL: [Place; 7] =
-        [Self::Nodes, Self::Node, Self::Text, Self::Filter, Self::Question, Self::Notice, Self::Help];
+    pub const ALL: [Place; 9] = [
+        Self::Nodes,
+        Self::Node,
+        Self::Text,
+        Self::Filter,
+        Self::Question,
+        Self::Typed,
+        Self::Choice,
+        Self::Notice,
+        Self::Help,
+    ];
 
     /// The scopes that hear keys here, the nearest first.
     pub fn scopes(self) -> &'static [Scope] {
@@ -155,11 +189,18 @@ impl Place {
             Self::Nodes => &[Scope::Nodes, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Moving, Scope::Always],
             Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
-            Self::Filter => &[Scope::Filter, Scope::Always],
+            Self::Filter => &[Scope::Filter, Scope::Text, Scope::Always],
             Self::Question => &[Scope::Question, Scope::Always],
+            Self::Typed => &[Scope::Typed, Scope::Text, Scope::Always],
+            Self::Choice => &[Scope::Choice, Scope::Moving, Scope::Always],
             Self::Notice => &[Scope::Notice, Scope::Always],
             Self::Help => &[Scope::Help, Scope::Moving, Scope::Always],
         }
+    }
+
+    /// Whether letters are text here.
+    pub fn is_typing(self) -> bool {
+        self.scopes().contains(&Scope::Text)
     }
 
     /// The rows that are heard here.
@@ -208,10 +249,22 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Nodes, &[ESC], Action::ClearFilter, "show all nodes again").brief("show all"),
     bind(Scope::Nodes, &[char('s')], Action::NextSort, "sort by the next column").brief("sort"),
     bind(Scope::Nodes, &[char('S')], Action::FlipSort, "turn the order round"),
+    bind(Scope::Nodes, &[char('m')], Action::Mark, "mark the node, or take the mark off; keys act on the marked ones")
+        .brief("mark"),
+    bind(Scope::Nodes, &[char('M')], Action::MarkAll, "mark all that are shown; again takes all marks off"),
+    bind(Scope::Nodes, &[char('A')], Action::ApproveAll, "approve all machines that wait for it")
+        .brief("approve all")
+        .asks_first(),
     bind(Scope::Node, &[ESC], Action::Back, "back to the table").brief("back"),
+    bind(Scope::Chosen, &[char('a')], Action::Approve, "approve a machine that nobody registered")
+        .brief("approve")
+        .asks_first(),
+    bind(Scope::Chosen, &[char('c')], Action::Resolve, "say who a machine in conflict is: both sides are shown")
+        .brief("conflict"),
     bind(Scope::Chosen, &[char('r')], Action::Rearm, "install it again at its next network boot")
         .brief("re-arm")
         .asks_first(),
+    bind(Scope::Chosen, &[char('p')], Action::Assign, "choose the profile that is installed next").brief("profile"),
     bind(Scope::Chosen, &[char('D')], Action::Forget, "forget the node, its runs and its log")
         .brief("forget")
         .asks_first(),
@@ -222,6 +275,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Everywhere, &[char('1')], GoTo(Tab::Nodes), "nodes"),
     bind(Scope::Everywhere, &[char('2')], GoTo(Tab::Profiles), "profiles and images"),
     bind(Scope::Everywhere, &[char('3')], GoTo(Tab::Services), "services of this station"),
+    bind(Scope::Everywhere, &[char('P')], Action::Policy, "choose what becomes of machines nobody registered"),
     bind(Scope::Everywhere, &[char('?'), F1], Action::Help, "this page").brief("help"),
     bind(Scope::Top, &[char('q')], Action::Quit, "quit; asks while a machine is at work").brief("quit"),
     bind(Scope::Moving, &[UP, char('k')], Move(Motion::Up), "one up"),
@@ -232,12 +286,16 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Moving, &[END, char('G')], Move(Motion::Last), "to the end; a log follows again"),
     bind(Scope::Filter, &[ENTER], Action::KeepFilter, "keep the filter").brief("keep"),
     bind(Scope::Filter, &[ESC], Action::DropFilter, "drop the filter").brief("drop"),
-    bind(Scope::Filter, &[BACKSPACE], Action::EraseLetter, "take the last letter away"),
-    bind(Scope::Filter, &[ctrl('u')], Action::EraseText, "take all letters away").brief("empty"),
+    bind(Scope::Text, &[BACKSPACE], Action::EraseLetter, "take the last letter away"),
+    bind(Scope::Text, &[ctrl('u')], Action::EraseText, "take all letters away").brief("empty"),
     bind(Scope::Question, &[char('y')], Answer(true), "yes").brief("yes"),
     bind(Scope::Question, &[char('n'), ESC], Answer(false), "no").brief("no"),
     bind(Scope::Question, &[TAB, LEFT, RIGHT, BACK_TAB], Other, "the other button").brief("other button"),
     bind(Scope::Question, &[ENTER], Action::Press, "press the button: it is on no at first").brief("press"),
+    bind(Scope::Typed, &[ENTER], Action::Confirm, "do it, once the number is typed").brief("do it"),
+    bind(Scope::Typed, &[ESC], Answer(false), "do nothing").brief("do nothing"),
+    bind(Scope::Choice, &[ENTER], Action::Choose, "take this one").brief("choose"),
+    bind(Scope::Choice, &[ESC], Answer(false), "leave it as it is").brief("leave it"),
     bind(Scope::Notice, &[ENTER, ESC], Action::Close, "close").brief("close"),
     bind(Scope::Help, &[ESC, ENTER, char('?'), F1], Action::Close, "close this page").brief("close"),
     bind(Scope::Always, &[ctrl('c')], Action::Interrupt, "ask to quit; twice within two seconds quits at once"),
@@ -350,15 +408,17 @@ mod tests {
 
     #[test]
     fn a_field_for_text_has_no_letter_bindings() {
-        let letters = Place::Filter.bindings().flat_map(|row| row.keys).filter(|key| !key.ctrl);
-        assert!(letters.into_iter().all(|key| !matches!(key.code, KeyCode::Char(_))));
+        for place in Place::ALL.into_iter().filter(|place| place.is_typing()) {
+            let keys = place.bindings().flat_map(|row| row.keys).filter(|key| !key.ctrl);
+            assert!(keys.into_iter().all(|key| !matches!(key.code, KeyCode::Char(_))), "{place:?}");
+        }
     }
 
     #[test]
     fn what_may_lose_something_asks_first() {
         let asking: Vec<_> =
             BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
-        assert_eq!(asking, [Action::Rearm, Action::Forget]);
+        assert_eq!(asking, [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget]);
     }
 
     #[test]

@@ -57,13 +57,15 @@ pub fn middle(area: Rect, width: u16, height: u16) -> Rect {
     Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height)
 }
 
-fn split_top(area: Rect, height: u16) -> (Rect, Rect) {
+/// The upper part of `area`, of this height or as much as there is, and the rest.
+pub fn split_top(area: Rect, height: u16) -> (Rect, Rect) {
     let height = height.min(area.height);
     let below = Rect { y: area.y + height, height: area.height - height, ..area };
     (Rect { height, ..area }, below)
 }
 
-fn split_left(area: Rect, width: u16) -> (Rect, Rect) {
+/// The left part of `area`, of this width or as much as there is, and the rest.
+pub fn split_left(area: Rect, width: u16) -> (Rect, Rect) {
     let width = width.min(area.width);
     let right = Rect { x: area.x + width, width: area.width - width, ..area };
     (Rect { width, ..area }, right)

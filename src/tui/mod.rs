@@ -13,6 +13,7 @@
 //! |---|---|
 //! | what a key does | a row of `keymap.rs`; then `update.rs` |
 //! | when a key makes sense | `allowed.rs` |
+//! | what is asked before something is done | `deeds.rs` |
 //! | where things go at which size | `layout.rs` |
 //! | a pane or a popup | its file in `panes/` or `popups/` |
 //! | colours; glyphs; words of a status | `theme.rs`; `glyphs.rs`; `status.rs` |
@@ -20,6 +21,7 @@
 
 pub mod allowed;
 pub mod courier;
+pub mod deeds;
 pub mod filter;
 pub mod footer;
 pub mod glyphs;
@@ -41,7 +43,7 @@ pub mod widgets;
 pub mod words;
 
 pub use keymap::{Action, BINDINGS, Binding, Place, keys_markdown};
-pub use msg::{Answer, Ask, Effect, Msg, NotDone};
+pub use msg::{Answer, Ask, Effect, Msg, NotDone, What};
 pub use run::{Exit, Options, TuiError, run};
 pub use screen::{Pane, Popup, Screen};
 pub use theme::{Meaning, Palette, Theme};

@@ -26,12 +26,26 @@ pub enum Effect {
     Quit,
 }
 
-/// A command, and what to call it when the answer comes.
+/// Something for the hub, and what to call it when the answer comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    pub command: Command,
+    pub what: What,
     /// As `re-arm press-07`.
     pub deed: String,
+}
+
+/// What the hub is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    One(Command),
+    /// Each for itself: what one is refused does not keep the others from being done.
+    Each(Vec<Command>),
+}
+
+impl Ask {
+    pub fn one(command: Command, deed: impl Into<String>) -> Self {
+        Self { what: What::One(command), deed: deed.into() }
+    }
 }
 
 /// The answer to an [`Ask`].
@@ -46,8 +60,19 @@ pub struct Answer {
 pub enum NotDone {
     #[error(transparent)]
     Refused(Refusal),
+    #[error("{done} of {} done; refused: {}", .done + .refused.len(), few(.refused))]
+    Partly { done: usize, refused: Vec<Refusal> },
     #[error("the station has not answered earlier commands yet: try again in a moment")]
     Waiting,
     #[error("the station is stopping")]
     Stopping,
 }
+
+/// The first of many refusals.
+fn few(refused: &[Refusal]) -> String {
+    let said: Vec<String> = refused.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = refused.len().saturating_sub(NAMED);
+    if more > 0 { format!("{}; and {more} more", said.join("; ")) } else { said.join("; ") }
+}
+
+const NAMED: usize = 4;

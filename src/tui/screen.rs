@@ -1,5 +1,6 @@
 //! What the screen remembers between frames: where it is, what is chosen, what was asked. Nothing of the bench itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Screen {
     pub pane: Pane,
     /// The chosen node: the choice follows the node, not the row.
     pub chosen: Option<NodeId>,
+    /// The nodes that keys act on instead of the chosen one, if there are any.
+    pub marked: BTreeSet<NodeId>,
     /// The filter as it is typed.
     pub filter: String,
     /// Whether it is being typed now.
@@ -85,6 +88,21 @@ pub enum Popup {
         /// The button that has the focus.
         yes: bool,
     },
+    /// As a question, for what would hurt most: *yes* is to type how many nodes it is about.
+    Typed {
+        title: String,
+        text: Vec<String>,
+        on_yes: Effect,
+        wanted: String,
+        typed: String,
+    },
+    /// One of several, the chosen one with what it means.
+    Choice {
+        title: String,
+        text: Vec<String>,
+        choices: Vec<Choice>,
+        at: usize,
+    },
     Notice {
         title: String,
         text: Vec<String>,
@@ -92,6 +110,38 @@ pub enum Popup {
     Help {
         scrolled: usize,
     },
+}
+
+impl Popup {
+    /// What is still to be typed before the popup may do what it asks about.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Typed { wanted, typed, .. } if typed.trim() != wanted => Some(wanted),
+            Self::Typed { .. }
+            | Self::Question { .. }
+            | Self::Choice { .. }
+            | Self::Notice { .. }
+            | Self::Help { .. } => None,
+        }
+    }
+}
+
+/// One of several things to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub words: String,
+    /// What follows from it.
+    pub about: String,
+    pub then: Then,
+}
+
+/// What choosing leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    Nothing,
+    Do(Effect),
+    /// Something is to be answered first.
+    Ask(Box<Popup>),
 }
 
 /// A line that goes by itself.
@@ -111,6 +161,7 @@ impl Screen {
             now,
             pane: Pane::Nodes,
             chosen: None,
+            marked: BTreeSet::new(),
             filter: String::new(),
             typing: false,
             sort: Sort::default(),
@@ -129,6 +180,8 @@ impl Screen {
     pub fn place(&self) -> Place {
         match (&self.popup, self.pane) {
             (Some(Popup::Question { .. }), _) => Place::Question,
+            (Some(Popup::Typed { .. }), _) => Place::Typed,
+            (Some(Popup::Choice { .. }), _) => Place::Choice,
             (Some(Popup::Notice { .. }), _) => Place::Notice,
             (Some(Popup::Help { .. }), _) => Place::Help,
             (None, _) => self.place_below(),
@@ -174,6 +227,23 @@ impl Screen {
         bench.nodes.get(&id?)
     }
 
+    /// The nodes that keys act on: the marked ones of the table, else the one that is open or chosen.
+    pub fn meant<'s>(&'s self, bench: &'s Snapshot) -> Vec<&'s Arc<Node>> {
+        match self.pane {
+            Pane::Nodes if !self.marked.is_empty() => self.marked.iter().filter_map(|id| bench.nodes.get(id)).collect(),
+            Pane::Nodes | Pane::Node(_) | Pane::Profiles | Pane::Services => self.node(bench).into_iter().collect(),
+        }
+    }
+
+    /// What letters are added to now, and how many it has room for.
+    pub fn field(&mut self) -> Option<(&mut String, usize)> {
+        match (&mut self.popup, self.pane) {
+            (Some(Popup::Typed { typed, .. }), _) => Some((typed, COUNT)),
+            (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
+            _ => None,
+        }
+    }
+
     /// The row of the chosen node.
     pub fn row(&self) -> Option<usize> {
         self.chosen.and_then(|id| self.listing.position(id))
@@ -202,7 +272,9 @@ impl Screen {
         let row = self.row();
         let (moment, filter) = (self.moment(), Filter::parse(&self.filter));
         let bench = self.frozen.as_ref().map_or(live, |frozen| &frozen.bench);
-        self.listing.refresh(bench, moment, &filter, self.sort, self.flipped);
+        if self.listing.refresh(bench, moment, &filter, self.sort, self.flipped) {
+            self.marked.retain(|id| bench.nodes.contains_key(id));
+        }
         if self.row().is_none() {
             // The node is gone or filtered away: the one that took its row is next to it.
             let last = self.listing.nodes.len().checked_sub(1);
@@ -216,4 +288,8 @@ impl Screen {
     }
 }
 
+/// Letters of a filter.
+const FILTER: usize = 80;
+/// Letters of a number that is to be typed.
+const COUNT: usize = 12;
 const TOAST: Duration = Duration::from_secs(5);

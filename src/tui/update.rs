@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::domain::command::Command;
-use crate::domain::node::Node;
-use crate::domain::phase::Phase;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::allowed::allowed;
-use crate::tui::keymap::{Action, Motion, Place, Tab};
-use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone};
-use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen};
+use crate::tui::keymap::{Action, Motion, Tab};
+use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
+use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
 use crate::tui::words::count;
-use crate::tui::{panes, popups};
+use crate::tui::{deeds, panes, popups};
 
 /// Takes `msg` in; what is to be done in the world comes back.
 pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect> {
@@ -51,7 +48,7 @@ fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect>
     }
     let place = screen.place();
     let Some(binding) = place.binding(key) else {
-        if place == Place::Filter {
+        if place.is_typing() {
             type_letter(screen, key);
         }
         return None;
@@ -80,14 +77,21 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
             screen.typing = false;
             screen.filter.clear();
         }
-        Action::EraseLetter => drop(screen.filter.pop()),
-        Action::EraseText => screen.filter.clear(),
+        Action::EraseLetter => drop(screen.field().and_then(|(text, _)| text.pop())),
+        Action::EraseText => screen.field().into_iter().for_each(|(text, _)| text.clear()),
         Action::NextSort => (screen.sort, screen.flipped) = (screen.sort.next(), false),
         Action::FlipSort => screen.flipped = !screen.flipped,
         Action::Freeze => freeze(screen, bench),
         Action::Help => screen.popup = Some(Popup::Help { scrolled: 0 }),
-        Action::Rearm => screen.popup = screen.node(bench).map(|node| ask_to_rearm(node, bench)),
-        Action::Forget => screen.popup = screen.node(bench).map(|node| ask_to_forget(node)),
+        Action::Mark => mark(screen),
+        Action::MarkAll => mark_all(screen),
+        Action::Approve => screen.popup = Some(deeds::approve(screen, bench)),
+        Action::ApproveAll => screen.popup = Some(deeds::approve_all(bench)),
+        Action::Resolve => screen.popup = screen.node(bench).and_then(|node| deeds::resolve(node, bench)),
+        Action::Rearm => screen.popup = Some(deeds::rearm(screen, bench)),
+        Action::Assign => screen.popup = Some(deeds::assign(screen, bench)),
+        Action::Forget => screen.popup = Some(deeds::forget(screen, bench)),
+        Action::Policy => screen.popup = Some(deeds::policy(bench)),
         Action::Quit => return quit(screen, bench),
         Action::Interrupt => return interrupt(screen, bench),
         Action::Move(motion) => move_by(screen, bench, motion),
@@ -101,9 +105,29 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
             let focus = matches!(screen.popup, Some(Popup::Question { yes: true, .. }));
             return answer(screen, focus);
         }
+        Action::Confirm => return answer(screen, true),
+        Action::Choose => return choose(screen),
         Action::Close => screen.popup = None,
     }
     None
+}
+
+/// Marks the chosen node, or takes its mark off, and goes on to the next.
+fn mark(screen: &mut Screen) {
+    let Some(id) = screen.chosen else { return };
+    if !screen.marked.remove(&id) {
+        screen.marked.insert(id);
+    }
+    let next = screen.row().and_then(|row| screen.listing.nodes.get(row + 1));
+    screen.chosen = next.copied().or(screen.chosen);
+}
+
+fn mark_all(screen: &mut Screen) {
+    let shown = &screen.listing.nodes;
+    match shown.iter().all(|id| screen.marked.contains(id)) {
+        true => screen.marked.clear(),
+        false => screen.marked.extend(shown),
+    }
 }
 
 fn go_to(screen: &mut Screen, pane: Pane) {
@@ -128,41 +152,6 @@ fn freeze(screen: &mut Screen, bench: &Snapshot) {
         Some(_) => None,
         None => Some(Frozen { bench: Box::new(bench.clone()), at: screen.now }),
     };
-}
-
-fn ask_to_rearm(node: &Node, bench: &Snapshot) -> Popup {
-    let label = clean(&node.label(), LABEL);
-    let profile = node.profile.as_ref().or(bench.catalogue.default_profile.as_ref());
-    let loss = match profile {
-        Some(profile) => format!("Profile {profile} is written to its disk; what is on the disk now is lost."),
-        None => "No profile is assigned and there is no default: it gets nothing until there is one.".into(),
-    };
-    let when = match node.phase {
-        Phase::Failed(_) if node.run().is_some() => {
-            "It restarts now if its agent waits, else when it boots from the network."
-        }
-        _ => "It is installed when it boots from the network.",
-    };
-    Popup::Question {
-        title: format!("Re-arm {label}?"),
-        text: vec![when.into(), loss],
-        on_yes: Effect::Ask(Ask { command: Command::Rearm { node: node.id }, deed: format!("re-arm {label}") }),
-        yes: false,
-    }
-}
-
-fn ask_to_forget(node: &Node) -> Popup {
-    let label = clean(&node.label(), LABEL);
-    let runs = count(node.runs.len(), "run");
-    Popup::Question {
-        title: format!("Forget {label}?"),
-        text: vec![
-            format!("The node, its registration and its {runs} are dropped from this station."),
-            "Its disk is not touched. If it boots from the network again, it is a machine nobody knows.".into(),
-        ],
-        on_yes: Effect::Ask(Ask { command: Command::Forget { node: node.id }, deed: format!("forget {label}") }),
-        yes: false,
-    }
 }
 
 fn quit(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
@@ -201,10 +190,38 @@ fn interrupt(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
 }
 
 fn answer(screen: &mut Screen, yes: bool) -> Option<Effect> {
-    match screen.popup.take() {
-        Some(Popup::Question { on_yes, .. }) if yes => Some(on_yes),
-        _ => None,
+    match screen.popup.take()? {
+        Popup::Question { on_yes, .. } | Popup::Typed { on_yes, .. } if yes => begin(screen, on_yes),
+        Popup::Question { .. }
+        | Popup::Typed { .. }
+        | Popup::Choice { .. }
+        | Popup::Notice { .. }
+        | Popup::Help { .. } => None,
     }
+}
+
+fn choose(screen: &mut Screen) -> Option<Effect> {
+    let Some(Popup::Choice { mut choices, at, .. }) = screen.popup.take() else { return None };
+    if at >= choices.len() {
+        return None;
+    }
+    match choices.swap_remove(at).then {
+        Then::Nothing => None,
+        Then::Do(effect) => begin(screen, effect),
+        Then::Ask(popup) => {
+            screen.popup = Some(*popup);
+            None
+        }
+    }
+}
+
+/// What marked nodes were marked for is on its way: the next key is about the chosen one again.
+fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
+    if let Effect::Ask(Ask { what: What::Each(_), deed }) = &effect {
+        screen.marked.clear();
+        screen.say(Meaning::Active, format!("under way: {deed}"));
+    }
+    Some(effect)
 }
 
 fn answered(screen: &mut Screen, answer: Answer) {
@@ -230,14 +247,13 @@ fn type_letter(screen: &mut Screen, key: KeyEvent) {
 
 /// Text that was pasted or scanned goes where text is typed, and nowhere else.
 fn paste(screen: &mut Screen, text: &str) {
-    if screen.place() == Place::Filter {
-        type_text(screen, &clean(text, FILTER));
-    }
+    type_text(screen, &clean(text, PASTED));
 }
 
 fn type_text(screen: &mut Screen, text: &str) {
-    let room = FILTER.saturating_sub(screen.filter.chars().count());
-    screen.filter.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
+    let Some((field, limit)) = screen.field() else { return };
+    let room = limit.saturating_sub(field.chars().count());
+    field.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
 }
 
 fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
@@ -245,6 +261,10 @@ fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
     if let Some(Popup::Help { scrolled }) = screen.popup {
         let (lines, page) = popups::help::extent(screen, bench);
         screen.popup = Some(Popup::Help { scrolled: moved(scrolled, lines.saturating_sub(page), page, motion) });
+        return;
+    }
+    if let Some(Popup::Choice { choices, at, .. }) = &mut screen.popup {
+        *at = moved(*at, choices.len().saturating_sub(1), page, motion);
         return;
     }
     match screen.pane {
@@ -293,8 +313,6 @@ fn moved(at: usize, last: usize, page: usize, motion: Motion) -> usize {
     to.min(last)
 }
 
-/// Letters of a node's name in a question.
-const LABEL: usize = 40;
-/// Letters of a filter.
-const FILTER: usize = 80;
+/// Letters of a line that is pasted.
+const PASTED: usize = 4096;
 const TWICE: Duration = Duration::from_secs(2);

@@ -15,6 +15,7 @@ mod bench;
 mod machine;
 mod proxy;
 mod serial;
+mod simulated;
 mod station;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use std::process::Command;
 pub(crate) use bench::Bench;
 pub(crate) use machine::{Bus, Firmware, Machine};
 pub(crate) use proxy::FlippingProxy;
+pub(crate) use simulated::Simulated;
 pub(crate) use station::Station;
 
 /// Cargo's target directory of this build.

@@ -15,6 +15,7 @@ use super::{Bench, built};
 pub(crate) struct Station<'a> {
     bench: &'a Bench,
     home: PathBuf,
+    boot_files: PathBuf,
     process: Option<Child>,
 }
 
@@ -35,11 +36,18 @@ pub(crate) struct Node {
     pub(crate) stage: Option<String>,
     #[serde(default)]
     pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) runs: usize,
 }
 
 impl<'a> Station<'a> {
     /// Starts a station that installs this image on every machine.
     pub(crate) fn start(bench: &'a Bench, image: &Path) -> Self {
+        Self::start_with(bench, image, built("boot-files"))
+    }
+
+    /// The same with these boot files.
+    pub(crate) fn start_with(bench: &'a Bench, image: &Path, boot_files: PathBuf) -> Self {
         let home = bench.scratch().join("station");
         for part in ["data", "profiles", "images"] {
             fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
@@ -49,7 +57,7 @@ impl<'a> Station<'a> {
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
         placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));
-        let mut station = Self { bench, home, process: None };
+        let mut station = Self { bench, home, boot_files, process: None };
         station.restart();
         station
     }
@@ -70,7 +78,7 @@ impl<'a> Station<'a> {
             .arg("--images")
             .arg(self.home.join("images"))
             .arg("--boot-files")
-            .arg(built("boot-files"))
+            .arg(&self.boot_files)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -90,6 +98,13 @@ impl<'a> Station<'a> {
         if let Some(mut process) = self.process.take() {
             process.kill().ok();
             process.wait().ok();
+        }
+    }
+
+    /// Loses what it remembered, as a new station has nothing to remember; it keeps its copies of images.
+    pub(crate) fn forget_everything(&self) {
+        for file in ["oxbow.db", "oxbow.db-wal", "oxbow.db-shm"] {
+            fs::remove_file(self.home.join("data").join(file)).ok();
         }
     }
 

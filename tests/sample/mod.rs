@@ -13,9 +13,12 @@ use oxbow::domain::disk::{Disk, DiskRule, Transport};
 use oxbow::domain::event::{DhcpAnswer, Event, Firmware, Transfer};
 use oxbow::domain::fleet::{Fleet, Hello};
 use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::RunId;
+use oxbow::domain::ids::{NodeId, RunId};
 use oxbow::domain::image::{Format, ImageInfo, ImageState};
 use oxbow::domain::logline::Level;
+use oxbow::domain::node::Node;
+use oxbow::domain::phase::{Phase, Stage};
+use oxbow::domain::policy::Policy;
 use oxbow::domain::profile::Profile;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
@@ -44,6 +47,37 @@ pub(crate) fn busy() -> Snapshot {
     bench.boot(8, 20);
     bench.see(9, 3);
     bench.hold(10, 130);
+    bench.snapshot()
+}
+
+/// The busy bench with enough nodes for several pages.
+pub(crate) fn long() -> Snapshot {
+    let mut bench = busy();
+    for number in 100..150 {
+        let mut node = Node::new(NodeId(number), NOW);
+        node.name = Some(format!("SN-{number}"));
+        node.phase = Phase::Booting { stage: Stage::Seen };
+        bench.nodes.insert(node.id, Arc::new(node));
+    }
+    bench
+}
+
+/// Machines that wait for a person: two strangers for approval, and one that has the serial of press-11 and the
+/// adapter of press-12.
+pub(crate) fn waiting() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.register(11..=12);
+    bench.provision(1, 900);
+    bench.fleet.apply(ago(600), Command::SetPolicy(Policy::Hold), &bench.catalogue).expect("a policy");
+    for number in [13, 14] {
+        bench.see(number, 40);
+        let reason = "this machine waits for approval".into();
+        bench.observe(36, Event::Held { claims: claims(number), address: address(number), reason });
+    }
+    bench.see(12, 30);
+    let torn = Claims { macs: claims(12).macs, uuid: None, ..claims(11) };
+    let (address, profile) = (address(12), "emt-s".parse().expect("a profile name"));
+    bench.observe(20, Event::ScriptServed { claims: torn, address, run: run(12), profile });
     bench.snapshot()
 }
 
@@ -149,6 +183,7 @@ impl Bench {
                 up(ServiceName::Images, "2 images"),
                 up(ServiceName::Store, "oxbow.db"),
             ],
+            policy: self.fleet.policy(),
             dropped: 0,
             ..Snapshot::default()
         }

@@ -5,6 +5,9 @@ use dhcproto::v4::{Decodable, Decoder, DhcpOption, Encodable, Message, MessageTy
 use super::*;
 use crate::domain::event::Firmware;
 
+mod boot_server;
+mod proxy;
+
 /// 10.77.0.1/24 with a pool of `.10` to `.12`.
 fn segment() -> Segment {
     Segment::new(at(1), 24, "http://10.77.0.1:8080").and_then(|it| it.with_pool(at(10), at(12))).expect("a segment")
@@ -38,6 +41,7 @@ impl Room {
     fn answers(&mut self, message: &Message) -> (Message, Answer) {
         match self.hears(message) {
             Verdict::Reply(answer) => (decoded(&answer.message), *answer),
+            Verdict::Overheard(event) => panic!("overheard: {event:?}"),
             Verdict::Silence(silence) => panic!("silent: {silence}"),
         }
     }
@@ -45,6 +49,7 @@ impl Room {
     fn keeps_silent(&mut self, message: &Message) -> Silence {
         match self.hears(message) {
             Verdict::Silence(silence) => silence,
+            Verdict::Overheard(event) => panic!("overheard: {event:?}"),
             Verdict::Reply(answer) => panic!("answered: {}", decoded(&answer.message)),
         }
     }
@@ -360,7 +365,7 @@ fn a_small_buffer_is_respected_by_leaving_out_what_matters_least() {
         packet.extend([&[82, relayed.len() as u8], &relayed[..], &[255]].concat());
         match handle(room.now, &packet, &room.segment, &mut room.leases).1 {
             Verdict::Reply(answer) => (answer.message.len(), option(&answer.message, 67).is_some()),
-            Verdict::Silence(silence) => panic!("silent: {silence}"),
+            other => panic!("not answered: {other:?}"),
         }
     };
     let (short, has_option) = size(&mut room, None);
@@ -453,6 +458,9 @@ fn every_silence_is_one_clause() {
             "the machine found that another one uses 10.77.0.9: nobody gets it for ten minutes",
         ),
         (Silence::NotItsAddress(address), "10.77.0.9 was not given to this machine"),
+        (Silence::NotBooting, "it does not boot from the network: it is for the site's DHCP server"),
+        (Silence::ForTheSitesServer, "it is for the site's DHCP server"),
+        (Silence::NotForBootServers, "only a REQUEST or an INFORM is for port 4011"),
         (Silence::Unsupported(ArchCode(11)), "there is no boot program for architecture 11 (UEFI ARM 64-bit)"),
     ] {
         assert_eq!(silence.to_string(), said);

@@ -22,7 +22,7 @@ use crate::domain::placeholder::Placeholders;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
-pub use agent::{Grant, Hello, ReportError};
+pub use agent::{Grant, Hello, ReportError, Task};
 pub use imports::ImportDone;
 
 /// All nodes.

@@ -272,6 +272,51 @@ fn hello_again_in_the_same_run_gets_the_same_job() {
 }
 
 #[test]
+fn a_profile_assigned_after_the_script_was_sent_is_the_one_that_is_written() {
+    let mut bench = Bench::new();
+    let other = profile_file::parse("other.toml", "schema = 1\nimage = \"demo.raw\"\n").expect("a profile");
+    bench.catalogue.profiles.insert(other.id.clone(), other.clone());
+    bench.powered_on(Firmware::UefiX64);
+    bench.scripted(run(1), None);
+    let node = bench.node().id;
+    bench.asked(Command::Assign { node, profile: Some(other.id.clone()) }).expect("it is idle");
+    let Grant::Job(task) = bench.said_hello(run(1), None) else { panic!("no job") };
+    assert_eq!((&task.profile.id, bench.node().run().map(|run| &run.profile)), (&other.id, Some(&other.id)));
+}
+
+#[test]
+fn an_agent_that_is_told_to_wait_is_seen_to_wait_and_why() {
+    let mut bench = Bench::new();
+    bench.powered_on(Firmware::UefiX64);
+    bench.scripted(run(1), None);
+    let images = std::mem::take(&mut bench.catalogue.images);
+    assert!(matches!(bench.said_hello(run(1), None), Grant::Later { .. }));
+    let Phase::Held { reason } = &bench.node().phase else { panic!("{:?}", bench.node().phase) };
+    assert!(reason.contains("checking the image"), "{reason}");
+    bench.catalogue.images = images;
+    assert!(matches!(bench.said_hello(run(1), None), Grant::Job(_)));
+    bench.reported(run(1), good_run());
+    assert_eq!((bench.node().phase.word(), bench.node().runs.len()), ("provisioned", 1));
+}
+
+#[test]
+fn what_was_read_back_before_the_disk_was_written_again_proves_nothing() {
+    for anew in [true, false] {
+        let mut bench = Bench::new();
+        bench.booted(run(1));
+        bench.reported(run(1), [began(Step::Write), began(Step::Verify), read_back(IMAGE)]);
+        if anew {
+            let Grant::Job(task) = bench.said_hello(run(1), None) else { panic!("no job") };
+            assert_eq!(task.next_report, 3, "the second life goes on counting");
+        } else {
+            bench.reported(run(1), [began(Step::Write)]);
+        }
+        bench.reported(run(1), [Report::Complete]);
+        assert_eq!(bench.node().phase.word(), "failed");
+    }
+}
+
+#[test]
 fn a_serial_registered_before_is_the_machine_whose_mac_was_seen() {
     let mut bench = Bench::new();
     let wish = Registration { name: Some("press-07".into()), serial: "SN-1".parse().ok(), ..Registration::default() };

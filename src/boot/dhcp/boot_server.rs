@@ -1,0 +1,89 @@
+//! What PXE's boot server on port 4011 answers (PXE 2.1 section 2.2.4): the program, to who asked for it by unicast.
+//!
+//! UEFI comes here after a proxy's offer, and after any offer that names the class `PXEClient` without option 43. It may
+//! put its GUID where the Ethernet address belongs, and uses another transaction number than on port 67: it is known by
+//! its option 97, or by the address it has.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use dhcproto::v4::MessageType;
+
+use super::{Answer, Destination, Silence, Verdict, lacks};
+use crate::boot::client::Client;
+use crate::boot::leases::Leases;
+use crate::boot::program::Program;
+use crate::boot::reply::{Reply, Role};
+use crate::boot::request::{Kind, Request};
+use crate::boot::segment::Segment;
+use crate::domain::event::{DhcpAnswer, Event};
+use crate::domain::identity::Claims;
+use crate::domain::ids::MacAddr;
+
+/// How a request reached port 4011.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub from: SocketAddrV4,
+    /// The address it was sent to, which may be everybody's.
+    pub to: Ipv4Addr,
+}
+
+/// Reads a UDP payload and decides; says who sent it, if that can be known.
+pub fn handle(packet: &[u8], way: Way, segment: &Segment, leases: &Leases) -> (Option<MacAddr>, Verdict) {
+    match Request::parse(packet) {
+        Ok(request) => {
+            let has = request.ciaddr.unwrap_or(*way.from.ip());
+            let mac = request.mac.or_else(|| leases.holder(has));
+            (mac, decide(&request, mac, way, segment))
+        }
+        Err(unreadable) => (None, Verdict::Silence(Silence::Unreadable(unreadable))),
+    }
+}
+
+fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) -> Verdict {
+    match request.kind {
+        Some(Kind::Request | Kind::Inform) => {}
+        Some(Kind::Discover | Kind::Release | Kind::Decline | Kind::Other(_)) => {
+            return Verdict::Silence(Silence::NotForBootServers);
+        }
+        None => return Verdict::Silence(Silence::Bootp),
+    }
+    if way.from.ip().is_unspecified() {
+        return Verdict::Silence(Silence::NoAddress);
+    }
+    let client = Client::of(request);
+    let Some(program) = Program::of(client, segment) else {
+        return Verdict::Silence(lacks(client, None).unwrap_or(Silence::NotBooting));
+    };
+    let event = Event::DhcpAnswered {
+        claims: Claims { macs: mac.into_iter().collect(), uuid: request.uuid, ..Claims::default() },
+        firmware: client.firmware(),
+        address: request.ciaddr.unwrap_or(*way.from.ip()),
+        answer: DhcpAnswer::Ack,
+        bootfile: Some(program.name().to_owned()),
+    };
+    let from = asked_at(way.to, segment);
+    let identified = mac.is_some() || request.uuid.is_some();
+    let message = Reply {
+        request,
+        segment,
+        kind: MessageType::Ack,
+        role: Role::BootServer(from),
+        broadcast: false,
+        grant: None,
+        boot: Some((client, Some(program))),
+    };
+    Verdict::Reply(Box::new(Answer {
+        message: message.bytes(),
+        from,
+        to: Destination::Asker(way.from),
+        event: identified.then_some(event),
+        lacks: None,
+        lease: None,
+    }))
+}
+
+/// EDK2 and iPXE take an answer from the server they asked, and from no other.
+fn asked_at(to: Ipv4Addr, segment: &Segment) -> Ipv4Addr {
+    let is_everybodys = to.is_broadcast() || to.is_multicast() || to == segment.broadcast() || to.is_unspecified();
+    if is_everybodys { segment.address() } else { to }
+}
