@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,7 +24,9 @@ use crate::boot::script;
 use crate::config::{Config, Problem};
 use crate::domain::fleet::Fleet;
 use crate::domain::lease::Lease;
+use crate::domain::node::Node;
 use crate::domain::placeholder::Placeholders;
+use crate::domain::policy::Policy;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
@@ -65,7 +67,7 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         hint: "check that the data directory can be written and has room".into(),
     };
     let _log = logs::start(&logs_at, screen.headless).map_err(|err| unwritable(&err))?;
-    let _lock = lock(&config.data)?.ok_or_else(|| Problem {
+    let _lock = lock_within(&config.data, COMMAND_ENDS)?.ok_or_else(|| Problem {
         what: format!("another oxbow is running with the data in {}", config.data.display()),
         hint: "use the one that is running, or give this one its own --data".into(),
     })?;
@@ -84,8 +86,7 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let signals_stop = CancellationToken::new();
     let mut signals = Supervisor::new(signals_stop.clone());
     let (inbox, outlet) = inbox();
-    let fleet =
-        Fleet::restore(memory.nodes).with(memory.policy.unwrap_or_default(), &Placeholders::default(), memory.shared);
+    let fleet = restored(memory.nodes, memory.policy, memory.shared);
     let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
     let exit = {
         let _inside = runtime.enter();
@@ -160,8 +161,7 @@ pub fn alone(data: &Path, profiles: &Path) -> Result<Option<(UnixStream, Alone)>
 
     let (stop, hub_stop) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, outlet) = inbox();
-    let fleet =
-        Fleet::restore(memory.nodes).with(memory.policy.unwrap_or_default(), &Placeholders::default(), memory.shared);
+    let fleet = restored(memory.nodes, memory.policy, memory.shared);
     let (hub, bench) = Hub::new(fleet, Station::default(), store, Box::new(node_logs));
     let inside = runtime.enter();
     let theirs = tokio::net::UnixStream::from_std(theirs).map_err(cannot)?;
@@ -264,6 +264,22 @@ async fn publish_profiles(context: &Context, profiles: Catalogue) {
     while bench.borrow().catalogue != profiles && bench.changed().await.is_ok() {}
 }
 
+/// The fleet as it was stored.
+fn restored(nodes: Vec<Node>, policy: Option<Policy>, shared: Placeholders) -> Fleet {
+    Fleet::restore(nodes).with(policy.unwrap_or_default(), &Placeholders::default(), shared)
+}
+
+/// As [`lock`], waiting for a command that works on the data at this moment.
+fn lock_within(data: &Path, patience: Duration) -> Result<Option<File>, Problem> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match lock(data)? {
+            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+            locked => return Ok(locked),
+        }
+    }
+}
+
 /// One oxbow at a time for one data directory; none if another has it. The lock goes with the process, however it ends.
 fn lock(data: &Path) -> Result<Option<File>, Problem> {
     let path = data.join("lock");
@@ -330,6 +346,8 @@ async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken, e
 
 /// Ended by a second signal.
 const TWICE: i32 = 130;
+/// How long a station that starts waits for a command to end.
+const COMMAND_ENDS: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(5);
 /// Where a running station answers the command line, below the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";

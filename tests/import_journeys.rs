@@ -148,6 +148,18 @@ fn errors_are_saved_corrected_and_imported() {
 }
 
 #[test]
+fn commands_without_a_station_wait_for_each_other() {
+    let home = Home::new();
+    std::thread::scope(|scope| {
+        for number in 1..=6 {
+            let (home, serial) = (&home, format!("SN-{number}"));
+            scope.spawn(move || home.does(&["nodes", "register", "--serial", &serial], &["is registered as #"]));
+        }
+    });
+    assert_eq!(home.does(&["nodes"], &[]).out.lines().count(), 7);
+}
+
+#[test]
 fn usage_and_the_outside_end_with_two() {
     let home = Home::new();
     home.write("order.csv", LIST);
@@ -236,6 +248,23 @@ fn a_list_in_the_import_folder_is_taken_in_or_told_what_is_wrong() {
 }
 
 #[test]
+fn a_list_that_is_still_being_copied_is_not_taken_in() {
+    let bench = Bench::new("a_list_that_is_still_being_copied_is_not_taken_in");
+    let home = Home::new();
+    let _station = Station::start(&bench, &home);
+    until("the folder is there", || home.path("import/done").is_dir());
+    let mut copied = "Serial\n".to_owned();
+    for number in 1..=10 {
+        let _ = writeln!(copied, "SN-{number}");
+        home.write("import/slow.csv", &copied);
+        std::thread::sleep(Duration::from_millis(400));
+    }
+    assert!(home.path("import/slow.csv").exists(), "it changed all the time");
+    until("it is taken in", || !home.path("import/slow.csv").exists());
+    assert_eq!(home.does(&["nodes"], &["SN-10"]).out.lines().count(), 11, "all of it at once");
+}
+
+#[test]
 fn nothing_in_a_list_reaches_the_terminal_as_it_is() {
     let home = Home::new();
     let evil = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}evil";
@@ -271,7 +300,7 @@ fn a_hundred_thousand_rows_are_counted_not_printed() {
     let begun = Instant::now();
     let said = home.does(&["import", "order.csv", "--dry-run"], &["100000 new, 0 the same"]);
     println!("preview of {rows} rows: {} ms in all", begun.elapsed().as_millis());
-    assert!(said.out.lines().count() < 10 && said.err.contains("looking at 100001 rows"), "{}{}", said.out, said.err);
+    assert!(said.out.lines().count() < 10 && said.err.contains("looking at 100001 lines"), "{}{}", said.out, said.err);
     home.write("wrong.csv", &list("nope"));
     let said = home.ends(1, &["import", "wrong.csv", "--dry-run"], &["and 99950 more rows with problems"]);
     assert!(said.out.lines().count() < 200, "{}", said.out);

@@ -179,7 +179,7 @@ impl Progress {
         if self.lines <= LONG {
             return;
         }
-        let words = format!("{} {} rows", say::clean(on), self.lines);
+        let words = format!("{} {} lines", say::clean(on), self.lines);
         let again = self.shown == words;
         self.seconds = if again { self.seconds + 1 } else { 0 };
         match (io::stderr().is_terminal(), again) {

@@ -83,14 +83,16 @@ pub async fn converse(stream: UnixStream, context: Context) -> io::Result<()> {
             Err(err) => {
                 let hint = "use the oxbow that the station was started with".into();
                 let answer = Answer::Failed { problem: format!("the station cannot read this request: {err}"), hint };
-                return send(&mut write, &answer).await;
+                return send(&mut write, &[answer]).await;
             }
         };
         let bytes = body(&ask, &mut reader).await?;
         let (answers, mut queue) = mpsc::channel(QUEUED);
         let deliver = async {
-            while let Some(answer) = queue.recv().await {
-                send(&mut write, &answer).await?;
+            let mut together = Vec::new();
+            while queue.recv_many(&mut together, QUEUED).await > 0 {
+                send(&mut write, &together).await?;
+                together.clear();
             }
             // The desk is told by the closed queue that nobody listens.
             io::Result::Ok(())
@@ -128,10 +130,13 @@ async fn body(ask: &Ask, from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<
     Ok(bytes)
 }
 
-async fn send(to: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
-    let mut line = serde_json::to_vec(&Message::new(answer))?;
-    line.push(b'\n');
-    timeout(PATIENCE, to.write_all(&line)).await?
+async fn send(to: &mut OwnedWriteHalf, answers: &[Answer]) -> io::Result<()> {
+    let mut lines = Vec::new();
+    for answer in answers {
+        serde_json::to_writer(&mut lines, &Message::new(answer))?;
+        lines.push(b'\n');
+    }
+    timeout(PATIENCE, to.write_all(&lines)).await?
 }
 
 /// A socket of this name that only its owner may open, in place of whatever had the name. It is made in a directory that
