@@ -15,6 +15,7 @@ use super::{Bench, built};
 pub(crate) struct Station<'a> {
     bench: &'a Bench,
     home: PathBuf,
+    options: &'static [&'static str],
     process: Option<Child>,
 }
 
@@ -40,6 +41,11 @@ pub(crate) struct Node {
 impl<'a> Station<'a> {
     /// Starts a station that installs this image on every machine.
     pub(crate) fn start(bench: &'a Bench, image: &Path) -> Self {
+        Self::start_with(bench, image, &[])
+    }
+
+    /// The same, with more options of `oxbow run`.
+    pub(crate) fn start_with(bench: &'a Bench, image: &Path, options: &'static [&'static str]) -> Self {
         let home = bench.scratch().join("station");
         for part in ["data", "profiles", "images"] {
             fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
@@ -49,7 +55,7 @@ impl<'a> Station<'a> {
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
         placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));
-        let mut station = Self { bench, home, process: None };
+        let mut station = Self { bench, home, options, process: None };
         station.restart();
         station
     }
@@ -71,6 +77,7 @@ impl<'a> Station<'a> {
             .arg(self.home.join("images"))
             .arg("--boot-files")
             .arg(built("boot-files"))
+            .args(self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
