@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::boot::segment::Mode;
 use crate::config::{Problem, Settings, interfaces};
 use crate::{sim, wire};
 
@@ -113,7 +114,10 @@ fn check(run: Run) -> ExitCode {
         Err(problems) => return complain(&problems),
     };
     let (station, pool) = (config.segment.address(), config.segment.pool_in_words());
-    println!("on {} the station is {station}, machines get {pool}", config.interface);
+    match config.dhcp.mode() {
+        Mode::Authoritative => println!("on {} the station is {station}, machines get {pool}", config.interface),
+        Mode::Proxy => println!("on {} the station is {station}, machines get the site's addresses", config.interface),
+    }
     match wire::check(&config) {
         problems if problems.is_empty() => {
             println!("boot files, profiles and images are good");

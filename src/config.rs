@@ -41,6 +41,9 @@ pub struct Settings {
     /// Give addresses although another DHCP server answers on the interface
     #[arg(long, env = "OXBOW_DHCP_FORCE")]
     pub dhcp_force: bool,
+    /// Serve on the interface although it carries this workstation's default route
+    #[arg(long, env = "OXBOW_ALLOW_DEFAULT_ROUTE")]
+    pub allow_default_route: bool,
     /// TCP port of the station's HTTP server
     #[arg(long, value_name = "PORT", env = "OXBOW_HTTP_PORT")]
     pub http_port: Option<u16>,
@@ -81,17 +84,29 @@ impl Problem {
 pub struct Interface {
     pub name: String,
     pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// It leads out to the rest of the world.
+    pub has_default_route: bool,
 }
 
 /// The workstation's interfaces, without loopback.
 pub fn interfaces() -> Vec<Interface> {
     let found = netdev::get_interfaces().into_iter().filter(|interface| !interface.is_loopback());
+    let routes = std::fs::read_to_string(ROUTES).unwrap_or_default();
     found
         .map(|interface| Interface {
+            has_default_route: carries_default_route(&routes, &interface.name),
             name: interface.name,
             addresses: interface.ipv4.iter().map(|net| (net.addr(), net.prefix_len())).collect(),
         })
         .collect()
+}
+
+/// Whether the kernel's table (proc(5), /proc/net/route) sends what is for everywhere else out of this interface.
+fn carries_default_route(routes: &str, interface: &str) -> bool {
+    routes.lines().skip(1).any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        matches!(fields[..], [name, "00000000", _, _, _, _, _, "00000000", ..] if name == interface)
+    })
 }
 
 impl Settings {
@@ -123,6 +138,7 @@ impl Settings {
             pool: self.pool.or(filed.pool),
             dhcp: self.dhcp.or(filed.dhcp),
             dhcp_force: self.dhcp_force || filed.dhcp_force,
+            allow_default_route: self.allow_default_route || filed.allow_default_route,
             http_port: self.http_port.or(filed.http_port),
         })
     }
@@ -130,7 +146,9 @@ impl Settings {
     /// The configuration these settings mean on a workstation with these interfaces, or everything that is wrong.
     pub fn check(self, interfaces: &[Interface]) -> Result<Config, Vec<Problem>> {
         let mut problems = Vec::new();
-        let network = network(self.interface.as_deref(), interfaces).map_err(|problem| problems.push(problem));
+        let interface = self.interface.as_deref();
+        let network =
+            network(interface, interfaces, self.allow_default_route).map_err(|problem| problems.push(problem));
         let default_profile = self.default_profile.map(|name| {
             let hint = "name a file of the profiles directory without its .toml";
             name.parse::<ProfileId>()
@@ -161,7 +179,7 @@ impl Settings {
     }
 }
 
-fn network(name: Option<&str>, interfaces: &[Interface]) -> Result<(String, Ipv4Addr, u8), Problem> {
+fn network(name: Option<&str>, interfaces: &[Interface], routed: bool) -> Result<(String, Ipv4Addr, u8), Problem> {
     let known = || {
         let names: Vec<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
         if names.is_empty() {
@@ -176,6 +194,11 @@ fn network(name: Option<&str>, interfaces: &[Interface]) -> Result<(String, Ipv4
     let Some(interface) = interfaces.iter().find(|interface| interface.name == name) else {
         return Err(Problem::new(format!("there is no network interface {name:?}"), known()));
     };
+    if interface.has_default_route && !routed {
+        let what = format!("interface {name} carries this workstation's default route: it leads out, not to a bench");
+        let hint = "name the interface of the bench; if machines are to boot from this network, --allow-default-route";
+        return Err(Problem::new(what, hint));
+    }
     match interface.addresses.as_slice() {
         [] => {
             let hint = format!("give it one, as `ip address add 10.77.0.1/24 dev {name}`");
@@ -225,6 +248,7 @@ fn standing(word: Option<&str>, forced: bool) -> Result<Standing, Problem> {
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
 /// Where the station's data is when nothing else is said.
 pub const DATA: &str = "/var/lib/oxbow";
+const ROUTES: &str = "/proc/net/route";
 const BOOT_FILES: &str = "/usr/share/oxbow/boot";
 
 #[cfg(test)]
@@ -238,8 +262,14 @@ mod tests {
                 .iter()
                 .map(|(address, prefix)| (address.parse().expect("an address"), *prefix))
                 .collect(),
+            has_default_route: name == "eth0",
         };
-        vec![interface("enp3s0", &[("10.77.0.1", 24)]), interface("wlan0", &[]), interface("tun0", &[("10.1.1.1", 32)])]
+        vec![
+            interface("enp3s0", &[("10.77.0.1", 24)]),
+            interface("eth0", &[("192.0.2.7", 24)]),
+            interface("wlan0", &[]),
+            interface("tun0", &[("10.1.1.1", 32)]),
+        ]
     }
 
     fn settings(place: &tempfile::TempDir) -> Settings {
@@ -282,6 +312,24 @@ mod tests {
             ["the network 10.1.1.1/32 of tun0 has no room for machines"]
         );
         assert_eq!(problems(|settings| settings.interface = None), ["no network interface was named"]);
+    }
+
+    #[test]
+    fn the_way_out_of_the_workstation_needs_an_explicit_yes() {
+        let said = problems(|settings| settings.interface = Some("eth0".into()));
+        assert_eq!(said, ["interface eth0 carries this workstation's default route: it leads out, not to a bench"]);
+        let place = tempfile::TempDir::new().expect("a directory");
+        let settings = Settings { interface: Some("eth0".into()), allow_default_route: true, ..settings(&place) };
+        assert_eq!(settings.check(&bench()).map(|config| config.interface), Ok("eth0".to_owned()));
+    }
+
+    #[test]
+    fn the_default_route_is_read_from_the_kernels_table() {
+        let table = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+            eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+            bench0\t00004D0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+        assert_eq!(["eth0", "bench0", "eth1"].map(|name| carries_default_route(table, name)), [true, false, false]);
+        assert!(!carries_default_route("", "eth0"));
     }
 
     #[test]

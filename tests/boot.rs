@@ -36,6 +36,40 @@ fn a_uefi_machine_gets_its_os_on_an_nvme_disk() {
     gets_its_os(&bench, &machine, "nvme0n1");
 }
 
+#[test]
+fn a_bios_machine_gets_its_os_beside_a_sites_dhcp_server() {
+    let bench = Bench::new("a_bios_machine_gets_its_os_beside_a_sites_dhcp_server");
+    let machine = bench.machine("bios-proxy").firmware(Firmware::Bios).bus(Bus::Sata);
+    gets_its_os_by_proxy(&bench, &machine, "sda");
+}
+
+#[test]
+fn a_uefi_machine_gets_its_os_beside_a_sites_dhcp_server() {
+    let bench = Bench::new("a_uefi_machine_gets_its_os_beside_a_sites_dhcp_server");
+    let machine = bench.machine("uefi-proxy").firmware(Firmware::Uefi).bus(Bus::Nvme);
+    gets_its_os_by_proxy(&bench, &machine, "nvme0n1");
+}
+
+/// Power-on, installed, own OS, with addresses from the site's server.
+fn gets_its_os_by_proxy(bench: &Bench, machine: &Machine, disk: &str) {
+    let _dnsmasq = bench.with_sites_server();
+    let station = Station::start_as(bench, &built("test-image").join("os.raw.gz"), &["--dhcp", "auto"]);
+    let log = bench.evidence().join("station.log");
+    let picked = || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("proxy (auto: 10.77.0.2 answers DHCP)"));
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !picked() {
+        assert!(std::time::Instant::now() < deadline, "it did not pick proxy mode: see {}", log.display());
+        thread::sleep(Duration::from_millis(100));
+    }
+
+    let mut power = machine.power_on();
+    reaches(station.wait_node(&machine.mac, INSTALLED, |node| node.phase == "provisioned"));
+    let seconds = reaches(power.wait_for(&own_os(disk), OWN_OS));
+    println!("{}: own OS {seconds:.1} s after power-on, by proxy", machine.name);
+    reaches(power.wait_off(POWER_OFF));
+    assert_eq!(power.said(AGENT_STARTS), 1, "one install, one agent");
+}
+
 /// Power-on, installed, own OS; then power-on again, and its own OS again without a second write.
 fn gets_its_os(bench: &Bench, machine: &Machine, disk: &str) {
     let station = Station::start(bench, &built("test-image").join("os.raw.gz"));

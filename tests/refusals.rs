@@ -63,6 +63,25 @@ fn an_unknown_interface_is_named_and_the_known_ones_listed() {
 }
 
 #[test]
+fn the_way_out_of_the_workstation_is_refused() {
+    let bench = Bench::new("refusals-default-route");
+    let routed = Command::new("ip")
+        .args(["-n", &bench.station(), "route", "add", "default", "via", "10.77.0.254"])
+        .status()
+        .expect("`ip` starts");
+    assert!(routed.success());
+    let data = data();
+    let boot = data.path().join("boot");
+    let mut all = arguments("check", data.path(), &boot);
+    let (well, text) = said(&bench, &all);
+    assert!(!well && text.contains("interface bench0 carries this workstation's default route"), "{text}");
+    assert!(text.contains("hint: ") && text.contains("--allow-default-route"), "{text}");
+    all.push("--allow-default-route");
+    let (well, text) = said(&bench, &all);
+    assert!(well, "{text}");
+}
+
+#[test]
 fn missing_boot_files_are_named() {
     complains(
         |data| fs::remove_file(data.join("boot/vmlinuz")).expect("it was there"),

@@ -9,7 +9,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use super::{Machine, run, target};
+use super::{Dnsmasq, Machine, run, target};
 
 /// A network of its own. Drop takes it down.
 pub(crate) struct Bench {
@@ -72,6 +72,14 @@ impl Bench {
         run("ip", &["-n", &switch, "tuntap", "add", &tap, "mode", "tap"]);
         run("ip", &["-n", &switch, "link", "set", &tap, "master", "br0", "up"]);
         Machine::new(name, number, switch, tap, self.scratch(), &self.evidence)
+    }
+
+    /// Plugs in a DHCP server of the site, which gives addresses and boots nobody.
+    pub(crate) fn with_sites_server(&self) -> Dnsmasq {
+        let switch = self.switch();
+        run("ip", &["-n", &switch, "address", "add", "10.77.0.2/24", "dev", "br0"]);
+        run("ip", &["netns", "exec", &switch, "ethtool", "-K", "br0", "tx", "off"]);
+        Dnsmasq::start(&switch, &["--no-ping"])
     }
 
     /// Runs `work` in a thread that sees the station's network. Sockets made there stay there.

@@ -6,6 +6,7 @@
 //! │ QEMU machine ─ tap2 ┴ br0 ─ port ┼─────┼─ bench0  10.77.0.1/24 ─ oxbow │
 //! └──────────────────────────────────┘     └───────────────────────────────┘
 //! ```
+//! A site's own DHCP server, where there is one, is 10.77.0.2 on `br0`.
 //!
 //! Everything a test leaves to look at is in `target/evidence/TEST`: each machine's serial console with seconds since
 //! power-on, and the station's log. Everything else is gone when the test ends, also when it fails.
@@ -16,6 +17,8 @@ mod machine;
 mod proxy;
 mod serial;
 mod simulated;
+#[path = "../fixtures/site.rs"]
+mod site;
 mod station;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +28,7 @@ pub(crate) use bench::Bench;
 pub(crate) use machine::{Bus, Firmware, Machine};
 pub(crate) use proxy::FlippingProxy;
 pub(crate) use simulated::Simulated;
+pub(crate) use site::Dnsmasq;
 pub(crate) use station::Station;
 
 /// Cargo's target directory of this build.

@@ -18,6 +18,8 @@ pub(crate) struct Station<'a> {
     boot_files: PathBuf,
     /// The size of a disk of its own for its data, in the words of mount(8).
     disk: Option<&'static str>,
+    /// More options of `oxbow run`.
+    options: &'static [&'static str],
     process: Option<Child>,
 }
 
@@ -48,6 +50,11 @@ impl<'a> Station<'a> {
         Self::start_with(bench, image, built("boot-files"))
     }
 
+    /// The same, with more options of `oxbow run`.
+    pub(crate) fn start_as(bench: &'a Bench, image: &Path, options: &'static [&'static str]) -> Self {
+        Self::start_so(bench, image, built("boot-files"), None, options)
+    }
+
     /// The same with these boot files.
     pub(crate) fn start_with(bench: &'a Bench, image: &Path, boot_files: PathBuf) -> Self {
         Self::start_on(bench, image, boot_files, None)
@@ -55,6 +62,16 @@ impl<'a> Station<'a> {
 
     /// The same with its data on a disk of this size, which goes with its process.
     pub(crate) fn start_on(bench: &'a Bench, image: &Path, boot_files: PathBuf, disk: Option<&'static str>) -> Self {
+        Self::start_so(bench, image, boot_files, disk, &[])
+    }
+
+    fn start_so(
+        bench: &'a Bench,
+        image: &Path,
+        boot_files: PathBuf,
+        disk: Option<&'static str>,
+        options: &'static [&'static str],
+    ) -> Self {
         let home = bench.scratch().join("station");
         for part in ["data", "profiles", "images"] {
             fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
@@ -64,7 +81,7 @@ impl<'a> Station<'a> {
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
         placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));
-        let mut station = Self { bench, home, boot_files, disk, process: None };
+        let mut station = Self { bench, home, boot_files, disk, options, process: None };
         station.restart();
         station
     }
@@ -94,6 +111,7 @@ impl<'a> Station<'a> {
             .arg(self.home.join("images"))
             .arg("--boot-files")
             .arg(&self.boot_files)
+            .args(self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
