@@ -104,7 +104,8 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
             ExitCode::SUCCESS
         } else {
             let options = tui::Options { ascii: screen.ascii, runtime: runtime.handle().clone() };
-            match tui::run(bench, inbox, stop.clone(), options) {
+            let folders = tui::Folders { import: config.data.join(IMPORT_FOLDER) };
+            match tui::run_in(bench, inbox, stop.clone(), options, folders) {
                 Ok(exit) => {
                     info!(?exit, "the screen has ended");
                     ExitCode::SUCCESS
