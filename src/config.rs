@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::boot::rival::{Choice, NoChoice, Standing};
 use crate::boot::segment::{BadSegment, Segment};
 use crate::domain::ids::ProfileId;
 
@@ -33,6 +34,13 @@ pub struct Settings {
     /// First and last address for machines [default: .100 to .250 of the interface's network, or what fits]
     #[arg(long, value_name = "FIRST-LAST", env = "OXBOW_POOL")]
     pub pool: Option<String>,
+    /// Whose the network's addresses are: authoritative (the station gives them), proxy (the site's DHCP server does), or
+    /// auto (proxy where another server answers) [default: authoritative]
+    #[arg(long, value_name = "MODE", env = "OXBOW_DHCP")]
+    pub dhcp: Option<String>,
+    /// Give addresses although another DHCP server answers on the interface
+    #[arg(long, env = "OXBOW_DHCP_FORCE")]
+    pub dhcp_force: bool,
     /// TCP port of the station's HTTP server
     #[arg(long, value_name = "PORT", env = "OXBOW_HTTP_PORT")]
     pub http_port: Option<u16>,
@@ -44,6 +52,8 @@ pub struct Config {
     pub interface: String,
     /// The network on it: the station's address, and those it gives away.
     pub segment: Segment,
+    /// What it is to other DHCP servers there.
+    pub dhcp: Standing,
     pub http: SocketAddr,
     pub data: PathBuf,
     pub profiles: PathBuf,
@@ -111,6 +121,8 @@ impl Settings {
             boot_files: self.boot_files.or(filed.boot_files),
             default_profile: self.default_profile.or(filed.default_profile),
             pool: self.pool.or(filed.pool),
+            dhcp: self.dhcp.or(filed.dhcp),
+            dhcp_force: self.dhcp_force || filed.dhcp_force,
             http_port: self.http_port.or(filed.http_port),
         })
     }
@@ -124,6 +136,7 @@ impl Settings {
             name.parse::<ProfileId>()
                 .map_err(|err| problems.push(Problem::new(format!("default profile {name:?}: {err}"), hint)))
         });
+        let dhcp = standing(self.dhcp.as_deref(), self.dhcp_force).map_err(|problem| problems.push(problem));
         let data = self.data.unwrap_or_else(|| DATA.into());
         let within = |chosen: Option<PathBuf>, name: &str| chosen.unwrap_or_else(|| data.join(name));
         let (profiles, images) = (within(self.profiles, "profiles"), within(self.images, "images"));
@@ -139,9 +152,9 @@ impl Settings {
             let segment = segment(http, prefix, self.pool.as_deref()).map_err(|problem| problems.push(problem))?;
             Ok((interface, http, segment))
         });
-        match (segment, default_profile.transpose()) {
-            (Ok((interface, http, segment)), Ok(default_profile)) if problems.is_empty() => {
-                Ok(Config { interface, segment, http, data, profiles, images, boot_files, default_profile })
+        match (segment, dhcp, default_profile.transpose()) {
+            (Ok((interface, http, segment)), Ok(dhcp), Ok(default_profile)) if problems.is_empty() => {
+                Ok(Config { interface, segment, dhcp, http, data, profiles, images, boot_files, default_profile })
             }
             _ => Err(problems),
         }
@@ -194,6 +207,18 @@ fn segment(http: SocketAddr, prefix: u8, pool: Option<&str>) -> Result<Segment, 
     let (first, last) =
         parsed.ok_or_else(|| Problem::new(format!("pool {pool:?}: this is not two IPv4 addresses"), hint))?;
     segment.with_pool(first, last).map_err(wrong)
+}
+
+fn standing(word: Option<&str>, forced: bool) -> Result<Standing, Problem> {
+    let choice = word.map_or(Ok(Choice::default()), str::parse).map_err(|NoChoice| {
+        let what = format!("dhcp {:?}: there is no such mode", word.unwrap_or_default());
+        Problem::new(what, "write authoritative, proxy or auto")
+    })?;
+    if forced && choice != Choice::Authoritative {
+        let hint = "leave out dhcp-force, or choose the mode authoritative";
+        return Err(Problem::new("dhcp-force makes the station give addresses, the chosen mode does not", hint));
+    }
+    Ok(Standing::new(choice, forced))
 }
 
 /// Read when no other is named.
@@ -267,6 +292,27 @@ mod tests {
             let said = problems(|settings| settings.pool = Some(pool.into()));
             assert!(said[0].contains(why), "{said:?}");
         }
+    }
+
+    #[test]
+    fn the_dhcp_mode_is_chosen_by_its_name() {
+        let place = tempfile::TempDir::new().expect("a directory");
+        let chosen = |word: Option<&str>| {
+            let settings = Settings { dhcp: word.map(str::to_owned), ..settings(&place) };
+            settings.check(&bench()).expect("it is right").dhcp
+        };
+        assert_eq!(chosen(None), Standing::new(Choice::Authoritative, false));
+        assert_eq!(chosen(Some("proxy")), Standing::new(Choice::Proxy, false));
+        assert_eq!(chosen(Some("auto")), Standing::new(Choice::Auto, false));
+        assert_eq!(
+            problems(|settings| settings.dhcp = Some("relay".into())),
+            ["dhcp \"relay\": there is no such mode"]
+        );
+        let said = problems(|settings| {
+            settings.dhcp = Some("auto".into());
+            settings.dhcp_force = true;
+        });
+        assert_eq!(said, ["dhcp-force makes the station give addresses, the chosen mode does not"]);
     }
 
     #[test]

@@ -83,6 +83,8 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
 
     let stop = CancellationToken::new();
     let hub_stop = CancellationToken::new();
+    let signals_stop = CancellationToken::new();
+    let mut signals = Supervisor::new(signals_stop.clone());
     let (inbox, outlet) = inbox();
     let fleet = restored(memory.nodes, memory.policy, memory.shared);
     let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
@@ -94,7 +96,8 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         runtime.block_on(publish_profiles(&context, images::read(&config.profiles, config.default_profile.as_ref())));
         let mut services = Supervisor::new(stop.clone());
         start_services(&mut services, &context, &config, memory.leases);
-        services.spawn("signals", until_signalled(stop.clone(), hub_stop.clone()));
+        // Outlives both, so that a second signal is heard while they end.
+        signals.spawn("signals", until_signalled(stop.clone(), hub_stop.clone(), signals_stop.clone()));
 
         let exit = if screen.headless {
             runtime.block_on(stop.cancelled());
@@ -109,18 +112,21 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
                 Err(err) => complain(&err),
             }
         };
+        // Nobody else stops the hub before the services.
+        let exit = if hub_stop.is_cancelled() { ExitCode::FAILURE } else { exit };
         runtime.block_on(async {
             services.shutdown(GRACE).await;
             hub_task.shutdown(GRACE).await;
         });
         exit
     };
-    runtime.shutdown_timeout(Duration::from_secs(1));
     for thread in [store_thread, log_thread] {
         if thread.join().is_err() {
             error!("a thread ended with a fault");
         }
     }
+    runtime.block_on(signals.shutdown(GRACE));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     info!("stopped");
     Ok(exit)
 }
@@ -198,7 +204,7 @@ fn complain(err: &tui::TuiError) -> ExitCode {
 }
 
 fn start_services(services: &mut Supervisor, context: &Context, config: &Config, leases: Vec<Lease>) {
-    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), leases);
+    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), config.dhcp, leases);
     let tftp = tftp::Config {
         interface: config.interface.clone(),
         address: config.segment.address(),
@@ -302,29 +308,46 @@ fn explained(err: StoreError) -> Problem {
     Problem { what: format!("{err}{source}"), hint: hint.into() }
 }
 
-/// Ends when the system, or the terminal that was closed, says so; or when the hub is no more.
-async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken) {
+/// Stops the station when the system, or the terminal that was closed, says so, or when the hub is no more. Who says it
+/// twice does not want to wait: then it ends at once, as `kill -9` would end it.
+async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken, end: CancellationToken) {
     let signals = || -> io::Result<_> {
         Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
     };
     match signals() {
-        Ok((mut terminate, mut interrupt, mut hangup)) => tokio::select! {
-            _ = terminate.recv() => info!("told to stop: SIGTERM"),
-            _ = interrupt.recv() => info!("told to stop: SIGINT"),
-            _ = hangup.recv() => info!("told to stop: the terminal was closed"),
-            () = stop.cancelled() => {}
-            () = hub_stop.cancelled() => error!("the hub has ended"),
-        },
+        Ok((mut terminate, mut interrupt, mut hangup)) => {
+            tokio::select! {
+                _ = terminate.recv() => info!("told to stop: SIGTERM"),
+                _ = interrupt.recv() => info!("told to stop: SIGINT"),
+                _ = hangup.recv() => info!("told to stop: the terminal was closed"),
+                () = stop.cancelled() => {}
+                () = hub_stop.cancelled() => error!("the hub has ended"),
+            }
+            stop.cancel();
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = end.cancelled() => return,
+            }
+            warn!("told to stop a second time: ended at once");
+            std::process::exit(TWICE);
+        }
         Err(err) => {
             warn!("signals cannot be listened to: {err}");
-            stop.cancelled().await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = hub_stop.cancelled() => error!("the hub has ended"),
+            }
+            stop.cancel();
+            end.cancelled().await;
         }
     }
-    stop.cancel();
 }
 
 /// How long a station that starts waits for a command to end.
 const COMMAND_ENDS: Duration = Duration::from_secs(2);
+/// Ended by a second signal.
+const TWICE: i32 = 130;
 const GRACE: Duration = Duration::from_secs(5);
 /// Where a running station answers the command line, below the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";

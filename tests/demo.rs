@@ -54,6 +54,24 @@ fn a_station_that_has_lost_its_memory_hears_everything_again() {
     assert!(station.nodes().iter().all(|node| node.runs == 1), "no machine began again: {:?}", station.nodes());
 }
 
+#[test]
+fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored() {
+    let bench = Bench::new("a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored");
+    let station = Station::start_on(&bench, &image(&bench), boot_files(&bench), Some("4m"));
+    let filler = station.data().join("filler");
+    let mut fill = fs::File::create(&filler).expect("a file");
+    while fill.write(&[7; 4096]).is_ok() {}
+    drop(fill);
+
+    let mut machines = Simulated::power_on(&bench, 4, 4_000_000, LIMIT);
+    until(&station, "all have done their work", |station| in_phase(station, "provisioned") == 4);
+    let early = machines.wait(Duration::from_secs(3));
+    assert!(early.is_err(), "a machine has restarted");
+    fs::remove_file(&filler).expect("it was there");
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned(&station, 4);
+}
+
 fn all_provisioned(station: &Station<'_>, machines: usize) {
     until(station, "all are provisioned", |station| in_phase(station, "provisioned") == machines);
     assert_eq!(station.nodes().len(), machines, "one machine, one node: {:?}", station.nodes());

@@ -17,6 +17,7 @@ use oxbow::boot::dhcp::boot_server::{self, Way};
 use oxbow::boot::dhcp::{Verdict, handle};
 use oxbow::boot::leases::Leases;
 use oxbow::boot::request::{Kind, Request};
+use oxbow::boot::rival::{Choice, Standing};
 use oxbow::boot::segment::{Mode, Segment};
 use oxbow::domain::event::{DhcpAnswer, Event, Firmware};
 use oxbow::domain::service::ServiceState;
@@ -322,6 +323,11 @@ async fn udhcpc(client: &str, options: &'static [&'static str]) -> String {
     got.unwrap_or_else(|| panic!("no lease: {text}{}", String::from_utf8_lossy(&output.stderr))).to_owned()
 }
 
+/// The only server, by the tester's word.
+fn alone() -> Standing {
+    Standing::new(Choice::Authoritative, true)
+}
+
 fn context() -> (Context, Outlet) {
     let (inbox, outlet) = inbox();
     let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
@@ -341,7 +347,7 @@ fn a_real_client_gets_its_lease_over_a_cable() {
 
 async fn lease_over_a_cable(client: &str) {
     let (context, mut outlet) = context();
-    let config = dhcp::Config::new("s0", segment(), Vec::new());
+    let config = dhcp::Config::new("s0", segment(), alone(), Vec::new());
     let serving = tokio::spawn(dhcp::serve(context.clone(), config.clone()));
     let up = outlet.notes.recv().await;
     assert!(
@@ -353,10 +359,10 @@ async fn lease_over_a_cable(client: &str) {
     let pxe = &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-O", "bootfile", "-O", "tftp"];
     assert_eq!(udhcpc(client, pxe).await, "10.77.0.100 600 10.77.0.1 snponly.efi");
 
-    let second = dhcp::serve(context.clone(), dhcp::Config::new("s0", segment(), Vec::new())).await;
+    let second = dhcp::serve(context.clone(), dhcp::Config::new("s0", segment(), alone(), Vec::new())).await;
     let refused = second.expect_err("the port is taken").to_string();
     assert_eq!(refused, "cannot bind UDP port 67 on s0: another program has it");
-    let nowhere = dhcp::serve(context.clone(), dhcp::Config::new("nowhere0", segment(), Vec::new())).await;
+    let nowhere = dhcp::serve(context.clone(), dhcp::Config::new("nowhere0", segment(), alone(), Vec::new())).await;
     let refused = nowhere.expect_err("no interface").to_string();
     assert_eq!(refused, "cannot bind UDP port 67 on nowhere0: there is no such interface");
 

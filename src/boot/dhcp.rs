@@ -106,6 +106,8 @@ pub enum Silence {
     NotItsAddress(Ipv4Addr),
     #[error("there is no boot program for architecture {0}")]
     Unsupported(ArchCode),
+    #[error("it is the station's own question for other DHCP servers")]
+    OwnProbe,
     #[error("it does not boot from the network: it is for the site's DHCP server")]
     NotBooting,
     #[error("it is for the site's DHCP server")]
@@ -126,6 +128,9 @@ pub fn handle(now: Timestamp, packet: &[u8], segment: &Segment, leases: &mut Lea
 pub fn decide(now: Timestamp, request: &Request, segment: &Segment, leases: &mut Leases) -> Verdict {
     let Some(mac) = request.mac else { return Verdict::Silence(Silence::NoMac) };
     let Some(kind) = request.kind else { return Verdict::Silence(Silence::Bootp) };
+    if segment.card == Some(mac) {
+        return Verdict::Silence(Silence::OwnProbe);
+    }
     let case = Case { now, request, mac, client: Client::of(request), segment };
     match segment.mode {
         Mode::Authoritative => case.as_server(kind, leases),

@@ -7,6 +7,7 @@ pub mod leases;
 pub mod program;
 pub mod reply;
 pub mod request;
+pub mod rival;
 pub mod router_advert;
 pub mod script;
 pub mod segment;

@@ -7,6 +7,8 @@ use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::domain::ids::MacAddr;
+
 /// An IPv4 network on one interface, valid as it stands: the pool lies in the subnet and has at least one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -22,6 +24,8 @@ pub struct Segment {
     /// For how long an address is given to a machine that boots.
     pub lease: Duration,
     pub mode: Mode,
+    /// The station's own card, which never needs an answer: it only looks for other DHCP servers.
+    pub card: Option<MacAddr>,
 }
 
 /// Whose the network's addresses are.
@@ -67,6 +71,7 @@ impl Segment {
             router: None,
             lease: DEFAULT_LEASE,
             mode: Mode::default(),
+            card: None,
         };
         if !segment.is_host(address) {
             return Err(BadSegment::Address { address, prefix });

@@ -92,15 +92,12 @@ impl Snapshot {
 
 impl Snapshot {
     /// What the agent of `run`, whose work has ended or was refused, is to do now.
-    pub fn word(&self, run: RunId) -> Word {
+    /// None: nobody here knows of it.
+    pub fn word(&self, run: RunId) -> Option<Word> {
         let has_run = |node: &&Arc<Node>| node.runs.iter().any(|known| known.id == run);
-        match self.nodes.values().find(has_run) {
-            None => Word::Wait,
-            Some(node) if matches!(node.phase, Phase::Failed(_)) && node.run().is_some_and(|last| last.id == run) => {
-                Word::Wait
-            }
-            Some(_) => Word::Reboot,
-        }
+        let node = self.nodes.values().find(has_run)?;
+        let failed = matches!(node.phase, Phase::Failed(_)) && node.run().is_some_and(|last| last.id == run);
+        Some(if failed { Word::Wait } else { Word::Reboot })
     }
 }
 
@@ -112,6 +109,21 @@ pub enum Word {
 }
 
 impl Catalogue {
+    /// What can be said of the image that `profile` names: what is known of the file, and that it is not the one the
+    /// profile demands if it is another. None when nobody has looked yet.
+    pub fn image(&self, profile: &Profile) -> Option<ImageState> {
+        match (self.images.get(&profile.image)?, profile.sha256) {
+            (ImageState::Ready(info), Some(demanded)) if info.sha256 != demanded => {
+                let (found, wanted) = (info.sha256.short(), demanded.short());
+                Some(ImageState::Broken {
+                    what: format!("{} has digest {found}…, profile {} demands {wanted}…", info.name, profile.id),
+                    hint: "copy the image again, or correct the profile's `sha256`".into(),
+                })
+            }
+            (state, _) => Some(state.clone()),
+        }
+    }
+
     /// The plan for a node with this assigned profile, or none for the default.
     pub(crate) fn install(&self, assigned: Option<&ProfileId>) -> Plan {
         let Some(id) = assigned.or(self.default_profile.as_ref()) else {
@@ -121,15 +133,13 @@ impl Catalogue {
             return Plan::Refuse(Refuse::UnknownProfile(id.clone()));
         };
         let id = id.clone();
-        match self.images.get(&profile.image) {
+        match self.image(profile) {
             Some(ImageState::Ready(_)) => Plan::Install(id),
             Some(ImageState::Checking { done, total }) => {
-                let percent = u8::try_from(done.saturating_mul(100) / (*total).max(1)).unwrap_or(100);
+                let percent = u8::try_from(done.saturating_mul(100) / total.max(1)).unwrap_or(100);
                 Plan::Wait(Wait::ImageBeingChecked { profile: id, percent })
             }
-            Some(ImageState::Broken { what, .. }) => {
-                Plan::Refuse(Refuse::BrokenImage { profile: id, what: what.clone() })
-            }
+            Some(ImageState::Broken { what, .. }) => Plan::Refuse(Refuse::BrokenImage { profile: id, what }),
             None => Plan::Wait(Wait::ImageBeingChecked { profile: id, percent: 0 }),
         }
     }

@@ -8,11 +8,12 @@ use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
-use super::udp;
-use super::{Context, ServiceError};
+use super::rival::Scout;
+use super::{Context, ServiceError, udp};
 use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
 use crate::boot::leases::Leases;
+use crate::boot::rival::{Refused, Standing};
 use crate::boot::segment::Segment;
 use crate::boot::told::Told;
 use crate::clock;
@@ -27,29 +28,44 @@ use crate::inbox::Note;
 pub struct Config {
     interface: String,
     segment: Segment,
+    standing: Standing,
     /// Taken once, for as long as the service runs: nothing waits for it on the way of a packet.
     leases: Arc<Mutex<Leases>>,
 }
 
 impl Config {
     /// `restored` are the leases that the station has given before it was started.
-    pub fn new(interface: impl Into<String>, segment: Segment, restored: Vec<Lease>) -> Self {
-        Self { interface: interface.into(), segment, leases: Arc::new(Mutex::new(Leases::restore(restored))) }
+    pub fn new(interface: impl Into<String>, segment: Segment, standing: Standing, restored: Vec<Lease>) -> Self {
+        let leases = Arc::new(Mutex::new(Leases::restore(restored)));
+        Self { interface: interface.into(), segment, standing, leases }
     }
 }
 
-/// Answers until told to stop. Fails if a port cannot be had or a socket breaks.
+/// Answers until told to stop. Fails if a port cannot be had or a socket breaks, or if another DHCP server answers and
+/// this one was to be the only one; before it serves as such it listens.
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
-    let Config { interface, segment, leases } = config;
+    let Config { interface, segment, standing, leases } = config;
     let mut leases = leases.lock_owned().await;
     let doors = Doors::open(&interface)?;
-    let at = format!("{} on {interface}, pool {}", segment.address(), segment.pool_in_words());
-    context.up(ServiceName::Dhcp, at).await;
-    let mut desk = Desk { context, segment, told: Told::default(), unsent: 0 };
+    let mut scout = Scout::open(&interface, segment.address())?;
+    let mut desk = Desk { context, segment, standing, told: Told::default(), said: None, unsent: 0 };
+    desk.segment.card = Some(scout.card());
+    if desk.standing.must_listen_first() {
+        let met = tokio::select! {
+            () = desk.context.stop.cancelled() => return Ok(()),
+            met = scout.look() => met,
+        };
+        met.map_or(Ok(()), |rival| desk.meet(rival, &interface))?;
+    }
+    desk.stand(&interface).await;
     let (mut packet, mut asked) = (vec![0; LARGEST], vec![0; LARGEST]);
     loop {
         tokio::select! {
             () = desk.context.stop.cancelled() => return Ok(()),
+            rival = scout.watch() => {
+                desk.meet(rival, &interface)?;
+                desk.stand(&interface).await;
+            }
             received = doors.server.recv(&mut packet) => {
                 let len = received.map_err(|error| lost(&interface, error))?;
                 let (mac, verdict) = dhcp::handle(clock::now(), &packet[..len], &desk.segment, &mut leases);
@@ -89,12 +105,35 @@ impl Doors {
 struct Desk {
     context: Context,
     segment: Segment,
+    standing: Standing,
     told: Told<(Option<MacAddr>, Silence)>,
+    /// What the services line says.
+    said: Option<String>,
     /// Replies that the system did not take.
     unsent: u64,
 }
 
 impl Desk {
+    fn meet(&mut self, rival: Ipv4Addr, interface: &str) -> Result<(), ServiceError> {
+        self.standing.meet(rival).map_err(|Refused(rival)| ServiceError {
+            what: format!(
+                "another DHCP server, {rival}, answers on {interface}: two would give out the same addresses"
+            ),
+            hint: "unplug it, or work beside it with --dhcp proxy; --dhcp-force serves all the same".into(),
+            source: None,
+        })
+    }
+
+    /// Serves as it now stands, and says how if that is news.
+    async fn stand(&mut self, interface: &str) {
+        self.segment.mode = self.standing.mode();
+        let at = self.standing.in_words(&self.segment, interface);
+        if self.said.as_ref() != Some(&at) {
+            self.context.up(ServiceName::Dhcp, &at).await;
+            self.said = Some(at);
+        }
+    }
+
     async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict) {
         match verdict {
             Verdict::Reply(answer) => self.answer(door, mac, *answer).await,

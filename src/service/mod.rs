@@ -6,6 +6,8 @@ pub mod dhcp;
 pub mod http;
 pub mod images;
 pub mod import_folder;
+mod link;
+mod rival;
 pub mod router_advert;
 pub mod tftp;
 mod udp;

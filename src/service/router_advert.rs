@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::time::sleep;
 use tracing::{debug, info};
 
-use super::{Context, ServiceError, udp};
+use super::{Context, ServiceError, link, udp};
 use crate::boot::router_advert;
 use crate::domain::ids::MacAddr;
 use crate::domain::service::ServiceName;
@@ -103,11 +103,9 @@ impl Door {
 
 /// The interface's Ethernet address, and its link-local one.
 fn addresses(interface: &str) -> io::Result<Option<(MacAddr, Ipv6Addr)>> {
-    let own: Vec<_> =
-        getifaddrs()?.filter(|own| own.interface_name == interface).filter_map(|own| own.address).collect();
-    let mac = own.iter().find_map(|address| MacAddr::new(address.as_link_addr()?.addr()?).ok());
-    let ipv6 = own.iter().filter_map(|address| Some(address.as_sockaddr_in6()?.ip()));
-    Ok(mac.zip(ipv6.into_iter().find(Ipv6Addr::is_unicast_link_local)))
+    let own = getifaddrs()?.filter(|own| own.interface_name == interface).filter_map(|own| own.address);
+    let mut ipv6 = own.filter_map(|address| Some(address.as_sockaddr_in6()?.ip()));
+    Ok(link::mac(interface)?.zip(ipv6.find(Ipv6Addr::is_unicast_link_local)))
 }
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);

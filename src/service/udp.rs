@@ -15,7 +15,17 @@ use tokio::net::UdpSocket;
 /// A socket at `address` that hears and speaks on `interface` only (SO_BINDTODEVICE), and may broadcast. Another
 /// program's socket on the port is noticed: the port is not shared.
 pub(super) fn bound(interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
+    ready(Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?, interface, address)
+}
+
+/// The same, beside others that share the port: a DHCP client may be running on the interface. Each hears broadcasts.
+pub(super) fn shared(interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_address(true)?;
+    ready(socket, interface, address)
+}
+
+fn ready(socket: Socket, interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
     socket.bind_device(Some(interface.as_bytes())).map_err(no_such_interface)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;

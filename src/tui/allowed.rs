@@ -6,6 +6,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::tui::keymap::Action;
 use crate::tui::screen::Screen;
+use crate::tui::words::count;
 
 /// Why a key does nothing now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,18 @@ pub enum Why {
     NothingKnown,
     #[error("no filter is set")]
     NoFilter,
+    #[error("no list is there: put one into the import folder, or type a path")]
+    NoList,
+    #[error("nothing of it can be imported: {0}")]
+    Flawed(String),
+    #[error("{0} with errors: correct the list and open it again; e saves those rows alone")]
+    RowsWrong(String),
+    #[error("the bench knows all of it already")]
+    NothingNew,
+    #[error("no row has an error")]
+    NoErrors,
+    #[error("no import of the last minute can be taken back")]
+    NothingToUndo,
     #[error("type {0} first, or leave it by Esc")]
     NotTyped(String),
 }
@@ -49,6 +62,27 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
             node.contested.as_ref().map(drop).ok_or_else(|| Why::NoConflict(node.label()))
         }
         Action::ApproveAll if !bench.nodes.values().any(|node| waits(node)) => Err(Why::NobodyWaits),
+        Action::OpenList if screen.desk.lists.is_empty() => Err(Why::NoList),
+        Action::OpenList => Ok(()),
+        Action::Import => {
+            let preview = &screen.desk.open.as_ref().ok_or(Why::NoList)?.preview;
+            let counts = preview.counts;
+            match preview.flaws.first() {
+                Some(flaw) => Err(Why::Flawed(flaw.to_string())),
+                None if counts.errors > 0 => Err(Why::RowsWrong(count(counts.errors, "row"))),
+                None if counts.new + counts.changes == 0 => Err(Why::NothingNew),
+                None => Ok(()),
+            }
+        }
+        Action::SaveErrors | Action::NextProblem => {
+            let counts = screen.desk.open.as_ref().ok_or(Why::NoList)?.preview.counts;
+            let warnings = if action == Action::NextProblem { counts.warnings } else { 0 };
+            if counts.errors + warnings > 0 { Ok(()) } else { Err(Why::NoErrors) }
+        }
+        Action::UndoImport => {
+            let left = bench.last_import.as_ref().and_then(|done| done.undo_left(screen.now));
+            left.map(drop).ok_or(Why::NothingToUndo)
+        }
         Action::Confirm => match screen.popup.as_ref().and_then(|popup| popup.missing()) {
             Some(wanted) => Err(Why::NotTyped(wanted.to_owned())),
             None => Ok(()),
@@ -69,6 +103,20 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::Help
         | Action::Quit
         | Action::Interrupt
+        | Action::FindLists
+        | Action::TypePath
+        | Action::ReadPath
+        | Action::DropPath
+        | Action::ListProfile
+        | Action::CloseList
+        | Action::Enter
+        | Action::NextField
+        | Action::PreviousField
+        | Action::NextFieldOrTab
+        | Action::PreviousFieldOrTab
+        | Action::NextProfile
+        | Action::PreviousProfile
+        | Action::Codes
         | Action::KeepFilter
         | Action::DropFilter
         | Action::EraseLetter

@@ -73,6 +73,11 @@ async fn ask(inbox: &Inbox, what: What) -> Result<(), NotDone> {
         What::One(command) => {
             return ask(command).await.ok_or(NotDone::Stopping)?.map_err(NotDone::Refused);
         }
+        // Its rows are copied here, not on the screen's thread: they may be many.
+        What::Import(preview) => {
+            let import = Command::Import(preview.import_without_errors());
+            return ask(import).await.ok_or(NotDone::Stopping)?.map_err(NotDone::Refused);
+        }
         What::Each(commands) => commands,
     };
     // The hub stores several together: one after the other would take a disk's time each.

@@ -87,6 +87,7 @@ pub fn fold_to_ascii(buffer: &mut Buffer) {
     for cell in buffer.content.iter_mut().filter(|cell| !cell.symbol().is_ascii()) {
         let stand_in = match cell.symbol() {
             "…" => "~",
+            "→" => ">",
             "·" => ".",
             "—" | "–" | "─" => "-",
             "“" | "”" => "\"",

@@ -25,7 +25,12 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
     if area.height > 1
         && let Some(row) = rows.next()
     {
-        spread(&[tabs(screen, bench), name(screen)], &places(screen, bench), row, frame);
+        spread(
+            &[tabs(screen, bench, true), tabs(screen, bench, false), name(screen)],
+            &places(screen, bench),
+            row,
+            frame,
+        );
         if let Some(row) = rows.next() {
             spread(&[counts(screen, bench, true), counts(screen, bench, false)], &services(screen, bench), row, frame);
         }
@@ -71,13 +76,14 @@ fn name(screen: &Screen) -> Line<'static> {
     Line::from(vec![Span::raw(" "), Span::styled("oxbow", screen.theme.style(Meaning::Title))])
 }
 
-fn tabs(screen: &Screen, bench: &Snapshot) -> Line<'static> {
+/// The panes; without words only the present one has its name.
+fn tabs(screen: &Screen, bench: &Snapshot, words: bool) -> Line<'static> {
     let theme = &screen.theme;
     let mut line = name(screen);
     line.push_span(" ");
     for (number, tab) in (1..).zip(Tab::ALL) {
         let problems = match tab {
-            Tab::Nodes => 0,
+            Tab::Nodes | Tab::Register | Tab::Import => 0,
             Tab::Profiles => problem_count(bench),
             Tab::Services => bench.services.iter().filter(|service| is_down(service)).count(),
         };
@@ -89,7 +95,14 @@ fn tabs(screen: &Screen, bench: &Snapshot) -> Line<'static> {
         } else {
             Meaning::Plain
         };
-        line.push_span(Span::styled(format!(" {number} {}{mark} ", tab.title()), theme.style(meaning)));
+        line.push_span(Span::styled(
+            if words || tab == screen.tab() {
+                format!(" {number} {}{mark} ", tab.title())
+            } else {
+                format!(" {number}{mark} ")
+            },
+            theme.style(meaning),
+        ));
     }
     line
 }

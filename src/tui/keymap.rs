@@ -37,6 +37,29 @@ pub enum Action {
     Quit,
     /// Quit from anywhere; the second time within two seconds without asking.
     Interrupt,
+    /// Look at the chosen list.
+    OpenList,
+    FindLists,
+    TypePath,
+    ReadPath,
+    DropPath,
+    Import,
+    SaveErrors,
+    NextProblem,
+    ListProfile,
+    CloseList,
+    UndoImport,
+    /// The line or field is complete.
+    Enter,
+    NextField,
+    PreviousField,
+    /// As above; in an empty form to the next or the previous pane.
+    NextFieldOrTab,
+    PreviousFieldOrTab,
+    NextProfile,
+    PreviousProfile,
+    /// Labels have one code or two.
+    Codes,
     KeepFilter,
     DropFilter,
     EraseLetter,
@@ -68,16 +91,20 @@ pub enum Motion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tab {
     Nodes,
+    Register,
+    Import,
     Profiles,
     Services,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 3] = [Self::Nodes, Self::Profiles, Self::Services];
+    pub const ALL: [Tab; 5] = [Self::Nodes, Self::Register, Self::Import, Self::Profiles, Self::Services];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Nodes => "Nodes",
+            Self::Register => "Register",
+            Self::Import => "Import",
             Self::Profiles => "Profiles",
             Self::Services => "Services",
         }
@@ -105,6 +132,12 @@ pub enum Scope {
     Everywhere,
     /// The panes that a digit leads to.
     Top,
+    Form,
+    Lists,
+    Preview,
+    /// Where an import can be taken back.
+    Undo,
+    Path,
     Filter,
     /// Where letters are text.
     Text,
@@ -119,13 +152,18 @@ pub enum Scope {
 
 impl Scope {
     /// In the order of the help page.
-    pub const ALL: [Scope; 14] = [
+    pub const ALL: [Scope; 19] = [
         Self::Nodes,
         Self::Node,
         Self::Chosen,
         Self::Moving,
         Self::Everywhere,
         Self::Top,
+        Self::Form,
+        Self::Lists,
+        Self::Preview,
+        Self::Undo,
+        Self::Path,
         Self::Filter,
         Self::Text,
         Self::Question,
@@ -144,6 +182,11 @@ impl Scope {
             Self::Moving => "Moving in lists, logs and texts",
             Self::Everywhere => "Everywhere",
             Self::Top => "Leaving",
+            Self::Form => "Register",
+            Self::Lists => "Import: choosing a list",
+            Self::Preview => "Import: looking at a list",
+            Self::Undo => "Import: afterwards",
+            Self::Path => "While a path is typed",
             Self::Filter => "While a filter is typed",
             Self::Text => "While something is typed",
             Self::Question => "When asked",
@@ -162,6 +205,10 @@ pub enum Place {
     Nodes,
     Node,
     Text,
+    Form,
+    Lists,
+    Preview,
+    Path,
     Filter,
     Question,
     Typed,
@@ -171,10 +218,14 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 9] = [
+    pub const ALL: [Place; 13] = [
         Self::Nodes,
         Self::Node,
         Self::Text,
+        Self::Form,
+        Self::Lists,
+        Self::Preview,
+        Self::Path,
         Self::Filter,
         Self::Question,
         Self::Typed,
@@ -189,6 +240,10 @@ impl Place {
             Self::Nodes => &[Scope::Nodes, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Moving, Scope::Always],
             Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Form => &[Scope::Form, Scope::Text, Scope::Always],
+            Self::Lists => &[Scope::Lists, Scope::Undo, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Preview => &[Scope::Preview, Scope::Undo, Scope::Everywhere, Scope::Moving, Scope::Always],
+            Self::Path => &[Scope::Path, Scope::Text, Scope::Always],
             Self::Filter => &[Scope::Filter, Scope::Text, Scope::Always],
             Self::Question => &[Scope::Question, Scope::Always],
             Self::Typed => &[Scope::Typed, Scope::Text, Scope::Always],
@@ -273,8 +328,10 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Everywhere, &[TAB], Action::NextTab, "next pane").brief("next pane"),
     bind(Scope::Everywhere, &[BACK_TAB], Action::PreviousTab, "pane before"),
     bind(Scope::Everywhere, &[char('1')], GoTo(Tab::Nodes), "nodes"),
-    bind(Scope::Everywhere, &[char('2')], GoTo(Tab::Profiles), "profiles and images"),
-    bind(Scope::Everywhere, &[char('3')], GoTo(Tab::Services), "services of this station"),
+    bind(Scope::Everywhere, &[char('2')], GoTo(Tab::Register), "register machines by hand or with a scanner"),
+    bind(Scope::Everywhere, &[char('3')], GoTo(Tab::Import), "import a list of machines"),
+    bind(Scope::Everywhere, &[char('4')], GoTo(Tab::Profiles), "profiles and images"),
+    bind(Scope::Everywhere, &[char('5')], GoTo(Tab::Services), "services of this station"),
     bind(Scope::Everywhere, &[char('P')], Action::Policy, "choose what becomes of machines nobody registered"),
     bind(Scope::Everywhere, &[char('?'), F1], Action::Help, "this page").brief("help"),
     bind(Scope::Top, &[char('q')], Action::Quit, "quit; asks while a machine is at work").brief("quit"),
@@ -284,6 +341,42 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Moving, &[PAGE_DOWN], Move(Motion::PageDown), "a page down"),
     bind(Scope::Moving, &[HOME, char('g')], Move(Motion::First), "to the beginning"),
     bind(Scope::Moving, &[END, char('G')], Move(Motion::Last), "to the end; a log follows again"),
+    bind(
+        Scope::Form,
+        &[ENTER],
+        Action::Enter,
+        "register what was scanned; in the form: next field, and register at the last",
+    )
+    .brief("register, next field"),
+    bind(Scope::Form, &[TAB], Action::NextFieldOrTab, "next field, and ends a scan; in an empty form: next pane"),
+    bind(Scope::Form, &[BACK_TAB], Action::PreviousFieldOrTab, "field before; in an empty form: pane before"),
+    bind(Scope::Form, &[DOWN], Action::NextField, "next field").brief("next field"),
+    bind(Scope::Form, &[UP], Action::PreviousField, "field before"),
+    bind(Scope::Form, &[RIGHT], Action::NextProfile, "another profile for what is registered from now on")
+        .brief("profile"),
+    bind(Scope::Form, &[LEFT], Action::PreviousProfile, "the profile before"),
+    bind(Scope::Form, &[ctrl('t')], Action::Codes, "labels have one code, or two: serial and MAC address")
+        .brief("codes a label"),
+    bind(Scope::Form, &[ESC], Action::Back, "to the table of nodes").brief("nodes"),
+    bind(Scope::Form, &[F1], Action::Help, "all keys").brief("help"),
+    bind(Scope::Lists, &[ENTER], Action::OpenList, "look at the list: what each row would do; nothing is stored")
+        .brief("look"),
+    bind(Scope::Lists, &[char('/')], Action::TypePath, "type the path of a list").brief("type a path"),
+    bind(Scope::Lists, &[char('R')], Action::FindLists, "look for lists again, as after a stick was put in")
+        .brief("look again"),
+    bind(Scope::Preview, &[ENTER], Action::Import, "import the list, wholly or not at all")
+        .brief("import")
+        .asks_first(),
+    bind(Scope::Preview, &[char('n')], Action::NextProblem, "to the next row with an error or a warning")
+        .brief("next problem"),
+    bind(Scope::Preview, &[char('e')], Action::SaveErrors, "save the rows with errors as a list to correct and import")
+        .brief("save errors"),
+    bind(Scope::Preview, &[char('p')], Action::ListProfile, "one profile for all rows, or what the rows say")
+        .brief("profile"),
+    bind(Scope::Preview, &[ESC], Action::CloseList, "another list").brief("another list"),
+    bind(Scope::Undo, &[char('u')], Action::UndoImport, "take the latest import back, within a minute").brief("undo"),
+    bind(Scope::Path, &[ENTER], Action::ReadPath, "look at this file").brief("look"),
+    bind(Scope::Path, &[ESC], Action::DropPath, "type no path").brief("drop"),
     bind(Scope::Filter, &[ENTER], Action::KeepFilter, "keep the filter").brief("keep"),
     bind(Scope::Filter, &[ESC], Action::DropFilter, "drop the filter").brief("drop"),
     bind(Scope::Text, &[BACKSPACE], Action::EraseLetter, "take the last letter away"),
@@ -418,7 +511,7 @@ mod tests {
     fn what_may_lose_something_asks_first() {
         let asking: Vec<_> =
             BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
-        assert_eq!(asking, [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget]);
+        assert_eq!(asking, [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget, Action::Import]);
     }
 
     #[test]

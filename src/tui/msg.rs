@@ -1,10 +1,14 @@
 //! What comes in and what goes out of [`crate::tui::update()`].
 
+use std::sync::Arc;
+
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Size;
 
 use crate::domain::command::{Command, Refusal};
+use crate::domain::import::Preview;
 use crate::domain::time::Timestamp;
+use crate::tui::files::{Found, Job};
 
 /// Something that happened to the screen.
 #[derive(Clone, Debug)]
@@ -17,12 +21,18 @@ pub enum Msg {
     Bench,
     Tick(Timestamp),
     Answered(Answer),
+    /// What was found on disks and sticks.
+    Found(Found),
 }
 
 /// What the loop is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     Ask(Ask),
+    /// Something with files, which may take its time.
+    Files(Job),
+    /// Be heard by somebody who looks elsewhere.
+    Bell,
     Quit,
 }
 
@@ -40,6 +50,8 @@ pub enum What {
     One(Command),
     /// Each for itself: what one is refused does not keep the others from being done.
     Each(Vec<Command>),
+    /// A list as it was looked at, wholly or not at all.
+    Import(Arc<Preview>),
 }
 
 impl Ask {

@@ -11,7 +11,9 @@ use crate::domain::ids::NodeId;
 use crate::domain::node::Node;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
+use crate::tui::desk::Desk;
 use crate::tui::filter::Filter;
+use crate::tui::form::Form;
 use crate::tui::keymap::{Place, Tab};
 use crate::tui::layout::{Plan, layout};
 use crate::tui::listing::{Listing, Sort};
@@ -38,6 +40,8 @@ pub struct Screen {
     pub sort: Sort,
     pub flipped: bool,
     pub listing: Listing,
+    pub form: Form,
+    pub desk: Desk,
     /// Where the log of the open node is read.
     pub reading: Reading,
     /// Lines of a text that are above its window.
@@ -54,6 +58,8 @@ pub struct Screen {
 pub enum Pane {
     Nodes,
     Node(NodeId),
+    Register,
+    Import,
     Profiles,
     Services,
 }
@@ -167,6 +173,8 @@ impl Screen {
             sort: Sort::default(),
             flipped: false,
             listing: Listing::default(),
+            form: Form::default(),
+            desk: Desk::default(),
             reading: Reading::Following,
             scrolled: 0,
             frozen: None,
@@ -194,6 +202,10 @@ impl Screen {
             Pane::Nodes if self.typing => Place::Filter,
             Pane::Nodes => Place::Nodes,
             Pane::Node(_) => Place::Node,
+            Pane::Register => Place::Form,
+            Pane::Import if self.desk.typing => Place::Path,
+            Pane::Import if self.desk.open.is_some() => Place::Preview,
+            Pane::Import => Place::Lists,
             Pane::Profiles | Pane::Services => Place::Text,
         }
     }
@@ -202,6 +214,8 @@ impl Screen {
     pub fn tab(&self) -> Tab {
         match self.pane {
             Pane::Nodes | Pane::Node(_) => Tab::Nodes,
+            Pane::Register => Tab::Register,
+            Pane::Import => Tab::Import,
             Pane::Profiles => Tab::Profiles,
             Pane::Services => Tab::Services,
         }
@@ -222,7 +236,7 @@ impl Screen {
         let id = match self.pane {
             Pane::Node(id) => Some(id),
             Pane::Nodes => self.chosen,
-            Pane::Profiles | Pane::Services => None,
+            Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => None,
         };
         bench.nodes.get(&id?)
     }
@@ -231,7 +245,9 @@ impl Screen {
     pub fn meant<'s>(&'s self, bench: &'s Snapshot) -> Vec<&'s Arc<Node>> {
         match self.pane {
             Pane::Nodes if !self.marked.is_empty() => self.marked.iter().filter_map(|id| bench.nodes.get(id)).collect(),
-            Pane::Nodes | Pane::Node(_) | Pane::Profiles | Pane::Services => self.node(bench).into_iter().collect(),
+            Pane::Nodes | Pane::Node(_) | Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => {
+                self.node(bench).into_iter().collect()
+            }
         }
     }
 
@@ -240,6 +256,8 @@ impl Screen {
         match (&mut self.popup, self.pane) {
             (Some(Popup::Typed { typed, .. }), _) => Some((typed, COUNT)),
             (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
+            (None, Pane::Import) if self.desk.typing => Some((&mut self.desk.path, PATH)),
+            (None, Pane::Register) => self.form.field().map(|text| (text, FIELD)),
             _ => None,
         }
     }
@@ -258,7 +276,7 @@ impl Screen {
         let rows = self.plan().map_or(1, |plan| match self.pane {
             Pane::Nodes => plan.table.height.saturating_sub(3),
             Pane::Node(_) => plan.log.map_or(1, |log| log.height.saturating_sub(2)),
-            Pane::Profiles | Pane::Services => plan.table.height.saturating_sub(2),
+            Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => plan.table.height.saturating_sub(2),
         });
         usize::from(rows.max(1))
     }
@@ -290,6 +308,10 @@ impl Screen {
 
 /// Letters of a filter.
 const FILTER: usize = 80;
+/// Letters of a path.
+const PATH: usize = 1000;
+/// Letters of a field.
+const FIELD: usize = 200;
 /// Letters of a number that is to be typed.
 const COUNT: usize = 12;
 const TOAST: Duration = Duration::from_secs(5);

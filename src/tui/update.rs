@@ -8,21 +8,21 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::allowed::allowed;
-use crate::tui::keymap::{Action, Motion, Tab};
+use crate::tui::files::Job;
+use crate::tui::form::{Field, Outcome};
+use crate::tui::keymap::{Action, Motion, Place, Tab};
 use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
 use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
 use crate::tui::words::count;
-use crate::tui::{deeds, panes, popups};
+use crate::tui::{deeds, desk, panes, popups};
 
 /// Takes `msg` in; what is to be done in the world comes back.
 pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect> {
+    let pane = screen.pane;
     let effect = match msg {
         Msg::Key(key) => press(screen, bench, key),
-        Msg::Paste(text) => {
-            paste(screen, &text);
-            None
-        }
+        Msg::Paste(text) => paste(screen, bench, &text),
         Msg::Resized(size) => {
             screen.size = size;
             None
@@ -33,13 +33,19 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
             screen.toast.take_if(|toast| toast.until <= now);
             None
         }
-        Msg::Answered(answer) => {
-            answered(screen, answer);
+        Msg::Found(found) => {
+            match screen.desk.take(found) {
+                Some(Ok(words)) => screen.say(Meaning::Success, words),
+                Some(Err(words)) => screen.say(Meaning::Failure, words),
+                None => {}
+            }
             None
         }
+        Msg::Answered(answer) => answered(screen, answer),
     };
     screen.refresh(bench);
-    effect
+    let arrived = screen.pane == Pane::Import && pane != Pane::Import;
+    effect.or_else(|| arrived.then_some(Effect::Files(Job::List)))
 }
 
 fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect> {
@@ -92,6 +98,26 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::Assign => screen.popup = Some(deeds::assign(screen, bench)),
         Action::Forget => screen.popup = Some(deeds::forget(screen, bench)),
         Action::Policy => screen.popup = Some(deeds::policy(bench)),
+        Action::OpenList => return screen.desk.read_chosen(),
+        Action::FindLists => return Some(Effect::Files(Job::List)),
+        Action::TypePath => (screen.desk.typing, screen.desk.path) = (true, "/".into()),
+        Action::ReadPath => return screen.desk.read_typed(),
+        Action::DropPath => screen.desk.typing = false,
+        Action::Import => screen.popup = screen.desk.ask_to_import(),
+        Action::SaveErrors => return screen.desk.save_errors(),
+        Action::NextProblem => screen.desk.next_problem(),
+        Action::ListProfile => screen.popup = desk::ask_for_profile(&screen.desk, bench),
+        Action::CloseList => (screen.desk.open, screen.desk.profile) = (None, None),
+        Action::UndoImport => screen.popup = bench.last_import.as_ref().map(desk::ask_to_undo),
+        Action::Enter => return entered(screen, bench),
+        Action::NextFieldOrTab if screen.form.is_empty() => turn(screen, 1),
+        Action::PreviousFieldOrTab if screen.form.is_empty() => turn(screen, Tab::ALL.len() - 1),
+        Action::NextFieldOrTab => return tab(screen, bench),
+        Action::NextField => screen.form.step(false),
+        Action::PreviousField | Action::PreviousFieldOrTab => screen.form.step(true),
+        Action::NextProfile => screen.form.other_profile(bench, false),
+        Action::PreviousProfile => screen.form.other_profile(bench, true),
+        Action::Codes => (screen.form.two_codes, screen.form.half) = (!screen.form.two_codes, None),
         Action::Quit => return quit(screen, bench),
         Action::Interrupt => return interrupt(screen, bench),
         Action::Move(motion) => move_by(screen, bench, motion),
@@ -137,6 +163,8 @@ fn go_to(screen: &mut Screen, pane: Pane) {
 fn pane_of(tab: Tab) -> Pane {
     match tab {
         Tab::Nodes => Pane::Nodes,
+        Tab::Register => Pane::Register,
+        Tab::Import => Pane::Import,
         Tab::Profiles => Pane::Profiles,
         Tab::Services => Pane::Services,
     }
@@ -217,6 +245,12 @@ fn choose(screen: &mut Screen) -> Option<Effect> {
 
 /// What marked nodes were marked for is on its way: the next key is about the chosen one again.
 fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
+    if let Effect::Files(Job::Read { profile, .. }) = &effect {
+        return screen.desk.read_with(profile.clone());
+    }
+    if let Effect::Ask(Ask { what: What::Import(_), deed }) = &effect {
+        screen.say(Meaning::Active, format!("under way: {deed}"));
+    }
     if let Effect::Ask(Ask { what: What::Each(_), deed }) = &effect {
         screen.marked.clear();
         screen.say(Meaning::Active, format!("under way: {deed}"));
@@ -224,11 +258,17 @@ fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
     Some(effect)
 }
 
-fn answered(screen: &mut Screen, answer: Answer) {
+fn answered(screen: &mut Screen, answer: Answer) -> Option<Effect> {
+    if screen.form.answered(&answer) && screen.pane == Pane::Register {
+        return answer.result.is_err().then_some(Effect::Bell);
+    }
     match answer.result {
+        Ok(()) if screen.desk.imported(&answer.deed) => {
+            screen.say(Meaning::Success, format!("done: {}; u takes it back within a minute", answer.deed));
+        }
         Ok(()) => screen.say(Meaning::Success, format!("done: {}", answer.deed)),
-        // A question that is being read is not taken away.
-        Err(why) if why == NotDone::Waiting || screen.popup.is_some() => {
+        // A question that is being read is not taken away, and no scan is lost to a popup.
+        Err(why) if why == NotDone::Waiting || screen.popup.is_some() || screen.pane == Pane::Register => {
             screen.say(Meaning::Warning, format!("not done: {}: {why}", answer.deed));
         }
         Err(why) => {
@@ -236,6 +276,7 @@ fn answered(screen: &mut Screen, answer: Answer) {
             screen.popup = Some(Popup::Notice { title: format!("Not done: {}", answer.deed), text });
         }
     }
+    None
 }
 
 fn type_letter(screen: &mut Screen, key: KeyEvent) {
@@ -246,8 +287,53 @@ fn type_letter(screen: &mut Screen, key: KeyEvent) {
 }
 
 /// Text that was pasted or scanned goes where text is typed, and nowhere else.
-fn paste(screen: &mut Screen, text: &str) {
+fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
+    if screen.place() == Place::Form && text.trim_end_matches([' ', '\t']).contains(['\r', '\n']) {
+        let outcome = screen.form.pasted(text, screen.now, bench);
+        return come_of(screen, outcome);
+    }
     type_text(screen, &clean(text, PASTED));
+    None
+}
+
+/// A line of the scanner, or a field, is complete.
+fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    let outcome = match screen.form.field {
+        Field::Scan => screen.form.scanned(screen.now, bench),
+        Field::Profile => screen.form.register(screen.now, bench),
+        Field::Serial | Field::Uuid | Field::Mac | Field::Name => {
+            screen.form.step(false);
+            Outcome::Nothing
+        }
+    };
+    come_of(screen, outcome)
+}
+
+/// To the next field; a scanner may end its line so.
+fn tab(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    if screen.form.field == Field::Scan && !screen.form.text(Field::Scan).is_empty() {
+        return entered(screen, bench);
+    }
+    screen.form.step(false);
+    None
+}
+
+fn come_of(screen: &mut Screen, outcome: Outcome) -> Option<Effect> {
+    match outcome {
+        Outcome::Nothing => None,
+        Outcome::Do(effect) => Some(effect),
+        Outcome::Bell => Some(Effect::Bell),
+        Outcome::Wrong => {
+            screen.say(Meaning::Warning, "not registered: correct what the form complains of");
+            Some(Effect::Bell)
+        }
+        Outcome::Known(id) => {
+            // The pane stays, so that the next scan is no key; the table has the node chosen.
+            screen.filter.clear();
+            screen.chosen = Some(id);
+            Some(Effect::Bell)
+        }
+    }
 }
 
 fn type_text(screen: &mut Screen, text: &str) {
@@ -273,6 +359,11 @@ fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
             let row = moved(screen.row().unwrap_or(0), last, page, motion);
             screen.chosen = screen.listing.nodes.get(row).copied();
         }
+        Pane::Register => {}
+        Pane::Import => match &mut screen.desk.open {
+            Some(open) => open.at = moved(open.at, open.preview.rows.len().saturating_sub(1), page, motion),
+            None => screen.desk.at = moved(screen.desk.at, screen.desk.lists.len().saturating_sub(1), page, motion),
+        },
         Pane::Node(_) => read_on(screen, bench, motion),
         Pane::Profiles | Pane::Services => {
             let lines = panes::text_height(screen, bench);

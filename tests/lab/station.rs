@@ -16,6 +16,8 @@ pub(crate) struct Station<'a> {
     bench: &'a Bench,
     home: PathBuf,
     boot_files: PathBuf,
+    /// The size of a disk of its own for its data, in the words of mount(8).
+    disk: Option<&'static str>,
     process: Option<Child>,
 }
 
@@ -48,6 +50,11 @@ impl<'a> Station<'a> {
 
     /// The same with these boot files.
     pub(crate) fn start_with(bench: &'a Bench, image: &Path, boot_files: PathBuf) -> Self {
+        Self::start_on(bench, image, boot_files, None)
+    }
+
+    /// The same with its data on a disk of this size, which goes with its process.
+    pub(crate) fn start_on(bench: &'a Bench, image: &Path, boot_files: PathBuf, disk: Option<&'static str>) -> Self {
         let home = bench.scratch().join("station");
         for part in ["data", "profiles", "images"] {
             fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
@@ -57,7 +64,7 @@ impl<'a> Station<'a> {
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
         placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));
-        let mut station = Self { bench, home, boot_files, process: None };
+        let mut station = Self { bench, home, boot_files, disk, process: None };
         station.restart();
         station
     }
@@ -68,7 +75,15 @@ impl<'a> Station<'a> {
         let path = self.bench.evidence().join("station.log");
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.unwrap_or_else(|err| panic!("{}: {err}", path.display()));
-        let mut oxbow = command_in(&self.bench.station(), env!("CARGO_BIN_EXE_oxbow"));
+        let mut oxbow = match self.disk {
+            None => command_in(&self.bench.station(), env!("CARGO_BIN_EXE_oxbow")),
+            Some(size) => {
+                let mut mounted = command_in(&self.bench.station(), "sh");
+                mounted.args(["-c", "mount -t tmpfs -o size=$0 oxbow \"$1\" && shift && exec \"$@\"", size]);
+                mounted.arg(self.home.join("data")).arg(env!("CARGO_BIN_EXE_oxbow"));
+                mounted
+            }
+        };
         oxbow
             .args(["run", "--headless", "--interface", Bench::INTERFACE, "--default-profile", "test"])
             .arg("--data")
@@ -91,6 +106,13 @@ impl<'a> Station<'a> {
             assert!(ended.is_none() && !late, "the station does not answer ({err}, {ended:?}): see {}", path.display());
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// The station's data as its own process sees them.
+    pub(crate) fn data(&self) -> PathBuf {
+        let pid = self.process.as_ref().expect("a station that runs").id();
+        let within = self.home.join("data");
+        Path::new("/proc").join(pid.to_string()).join("root").join(within.strip_prefix("/").unwrap_or(&within))
     }
 
     /// As a power cut would end it.

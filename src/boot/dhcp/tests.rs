@@ -441,6 +441,16 @@ fn what_cannot_be_answered_is_a_silence_with_its_reason() {
 }
 
 #[test]
+fn the_station_never_serves_itself() {
+    let mut room = Room::new();
+    room.segment.card = Some(mac(9));
+    for mode in [Mode::Authoritative, Mode::Proxy] {
+        room.segment.mode = mode;
+        assert_eq!(room.keeps_silent(&client(9, MessageType::Discover, &[])), Silence::OwnProbe);
+    }
+}
+
+#[test]
 fn every_silence_is_one_clause() {
     let address = at(9);
     for (silence, said) in [
@@ -458,6 +468,7 @@ fn every_silence_is_one_clause() {
             "the machine found that another one uses 10.77.0.9: nobody gets it for ten minutes",
         ),
         (Silence::NotItsAddress(address), "10.77.0.9 was not given to this machine"),
+        (Silence::OwnProbe, "it is the station's own question for other DHCP servers"),
         (Silence::NotBooting, "it does not boot from the network: it is for the site's DHCP server"),
         (Silence::ForTheSitesServer, "it is for the site's DHCP server"),
         (Silence::NotForBootServers, "only a REQUEST or an INFORM is for port 4011"),

@@ -274,9 +274,9 @@ impl Catalogue {
         let Some(profile) = self.profiles.get(id) else {
             return Grant::Later { reason: format!("the station has no profile named {id}") };
         };
-        match self.images.get(&profile.image) {
+        match self.image(profile) {
             Some(ImageState::Ready(image)) => {
-                Grant::Job(Box::new(Task { profile: profile.clone(), image: image.clone(), next_report }))
+                Grant::Job(Box::new(Task { profile: profile.clone(), image, next_report }))
             }
             _ => Grant::Later { reason: format!("image {} is not ready", profile.image) },
         }

@@ -226,11 +226,11 @@ fn a_failed_agent_waits_for_the_station_s_word() {
     bench.booted(run(1));
     let failed = Report::Failed { step: Step::Write, failure: FailureKind::DiskIo, detail: "sector 7".into() };
     bench.reported(run(1), [began(Step::Write), failed]);
-    assert_eq!(bench.snapshot().word(run(1)), Word::Wait);
+    assert_eq!(bench.snapshot().word(run(1)), Some(Word::Wait));
     let node = bench.node().id;
     bench.asked(Command::Rearm { node }).expect("it is idle");
-    assert_eq!(bench.snapshot().word(run(1)), Word::Reboot);
-    assert_eq!(bench.snapshot().word(run(9)), Word::Wait, "a run nobody knows");
+    assert_eq!(bench.snapshot().word(run(1)), Some(Word::Reboot));
+    assert_eq!(bench.snapshot().word(run(9)), None, "a run nobody knows");
 }
 
 #[test]

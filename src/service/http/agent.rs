@@ -30,9 +30,7 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     };
     let word = {
         let context = context.clone();
-        warp::path!("agent" / "v1" / "runs" / RunId / "word")
-            .and(warp::get())
-            .map(move |run| warp::reply::json(&word(&context, run)).into_response())
+        warp::path!("agent" / "v1" / "runs" / RunId / "word").and(warp::get()).map(move |run| word(&context, run))
     };
     posted("hello")
         .then(hello)
@@ -99,11 +97,12 @@ async fn progress(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Res
     .await
 }
 
-fn word(context: &Context, run: RunId) -> Word {
-    match context.snapshot().word(run) {
+fn word(context: &Context, run: RunId) -> Response {
+    let word = context.snapshot().word(run).map(|word| match word {
         snapshot::Word::Wait => Word::Wait,
         snapshot::Word::Reboot => Word::Restart,
-    }
+    });
+    kept(Some(word.ok_or(NotKept::UnknownRun(run))), |word| word)
 }
 
 /// Claims come from firmware: what is for people to read is made fit for a terminal.

@@ -74,7 +74,7 @@ fn what_they_get(bench: &Snapshot) -> (String, Option<&'static str>) {
                 Refuse::NoProfile if bench.catalogue.profiles.is_empty() => "put a profile in the profiles directory",
                 Refuse::NoProfile | Refuse::UnknownProfile(_) => "name one with --default-profile",
                 Refuse::NotRegistered => "register them, or choose another policy",
-                Refuse::BrokenImage { .. } => "2 shows what is wrong with it",
+                Refuse::BrokenImage { .. } => "4 shows what is wrong with it",
             };
             (format!("Machines that nobody registered get nothing: {refuse}."), Some(hint))
         }

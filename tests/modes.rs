@@ -1,0 +1,187 @@
+//! DHCP beside a site's own server, dnsmasq, over real sockets in network namespaces.
+#![cfg(feature = "station")]
+
+#[path = "fixtures/cable.rs"]
+#[allow(dead_code, reason = "the cable itself is for other tests")]
+mod cable;
+#[path = "fixtures/pcap.rs"]
+#[allow(dead_code, reason = "who sent a packet is for other tests")]
+mod pcap;
+#[path = "fixtures/site.rs"]
+mod site;
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use oxbow::boot::rival::{Choice, Standing};
+use oxbow::boot::segment::Segment;
+use oxbow::domain::service::ServiceState;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::inbox::{Note, Outlet, inbox};
+use oxbow::service::{Context, ServiceError, dhcp};
+use site::{Dnsmasq, Site};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Runs `test` at the station's end of a site; it gets the name of the client's namespace.
+fn at_a_site<F: Future<Output = ()>>(name: &str, short: &str, test: impl FnOnce(String) -> F) {
+    match cable::role() {
+        Some(client) => tokio::runtime::Runtime::new().expect("a runtime").block_on(test(client)),
+        None => {
+            let site = Site::build(short);
+            cable::run_in(&site.station, name, &site.client);
+        }
+    }
+}
+
+/// A station's DHCP service that is running.
+struct Serving {
+    outlet: Outlet,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<Result<(), ServiceError>>,
+}
+
+impl Serving {
+    fn start(standing: Standing) -> Self {
+        let (inbox, outlet) = inbox();
+        let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
+        let context = Context { inbox, bench, stop: CancellationToken::new() };
+        let segment = Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1").expect("a segment");
+        let stop = context.stop.clone();
+        let task = tokio::spawn(dhcp::serve(context, dhcp::Config::new("s0", segment, standing, Vec::new())));
+        Self { outlet, stop, task }
+    }
+
+    /// What the services line says next.
+    async fn says(&mut self) -> String {
+        loop {
+            match self.outlet.notes.recv().await {
+                Some(Note::Service(status)) => match status.state {
+                    ServiceState::Up { at } => return at,
+                    other => panic!("unexpected {other:?}"),
+                },
+                Some(_) => {}
+                None => panic!("it has ended: {:?}", (&mut self.task).await),
+            }
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("joins").expect("stops without a complaint");
+    }
+}
+
+#[test]
+fn beside_the_sites_server_each_says_its_part() {
+    at_a_site("beside_the_sites_server_each_says_its_part", "beside", |client| async move {
+        let _dnsmasq = Dnsmasq::start(&site::server_of(&client), &["--no-ping"]);
+        let mut serving = Serving::start(Standing::new(Choice::Proxy, false));
+        assert!(serving.says().await.starts_with("10.77.0.1 on s0, proxy"));
+        let machine = tokio::task::spawn_blocking(move || site::inside(&client.clone(), || boots_by_proxy(&client)));
+        machine.await.expect("the machine is served");
+        serving.stop().await;
+    });
+}
+
+/// The packets of a captured OVMF: DISCOVER, and the REQUEST to port 4011 once it has an address.
+fn boots_by_proxy(namespace: &str) {
+    let captured = pcap::read("uefi-ovmf-pxe.proxy-without-option-43");
+    let said = |port: u16| captured.iter().find(|it| it.to.port() == port).expect("captured").payload.clone();
+
+    let offers = offers(&said(67));
+    let [ours, sites] = [[10, 77, 0, 1], [10, 77, 0, 2]]
+        .map(|server| offers.iter().find(|(from, _)| *from.ip() == Ipv4Addr::from(server)).expect("both offer"));
+    assert!((50..=60).contains(&sites.1[19]), "the site's server gives the address");
+    assert_eq!(ours.1[16..20], [0; 4], "the station gives none");
+    assert_eq!(ours.1[20..24], [10, 77, 0, 1]);
+    assert_eq!(option(&ours.1, 43), None);
+    assert_eq!(option(&ours.1, 67), Some(b"snponly.efi\0".to_vec()));
+
+    let address = format!("10.77.0.{}/24", sites.1[19]);
+    let given = Command::new("ip").args(["-n", namespace, "address", "add", &address, "dev", "c0"]).status();
+    assert!(given.is_ok_and(|given| given.success()));
+    for port in [4011, 68] {
+        let machine = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).expect("the port is free");
+        machine.set_read_timeout(Some(Duration::from_secs(2))).expect("a time-out");
+        let asked = Instant::now();
+        machine.send_to(&said(4011), "10.77.0.1:4011").expect("sent");
+        let mut packet = [0; 1500];
+        let (len, from) = machine.recv_from(&mut packet).expect("the boot server answers");
+        assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+        assert_eq!(from, "10.77.0.1:4011".parse::<SocketAddr>().expect("an address"), "from the port that was asked");
+        assert_eq!((&packet[20..24], option(&packet[..len], 53)), (&[10, 77, 0, 1][..], Some(vec![5])));
+        assert_eq!(option(&packet[..len], 67), Some(b"snponly.efi\0".to_vec()));
+    }
+}
+
+/// What this DISCOVER is offered within two seconds, and by whom.
+fn offers(discover: &[u8]) -> Vec<(SocketAddrV4, Vec<u8>)> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).expect("a socket");
+    socket.bind_device(Some(b"c0")).expect("the card is there");
+    socket.set_broadcast(true).expect("may broadcast");
+    socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68).into()).expect("the port is free");
+    let socket = UdpSocket::from(socket);
+    let mut offers: Vec<(SocketAddrV4, Vec<u8>)> = Vec::new();
+    let mut packet = [0; 1500];
+    for _ in 0..4 {
+        socket.send_to(discover, "255.255.255.255:67").expect("sent");
+        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a time-out");
+        while let Ok((len, SocketAddr::V4(from))) = socket.recv_from(&mut packet) {
+            if offers.iter().all(|(other, _)| *other != from) {
+                offers.push((from, packet[..len].to_vec()));
+            }
+            if offers.len() == 2 {
+                return offers;
+            }
+        }
+    }
+    offers
+}
+
+fn option(packet: &[u8], code: u8) -> Option<Vec<u8>> {
+    let mut options = dhcproto::v4::borrowed::DhcpOptionIterator::new(&packet[240..]);
+    options.find(|option| u8::from(option.code()) == code).map(|option| option.data().to_vec())
+}
+
+#[test]
+fn beside_another_server_the_station_refuses_to_be_the_only_one() {
+    at_a_site("beside_another_server_the_station_refuses_to_be_the_only_one", "refuse", |client| async move {
+        let server = site::server_of(&client);
+        for arguments in [&["--no-ping"][..], &[]] {
+            let _dnsmasq = Dnsmasq::start(&server, arguments);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let began = Instant::now();
+            let serving = Serving::start(Standing::new(Choice::Authoritative, false));
+            let refused = serving.task.await.expect("joins").expect_err("it serves");
+            println!("dnsmasq {arguments:?} was noticed after {:?}", began.elapsed());
+            assert_eq!(
+                refused.to_string(),
+                "another DHCP server, 10.77.0.2, answers on s0: two would give out the same addresses"
+            );
+            assert!(refused.hint.contains("--dhcp proxy") && refused.hint.contains("--dhcp-force"), "{}", refused.hint);
+        }
+        let _dnsmasq = Dnsmasq::start(&server, &["--no-ping"]);
+        let mut forced = Serving::start(Standing::new(Choice::Authoritative, true));
+        assert_eq!(forced.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250");
+        forced.stop().await;
+    });
+}
+
+#[test]
+fn auto_is_the_server_where_nobody_answers_and_a_proxy_where_somebody_does() {
+    at_a_site("auto_is_the_server_where_nobody_answers_and_a_proxy_where_somebody_does", "auto", |client| async move {
+        let began = Instant::now();
+        let mut serving = Serving::start(Standing::new(Choice::Auto, false));
+        assert_eq!(serving.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250 (auto: nobody else answers DHCP)");
+        assert!((2..5).contains(&began.elapsed().as_secs()), "it listened for {:?}", began.elapsed());
+        serving.stop().await;
+
+        let _dnsmasq = Dnsmasq::start(&site::server_of(&client), &["--no-ping"]);
+        let mut serving = Serving::start(Standing::new(Choice::Auto, false));
+        assert_eq!(serving.says().await, "10.77.0.1 on s0, proxy (auto: 10.77.0.2 answers DHCP)");
+        serving.stop().await;
+    });
+}
