@@ -345,10 +345,10 @@ async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken, e
     }
 }
 
-/// Ended by a second signal.
-const TWICE: i32 = 130;
 /// How long a station that starts waits for a command to end.
 const COMMAND_ENDS: Duration = Duration::from_secs(2);
+/// Ended by a second signal.
+const TWICE: i32 = 130;
 const GRACE: Duration = Duration::from_secs(5);
 /// Where a running station answers the command line, below the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
