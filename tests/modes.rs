@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use oxbow::boot::rival::{Choice, Standing};
 use oxbow::boot::segment::Segment;
+use oxbow::domain::event::Event;
 use oxbow::domain::service::ServiceState;
 use oxbow::domain::snapshot::Snapshot;
 use oxbow::inbox::{Note, Outlet, inbox};
@@ -119,11 +120,7 @@ fn boots_by_proxy(namespace: &str) {
 
 /// What this DISCOVER is offered within two seconds, and by whom.
 fn offers(discover: &[u8]) -> Vec<(SocketAddrV4, Vec<u8>)> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).expect("a socket");
-    socket.bind_device(Some(b"c0")).expect("the card is there");
-    socket.set_broadcast(true).expect("may broadcast");
-    socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68).into()).expect("the port is free");
-    let socket = UdpSocket::from(socket);
+    let socket = machines_socket();
     let mut offers: Vec<(SocketAddrV4, Vec<u8>)> = Vec::new();
     let mut packet = [0; 1500];
     for _ in 0..4 {
@@ -141,9 +138,61 @@ fn offers(discover: &[u8]) -> Vec<(SocketAddrV4, Vec<u8>)> {
     offers
 }
 
+fn machines_socket() -> UdpSocket {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).expect("a socket");
+    socket.bind_device(Some(b"c0")).expect("the card is there");
+    socket.set_broadcast(true).expect("may broadcast");
+    socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68).into()).expect("the port is free");
+    socket.into()
+}
+
 fn option(packet: &[u8], code: u8) -> Option<Vec<u8>> {
     let mut options = dhcproto::v4::borrowed::DhcpOptionIterator::new(&packet[240..]);
     options.find(|option| u8::from(option.code()) == code).map(|option| option.data().to_vec())
+}
+
+#[test]
+fn an_address_that_somebody_uses_is_not_given_away() {
+    at_a_site("an_address_that_somebody_uses_is_not_given_away", "arp", |client| async move {
+        let printer = ["-n", &site::server_of(&client), "address", "add", "10.77.0.100/24", "dev", "br0"];
+        assert!(Command::new("ip").args(printer).status().is_ok_and(|given| given.success()));
+        let mut serving = Serving::start(Standing::new(Choice::Authoritative, true));
+        serving.says().await;
+        let machine = tokio::task::spawn_blocking(move || {
+            site::inside(&client, || {
+                let said = pcap::read("uefi-ovmf-pxe.authoritative");
+                let discover = said.iter().find(|it| it.to.port() == 67).expect("captured").payload.clone();
+                [(); 2].map(|()| {
+                    let asked = Instant::now();
+                    let offer = first_offer(&discover);
+                    (offer[19], asked.elapsed())
+                })
+            })
+        });
+        let [new, known] = machine.await.expect("the machine is served");
+        println!("a new machine waited {:?}, a known one {:?}", new.1, known.1);
+        assert_eq!((new.0, known.0), (101, 101));
+        assert!((150..900).contains(&new.1.as_millis()), "{new:?}");
+        assert!(known.1 < Duration::from_millis(100), "{known:?}");
+        let mut reasons = Vec::new();
+        while let Ok(note) = serving.outlet.notes.try_recv() {
+            if let Note::Event(Event::DhcpSilence { reason, .. }) = note {
+                reasons.push(reason);
+            }
+        }
+        assert!(reasons[0].ends_with(" uses 10.77.0.100 already: nobody gets it for ten minutes"), "{reasons:?}");
+        serving.stop().await;
+    });
+}
+
+fn first_offer(discover: &[u8]) -> Vec<u8> {
+    let socket = machines_socket();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a time-out");
+    socket.send_to(discover, "255.255.255.255:67").expect("sent");
+    let mut packet = vec![0; 1500];
+    let len = socket.recv(&mut packet).expect("an offer");
+    packet.truncate(len);
+    packet
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub struct Answer {
     pub lacks: Option<Silence>,
     /// To be remembered over a restart of the station.
     pub lease: Option<Lease>,
+    /// An address that is offered without being known to be this machine's: somebody may use it.
+    pub doubtful: Option<Ipv4Addr>,
 }
 
 /// Where a reply goes (RFC 2131 section 4.1). A machine without an address is never sent a unicast: broadcast reaches
@@ -102,6 +104,8 @@ pub enum Silence {
     Released(Ipv4Addr),
     #[error("the machine found that another one uses {0}: nobody gets it for ten minutes")]
     Declined(Ipv4Addr),
+    #[error("{1} uses {0} already: nobody gets it for ten minutes")]
+    InUse(Ipv4Addr, MacAddr),
     #[error("{0} was not given to this machine")]
     NotItsAddress(Ipv4Addr),
     #[error("there is no boot program for architecture {0}")]
@@ -114,6 +118,13 @@ pub enum Silence {
     ForTheSitesServer,
     #[error("only a REQUEST or an INFORM is for port 4011")]
     NotForBootServers,
+}
+
+impl Silence {
+    /// Whether a person wants to know. What is meant for the site's server, or for nobody, is no trouble of a machine's.
+    pub fn is_news(self) -> bool {
+        !matches!(self, Self::NotBooting | Self::ForTheSitesServer | Self::OwnProbe)
+    }
 }
 
 /// Reads a UDP payload and decides; says who sent it, if that can be read.
@@ -164,7 +175,13 @@ impl Case<'_> {
 
     fn discover(&self, leases: &mut Leases) -> Verdict {
         match leases.offer(self.now, self.mac, self.request.wanted, self.segment) {
-            Some(address) => self.grant(DhcpAnswer::Offer, address, None),
+            Some(address) => {
+                let doubtful = leases.is_doubtful(self.mac).then_some(address);
+                match self.grant(DhcpAnswer::Offer, address, None) {
+                    Verdict::Reply(reply) => Verdict::Reply(Box::new(Answer { doubtful, ..*reply })),
+                    nothing @ (Verdict::Overheard(_) | Verdict::Silence(_)) => nothing,
+                }
+            }
             None => Verdict::Silence(Silence::PoolExhausted),
         }
     }
@@ -245,7 +262,7 @@ impl Case<'_> {
         };
         let message = Reply { request, segment, kind, role, broadcast, grant, boot }.bytes();
         let from = segment.address();
-        Verdict::Reply(Box::new(Answer { message, from, to, event: None, lacks: None, lease: None }))
+        Verdict::Reply(Box::new(Answer { message, from, to, event: None, lacks: None, lease: None, doubtful: None }))
     }
 
     /// The relay it came through, the machine if it has an address, everybody otherwise.

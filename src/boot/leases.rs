@@ -28,6 +28,8 @@ struct Holding {
     until: Timestamp,
     /// Only offered: the machine has not asked for it yet.
     offered: bool,
+    /// It is the machine's: it has had it, or nobody was found to use it.
+    sure: bool,
 }
 
 /// The machine cannot have the address it asks for.
@@ -39,7 +41,7 @@ impl Leases {
     pub fn restore(leases: Vec<Lease>) -> Self {
         let mut all = Self::default();
         for Lease { mac, address, until } in leases {
-            all.hold(mac, Holding { address, until, offered: false });
+            all.hold(mac, Holding { address, until, offered: false, sure: true });
         }
         all
     }
@@ -62,7 +64,8 @@ impl Leases {
             .or_else(|| self.longest_ended(now, segment))?;
         let leased_until = had.filter(|had| !had.offered).map(|had| had.until).filter(|until| *until > now);
         let until = now.after(OFFER_HELD).max(leased_until.unwrap_or_default());
-        self.hold(mac, Holding { address, until, offered: leased_until.is_none() });
+        let sure = had.is_some_and(|had| had.sure);
+        self.hold(mac, Holding { address, until, offered: leased_until.is_none(), sure });
         Some(address)
     }
 
@@ -85,13 +88,25 @@ impl Leases {
             return Err(NotYours);
         }
         let until = now.after(time);
-        self.hold(mac, Holding { address, until, offered: false });
+        self.hold(mac, Holding { address, until, offered: false, sure: true });
         Ok(Lease { mac, address, until })
     }
 
     /// The machine that has this address, or had it last.
     pub fn holder(&self, address: Ipv4Addr) -> Option<MacAddr> {
         self.by_address.get(&address).copied()
+    }
+
+    /// Whether another machine may be using what is held for this one.
+    pub fn is_doubtful(&self, mac: MacAddr) -> bool {
+        self.by_mac.get(&mac).is_some_and(|holding| !holding.sure)
+    }
+
+    /// Nobody was found to use the address.
+    pub fn vouch(&mut self, mac: MacAddr, address: Ipv4Addr) {
+        if let Some(holding) = self.by_mac.get_mut(&mac).filter(|holding| holding.address == address) {
+            holding.sure = true;
+        }
     }
 
     /// The machine does not need its address any more; it gets the same one when it comes back.

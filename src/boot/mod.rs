@@ -1,8 +1,10 @@
 //! Decisions about booting, pure: bytes or claims in, an answer out. No socket, no clock.
 
 pub mod architecture;
+pub mod arp;
 pub mod client;
 pub mod dhcp;
+pub mod doubts;
 pub mod leases;
 pub mod program;
 pub mod reply;

@@ -3,15 +3,19 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
+use super::link::Arp;
 use super::rival::Scout;
 use super::{Context, ServiceError, udp};
+use crate::boot::arp;
 use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
+use crate::boot::doubts::{Doubts, Objection};
 use crate::boot::leases::Leases;
 use crate::boot::rival::{Refused, Standing};
 use crate::boot::segment::Segment;
@@ -48,7 +52,8 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     let mut leases = leases.lock_owned().await;
     let doors = Doors::open(&interface)?;
     let mut scout = Scout::open(&interface, segment.address())?;
-    let mut desk = Desk { context, segment, standing, told: Told::default(), said: None, unsent: 0 };
+    let mut desk =
+        Desk { context, segment, standing, told: Told::default(), said: None, doubts: Doubts::default(), unsent: 0 };
     desk.segment.card = Some(scout.card());
     if desk.standing.must_listen_first() {
         let met = tokio::select! {
@@ -58,18 +63,29 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
         met.map_or(Ok(()), |rival| desk.meet(rival, &interface))?;
     }
     desk.stand(&interface).await;
-    let (mut packet, mut asked) = (vec![0; LARGEST], vec![0; LARGEST]);
+    let arp = Arp::open(&interface).inspect_err(|error| warn!("offers are not checked by ARP: {error}")).ok();
+    let (mut packet, mut asked, mut frame) = (vec![0; LARGEST], vec![0; LARGEST], vec![0; LARGEST]);
     loop {
         tokio::select! {
             () = desk.context.stop.cancelled() => return Ok(()),
+            () = rest(desk.doubts.rest(clock::now())) => {
+                for (mac, answer) in desk.doubts.settled(clock::now(), &mut leases) {
+                    desk.answer(&doors.server, Some(mac), *answer).await;
+                }
+            }
+            len = heard(arp.as_ref(), &mut frame) => {
+                if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
+                    desk.tell(Some(objection.mac), objection.silence);
+                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, &mut leases).await;
+                }
+            }
             rival = scout.watch() => {
                 desk.meet(rival, &interface)?;
                 desk.stand(&interface).await;
             }
             received = doors.server.recv(&mut packet) => {
                 let len = received.map_err(|error| lost(&interface, error))?;
-                let (mac, verdict) = dhcp::handle(clock::now(), &packet[..len], &desk.segment, &mut leases);
-                desk.carry_out(&doors.server, mac, verdict).await;
+                desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
@@ -77,6 +93,28 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 desk.carry_out(&doors.boot_server, mac, verdict).await;
             }
         }
+    }
+}
+
+async fn rest(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The length of the next ARP frame. None is to come without a socket, or with one that broke.
+async fn heard(arp: Option<&Arp>, frame: &mut [u8]) -> usize {
+    match arp {
+        Some(arp) => match arp.receive(frame).await {
+            Ok(len) => len,
+            Err(error) => {
+                debug!("arp: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                0
+            }
+        },
+        None => std::future::pending().await,
     }
 }
 
@@ -109,6 +147,7 @@ struct Desk {
     told: Told<(Option<MacAddr>, Silence)>,
     /// What the services line says.
     said: Option<String>,
+    doubts: Doubts,
     /// Replies that the system did not take.
     unsent: u64,
 }
@@ -132,6 +171,25 @@ impl Desk {
             self.context.up(ServiceName::Dhcp, &at).await;
             self.said = Some(at);
         }
+    }
+
+    /// Answers what was asked on port 67, at once or after a look whether the address is free.
+    async fn serve(&mut self, door: &UdpSocket, arp: Option<&Arp>, packet: &[u8], leases: &mut Leases) {
+        let now = clock::now();
+        let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
+        let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
+        match self.doubts.hold(now, mac, packet, verdict) {
+            Ok(address) => {
+                if let Err(error) = arp.send(&arp::question(card, address)).await {
+                    debug!(%address, "not asked by arp: {error}");
+                }
+            }
+            Err(verdict) => self.carry_out(door, mac, verdict).await,
+        }
+    }
+
+    fn hear(&mut self, frame: &[u8], leases: &mut Leases) -> Option<Objection> {
+        self.doubts.hear(clock::now(), arp::claim(frame)?, leases)
     }
 
     async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict) {
@@ -159,7 +217,7 @@ impl Desk {
     }
 
     fn tell(&mut self, mac: Option<MacAddr>, silence: Silence) {
-        if self.told.is_news(clock::now(), (mac, silence)) {
+        if silence.is_news() && self.told.is_news(clock::now(), (mac, silence)) {
             debug!(?mac, "dhcp silent: {silence}");
             self.context.inbox.saw(Event::DhcpSilence { mac, reason: silence.to_string() });
         }

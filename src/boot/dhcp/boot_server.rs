@@ -79,6 +79,7 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) 
         event: identified.then_some(event),
         lacks: None,
         lease: None,
+        doubtful: None,
     }))
 }
 

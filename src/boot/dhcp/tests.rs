@@ -467,6 +467,7 @@ fn every_silence_is_one_clause() {
             Silence::Declined(address),
             "the machine found that another one uses 10.77.0.9: nobody gets it for ten minutes",
         ),
+        (Silence::InUse(address, mac(7)), "52:54:00:00:00:07 uses 10.77.0.9 already: nobody gets it for ten minutes"),
         (Silence::NotItsAddress(address), "10.77.0.9 was not given to this machine"),
         (Silence::OwnProbe, "it is the station's own question for other DHCP servers"),
         (Silence::NotBooting, "it does not boot from the network: it is for the site's DHCP server"),
