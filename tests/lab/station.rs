@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::Deserialize;
 
 use super::bench::command_in;
@@ -151,7 +153,8 @@ impl<'a> Station<'a> {
     /// Asks it to end and waits until it has.
     pub(crate) fn stop(&mut self) {
         let Some(mut process) = self.process.take() else { return };
-        Command::new("kill").args(["-TERM", &process.id().to_string()]).status().ok();
+        let pid = Pid::from_raw(i32::try_from(process.id()).expect("a process number"));
+        kill(pid, Signal::SIGTERM).expect("it can be told");
         let deadline = Instant::now() + ENDS_WITHIN;
         while let Ok(None) = process.try_wait() {
             if Instant::now() > deadline {
