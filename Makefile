@@ -1,24 +1,31 @@
 # make run          a bench of simulated machines provisions itself, watched on the screen
 # make run QEMU=1   with one real machine, in an emulator, among them
 # make test         everything that must hold before a change is taken
+# make install      the station and its boot files, where they are looked for (DESTDIR is heeded)
 # make clean        removes all that was built and downloaded
 
 target := $(or $(CARGO_TARGET_DIR),target)
 agent := $(target)/oxbow-agent
 
-.PHONY: run test test-files boot-files release clean
+.PHONY: run test test-files boot-files release install clean
 
 run: release boot-files
 	packaging/demo
 
 release:
 	packaging/run-deps
+	$(if $(QEMU),packaging/test-deps)
 	cargo build --release --bin oxbow
 
 boot-files:
 	packaging/run-deps
 	packaging/agent $(agent)
 	packaging/boot-files $(target)/boot-files $(agent)
+
+install: release boot-files
+	install -D -m 755 $(target)/release/oxbow $(DESTDIR)/usr/local/bin/oxbow
+	mkdir -p $(DESTDIR)/usr/share/oxbow/boot
+	cp -r $(target)/boot-files/. $(DESTDIR)/usr/share/oxbow/boot/
 
 # What the boot tests find in the target directory.
 test-files: boot-files

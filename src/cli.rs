@@ -1,7 +1,13 @@
 //! The command line: what can be typed, and what each command does.
 
+mod bench;
+mod import;
+mod nodes;
+mod say;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +31,12 @@ enum Command {
     Run(Run),
     /// Check the configuration, the boot files, the profiles and their images, and serve nothing
     Check(Run),
+    /// Take in a list of machines: every row is shown, then all of them are stored or none
+    Import(import::Import),
+    /// List the machines, register them and tell them what to do
+    Nodes(nodes::Nodes),
+    /// Say, or set, what becomes of machines nobody registered
+    Policy(nodes::PolicyArgs),
     /// List the keys of the screen, as the README shows them
     Keys,
     /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
@@ -61,6 +73,12 @@ struct Sim {
     /// Slow every disk down to this many bytes a second
     #[arg(long, value_name = "BYTES")]
     pace: Option<u64>,
+    /// Switch them on this many milliseconds apart
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 100)]
+    apart: u64,
+    /// Give this machine (counted from 1) a disk that does not keep what is written
+    #[arg(long, value_name = "NUMBER")]
+    worn_disk: Option<u16>,
     /// End after this many seconds
     #[arg(long, default_value_t = 600)]
     seconds: u64,
@@ -71,6 +89,9 @@ pub fn run(args: Args) -> ExitCode {
     match args.command.unwrap_or(Command::Run(args.run)) {
         Command::Run(run) => station(run),
         Command::Check(run) => check(run),
+        Command::Import(import) => import::run(&import),
+        Command::Nodes(nodes) => nodes::run(&nodes),
+        Command::Policy(policy) => nodes::policy(&policy),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());
             ExitCode::SUCCESS
@@ -116,12 +137,14 @@ fn simulate(options: Sim) -> ExitCode {
         machines: options.machines,
         disk_dir: options.disk_dir,
         pace: options.pace,
+        apart: Duration::from_millis(options.apart),
+        worn_disk: options.worn_disk,
         seconds: options.seconds,
     };
     match sim::run(options) {
         Ok(summary) => {
             println!("{summary}");
-            ExitCode::SUCCESS
+            if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(err) => {
             eprintln!("oxbow sim: {err}");

@@ -64,8 +64,6 @@ pub struct Config {
     pub images: PathBuf,
     pub boot_files: PathBuf,
     pub default_profile: Option<ProfileId>,
-    /// What does not stop the station but will disappoint a machine.
-    pub warnings: Vec<Problem>,
 }
 
 /// One thing that is wrong, and what to do.
@@ -169,7 +167,6 @@ impl Settings {
         }
         let boot_files = self.boot_files.unwrap_or_else(|| BOOT_FILES.into());
         let site = site(&data.join(SITE), &boot_files).map_err(|problem| problems.push(problem));
-        let warnings = missing_boot_files(&boot_files).into_iter().collect();
         let segment = network.and_then(|(interface, address, prefix)| {
             let site = site?;
             let http = SocketAddr::from((address, self.http_port.unwrap_or(80)));
@@ -178,18 +175,9 @@ impl Settings {
             Ok((interface, http, segment))
         });
         match (segment, dhcp, default_profile.transpose()) {
-            (Ok((interface, http, segment)), Ok(dhcp), Ok(default_profile)) if problems.is_empty() => Ok(Config {
-                interface,
-                segment,
-                dhcp,
-                http,
-                data,
-                profiles,
-                images,
-                boot_files,
-                default_profile,
-                warnings,
-            }),
+            (Ok((interface, http, segment)), Ok(dhcp), Ok(default_profile)) if problems.is_empty() => {
+                Ok(Config { interface, segment, dhcp, http, data, profiles, images, boot_files, default_profile })
+            }
             _ => Err(problems),
         }
     }
@@ -279,23 +267,14 @@ fn site(path: &Path, boot_files: &Path) -> Result<Site, Problem> {
     Ok(site)
 }
 
-/// What machines will ask for and not get.
-fn missing_boot_files(directory: &Path) -> Option<Problem> {
-    let missing: Vec<&str> = NEEDED.iter().copied().filter(|name| !directory.join(name).is_file()).collect();
-    (!missing.is_empty()).then(|| {
-        let what = format!("boot files are missing in {}: {}", directory.display(), missing.join(", "));
-        Problem::new(what, "build them with `make boot-files`, or name their place with --boot-files")
-    })
-}
-
 /// Read when no other is named.
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
+/// Where the station's data is when nothing else is said.
+pub const DATA: &str = "/var/lib/oxbow";
 /// Which boot programs the site wants instead of the usual ones, in the data directory.
 const SITE: &str = "boot-programs.toml";
 const ROUTES: &str = "/proc/net/route";
-const DATA: &str = "/var/lib/oxbow";
 const BOOT_FILES: &str = "/usr/share/oxbow/boot";
-const NEEDED: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];
 
 #[cfg(test)]
 mod tests {
@@ -335,7 +314,6 @@ mod tests {
         let config = settings(&place).check(&bench()).expect("it is right");
         assert_eq!(config.segment.pool_in_words(), "10.77.0.100–250");
         assert_eq!(config.segment.base_url, "http://10.77.0.1");
-        assert!(config.warnings[0].what.contains("undionly.kpxe"), "{:?}", config.warnings);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! machine whose last report was acknowledged may ask for its boot script the next moment). What was seen is written
 //! behind. A command whose storing fails is refused, and the fleet is as it was.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use crate::clock;
 use crate::domain::command::{Command, Refusal};
 use crate::domain::effect::Effect;
 use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{NodeId, RunId};
 use crate::domain::logline::{Level, Source};
 use crate::domain::report::Report;
 use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
@@ -150,7 +152,7 @@ impl Hub {
                 let _nobody_waits = done.send(Err(refusal));
             }
             // People ask seldom: waiting here keeps what is shown and what is stored the same.
-            Ok(effects) => match self.kept(effects).await {
+            Ok(effects) => match self.kept_or_dropped(effects).await {
                 Ok(()) => {
                     self.publish(dropped);
                     let _nobody_waits = done.send(Ok(()));
@@ -165,7 +167,10 @@ impl Hub {
 
     async fn hello(&mut self, hello: &Hello, done: oneshot::Sender<Result<Grant, NotKept>>) {
         let (grant, effects) = self.fleet.hello(clock::now(), hello, &self.catalogue);
-        self.answer_when_kept(effects, done, grant).await;
+        // A station that cannot store lets machines work: what a hello says the agent says again if it is lost. Its
+        // reports are not acknowledged before they are stored, so it does not restart the machine without its proof.
+        let answer: Answer = Box::new(move |_| drop(done.send(Ok(grant))));
+        self.write(effects, Some(answer)).await;
     }
 
     async fn reports(
@@ -195,10 +200,12 @@ impl Hub {
         lines: Vec<(Level, String)>,
         done: oneshot::Sender<Result<u32, NotKept>>,
     ) {
-        let next = first.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
         let event = crate::domain::event::Event::AgentLog { run, first, lines };
         let effects = self.fleet.observe(clock::now(), event);
-        self.answer_when_kept(effects, done, next).await;
+        match self.fleet.next_log(run) {
+            Some(next) => self.answer_when_kept(effects, done, next).await,
+            None => drop(done.send(Err(NotKept::UnknownRun(run)))),
+        }
     }
 
     /// Sends the effects off; `answer` goes out when they are on the disk and published.
@@ -226,9 +233,11 @@ impl Hub {
         self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
     }
 
-    async fn kept(&mut self, effects: Vec<Effect>) -> Written {
+    async fn kept_or_dropped(&mut self, effects: Vec<Effect>) -> Written {
         self.log(&effects);
-        outcome(self.store.write(only_latest(effects)).await).await
+        let written = outcome(self.store.write_or_drop(only_latest(effects)).await).await;
+        self.store_is(&written);
+        written
     }
 
     /// Shows whether the store works. True when that has changed.
@@ -267,6 +276,8 @@ impl Hub {
             nodes: self.fleet.nodes().clone(),
             index: self.fleet.index().clone(),
             catalogue: self.catalogue.clone(),
+            policy: self.fleet.policy(),
+            last_import: self.fleet.last_import().cloned(),
             services: self.services.clone(),
             dropped,
         }));
@@ -282,11 +293,15 @@ async fn outcome(written: oneshot::Receiver<Written>) -> Written {
 /// the node finds it.
 fn only_latest(effects: Vec<Effect>) -> Vec<Effect> {
     let mut kept: Vec<Effect> = Vec::with_capacity(effects.len());
+    let mut saved: HashMap<NodeId, usize> = HashMap::new();
     for effect in effects {
-        let saved_before =
-            |known: &Effect| matches!((known, &effect), (Effect::SaveNode(a), Effect::SaveNode(b)) if a.id == b.id);
-        match kept.iter().position(saved_before) {
-            Some(at) => kept[at] = effect,
+        let node = if let Effect::SaveNode(node) = &effect { Some(node.id) } else { None };
+        match node.map(|id| saved.entry(id)) {
+            Some(Entry::Occupied(place)) => kept[*place.get()] = effect,
+            Some(Entry::Vacant(place)) => {
+                place.insert(kept.len());
+                kept.push(effect);
+            }
             None => kept.push(effect),
         }
     }

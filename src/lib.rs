@@ -52,6 +52,8 @@
 //!   system a stick can have, and needs no debouncing.
 //! * **TFTP is our own** (`boot::tftp`, `service::tftp`): `async-tftp` 0.4.2 keeps sending after a client's ERROR, which
 //!   every UEFI firmware sends after its size probe, and refuses that client's port for minutes.
+//! * **A command takes the station's place** when none runs: it opens the store under the station's lock and speaks to
+//!   itself over a socket pair, as it would to a station over `control.sock`. Nothing is decided, or tested, twice.
 //! * **The store writes with `synchronous = FULL`**, so that what was acknowledged survives a power cut.
 //!
 //! ## Where do I change …
@@ -62,8 +64,14 @@
 //! | which boot program an architecture gets | `assets/architectures.toml`; at one site `DATA/boot-programs.toml`, `boot::site` |
 //! | what a boot script says | `assets/ipxe/*.ipxe`, filled in by `boot::script` |
 //! | when a node is provisioned, failed, re-imaged | `domain::fleet` |
+//! | which machine is which node, and when that is a conflict | `domain::identity`, `domain::fleet` |
+//! | which serials and UUIDs identify nobody | `assets/placeholders.toml` |
+//! | what becomes of machines nobody registered | `domain::policy` |
+//! | how a list of machines is read, and what is said of its mistakes | `domain::import` |
 //! | which disk is written | `domain::disk` |
 //! | what agent and station say to each other | `protocol` |
+//! | what the command line asks, and what it is answered | `protocol::control`, `service::control`, `cli` |
+//! | which lists are imported by themselves | `service::import_folder` |
 //! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::theme` |
 //! | a setting | `config` |
 //! | what is stored | `store::schema`, `store::rows` |

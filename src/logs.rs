@@ -80,6 +80,7 @@ impl NodeLog for NodeLogs {
 
 fn write_all(directory: &Path, queue: &Receiver<(NodeId, String, LogLine)>) {
     let mut open: BTreeMap<NodeId, RollingFileAppender> = BTreeMap::new();
+    let mut lost: u64 = 0;
     while let Ok((node, label, line)) = queue.recv() {
         if open.len() > OPEN_FILES {
             open.clear();
@@ -97,7 +98,10 @@ fn write_all(directory: &Path, queue: &Receiver<(NodeId, String, LogLine)>) {
         let at = jiff::Timestamp::from_millisecond(i64::try_from(line.at.as_millis()).unwrap_or_default())
             .unwrap_or_default();
         if let Err(err) = writeln!(file, "{at:.3} {label} {} {} {}", line.source.word(), line.level.word(), line.text) {
-            warn!(%node, "cannot write the node's log: {err}");
+            lost += 1;
+            if lost.is_power_of_two() {
+                warn!(%node, lost, "cannot write nodes' logs: {err}");
+            }
             open.remove(&node);
         }
     }

@@ -72,7 +72,14 @@ impl Supervisor {
     /// Waits for every task to end, and for no longer than `grace`; says which did not.
     pub async fn shutdown(mut self, grace: Duration) {
         self.stop.cancel();
-        let drained = tokio::time::timeout(grace, async { while self.tasks.join_next().await.is_some() {} }).await;
+        let drained = tokio::time::timeout(grace, async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Err(fault) = ended {
+                    error!("a task ended with a fault: {fault}");
+                }
+            }
+        })
+        .await;
         if drained.is_err() {
             warn!(left = self.tasks.len(), "tasks did not end within {grace:?} and are dropped");
         }

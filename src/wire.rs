@@ -7,23 +7,31 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::boot::script;
 use crate::config::{Config, Problem};
 use crate::domain::fleet::Fleet;
 use crate::domain::lease::Lease;
+use crate::domain::node::Node;
+use crate::domain::placeholder::Placeholders;
+use crate::domain::policy::Policy;
 use crate::domain::service::ServiceName;
-use crate::domain::snapshot::Station;
+use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
-use crate::inbox::inbox;
-use crate::service::{Context, dhcp, http, images, router_advert, tftp};
+use crate::inbox::{Note, inbox};
+use crate::service::{Context, control, dhcp, http, images, import_folder, router_advert, tftp};
 use crate::store::{self, StoreError};
 use crate::supervise::Supervisor;
 use crate::{clock, logs, tui};
@@ -49,8 +57,7 @@ pub fn run(config: Config, screen: Screen) -> ExitCode {
 
 /// What would disappoint a machine: boot files, profiles and images are looked at, nothing is served.
 pub fn check(config: &Config) -> Vec<Problem> {
-    let examined = images::examine(&image_config(config)).into_iter().map(|(what, hint)| Problem { what, hint });
-    config.warnings.iter().cloned().chain(examined).collect()
+    images::examine(&image_config(config)).into_iter().map(|(what, hint)| Problem { what, hint }).collect()
 }
 
 fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
@@ -60,9 +67,11 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         hint: "check that the data directory can be written and has room".into(),
     };
     let _log = logs::start(&logs_at, screen.headless).map_err(|err| unwritable(&err))?;
-    let _lock = lock(&config)?;
+    let _lock = lock_within(&config.data, COMMAND_ENDS)?.ok_or_else(|| Problem {
+        what: format!("another oxbow is running with the data in {}", config.data.display()),
+        hint: "use the one that is running, or give this one its own --data".into(),
+    })?;
     info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
-    config.warnings.iter().for_each(|problem| warn!(hint = problem.hint, "{}", problem.what));
 
     let (store, memory, store_thread) = store::open(&config.data.join("oxbow.db")).map_err(explained)?;
     memory.unreadable.iter().for_each(|row| warn!("not understood, left in the store: {row}"));
@@ -74,23 +83,29 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
 
     let stop = CancellationToken::new();
     let hub_stop = CancellationToken::new();
+    let signals_stop = CancellationToken::new();
+    let mut signals = Supervisor::new(signals_stop.clone());
     let (inbox, outlet) = inbox();
-    let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), about(&config), store, Box::new(node_logs));
+    let fleet = restored(memory.nodes, memory.policy, memory.shared);
+    let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
     let exit = {
         let _inside = runtime.enter();
         let context = Context { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
         let mut hub_task = Supervisor::new(hub_stop.clone());
         hub_task.spawn("hub", hub.run(outlet, hub_stop.clone()));
+        runtime.block_on(publish_profiles(&context, images::read(&config.profiles, config.default_profile.as_ref())));
         let mut services = Supervisor::new(stop.clone());
         start_services(&mut services, &context, &config, memory.leases);
-        services.spawn("signals", until_signalled(stop.clone(), hub_stop.clone()));
+        // Outlives both, so that a second signal is heard while they end.
+        signals.spawn("signals", until_signalled(stop.clone(), hub_stop.clone(), signals_stop.clone()));
 
         let exit = if screen.headless {
             runtime.block_on(stop.cancelled());
             ExitCode::SUCCESS
         } else {
             let options = tui::Options { ascii: screen.ascii, runtime: runtime.handle().clone() };
-            match tui::run(bench, inbox, stop.clone(), options) {
+            let folders = tui::Folders { import: config.data.join(IMPORT_FOLDER) };
+            match tui::run_in(bench, inbox, stop.clone(), options, folders) {
                 Ok(exit) => {
                     info!(?exit, "the screen has ended");
                     ExitCode::SUCCESS
@@ -98,20 +113,89 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
                 Err(err) => complain(&err),
             }
         };
+        // Nobody else stops the hub before the services.
+        let exit = if hub_stop.is_cancelled() { ExitCode::FAILURE } else { exit };
         runtime.block_on(async {
             services.shutdown(GRACE).await;
             hub_task.shutdown(GRACE).await;
         });
         exit
     };
-    runtime.shutdown_timeout(Duration::from_secs(1));
     for thread in [store_thread, log_thread] {
         if thread.join().is_err() {
             error!("a thread ended with a fault");
         }
     }
+    runtime.block_on(signals.shutdown(GRACE));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     info!("stopped");
     Ok(exit)
+}
+
+/// The bench of a data directory on which no station runs: the store and the one who writes it, and nothing that a
+/// machine could reach. Ends in order when it is dropped.
+pub struct Alone {
+    stop: CancellationToken,
+    hub_stop: CancellationToken,
+    tasks: Option<(Supervisor, Supervisor)>,
+    runtime: Option<Runtime>,
+    threads: Vec<JoinHandle<()>>,
+    _log: WorkerGuard,
+    _lock: File,
+}
+
+/// Opens the bench in `data` for one command, which is spoken as on a station's control socket. None while another oxbow
+/// has it.
+pub fn alone(data: &Path, profiles: &Path) -> Result<Option<(UnixStream, Alone)>, Problem> {
+    let cannot = |err: io::Error| Problem {
+        what: format!("cannot work in {}: {err}", data.display()),
+        hint: "check that the data directory can be written and has room".into(),
+    };
+    std::fs::create_dir_all(data).map_err(cannot)?;
+    let Some(lock) = lock(data)? else { return Ok(None) };
+    let log = logs::start(&data.join("log"), false).map_err(|err| cannot(io::Error::other(err)))?;
+    let (store, memory, store_thread) = store::open(&data.join("oxbow.db")).map_err(explained)?;
+    let (node_logs, log_thread) = logs::nodes(data.join("log").join("nodes")).map_err(cannot)?;
+    let runtime = Runtime::new().map_err(cannot)?;
+    let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
+    theirs.set_nonblocking(true).map_err(cannot)?;
+
+    let (stop, hub_stop) = (CancellationToken::new(), CancellationToken::new());
+    let (inbox, outlet) = inbox();
+    let fleet = restored(memory.nodes, memory.policy, memory.shared);
+    let (hub, bench) = Hub::new(fleet, Station::default(), store, Box::new(node_logs));
+    let inside = runtime.enter();
+    let theirs = tokio::net::UnixStream::from_std(theirs).map_err(cannot)?;
+    let context = Context { inbox, bench, stop: stop.clone() };
+    let mut hub_task = Supervisor::new(hub_stop.clone());
+    hub_task.spawn("hub", hub.run(outlet, hub_stop.clone()));
+    runtime.block_on(publish_profiles(&context, images::read(profiles, None)));
+    let mut desk = Supervisor::new(stop.clone());
+    desk.spawn("control", async move {
+        if let Err(err) = control::converse(theirs, context.clone()).await {
+            warn!("the command line was not answered: {err}");
+        }
+        context.stop.cancelled().await;
+    });
+    drop(inside);
+    let threads = vec![store_thread, log_thread];
+    let tasks = Some((desk, hub_task));
+    Ok(Some((ours, Alone { stop, hub_stop, tasks, runtime: Some(runtime), threads, _log: log, _lock: lock })))
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let (Some(runtime), Some((desk, hub_task))) = (self.runtime.take(), self.tasks.take()) {
+            runtime.block_on(async {
+                desk.shutdown(GRACE).await;
+                self.hub_stop.cancel();
+                hub_task.shutdown(GRACE).await;
+            });
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+    }
 }
 
 fn complain(err: &tui::TuiError) -> ExitCode {
@@ -133,6 +217,8 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
         http::Config { listen: config.http, boot_files: config.boot_files.clone(), images: config.data.join(BLOBS) };
     let advert = router_advert::Config { interface: config.interface.clone() };
     let images = image_config(config);
+    let control = control::Config { socket: config.data.join(CONTROL_SOCKET) };
+    let lists = import_folder::Config { folder: config.data.join(IMPORT_FOLDER) };
 
     let to = || (context.inbox.clone(), context.clone());
     let (inbox, context) = to();
@@ -145,6 +231,10 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
     services.serve(ServiceName::RouterAdvert, inbox, move || router_advert::serve(context.clone(), advert.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::Images, inbox, move || images::serve(context.clone(), images.clone()));
+    let (inbox, context) = to();
+    services.serve(ServiceName::Control, inbox, move || control::serve(context.clone(), control.clone()));
+    let (inbox, context) = to();
+    services.serve(ServiceName::ImportFolder, inbox, move || import_folder::serve(context.clone(), lists.clone()));
 }
 
 fn image_config(config: &Config) -> images::Config {
@@ -152,6 +242,7 @@ fn image_config(config: &Config) -> images::Config {
         profiles: config.profiles.clone(),
         images: config.images.clone(),
         store: config.data.join(BLOBS),
+        boot_files: config.boot_files.clone(),
         default_profile: config.default_profile.clone(),
     }
 }
@@ -166,20 +257,44 @@ fn about(config: &Config) -> Station {
     }
 }
 
-/// One station for one data directory. The lock goes with the process, however it ends.
-fn lock(config: &Config) -> Result<File, Problem> {
-    let path = config.data.join("lock");
-    let hint = "use the one that is running, or give this one its own --data".to_owned();
+/// The bench knows the profiles before anybody can ask it for anything.
+async fn publish_profiles(context: &Context, profiles: Catalogue) {
+    let profiles = Arc::new(profiles);
+    context.inbox.send(Note::Catalogue(profiles.clone())).await;
+    let mut bench = context.bench.clone();
+    while bench.borrow().catalogue != profiles && bench.changed().await.is_ok() {}
+}
+
+/// The fleet as it was stored.
+fn restored(nodes: Vec<Node>, policy: Option<Policy>, shared: Placeholders) -> Fleet {
+    Fleet::restore(nodes).with(policy.unwrap_or_default(), &Placeholders::default(), shared)
+}
+
+/// As [`lock`], waiting for a command that works on the data at this moment.
+fn lock_within(data: &Path, patience: Duration) -> Result<Option<File>, Problem> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match lock(data)? {
+            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+            locked => return Ok(locked),
+        }
+    }
+}
+
+/// One oxbow at a time for one data directory; none if another has it. The lock goes with the process, however it ends.
+fn lock(data: &Path) -> Result<Option<File>, Problem> {
+    let path = data.join("lock");
     let file = File::create(&path).map_err(|err| Problem {
         what: format!("cannot write {}: {err}", path.display()),
         hint: "start oxbow as root, or choose another place with --data".into(),
     })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Problem { what: format!("another oxbow is running with the data in {}", config.data.display()), hint })
-        }
-        Err(TryLockError::Error(err)) => Err(Problem { what: format!("cannot lock {}: {err}", path.display()), hint }),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(err)) => Err(Problem {
+            what: format!("cannot lock {}: {err}", path.display()),
+            hint: "choose another place with --data, on a file system that has locks".into(),
+        }),
     }
 }
 
@@ -194,27 +309,50 @@ fn explained(err: StoreError) -> Problem {
     Problem { what: format!("{err}{source}"), hint: hint.into() }
 }
 
-/// Ends when the system, or the terminal that was closed, says so; or when the hub is no more.
-async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken) {
+/// Stops the station when the system, or the terminal that was closed, says so, or when the hub is no more. Who says it
+/// twice does not want to wait: then it ends at once, as `kill -9` would end it.
+async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken, end: CancellationToken) {
     let signals = || -> io::Result<_> {
         Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
     };
     match signals() {
-        Ok((mut terminate, mut interrupt, mut hangup)) => tokio::select! {
-            _ = terminate.recv() => info!("told to stop: SIGTERM"),
-            _ = interrupt.recv() => info!("told to stop: SIGINT"),
-            _ = hangup.recv() => info!("told to stop: the terminal was closed"),
-            () = stop.cancelled() => {}
-            () = hub_stop.cancelled() => error!("the hub has ended"),
-        },
+        Ok((mut terminate, mut interrupt, mut hangup)) => {
+            tokio::select! {
+                _ = terminate.recv() => info!("told to stop: SIGTERM"),
+                _ = interrupt.recv() => info!("told to stop: SIGINT"),
+                _ = hangup.recv() => info!("told to stop: the terminal was closed"),
+                () = stop.cancelled() => {}
+                () = hub_stop.cancelled() => error!("the hub has ended"),
+            }
+            stop.cancel();
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = end.cancelled() => return,
+            }
+            warn!("told to stop a second time: ended at once");
+            std::process::exit(TWICE);
+        }
         Err(err) => {
             warn!("signals cannot be listened to: {err}");
-            stop.cancelled().await;
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = hub_stop.cancelled() => error!("the hub has ended"),
+            }
+            stop.cancel();
+            end.cancelled().await;
         }
     }
-    stop.cancel();
 }
 
+/// How long a station that starts waits for a command to end.
+const COMMAND_ENDS: Duration = Duration::from_secs(2);
+/// Ended by a second signal.
+const TWICE: i32 = 130;
 const GRACE: Duration = Duration::from_secs(5);
+/// Where a running station answers the command line, below the data directory.
+pub const CONTROL_SOCKET: &str = "control.sock";
+/// Lists that are put here are imported, below the data directory.
+pub const IMPORT_FOLDER: &str = "import";
 /// The station's own copies of images, below the data directory.
 const BLOBS: &str = "blobs";

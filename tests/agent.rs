@@ -249,6 +249,24 @@ fn a_station_that_lost_the_run_is_told_who_we_are_and_everything_again() {
 }
 
 #[test]
+fn a_failed_machine_that_was_forgotten_says_again_what_became_of_it() {
+    let bench = Bench::with(1000);
+    let station = raw(image());
+    station.desk().words = vec![r#"{"word":"wait"}"#.to_owned(); 10_000].into();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let has_failed = || station.desk().reports.iter().any(|report| kind(report).starts_with("failed"));
+            until(has_failed);
+            station.desk().lost_the_run = true;
+            until(|| station.desk().hellos == 2 && has_failed());
+            station.desk().words.clear();
+        });
+        failed(bench.run(&station));
+    });
+    assert!(bench.was_restarted());
+}
+
+#[test]
 fn what_a_newer_station_says_is_waited_out() {
     let bench = Bench::with(IMAGE_BYTES);
     let station = raw(image());
@@ -472,6 +490,7 @@ fn job(format: Format, file: &[u8], image: &[u8]) -> Job {
         disk_bytes: image.len() as u64,
         disk_sha256: digest(image),
         disk: DiskRule::default(),
+        next_report: 0,
     }
 }
 

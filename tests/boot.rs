@@ -53,7 +53,7 @@ fn a_uefi_machine_gets_its_os_beside_a_sites_dhcp_server() {
 /// Power-on, installed, own OS, with addresses from the site's server.
 fn gets_its_os_by_proxy(bench: &Bench, machine: &Machine, disk: &str) {
     let _dnsmasq = bench.with_sites_server();
-    let station = Station::start_with(bench, &built("test-image").join("os.raw.gz"), &["--dhcp", "auto"]);
+    let station = Station::start_as(bench, &built("test-image").join("os.raw.gz"), &["--dhcp", "auto"]);
     let log = bench.evidence().join("station.log");
     let picked = || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("proxy (auto: 10.77.0.2 answers DHCP)"));
     let deadline = std::time::Instant::now() + Duration::from_secs(20);

@@ -1,5 +1,5 @@
 //! The station's HTTP side as machines and agents meet it: real sockets, real store, real hub; only DHCP is not there.
-
+#![cfg(feature = "station")]
 #![cfg(feature = "station")]
 
 use std::io::Read;
@@ -11,6 +11,7 @@ use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
 use oxbow::domain::ids::RunId;
 use oxbow::domain::image::ImageState;
+use oxbow::domain::service::ServiceState;
 use oxbow::domain::snapshot::{Snapshot, Station};
 use oxbow::hub::{Hub, NodeLog};
 use oxbow::inbox::inbox;
@@ -71,6 +72,7 @@ impl Bench {
             profiles: place.path().join("profiles"),
             images: place.path().join("images"),
             store: place.path().join("blobs"),
+            boot_files: place.path().join("boot"),
             default_profile: "os".parse().ok(),
         };
         runtime.spawn(images::serve(context, config));
@@ -292,6 +294,94 @@ fn nonsense_is_answered_and_changes_nothing() {
         (200, json!({"next": 1})),
         "a newer agent is heard"
     );
+}
+
+#[test]
+fn a_run_that_the_station_has_lost_is_told_so_that_the_agent_says_hello_again() {
+    let bench = Bench::start();
+    let lost: RunId = "7".repeat(32).parse().expect("a run");
+    let lines = json!({"version": 1, "first": 3, "lines": [["info", "still here"]]});
+    for (path, body) in [(paths::reports(lost), reports(2, &[json!({"kind": "complete"})])), (paths::log(lost), lines)]
+    {
+        assert_eq!(bench.post(&path, &body), (404, json!({"next": 0})), "{path}");
+    }
+    assert_eq!(bench.get(&paths::word(lost)), (404, "{\"next\":0}".into()));
+    assert_eq!(bench.hello(lost)["answer"], "job", "it is taken up");
+}
+
+#[test]
+fn a_second_life_of_an_agent_in_the_same_run_hears_how_far_its_log_is() {
+    let bench = Bench::start();
+    let run = bench.run();
+    bench.hello(run);
+    let lines = |texts: &[&str]| {
+        let lines: Vec<_> = texts.iter().map(|text| json!(["info", text])).collect();
+        json!({"version": 1, "first": 0, "lines": lines})
+    };
+    assert_eq!(bench.post(&paths::log(run), &lines(&["a", "b", "c"])), (200, json!({"next": 3})));
+    assert_eq!(bench.post(&paths::log(run), &lines(&["anew"])), (200, json!({"next": 3})));
+}
+
+#[test]
+fn what_a_machine_says_of_itself_is_bounded_and_fit_for_a_terminal() {
+    let bench = Bench::start();
+    let run = bench.run();
+    let disk = json!({"path": "/dev/sda\u{1b}[2J", "transport": "sata", "bytes": 1, "model": "x".repeat(5000),
+        "serial": "a\nb", "removable": false, "read_only": false});
+    let claims = json!({"macs": ["52:54:00:00:00:01"], "serial": "SN-1"});
+    let disks = vec![disk; 150];
+    bench.post(&paths::hello(run), &json!({"version": 1, "agent": "x", "claims": claims, "disks": disks}));
+    bench.until("the disks are known", |bench| bench.bench.borrow().nodes.values().any(|node| !node.disks.is_empty()));
+    let disks = bench.bench.borrow().nodes.values().flat_map(|node| node.disks.clone()).collect::<Vec<_>>();
+    assert_eq!((disks.len(), disks[0].path.as_str(), disks[0].serial.as_str()), (64, "/dev/sda·[2J", "a b"));
+    assert!(disks[0].model.len() < 110);
+}
+
+#[test]
+fn a_flood_of_messages_does_not_hold_the_station_up() {
+    let bench = Bench::start();
+    let run = bench.run();
+    bench.hello(run);
+    let began = std::time::Instant::now();
+    let flood = vec![json!({"kind": "new"}); 40_000];
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &flood)), (200, json!({"next": 256})));
+    let lines = json!({"version": 1, "first": 0, "lines": vec![json!(["info", ""]); 60_000]});
+    assert_eq!(bench.post(&paths::log(run), &lines), (200, json!({"next": 256})));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_script_that_is_asked_for_in_a_circle_leaves_one_run_behind_also_in_the_store() {
+    let bench = Bench::start();
+    let runs: Vec<RunId> = (0..5).map(|_| bench.run()).collect();
+    bench.hello(runs[4]);
+    let bench = bench.restart();
+    assert_eq!(bench.node()["runs"], 1);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_holds_no_machine_up_and_acknowledges_nothing() {
+    let bench = Bench::start();
+    let run = bench.run();
+    bench.until("the script is stored", |bench| bench.get("/api/v1/nodes").1.contains("\"script\""));
+    let somebody = rusqlite::Connection::open(bench.place.path().join("oxbow.db")).expect("the store");
+    somebody.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
+    let answer = bench.hello(run);
+    assert_eq!(answer["answer"], "job", "it may begin");
+    let said = proof(&answer);
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)).0, 503, "it is not stored");
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)).0, 503, "it still is not");
+    bench.until("the screen says so", |bench| {
+        let services = &bench.bench.borrow().services;
+        services.iter().any(
+            |service| matches!(&service.state, ServiceState::Down { what, .. } if what.contains("cannot be written")),
+        )
+    });
+
+    somebody.execute_batch("ROLLBACK").expect("the lock is given back");
+    assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)), (200, json!({"next": 4})));
+    let bench = bench.restart();
+    bench.until_phase("provisioned");
 }
 
 #[test]

@@ -4,16 +4,20 @@
 mod sample;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxbow::domain::command::{Command, Refusal};
+use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
 use oxbow::domain::ids::NodeId;
 use oxbow::domain::node::Node;
-use oxbow::domain::phase::{Phase, Stage};
+use oxbow::domain::phase::Phase;
+use oxbow::domain::policy::Policy;
 use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Msg, NotDone, Place, Screen, update};
-use ratatui::crossterm::event::KeyCode::{self, Char, Down, End, Enter, Esc, Home, PageDown, Tab, Up};
+use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Found, Job, Msg, NotDone, Place, Screen, What, update};
+use ratatui::crossterm::event::KeyCode::{
+    self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, Right, Tab, Up,
+};
 use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
 
 /// A technician in front of a bench.
@@ -80,11 +84,19 @@ impl Journey {
 
     #[track_caller]
     fn asks_for(&mut self, command: Command) {
-        let asked = self.wishes.iter().map(|wish| match wish {
-            Effect::Ask(ask) => Some(&ask.command),
-            Effect::Quit => None,
+        self.asks_for_all(&[command]);
+    }
+
+    #[track_caller]
+    fn asks_for_all(&mut self, commands: &[Command]) {
+        let asked = self.wishes.iter().flat_map(|wish| match wish {
+            Effect::Ask(Ask { what: What::One(command), .. }) => vec![command.clone()],
+            Effect::Ask(Ask { what: What::Each(commands), .. }) => commands.clone(),
+            Effect::Ask(Ask { what: What::Import(_), .. }) => panic!("it imports"),
+            Effect::Bell | Effect::Files(_) => Vec::new(),
+            Effect::Quit => panic!("it quits"),
         });
-        assert_eq!(asked.collect::<Vec<_>>(), [Some(&command)]);
+        assert_eq!(asked.collect::<Vec<_>>(), commands);
     }
 }
 
@@ -239,8 +251,12 @@ fn a_filter_that_nothing_fits_says_so() {
 #[test]
 fn a_failed_bind_is_told_in_words_and_the_screen_stays_up() {
     let mut journey = Journey::at(sample::ailing());
-    journey.sees("3 Services !2").sees("http is down: port 80 of 10.77.0.1 is in use by another program");
-    journey.press([Tab, Tab]).sees("✗ http    down").sees("restarted 3 times").sees("hint: start oxbow as root");
+    journey.sees("5 Services !2").sees("http is down: port 80 of 10.77.0.1 is in use by another program");
+    journey
+        .press([Tab, Tab, Tab, Tab])
+        .sees("✗ http    down")
+        .sees("restarted 3 times")
+        .sees("hint: start oxbow as root");
     journey.press([Tab]).sees("No machine has been seen yet");
 }
 
@@ -255,7 +271,7 @@ fn a_bench_without_a_default_profile_says_what_to_do() {
 fn dropped_observations_are_shown() {
     let mut bench = sample::empty();
     bench.dropped = 17;
-    Journey::at(bench).sees("17 dropped").type_text("3").sees("17 observations");
+    Journey::at(bench).sees("17 dropped").type_text("5").sees("17 observations");
 }
 
 #[test]
@@ -274,25 +290,324 @@ fn hostile_names_reach_no_cell() {
     }
 }
 
+#[test]
+fn marked_nodes_are_acted_on_together_and_those_at_work_are_left_out() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/SN-400").press([Enter]).type_text("M").sees("9 marked").type_text("D");
+    journey.sees("Forget 6 nodes?").sees("3 marked nodes are left out: at work").type_text("y").misses("marked");
+    journey.sees("under way: forget 6 nodes");
+    let mut nodes = [1, 2, 3, 7, 8, 9].map(|number| id_of(&journey.bench, number));
+    nodes.sort_unstable();
+    journey.asks_for_all(&nodes.map(|node| Command::Forget { node }));
+}
+
+#[test]
+fn a_mark_is_put_and_taken_and_the_choice_goes_on() {
+    let mut journey = Journey::at(sample::busy());
+    let first = chosen(&journey);
+    journey.type_text("m").sees("1 marked");
+    assert_ne!(chosen(&journey), first);
+    journey.press([Up]).type_text("m").misses("marked");
+    journey.type_text("MM").misses("marked");
+    journey.type_text("m/press").sees("1 marked, 1 not shown");
+}
+
+#[test]
+fn more_than_ten_nodes_ask_for_their_number() {
+    let mut journey = Journey::at(sample::long());
+    journey.type_text("/SN-1").press([Enter]).type_text("MD").sees("Forget 50 nodes?").sees("Type 50");
+    journey.type_text("y").press([Enter]).sees("type 50 first");
+    assert_eq!(journey.wishes, []);
+    journey.press([Backspace]).type_text("50").press([Enter]).misses("Forget 50 nodes?");
+    assert_eq!(journey.wishes.len(), 1);
+    let mut cancelled = Journey::at(sample::long());
+    cancelled.type_text("MD").press([Esc]).misses("Forget");
+    assert_eq!(cancelled.wishes, []);
+}
+
+#[test]
+fn a_profile_is_chosen_from_a_list_with_the_default_first() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("p").sees("Profile for SN-4003").sees("the default").sees("now emt-s").press([Down, Down]);
+    journey.sees("Ubuntu Server 24.04").press([Enter]);
+    let node = chosen(&journey);
+    journey.asks_for(Command::Assign { node, profile: "ubuntu".parse().ok() });
+}
+
+#[test]
+fn a_profile_for_many_asks_for_their_number_too() {
+    let mut journey = Journey::at(sample::long());
+    journey.type_text("/SN-1").press([Enter]).type_text("Mp").press([Down, Enter]);
+    journey.sees("Give 50 nodes profile emt-s?").type_text("50").press([Enter]);
+    let Some(Effect::Ask(Ask { what: What::Each(each), deed })) = journey.wishes.pop() else { panic!("nothing asked") };
+    assert_eq!((each.len(), deed.as_str()), (50, "give 50 nodes profile emt-s"));
+}
+
+#[test]
+fn a_stranger_waits_until_it_is_approved() {
+    let mut journey = Journey::at(sample::waiting());
+    journey.sees("policy hold").type_text("/SN-4013").press([Enter]).sees("held").type_text("a");
+    journey.sees("Approve SN-4013?").sees("Profile emt-s is written to its disk").type_text("y");
+    let nodes = Approval::One(chosen(&journey));
+    journey.asks_for(Command::Approve { nodes, profile: None });
+}
+
+#[test]
+fn all_that_wait_are_approved_at_once_and_one_that_comes_later_is_not() {
+    let mut journey = Journey::at(sample::waiting());
+    journey.type_text("A").sees("Approve 2 nodes?").sees("SN-4013, SN-4014").type_text("y");
+    let one = |journey: &Journey, number| Approval::One(id_of(&journey.bench, number));
+    let both = [one(&journey, 13), one(&journey, 14)].map(|nodes| Command::Approve { nodes, profile: None });
+    journey.asks_for_all(&both);
+    Journey::at(sample::busy()).type_text("A").sees("no machine waits for approval");
+}
+
+#[test]
+fn a_conflict_shows_both_sides_and_its_ways_out() {
+    let mut journey = Journey::at(sample::waiting());
+    journey
+        .type_text("c")
+        .sees("press-11 is in conflict")
+        .sees("A machine says: serial SN-4011, MAC 3c:ec:ef:12:34:0c");
+    journey.sees("press-12").sees("decide later").press([Enter]);
+    assert_eq!(journey.wishes, []);
+    journey.type_text("c").press([Down]).sees("nothing else is").press([Down]).sees("are dropped").press([Down]);
+    journey.sees("identifies nobody at this bench").press([Up, Up, Enter]);
+    let node = chosen(&journey);
+    journey.asks_for(Command::Resolve { node, how: Resolution::MoveIdentifiers });
+}
+
+#[test]
+fn the_policy_is_shown_and_chosen() {
+    let mut journey = Journey::at(sample::empty());
+    journey.type_text("P").sees("default (now)").press([Enter]);
+    assert_eq!(journey.wishes, []);
+    journey.type_text("P").press([Down]).sees("machines nobody registered wait for approval").press([Enter]);
+    journey.asks_for(Command::SetPolicy(Policy::Hold));
+}
+
+/// What registers this with the profile.
+fn registers(serial: &str, macs: &[&str], profile: Option<&str>) -> Command {
+    Command::Register(Registration {
+        serial: serial.parse().ok(),
+        macs: macs.iter().map(|mac| mac.parse().expect("a MAC")).collect(),
+        profile: profile.map(|id| id.parse().expect("a profile name")),
+        ..Registration::default()
+    })
+}
+
+#[test]
+fn a_serial_that_is_scanned_is_registered_and_the_next_one_can_come() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("2").press([Right, Right]).sees("ubuntu").type_text("SN-7001").press([Enter]);
+    journey.sees("SN-7001 under way").type_text("SN-7002").press([Tab]).sees("SN-7002 under way");
+    journey.asks_for_all(&[registers("SN-7001", &[], Some("ubuntu")), registers("SN-7002", &[], Some("ubuntu"))]);
+    journey.tell(Msg::Answered(Answer { deed: "register SN-7001".into(), result: Ok(()) })).sees("SN-7001 registered");
+}
+
+#[test]
+fn a_known_serial_rings_and_is_shown_and_its_letters_are_no_keys() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/SN-4004").press([Enter]).type_text("2SN-4011").press([Enter]);
+    journey.sees("known already: press-11, registered").type_text("qDy").sees("qDy").press([Esc]).sees("Nodes 12 ");
+    assert_eq!(journey.wishes, [Effect::Bell]);
+    assert_eq!(chosen(&journey), id_of(&journey.bench, 11));
+}
+
+#[test]
+fn a_label_with_two_codes_is_scanned_in_any_order() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("2").control('t').sees("two codes a label").type_text("3CECEF123477").press([Enter]);
+    journey.sees("now its serial").type_text("S/N:SN-7001").press([Enter]);
+    journey.type_text("SN-7002").press([Enter]).sees("now its MAC address").press([Enter]);
+    let whole = registers("SN-7001", &["3c:ec:ef:12:34:77"], None);
+    journey.asks_for_all(&[whole, registers("SN-7002", &[], None)]);
+    let mut torn = Journey::at(sample::busy());
+    torn.type_text("2").control('t').type_text("SN-7001").press([Enter]).type_text("SN-7002").press([Enter]);
+    torn.sees("SN-7001 not registered: its label has a second code").sees("SN-7002: now its MAC");
+    assert_eq!(torn.wishes, [Effect::Bell]);
+}
+
+#[test]
+fn a_pasted_list_is_registered_line_by_line() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("2").tell(Msg::Paste("SN-7001\r\nDy-9\rDefault string\nSN-4011\n".into()));
+    let each = vec![registers("SN-7001", &[], None), registers("Dy-9", &[], None)];
+    let deed = "register 2 machines".to_owned();
+    assert_eq!(journey.wishes, [Effect::Ask(Ask { what: What::Each(each), deed: deed.clone() })]);
+    journey.sees("the serial is a placeholder").sees("known already").sees("2 machines under way");
+    let refused = vec![Refusal::AlreadyRegistered("Dy-9".into())];
+    journey.tell(Msg::Answered(Answer { deed, result: Err(NotDone::Partly { done: 1, refused }) }));
+    journey.sees("1 of 2 done; refused: Dy-9 is already registered");
+}
+
+#[test]
+fn the_form_says_what_is_wrong_as_one_types() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("2").press([Down]).type_text("Default string").sees("the serial is a placeholder");
+    journey.control('u').type_text("SN-7001").misses("placeholder").press([Enter, Enter]).type_text("52:54");
+    journey.sees("a MAC address is six pairs of hex digits").press([Down, Down, Enter]).sees("correct what the form");
+    assert_eq!(journey.wishes, [Effect::Bell]);
+    journey.press([Up, Up]).type_text(":00:00:00:01").misses("six pairs").press([Down, Down]);
+    journey.sees("a new machine; Enter here registers it").press([Enter]).misses("52:54:00:00:00:01");
+    journey.asks_for(registers("SN-7001", &["52:54:00:00:00:01"], None));
+}
+
+#[test]
+fn tab_goes_through_the_panes_past_an_empty_form() {
+    let mut journey = Journey::at(sample::busy());
+    journey.press([Tab]).sees("Register ─").press([Tab]).sees("Import ─").press([BackTab]).sees("Register ─");
+    journey.type_text("x").press([BackTab]).sees("Register ─");
+}
+
+const CLEAN: &[u8] = b"Serial\nSN-9001\nSN-9002\nSN-4011\n";
+
+/// In front of a list with this text.
+fn at_list(bench: Snapshot, text: &[u8]) -> Journey {
+    let mut journey = Journey::at(bench);
+    journey.type_text("3").tell(sample::lists()).press([Down, Enter]).sees("reading");
+    let list = sample::list(&journey.bench, text);
+    journey.tell(sample::read(list)).misses("reading");
+    journey.wishes.clear();
+    journey
+}
+
+#[test]
+fn a_list_is_chosen_looked_at_and_imported() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("3").sees("No list").tell(sample::lists()).press([Down]).sees("po-4711.csv").press([Enter]);
+    let path: PathBuf = "/var/lib/oxbow/import/po-4711.csv".into();
+    let read = Effect::Files(Job::Read { path, profile: None });
+    assert_eq!(journey.wishes, [Effect::Files(Job::List), read]);
+    let mut journey = at_list(sample::busy(), CLEAN);
+    journey
+        .sees("2 new, 1 same, 0 changes, 0 errors")
+        .press([Enter])
+        .sees("2 new machines, 0 changed, 1 known already")
+        .type_text("y");
+    let [Effect::Ask(Ask { what: What::Import(preview), deed })] = journey.wishes.as_slice() else {
+        panic!("{:?}", journey.wishes);
+    };
+    assert_eq!((preview.counts.new, deed.as_str()), (2, "import po-4711.csv"));
+    let answer = Answer { deed: deed.clone(), result: Ok(()) };
+    journey.tell(Msg::Answered(answer)).sees("done: import po-4711.csv").sees("export.csv");
+}
+
+#[test]
+fn a_list_with_errors_is_not_imported_and_says_what_is_wrong() {
+    let mut journey = at_list(sample::busy(), sample::MIXED);
+    journey.press([Enter]).sees("2 rows with errors: correct the list").type_text("n").sees("row 3, MAC: \"3c:ec:ef\"");
+    journey.sees("hint: copy it from the label").type_text("n").sees("did you mean emt-s?").type_text("nn");
+    journey.sees("row 3, MAC").type_text("e");
+    assert!(matches!(journey.wishes.as_slice(), [Effect::Files(Job::SaveErrors { .. })]));
+    journey.tell(Msg::Found(Found::Saved(Ok("/media/stick/po-4711-errors.csv".into())))).sees("po-4711-errors.csv");
+    journey.press([Esc]).sees("export.csv");
+}
+
+#[test]
+fn a_row_says_what_it_would_change() {
+    let mut journey = at_list(sample::busy(), sample::MIXED);
+    journey.press([Down, Down, Down]).sees("changes").sees("Profile ubuntu → emt-s").sees("Site + Ulm");
+}
+
+#[test]
+fn a_list_that_the_bench_knows_says_so() {
+    let mut journey = at_list(sample::busy(), b"Serial\nSN-4011\n");
+    journey.press([Enter]).sees("the bench knows all of it already");
+}
+
+#[test]
+fn one_profile_is_chosen_for_the_whole_list() {
+    let mut journey = at_list(sample::busy(), CLEAN);
+    journey.type_text("p").sees("what the rows say").press([Down, Down, Enter]).sees("profile ubuntu, whatever");
+    let path: PathBuf = "/var/lib/oxbow/import/po-4711.csv".into();
+    assert_eq!(journey.wishes, [Effect::Files(Job::Read { path, profile: "ubuntu".parse().ok() })]);
+}
+
+#[test]
+fn a_path_is_typed_and_a_file_that_cannot_be_read_is_told() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("3/tmp/q.csv").press([Enter]).sees("reading");
+    let preview = Err("cannot read /tmp/q.csv: No such file or directory".to_owned());
+    journey.tell(Msg::Found(Found::Read { path: "/tmp/q.csv".into(), preview })).sees("No such file").misses("reading");
+    let job = Job::Read { path: "/tmp/q.csv".into(), profile: None };
+    assert_eq!(journey.wishes, [Effect::Files(Job::List), Effect::Files(job)]);
+}
+
+#[test]
+fn an_import_is_taken_back_within_a_minute() {
+    let mut journey = Journey::at(sample::imported());
+    journey.type_text("3").sees("2 new, 1 changed; u takes it back, 57s left").wait(10).sees("47s left");
+    journey.type_text("u").sees("keep it").press([Enter]).type_text("u").press([Down, Enter]);
+    journey.asks_for(Command::UndoImport(Undo::All));
+    journey.wait(50).misses("left").type_text("u").sees("no import of the last minute");
+}
+
+#[test]
+fn of_a_hundred_thousand_rows_only_those_in_view_are_made() {
+    let rows: String = (0..100_000).map(|number| format!("SN-{number:06}\n")).collect();
+    let mut journey = at_list(sample::empty(), format!("Serial\n{rows}").as_bytes());
+    journey.sees("100000 new").press([End]).sees("SN-099999").misses("SN-000000").press([Home]).sees("SN-000000");
+}
+
+#[test]
+fn what_some_were_refused_is_told_of_all() {
+    let mut journey = Journey::at(sample::busy());
+    let refused = vec![Refusal::Busy { label: "SN-4004".into(), phase: "writing" }];
+    let result = Err(NotDone::Partly { done: 2, refused });
+    journey.tell(Msg::Answered(Answer { deed: "forget 3 nodes".into(), result }));
+    journey.sees("2 of 3 done; refused: SN-4004 is at work");
+}
+
+/// The node whose serial ends in this number.
+fn id_of(bench: &Snapshot, number: u8) -> NodeId {
+    let serial = format!("SN-40{number:02}").parse().ok();
+    bench.nodes.values().find(|node| node.serial == serial).expect("a known node").id
+}
+
 /// Every key of every place does something that can be seen: the dispatcher knows all of the table.
 #[test]
 fn every_key_is_reachable_and_does_something() {
-    let ways: [(Place, &[KeyCode]); 8] = [
-        (Place::Nodes, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
-        (Place::Node, &[Enter, Up]),
-        (Place::Text, &[Char('2')]),
-        (Place::Text, &[Char('3')]),
-        (Place::Filter, &[Char('/'), Char('S'), Char('N')]),
-        (Place::Question, &[Char('r')]),
-        (Place::Notice, &[]),
-        (Place::Help, &[Char('?'), Down]),
+    type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
+    let ways: [Way<'_>; 20] = [
+        (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
+        (Place::Nodes, sample::waiting, &[]),
+        (Place::Node, sample::long, &[Enter, Up]),
+        (Place::Nodes, sample::waiting, &[Char('/'), Char('c'), Char('o'), Char('n'), Char('f'), Enter]),
+        (Place::Nodes, sample::waiting, &[Char('/'), Char('h'), Char('e'), Char('l'), Char('d'), Enter]),
+        (Place::Text, sample::long, &[Char('4')]),
+        (Place::Text, sample::long, &[Char('5')]),
+        (Place::Lists, sample::imported, &[Char('3')]),
+        (Place::Path, sample::imported, &[Char('3'), Char('/'), Char('a')]),
+        (Place::Preview, sample::imported, &[Char('3'), Enter]),
+        (Place::Preview, sample::imported, &[Char('3'), Enter]),
+        (Place::Form, sample::long, &[Char('2'), Char('S'), Char('N'), Char('9')]),
+        (Place::Form, sample::long, &[Char('2')]),
+        (Place::Filter, sample::long, &[Char('/'), Char('S'), Char('N')]),
+        (Place::Question, sample::long, &[Char('r')]),
+        (Place::Typed, sample::long, &[Char('M'), Char('D'), Char('5')]),
+        (Place::Choice, sample::long, &[Char('p'), Down]),
+        (Place::Choice, sample::long, &[Char('P')]),
+        (Place::Notice, sample::long, &[]),
+        (Place::Help, sample::long, &[Char('?'), Down]),
     ];
     let mut reached = BTreeSet::new();
-    for (place, way) in ways {
+    for (at, (place, bench, way)) in ways.into_iter().enumerate() {
         for binding in place.bindings() {
             for (nth, key) in binding.keys.iter().enumerate() {
-                let mut journey = Journey::at(long());
-                journey.press(way.iter().copied());
+                let mut journey = Journey::at(bench());
+                for key in way {
+                    if *key == Enter && journey.screen.place() == Place::Lists {
+                        journey.tell(sample::lists()).press([Down, Enter]);
+                        let list = sample::list(&journey.bench, if at % 2 == 0 { sample::MIXED } else { CLEAN });
+                        journey.tell(sample::read(list)).press([Down]);
+                    } else {
+                        journey.press([*key]);
+                    }
+                }
+                if place == Place::Lists {
+                    journey.tell(sample::lists()).press([Down]);
+                }
                 if place == Place::Notice {
                     let result = Err(NotDone::Stopping);
                     journey.tell(Msg::Answered(Answer { deed: "forget".into(), result }));
@@ -315,18 +630,6 @@ fn every_key_is_reachable_and_does_something() {
     }
 }
 
-/// The sample with enough nodes for several pages.
-fn long() -> Snapshot {
-    let mut bench = sample::busy();
-    for number in 100..150 {
-        let mut node = Node::new(NodeId(number), sample::NOW);
-        node.name = Some(format!("SN-{number}"));
-        node.phase = Phase::Booting { stage: Stage::Seen };
-        bench.nodes.insert(node.id, Arc::new(node));
-    }
-    bench
-}
-
 #[test]
 fn ten_thousand_nodes_are_moved_through_to_the_last() {
     let mut bench = sample::empty();
@@ -345,5 +648,5 @@ fn a_wish_says_what_it_is_in_words() {
     journey.type_text("Dy");
     let node = chosen(&journey);
     let deed = "forget SN-4003".to_owned();
-    assert_eq!(journey.wishes, [Effect::Ask(Ask { command: Command::Forget { node }, deed })]);
+    assert_eq!(journey.wishes, [Effect::Ask(Ask::one(Command::Forget { node }, deed))]);
 }

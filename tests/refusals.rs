@@ -86,7 +86,7 @@ fn missing_boot_files_are_named() {
     complains(
         |data| fs::remove_file(data.join("boot/vmlinuz")).expect("it was there"),
         &[],
-        &["boot files are missing in", ": vmlinuz\n", "make boot-files"],
+        &["boot files are missing: vmlinuz\n", "make boot-files"],
     );
 }
 

@@ -4,44 +4,91 @@
 mod sample;
 
 use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Screen, update};
+use oxbow::tui::{Msg, Screen, update};
 use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::Size;
 
 /// Each view: its name, its bench, and the keys that lead to it.
 fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
-    use KeyCode::{Char, Enter, Home};
+    use KeyCode::{Char, Down, Enter, Home};
     vec![
         ("nodes", sample::busy(), vec![]),
         ("node_failed", sample::busy(), vec![Enter]),
         ("node_writing", sample::busy(), "/SN-4004".chars().map(Char).chain([Enter, Enter]).collect()),
         ("node_log_read_back", sample::busy(), vec![Enter, Home]),
         ("filter", sample::busy(), "/press !phase:held".chars().map(Char).collect()),
-        ("profiles", sample::busy(), vec![Char('2')]),
-        ("services", sample::busy(), vec![Char('3')]),
+        ("profiles", sample::busy(), vec![Char('4')]),
+        ("services", sample::busy(), vec![Char('5')]),
         ("help", sample::busy(), vec![Char('?')]),
         ("question", sample::busy(), vec![Char('r')]),
+        ("marked", sample::busy(), vec![Char('m'), Down, Char('m'), Char('m')]),
+        ("typed", sample::long(), vec![Char('M'), Char('D'), Char('5')]),
+        ("profile_choice", sample::busy(), vec![Char('p')]),
+        ("policy_choice", sample::busy(), vec![Char('P'), Down]),
+        ("waiting", sample::waiting(), vec![]),
+        ("conflict_choice", sample::waiting(), vec![Char('c'), Down]),
+        ("register", sample::busy(), scans()),
+        (
+            "register_form",
+            sample::busy(),
+            "2".chars().map(Char).chain([Down, Down, Down]).chain("52:54".chars().map(Char)).collect(),
+        ),
         ("empty", sample::empty(), vec![]),
         ("failed_bind", sample::ailing(), vec![]),
-        ("failed_bind_services", sample::ailing(), vec![Char('3')]),
-        ("broken_profiles", sample::ailing(), vec![Char('2')]),
+        ("failed_bind_services", sample::ailing(), vec![Char('5')]),
+        ("broken_profiles", sample::ailing(), vec![Char('4')]),
     ]
+}
+
+/// Known, refused, new, and the first of two codes.
+fn scans() -> Vec<KeyCode> {
+    let line = |text: &str| text.chars().map(KeyCode::Char).chain([KeyCode::Enter]).collect::<Vec<_>>();
+    let lines = ["2SN-4011", "MAC:52:54", "SN-7001"].into_iter().flat_map(line);
+    let codes = KeyCode::Char('7');
+    lines.chain([codes]).collect()
 }
 
 const SIZES: [(u16, u16, bool); 6] =
     [(200, 50, false), (120, 40, false), (80, 24, false), (80, 24, true), (60, 20, false), (40, 12, false)];
 
-fn shown(bench: &Snapshot, keys: &[KeyCode], width: u16, height: u16, ascii: bool) -> Screen {
+/// The import pane, where files are found and read by others.
+fn import_views() -> Vec<(&'static str, Snapshot, Vec<Msg>)> {
+    use KeyCode::{Char, Down, Enter};
+    let (key, open) = (sample::key, |text: &[u8]| sample::read(sample::list(&sample::busy(), text)));
+    let lists = || vec![key(Char('3')), sample::lists(), key(Down)];
+    let read = |text: &[u8]| [lists(), vec![key(Enter), open(text)]].concat();
+    let clean = b"Serial\nSN-9001\nSN-9002\nSN-4011\n";
+    vec![
+        ("import_none", sample::busy(), vec![key(Char('3'))]),
+        ("import_lists", sample::imported(), lists()),
+        ("import_path", sample::busy(), [lists(), "/media".chars().map(|c| key(Char(c))).collect()].concat()),
+        ("import_reading", sample::busy(), [lists(), vec![key(Enter)]].concat()),
+        ("import_errors", sample::busy(), [read(sample::MIXED), vec![key(Char('n'))]].concat()),
+        ("import_changes", sample::busy(), [read(sample::MIXED), vec![key(Down), key(Down), key(Down)]].concat()),
+        ("import_flawed", sample::busy(), read(b"Colour,Size\nred,1\n")),
+        ("import_question", sample::busy(), [read(clean), vec![key(Enter)]].concat()),
+        ("import_undo", sample::imported(), [lists(), vec![key(Char('u')), key(Down)]].concat()),
+    ]
+}
+
+/// All views, each with what leads to it.
+fn all_views() -> Vec<(&'static str, Snapshot, Vec<Msg>)> {
+    let pressed =
+        |(name, bench, keys): (_, _, Vec<KeyCode>)| (name, bench, keys.into_iter().map(sample::key).collect());
+    views().into_iter().map(pressed).chain(import_views()).collect()
+}
+
+fn shown(bench: &Snapshot, way: &[Msg], width: u16, height: u16, ascii: bool) -> Screen {
     let mut screen = sample::screen(bench, width, height, ascii);
-    for key in keys {
-        update(&mut screen, bench, sample::key(*key));
+    for msg in way {
+        update(&mut screen, bench, msg.clone());
     }
     screen
 }
 
 #[test]
 fn every_view_is_as_it_was_reviewed() {
-    for (name, bench, keys) in views() {
+    for (name, bench, keys) in all_views() {
         for (width, height, ascii) in SIZES {
             let screen = shown(&bench, &keys, width, height, ascii);
             let set = if ascii { "_ascii" } else { "" };
@@ -54,7 +101,7 @@ fn every_view_is_as_it_was_reviewed() {
 
 #[test]
 fn no_view_needs_room_to_live() {
-    for (_, bench, keys) in views() {
+    for (_, bench, keys) in all_views() {
         for (width, height) in [(0, 0), (1, 1), (5, 3), (40, 10), (41, 11), (300, 10), (40, 200)] {
             let mut screen = shown(&bench, &keys, 80, 24, false);
             sample::picture(&Screen { size: Size { width, height }, ..screen }, &bench);
@@ -66,7 +113,7 @@ fn no_view_needs_room_to_live() {
 
 #[test]
 fn plain_terminals_get_nothing_but_ascii() {
-    for (name, bench, keys) in views() {
+    for (name, bench, keys) in all_views() {
         let picture = sample::picture(&shown(&bench, &keys, 120, 40, true), &bench);
         assert!(picture.is_ascii(), "{name}: {:?}", picture.chars().find(|c| !c.is_ascii()));
     }

@@ -79,9 +79,9 @@ impl Courier<'_> {
     /// The station has lost the run: it is told who we are, and then everything again.
     fn greet_again(&self) -> Result<(), Trouble> {
         match self.station.hello(self.hello)? {
-            Answer::Job(_) => {
+            Answer::Job(job) => {
                 self.journal.console("report", "the station had lost this run; it hears everything again");
-                self.mailbox.reports_acknowledged(0);
+                self.mailbox.reports_acknowledged(job.next_report);
                 Ok(())
             }
             Answer::Ended { reason } => {

@@ -59,6 +59,7 @@ impl Session<'_> {
         self.hello.disks.iter().for_each(|disk| self.journal.info("hello", &format!("disk {disk}")));
         let given = self.introduce()?;
         if let Given::Job(job) = &given {
+            self.mailbox.reports_acknowledged(job.next_report);
             self.install(job)?;
         }
         Ok(given)
@@ -182,6 +183,15 @@ impl Session<'_> {
                     self.restart();
                     break;
                 }
+                // Forgotten, or another station: it hears again what became of this machine.
+                Err(Trouble::UnknownRun) => match self.station.hello(self.hello) {
+                    Ok(Answer::Job(job)) => self.mailbox.reports_acknowledged(job.next_report),
+                    Ok(Answer::Ended { .. }) => {
+                        self.restart();
+                        break;
+                    }
+                    Ok(Answer::Later { .. } | Answer::Unknown) | Err(_) => {}
+                },
                 Ok(Word::Wait | Word::Unknown) | Err(_) => {}
             }
         }

@@ -3,7 +3,7 @@
 //! ```toml
 //! [[program]]
 //! architecture = 11            # DHCP option 93
-//! file = "ipxe-arm64.efi"      # below the boot-files folder
+//! file = "ipxe-arm64.efi"      # in the boot-files folder
 //!
 //! [[program]]
 //! product = "EliteBook"        # as the machine reports it, or the beginning of that, once it has
@@ -48,7 +48,7 @@ struct Row {
 #[serde(try_from = "String")]
 struct Oui([u8; 3]);
 
-/// A file below the boot-files folder.
+/// A file in the boot-files folder: HTTP serves nothing deeper.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 struct FileName(String);
@@ -110,9 +110,9 @@ impl TryFrom<String> for FileName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let is_below = !name.starts_with('/') && name.split('/').all(|part| !part.is_empty() && part != "..");
+        let is_plain = !matches!(&*name, "" | "." | "..") && !name.contains('/') && name.is_ascii();
         // It goes into a header field of 128 bytes, with a zero behind it.
-        if is_below && name.len() < 128 && name.is_ascii() {
+        if is_plain && name.len() < 128 {
             return Ok(Self(name));
         }
         Err(format!("{name:?} is not the name of a file in the boot-files folder"))
@@ -138,7 +138,7 @@ mod tests {
 
         [[program]]
         oui = "d8:3a:dd"
-        file = "pi/boot.efi"
+        file = "pi-boot.efi"
 
         [[program]]
         architecture = 11
@@ -152,7 +152,7 @@ mod tests {
         let (x64, arm) = (ArchCode(7), ArchCode(11));
         assert_eq!(site.file(arm, hp), Some("ipxe-arm64.efi"));
         assert_eq!(site.file(arm, None), Some("ipxe-arm64.efi"));
-        assert_eq!(site.file(arm, pi), Some("pi/boot.efi"), "it comes first");
+        assert_eq!(site.file(arm, pi), Some("pi-boot.efi"), "it comes first");
         assert_eq!(site.file(x64, hp), None, "not a known product yet");
 
         let mut node = Node::new(NodeId(1), Timestamp::default());

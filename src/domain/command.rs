@@ -1,6 +1,11 @@
 //! What people ask for, and the ways of being refused.
 
-use crate::domain::ids::{MacAddr, NodeId, ProfileId, Serial, SystemUuid};
+use std::fmt;
+
+use crate::domain::ids::{NodeId, ProfileId};
+use crate::domain::policy::Policy;
+
+pub use crate::domain::registration::Registration;
 
 /// A wish of a person. It is durable before it is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,16 +18,60 @@ pub enum Command {
     Rearm { node: NodeId },
     /// Drop a node and all that is known of it.
     Forget { node: NodeId },
+    /// Make the machines of a list known, all or none. Again it changes nothing.
+    Import(Import),
+    /// Take the latest import back, within a minute.
+    UndoImport(Undo),
+    /// From now on machines nobody registered are treated so.
+    SetPolicy(Policy),
+    /// Let machines that wait for approval go on, with this profile if one is given.
+    Approve { nodes: Approval, profile: Option<ProfileId> },
+    /// Say who the machine is that is in conflict with this node, and perhaps with others.
+    Resolve { node: NodeId, how: Resolution },
 }
 
-/// A machine as people know it before it is seen: at least one identifier.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Registration {
-    pub name: Option<String>,
-    pub macs: Vec<MacAddr>,
-    pub uuid: Option<SystemUuid>,
-    pub serial: Option<Serial>,
-    pub profile: Option<ProfileId>,
+/// A list of machines, each with the number of its row. Done wholly or not at all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The file, as the person knows it.
+    pub file: String,
+    pub rows: Vec<(usize, Registration)>,
+}
+
+impl fmt::Debug for Import {
+    /// How many rows: a log is no place for all of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Import({:?}, {} rows)", self.file, self.rows.len())
+    }
+}
+
+/// Which nodes an import is taken back for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// All of them, or none when one has begun to work.
+    All,
+    /// Those that have not begun to work; the others stay as the import made them.
+    Idle,
+}
+
+/// Which machines are approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// This one, whether or not it waits already.
+    One(NodeId),
+    /// All that wait now.
+    All,
+}
+
+/// Who a machine in conflict is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is the node, and the others it was in conflict with are wrong: they are forgotten.
+    ForgetOthers,
+    /// It is the node, which gets the identifiers it showed; the others keep what else they have.
+    MoveIdentifiers,
+    /// It is none of them: what it shares with them (an adapter, a cloned serial) identifies nobody from now on.
+    TellApart,
 }
 
 /// Understood, and no.
@@ -36,9 +85,45 @@ pub enum Refusal {
     NoIdentifier,
     #[error("{0} is already registered with one of these identifiers")]
     AlreadyRegistered(String),
+    #[error("its identifiers belong to different nodes: {}", .labels.join(" and "))]
+    SeveralNodes { labels: Vec<String> },
     #[error("there is no profile named {0}")]
     UnknownProfile(ProfileId),
+    #[error("row {row}: {why}")]
+    Row { row: usize, why: Box<Refusal> },
+    #[error("row {other} is about the same node")]
+    SameNode { other: usize },
+    #[error("{0} is a placeholder that identifies nobody")]
+    Placeholder(String),
+    #[error("there is no import to undo")]
+    NothingToUndo,
+    #[error("the import of {file} is more than a minute old: correct the nodes, or forget them")]
+    UndoTooLate { file: String },
+    #[error("of the imported nodes {} begun to work: {}", has_or_have(.labels), few(.labels))]
+    BegunToWork { labels: Vec<String> },
+    #[error("{0} does not wait for approval")]
+    NotWaiting(String),
+    #[error("no machine waits for approval")]
+    NobodyWaits,
+    #[error("{0} is in no conflict")]
+    NoConflict(String),
+    #[error("{0} would have nothing left to know it by: forget it instead, or give it a serial or UUID first")]
+    WouldBeNobody(String),
     /// The store could not keep it, so it did not happen.
     #[error("the change could not be stored: {0}")]
     NotStored(String),
 }
+
+fn has_or_have(labels: &[String]) -> String {
+    if labels.len() == 1 { "one has".into() } else { format!("{} have", labels.len()) }
+}
+
+/// The first of many names.
+fn few(labels: &[String]) -> String {
+    match labels.get(..NAMED) {
+        Some(first) if labels.len() > NAMED => format!("{} and {} more", first.join(", "), labels.len() - NAMED),
+        _ => labels.join(", "),
+    }
+}
+
+const NAMED: usize = 5;

@@ -9,17 +9,18 @@ pub struct Diagnostic {
     pub file: String,
     /// Line, counted from 1, where it is known.
     pub line: Option<usize>,
+    /// The column's title, where the file is a table.
+    pub column: Option<String>,
     pub what: String,
     pub hint: String,
 }
 
 impl Diagnostic {
-    /// `demo.toml:3: unknown key "imagee"`.
+    /// `demo.toml:3: unknown key "imagee"`; in a table `hosts.csv:14, Serial: "…" is a placeholder`.
     pub fn place_and_what(&self) -> String {
-        match self.line {
-            Some(line) => format!("{}:{line}: {}", self.file, self.what),
-            None => format!("{}: {}", self.file, self.what),
-        }
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let column = self.column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
+        format!("{}{line}{column}: {}", self.file, self.what)
     }
 }
 

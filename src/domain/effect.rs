@@ -6,6 +6,8 @@ use crate::domain::ids::{NodeId, RunId};
 use crate::domain::lease::Lease;
 use crate::domain::logline::LogLine;
 use crate::domain::node::Node;
+use crate::domain::placeholder::Placeholders;
+use crate::domain::policy::Policy;
 use crate::domain::report::Report;
 use crate::domain::time::Timestamp;
 
@@ -18,6 +20,12 @@ pub enum Effect {
     SaveReport { run: RunId, index: u32, at: Timestamp, report: Report },
     /// Store that this address is this machine's until then.
     SaveLease(Lease),
+    /// Store what becomes of machines nobody registered.
+    SavePolicy(Policy),
+    /// Store what this bench has found to identify nobody, all of it.
+    SaveShared(Placeholders),
+    /// Remove a run and its reports: its agent never spoke, or it was long ago.
+    ForgetRun(RunId),
     /// Remove the node and its runs and reports.
     Forget(NodeId),
     /// Add a line to the node's log file and to the stored events.

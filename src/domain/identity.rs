@@ -1,12 +1,14 @@
 //! Who a booting machine says it is, and which node that makes it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{MacAddr, NodeId, Serial, SystemUuid};
+use crate::domain::ids::{MacAddr, NodeId, Serial, SystemUuid, if_usable};
 use crate::domain::node::Node;
+use crate::domain::placeholder::Placeholders;
 
 /// What a machine claims of itself at some stage of its boot: DHCP knows the MAC and the UUID, iPXE and the agent the
 /// serial too. Placeholders are never in here: they do not parse.
@@ -15,10 +17,37 @@ use crate::domain::node::Node;
 pub struct Claims {
     /// The boot NIC first.
     pub macs: Vec<MacAddr>,
+    #[serde(deserialize_with = "if_usable")]
     pub uuid: Option<SystemUuid>,
+    #[serde(deserialize_with = "if_usable")]
     pub serial: Option<Serial>,
     pub manufacturer: Option<String>,
     pub product: Option<String>,
+}
+
+impl Claims {
+    /// Nothing by which a machine could be known.
+    pub fn is_empty(&self) -> bool {
+        self.macs.is_empty() && self.uuid.is_none() && self.serial.is_none()
+    }
+}
+
+impl fmt::Display for Claims {
+    /// `serial SN-1, MAC 52:54:00:00:00:01`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let serial = self.serial.iter().map(|serial| format!("serial {serial}"));
+        let uuid = self.uuid.iter().map(|uuid| format!("UUID {uuid}"));
+        let macs = self.macs.iter().map(|mac| format!("MAC {mac}"));
+        f.write_str(&serial.chain(uuid).chain(macs).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A machine showed itself with identifiers of a node that it contradicts, or of several nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contest {
+    pub claims: Claims,
+    /// The other nodes it has identifiers of.
+    pub others: Vec<NodeId>,
 }
 
 /// Which node a machine is.
@@ -27,7 +56,7 @@ pub enum Identity {
     Known(NodeId),
     /// No registration fits: a machine nobody knows.
     New,
-    /// Its identifiers belong to different registrations, named here: never guessed.
+    /// Its identifiers belong to different nodes, named here, or to one that is another machine: never guessed.
     Conflict(Vec<NodeId>),
 }
 
@@ -37,13 +66,29 @@ pub struct Index {
     macs: BTreeMap<MacAddr, NodeId>,
     uuids: BTreeMap<SystemUuid, NodeId>,
     serials: BTreeMap<Serial, NodeId>,
+    /// What identifies nobody at this site, beside what no identifier can be.
+    placeholders: Placeholders,
 }
 
 impl Index {
+    /// The node that a machine is which says so itself, by iPXE or its agent. As [`Index::settle`], and a machine that
+    /// contradicts the one node it has identifiers of (a clone's serial, an adapter that was moved) is a conflict too.
+    pub fn recognise(&self, nodes: &BTreeMap<NodeId, Arc<Node>>, claims: &Claims) -> Identity {
+        match self.settle(nodes, claims) {
+            Identity::Known(id) if nodes.get(&id).is_some_and(|node| node.is_contradicted(claims)) => {
+                Identity::Conflict(vec![id])
+            }
+            identity => identity,
+        }
+    }
+
     /// The node that `claims` is among `nodes`. A node that exists only because its MAC was seen gives way to the
     /// registration that the machine's serial turns out to belong to.
     pub fn settle(&self, nodes: &BTreeMap<NodeId, Arc<Node>>, claims: &Claims) -> Identity {
-        let Identity::Conflict(found) = self.identify(claims) else { return self.identify(claims) };
+        let found = match self.identify(claims) {
+            Identity::Conflict(found) => found,
+            identity => return identity,
+        };
         let firm = |id: &&NodeId| nodes.get(id).is_some_and(|node| !node.is_provisional());
         match found.iter().filter(firm).collect::<Vec<_>>().as_slice() {
             [] => Identity::Known(found[0]),
@@ -54,9 +99,10 @@ impl Index {
 
     /// The nodes that identifiers of `claims` belong to, taken at their word.
     pub fn identify(&self, claims: &Claims) -> Identity {
-        let by_mac = claims.macs.iter().filter_map(|mac| self.macs.get(mac));
-        let by_uuid = claims.uuid.iter().filter_map(|uuid| self.uuids.get(&uuid.canonical()));
-        let by_serial = claims.serial.iter().filter_map(|serial| self.serials.get(serial));
+        let believed = self.placeholders.without(claims);
+        let by_mac = believed.macs.iter().filter_map(|mac| self.macs.get(mac));
+        let by_uuid = believed.uuid.iter().filter_map(|uuid| self.uuids.get(&uuid.canonical()));
+        let by_serial = believed.serial.iter().filter_map(|serial| self.serials.get(serial));
         let mut found: Vec<NodeId> = by_mac.chain(by_uuid).chain(by_serial).copied().collect();
         found.sort_unstable();
         found.dedup();
@@ -67,22 +113,48 @@ impl Index {
         }
     }
 
-    pub(crate) fn insert(&mut self, node: NodeId, macs: &[MacAddr], uuid: Option<SystemUuid>, serial: Option<&Serial>) {
-        self.macs.extend(macs.iter().map(|mac| (*mac, node)));
-        self.uuids.extend(uuid.map(|uuid| (uuid.canonical(), node)));
-        self.serials.extend(serial.map(|serial| (serial.clone(), node)));
+    /// What identifies nobody at this site, beside what is shipped.
+    pub fn placeholders(&self) -> &Placeholders {
+        &self.placeholders
     }
 
-    pub(crate) fn remove(&mut self, node: NodeId) {
-        self.macs.retain(|_, of| *of != node);
-        self.uuids.retain(|_, of| *of != node);
-        self.serials.retain(|_, of| *of != node);
+    /// What is on this list identifies nobody from now on.
+    pub(crate) fn distrust(&mut self, placeholders: &Placeholders) {
+        self.placeholders.extend(placeholders);
+    }
+
+    /// From now on the identifiers of `node` lead to it.
+    pub(crate) fn insert(&mut self, node: &Node) {
+        self.macs.extend(node.macs.iter().map(|mac| (*mac, node.id)));
+        self.uuids.extend(node.uuid.map(|uuid| (uuid.canonical(), node.id)));
+        self.serials.extend(node.serial.clone().map(|serial| (serial, node.id)));
+    }
+
+    /// What the node was known by leads to it no more.
+    pub(crate) fn remove(&mut self, node: NodeId, known_by: &Claims) {
+        for mac in &known_by.macs {
+            forget(&mut self.macs, mac, node);
+        }
+        if let Some(uuid) = known_by.uuid {
+            forget(&mut self.uuids, &uuid.canonical(), node);
+        }
+        if let Some(serial) = &known_by.serial {
+            forget(&mut self.serials, serial, node);
+        }
+    }
+}
+
+/// Removes `key` if it leads to `node`.
+fn forget<K: Ord>(from: &mut BTreeMap<K, NodeId>, key: &K, node: NodeId) {
+    if from.get(key) == Some(&node) {
+        from.remove(key);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::Timestamp;
 
     fn claims(mac: &str, uuid: Option<&str>, serial: Option<&str>) -> Claims {
         Claims {
@@ -95,9 +167,10 @@ mod tests {
 
     fn index() -> Index {
         let mut index = Index::default();
-        index.insert(NodeId(1), &["52:54:00:00:00:01".parse().expect("a MAC")], None, None);
-        index.insert(NodeId(2), &[], None, Some(&"SN-2".parse().expect("a serial")));
-        index.insert(NodeId(3), &[], "4c4c4544-0042-4a10-8052-b7c04f4d3432".parse().ok(), None);
+        let node = |id| Node::new(NodeId(id), Timestamp::default());
+        index.insert(&Node { macs: vec!["52:54:00:00:00:01".parse().expect("a MAC")], ..node(1) });
+        index.insert(&Node { serial: "SN-2".parse().ok(), ..node(2) });
+        index.insert(&Node { uuid: "4c4c4544-0042-4a10-8052-b7c04f4d3432".parse().ok(), ..node(3) });
         index
     }
 

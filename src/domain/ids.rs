@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::domain::placeholder::Placeholders;
 use crate::domain::text;
 
 /// Why a text is not the identifier it should be.
@@ -28,6 +29,8 @@ pub enum BadId {
     ProfileForm,
     #[error("a run is named by 32 hex digits")]
     RunForm,
+    #[error("a host name is made of a-z, 0-9 and `-`, with dots between its parts of at most 63")]
+    HostnameForm,
 }
 
 /// A 48-bit Ethernet address, the key a machine is known by before it has a name (IEEE 802).
@@ -78,8 +81,9 @@ impl Serial {
         &self.0
     }
 
-    fn key(&self) -> String {
-        self.0.to_ascii_lowercase()
+    /// Its characters in the case in which serials are compared.
+    fn key(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes().map(|byte| byte.to_ascii_lowercase())
     }
 }
 
@@ -91,7 +95,7 @@ impl FromStr for Serial {
         if cleaned.is_empty() {
             return Err(BadId::SerialEmpty);
         }
-        if is_placeholder(&cleaned) {
+        if Placeholders::shipped().has_serial(&cleaned) {
             return Err(BadId::SerialPlaceholder);
         }
         Ok(Self(cleaned))
@@ -111,7 +115,7 @@ impl PartialOrd for Serial {
 }
 impl Ord for Serial {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
+        self.key().cmp(other.key())
     }
 }
 
@@ -132,12 +136,7 @@ pub struct SystemUuid([u8; 16]);
 impl SystemUuid {
     /// The UUID of 16 octets in printing order; [`BadId::UuidPlaceholder`] for values that many machines share.
     pub fn new(octets: [u8; 16]) -> Result<Self, BadId> {
-        let uniform = octets.iter().all(|octet| *octet == octets[0]);
-        let counted = octets[..4] == [0x03, 0x00, 0x02, 0x00] || octets[..4] == [0x00, 0x02, 0x00, 0x03];
-        if uniform || counted {
-            return Err(BadId::UuidPlaceholder);
-        }
-        Ok(Self(octets))
+        if Placeholders::shipped().has_uuid(octets) { Err(BadId::UuidPlaceholder) } else { Ok(Self(octets)) }
     }
 
     /// The 16 octets in printing order.
@@ -147,10 +146,7 @@ impl SystemUuid {
 
     /// The same UUID with its first three fields in the other byte order.
     pub fn swapped(self) -> Self {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = self.0;
-        let mut octets = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];
-        octets[8..].copy_from_slice(&rest);
-        Self(octets)
+        Self(other_byte_order(self.0))
     }
 
     /// Of the two spellings the one that sorts first: equal for two claims of one machine.
@@ -222,6 +218,36 @@ impl fmt::Display for ProfileId {
     }
 }
 
+/// What a node's own operating system is to be called on the network (RFC 1123 section 2.1), in lower case.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hostname(String);
+
+impl Hostname {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Hostname {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let name = text.trim().to_ascii_lowercase();
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_part = |part: &str| {
+            (1..=63).contains(&part.len()) && part.chars().all(fits) && !part.starts_with('-') && !part.ends_with('-')
+        };
+        if name.len() <= 253 && name.split('.').all(is_part) { Ok(Self(name)) } else { Err(BadId::HostnameForm) }
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// One attempt of one machine. It is also the token the machine's agent shows: 128 random bits, as 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -268,7 +294,7 @@ macro_rules! travels_as_text {
         }
     )*};
 }
-travels_as_text!(MacAddr, Serial, SystemUuid, ProfileId, RunId);
+travels_as_text!(MacAddr, Serial, SystemUuid, ProfileId, Hostname, RunId);
 
 /// Exactly `N` bytes from `2 * N` hex digits of either case.
 pub(crate) fn hex_bytes<const N: usize>(digits: &str) -> Option<[u8; N]> {
@@ -284,39 +310,22 @@ pub(crate) fn hex_bytes<const N: usize>(digits: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-fn is_placeholder(serial: &str) -> bool {
-    let lower = serial.to_ascii_lowercase();
-    let uniform = lower.bytes().all(|byte| byte == lower.as_bytes()[0]);
-    uniform || PLACEHOLDERS.contains(&lower.as_str())
+/// A UUID with its first three fields in the other byte order (SMBIOS 2.6 section 7.2.1).
+pub(crate) fn other_byte_order(octets: [u8; 16]) -> [u8; 16] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = octets;
+    let mut swapped = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];
+    swapped[8..].copy_from_slice(&rest);
+    swapped
 }
 
-const SERIAL_LIMIT: usize = 128;
+/// Reads an identifier that was stored or sent. One that this program takes for a placeholder, because its list has
+/// grown since, is none: it must not cost the rest of what was stored.
+pub(crate) fn if_usable<'de, D: Deserializer<'de>, T: FromStr>(from: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.and_then(|text| text.parse().ok()))
+}
 
-/// Serials that boards are shipped with when nobody filled them in, in lower case.
-const PLACEHOLDERS: &[&str] = &[
-    "to be filled by o.e.m.",
-    "to be filled by oem",
-    "default string",
-    "system serial number",
-    "serial number",
-    "not specified",
-    "not applicable",
-    "not available",
-    "none",
-    "n/a",
-    "na",
-    "null",
-    "unknown",
-    "oem",
-    "o.e.m.",
-    "0123456789",
-    "123456789",
-    "1234567890",
-    "chassis serial number",
-    "base board serial number",
-    "empty",
-    "invalid",
-];
+/// Characters of a serial. SMBIOS allows 64 (DSP0134 section 6.1.3); some firmware has more.
+pub const SERIAL_LIMIT: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -347,6 +356,14 @@ mod tests {
             assert_eq!(text.parse::<Serial>(), Err(BadId::SerialPlaceholder), "{text}");
         }
         assert_eq!("  ".parse::<Serial>(), Err(BadId::SerialEmpty));
+    }
+
+    #[test]
+    fn a_host_name_is_one_the_network_can_have() {
+        assert_eq!("Press-07.Bench".parse::<Hostname>().map(String::from), Ok("press-07.bench".into()));
+        for text in ["", "press 07", "-press", "press_07", "press..07", &"p".repeat(64)] {
+            assert_eq!(text.parse::<Hostname>(), Err(BadId::HostnameForm), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A machine as the bench knows it.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::disk::Disk;
 use crate::domain::event::Firmware;
-use crate::domain::identity::Claims;
-use crate::domain::ids::{MacAddr, NodeId, ProfileId, Serial, SystemUuid};
+use crate::domain::identity::{Claims, Contest};
+use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
 use crate::domain::logline::LogTail;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::progress::Progress;
@@ -23,13 +24,24 @@ pub struct Node {
     pub registered: bool,
     /// Given by people.
     pub name: Option<String>,
+    /// What its own operating system is to be called; given by people.
+    #[serde(default)]
+    pub hostname: Option<Hostname>,
     pub macs: Vec<MacAddr>,
+    #[serde(default, deserialize_with = "if_usable")]
     pub uuid: Option<SystemUuid>,
+    /// The UUID is known from DHCP alone (option 97), where some boot ROMs make one up.
+    #[serde(default)]
+    pub uuid_hearsay: bool,
+    #[serde(default, deserialize_with = "if_usable")]
     pub serial: Option<Serial>,
     pub manufacturer: Option<String>,
     pub product: Option<String>,
     /// The profile it was given; without one it gets the default.
     pub profile: Option<ProfileId>,
+    /// What else people keep about it: the columns of a list that mean nothing to oxbow, by title.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
     /// The address it was last seen at.
     pub address: Option<Ipv4Addr>,
     pub firmware: Option<Firmware>,
@@ -40,6 +52,9 @@ pub struct Node {
     /// When each stage of the present attempt was first reached.
     pub stages: Vec<(Stage, Timestamp)>,
     pub progress: Option<Progress>,
+    /// A machine that cannot be told from this one by what it says; a person decides.
+    #[serde(default)]
+    pub contested: Option<Contest>,
     /// Every attempt, the newest last.
     pub runs: Vec<Run>,
     #[serde(skip)]
@@ -53,12 +68,15 @@ impl Node {
             id,
             registered: false,
             name: None,
+            hostname: None,
             macs: Vec::new(),
             uuid: None,
+            uuid_hearsay: false,
             serial: None,
             manufacturer: None,
             product: None,
             profile: None,
+            metadata: BTreeMap::new(),
             address: None,
             firmware: None,
             disks: Vec::new(),
@@ -67,6 +85,7 @@ impl Node {
             last_seen: None,
             stages: Vec::new(),
             progress: None,
+            contested: None,
             runs: Vec::new(),
             log: LogTail::default(),
         }
@@ -78,9 +97,40 @@ impl Node {
         named.or_else(|| self.macs.first().map(ToString::to_string)).unwrap_or_else(|| format!("node {}", self.id))
     }
 
-    /// Whether it is known only because its MAC was seen: nobody registered it and nothing was done with it.
+    /// Whether it is known only because its MAC was seen: nobody registered it and no agent was ever given a job in its
+    /// name. A script may have been: a machine whose iPXE cannot read the serial says it when its agent speaks.
     pub fn is_provisional(&self) -> bool {
-        !self.registered && self.runs.is_empty()
+        !self.registered && self.runs.iter().all(|run| run.expected.is_none())
+    }
+
+    /// Whether people know it: it was registered, or given a profile. The others are subject to the bench's policy.
+    pub fn is_vouched_for(&self) -> bool {
+        self.registered || self.profile.is_some()
+    }
+
+    /// The identifiers it is known by.
+    pub fn claims(&self) -> Claims {
+        Claims { macs: self.macs.clone(), uuid: self.uuid, serial: self.serial.clone(), ..Claims::default() }
+    }
+
+    /// Whether this is its UUID, in either byte order.
+    pub fn has_uuid(&self, uuid: SystemUuid) -> bool {
+        self.uuid.is_some_and(|own| own.canonical() == uuid.canonical())
+    }
+
+    /// Whether the machine that claims this cannot be it: another serial; or another UUID, unless serial and MAC address
+    /// agree (a mainboard that was given a new UUID).
+    pub fn is_contradicted(&self, claims: &Claims) -> bool {
+        let serial = self.serial.as_ref().zip(claims.serial.as_ref()).map(|(own, claimed)| own == claimed);
+        let shares_mac = claims.macs.iter().any(|mac| self.macs.contains(mac));
+        let known_uuid = self.uuid.filter(|_| !self.uuid_hearsay).zip(claims.uuid);
+        let other_uuid = known_uuid.is_some_and(|(_, claimed)| !self.has_uuid(claimed));
+        serial == Some(false) || (other_uuid && !(serial == Some(true) && shares_mac))
+    }
+
+    /// Whether it is in conflict over a machine that `other` was in conflict over too.
+    pub fn is_contested_by(&self, other: NodeId) -> bool {
+        self.contested.as_ref().is_some_and(|contest| contest.others.contains(&other))
     }
 
     /// The latest attempt.
@@ -88,24 +138,26 @@ impl Node {
         self.runs.last()
     }
 
-    /// Takes in what it did not know of itself. Says whether an identifier is new.
-    pub fn learn(&mut self, claims: &Claims) -> bool {
-        let mut learnt = false;
+    /// As [`Node::learn`], from DHCP, whose UUID counts until the machine itself says one.
+    pub fn hear(&mut self, claims: &Claims) {
+        let uuid = claims.uuid.filter(|_| self.uuid.is_none());
+        self.learn(&Claims { uuid, ..claims.clone() });
+        self.uuid_hearsay |= uuid.is_some();
+    }
+
+    /// Takes in what it did not know of itself.
+    pub fn learn(&mut self, claims: &Claims) {
         for mac in &claims.macs {
             if !self.macs.contains(mac) {
                 self.macs.push(*mac);
-                learnt = true;
             }
         }
-        if self.uuid.is_none() && claims.uuid.is_some() {
-            (self.uuid, learnt) = (claims.uuid, true);
+        if claims.uuid.is_some() && (self.uuid.is_none() || self.uuid_hearsay) {
+            (self.uuid, self.uuid_hearsay) = (claims.uuid, false);
         }
-        if self.serial.is_none() && claims.serial.is_some() {
-            (self.serial, learnt) = (claims.serial.clone(), true);
-        }
+        self.serial = self.serial.take().or(claims.serial.clone());
         self.manufacturer = claims.manufacturer.clone().or(self.manufacturer.take());
         self.product = claims.product.clone().or(self.product.take());
-        learnt
     }
 
     /// Whether its agent is in the middle of something, so that nobody may change it. A machine that has fallen silent
@@ -131,4 +183,20 @@ fn patience(stage: Stage) -> Duration {
         Stage::Agent | Stage::Writing | Stage::Verifying | Stage::Configuring => 20,
         Stage::Rebooting | Stage::Provisioned => 30,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_an_older_station_stored_is_read() {
+        let stored = r#"{"id":7,"registered":true,"name":"press-07","macs":["52:54:00:00:00:01"],"uuid":null,
+            "serial":"Serial#","manufacturer":null,"product":null,"profile":"demo","address":null,"firmware":null,
+            "disks":[],"phase":{"phase":"registered"},"phase_since":5,"last_seen":null,"stages":[],"progress":null,
+            "runs":[]}"#;
+        let node: Node = serde_json::from_str(stored).expect("readable");
+        assert_eq!((node.label().as_str(), &node.hostname, node.metadata.len()), ("press-07", &None, 0));
+        assert_eq!(node.serial, None, "a placeholder since the list has grown");
+    }
 }

@@ -19,17 +19,25 @@ pub enum Plan {
 pub enum Wait {
     #[error("the station is still checking the image of profile {profile} ({percent} %)")]
     ImageBeingChecked { profile: ProfileId, percent: u8 },
-    #[error("two registrations claim this machine: nodes {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "))]
+    #[error("it is not clear which machine this is: it has identifiers of {}", nodes(.0))]
     Conflict(Vec<NodeId>),
+    #[error("nobody has registered this machine: it waits to be approved at the station")]
+    Approval,
 }
 
 /// Why a machine gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refuse {
+    #[error("nobody has registered this machine, and the station serves registered ones only")]
+    NotRegistered,
     #[error("no profile is assigned and the station has no default profile")]
     NoProfile,
     #[error("the station has no profile named {0}")]
     UnknownProfile(ProfileId),
     #[error("the image of profile {profile} cannot be used: {what}")]
     BrokenImage { profile: ProfileId, what: String },
+}
+
+fn nodes(ids: &[NodeId]) -> String {
+    ids.iter().map(|id| format!("node {id}")).collect::<Vec<_>>().join(" and ")
 }

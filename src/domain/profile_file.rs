@@ -11,7 +11,8 @@ use crate::domain::profile::Profile;
 /// The profile in `text`, which was read from `file` (`name.toml`; its stem is the profile's name).
 pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
     let stem = file.strip_suffix(".toml").unwrap_or(file);
-    let wrong = |line, what: String, hint: &str| Diagnostic { file: file.into(), line, what, hint: hint.into() };
+    let wrong =
+        |line, what: String, hint: &str| Diagnostic { file: file.into(), line, column: None, what, hint: hint.into() };
     let written: Written = toml::from_str(text).map_err(|err| {
         let line = err.span().map(|span| text[..span.start].matches('\n').count() + 1);
         vec![wrong(line, err.message().replace('\n', " "), "compare it with the explained profiles/demo.toml")]

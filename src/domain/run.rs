@@ -48,6 +48,9 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
     pub image: String,
+    /// The digest of the image as it travels: the name of the station's copy. None in runs of an older station.
+    #[serde(default)]
+    pub sha256: Option<Digest>,
     pub disk_bytes: u64,
     pub disk_sha256: Digest,
 }

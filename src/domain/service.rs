@@ -10,6 +10,10 @@ pub enum ServiceName {
     RouterAdvert,
     /// Reads profiles and checks images.
     Images,
+    /// Answers the command line.
+    Control,
+    /// Takes in lists that are put into the import folder.
+    ImportFolder,
     Store,
 }
 
@@ -21,6 +25,8 @@ impl ServiceName {
             Self::Http => "http",
             Self::RouterAdvert => "ra",
             Self::Images => "images",
+            Self::Control => "control",
+            Self::ImportFolder => "import",
             Self::Store => "store",
         }
     }

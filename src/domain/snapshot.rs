@@ -5,12 +5,14 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::fleet::ImportDone;
 use crate::domain::identity::{Claims, Identity, Index};
 use crate::domain::ids::{NodeId, ProfileId, RunId};
 use crate::domain::image::ImageState;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{Plan, Refuse, Wait};
+use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use crate::domain::service::ServiceStatus;
 use crate::domain::time::Timestamp;
@@ -26,6 +28,10 @@ pub struct Snapshot {
     pub nodes: BTreeMap<NodeId, Arc<Node>>,
     pub index: Arc<Index>,
     pub catalogue: Arc<Catalogue>,
+    /// What becomes of machines nobody registered.
+    pub policy: Policy,
+    /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
+    pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
@@ -68,7 +74,7 @@ pub struct Catalogue {
 impl Snapshot {
     /// What the machine that claims this is to do now.
     pub fn plan(&self, claims: &Claims) -> Plan {
-        let node = match self.index.settle(&self.nodes, claims) {
+        let node = match self.index.recognise(&self.nodes, claims) {
             Identity::Known(id) => self.nodes.get(&id),
             Identity::New => None,
             Identity::Conflict(nodes) => return Plan::Wait(Wait::Conflict(nodes)),
@@ -76,21 +82,22 @@ impl Snapshot {
         if node.is_some_and(|node| node.phase == Phase::Provisioned) {
             return Plan::LocalDisk;
         }
+        let barred = self.policy.bars().filter(|_| !node.is_some_and(|node| node.is_vouched_for()));
+        if let Some(plan) = barred {
+            return plan;
+        }
         self.catalogue.install(node.and_then(|node| node.profile.as_ref()))
     }
 }
 
 impl Snapshot {
     /// What the agent of `run`, whose work has ended or was refused, is to do now.
-    pub fn word(&self, run: RunId) -> Word {
+    /// None: nobody here knows of it.
+    pub fn word(&self, run: RunId) -> Option<Word> {
         let has_run = |node: &&Arc<Node>| node.runs.iter().any(|known| known.id == run);
-        match self.nodes.values().find(has_run) {
-            None => Word::Wait,
-            Some(node) if matches!(node.phase, Phase::Failed(_)) && node.run().is_some_and(|last| last.id == run) => {
-                Word::Wait
-            }
-            Some(_) => Word::Reboot,
-        }
+        let node = self.nodes.values().find(has_run)?;
+        let failed = matches!(node.phase, Phase::Failed(_)) && node.run().is_some_and(|last| last.id == run);
+        Some(if failed { Word::Wait } else { Word::Reboot })
     }
 }
 
@@ -102,6 +109,21 @@ pub enum Word {
 }
 
 impl Catalogue {
+    /// What can be said of the image that `profile` names: what is known of the file, and that it is not the one the
+    /// profile demands if it is another. None when nobody has looked yet.
+    pub fn image(&self, profile: &Profile) -> Option<ImageState> {
+        match (self.images.get(&profile.image)?, profile.sha256) {
+            (ImageState::Ready(info), Some(demanded)) if info.sha256 != demanded => {
+                let (found, wanted) = (info.sha256.short(), demanded.short());
+                Some(ImageState::Broken {
+                    what: format!("{} has digest {found}…, profile {} demands {wanted}…", info.name, profile.id),
+                    hint: "copy the image again, or correct the profile's `sha256`".into(),
+                })
+            }
+            (state, _) => Some(state.clone()),
+        }
+    }
+
     /// The plan for a node with this assigned profile, or none for the default.
     pub(crate) fn install(&self, assigned: Option<&ProfileId>) -> Plan {
         let Some(id) = assigned.or(self.default_profile.as_ref()) else {
@@ -111,15 +133,13 @@ impl Catalogue {
             return Plan::Refuse(Refuse::UnknownProfile(id.clone()));
         };
         let id = id.clone();
-        match self.images.get(&profile.image) {
+        match self.image(profile) {
             Some(ImageState::Ready(_)) => Plan::Install(id),
             Some(ImageState::Checking { done, total }) => {
-                let percent = u8::try_from(done.saturating_mul(100) / (*total).max(1)).unwrap_or(100);
+                let percent = u8::try_from(done.saturating_mul(100) / total.max(1)).unwrap_or(100);
                 Plan::Wait(Wait::ImageBeingChecked { profile: id, percent })
             }
-            Some(ImageState::Broken { what, .. }) => {
-                Plan::Refuse(Refuse::BrokenImage { profile: id, what: what.clone() })
-            }
+            Some(ImageState::Broken { what, .. }) => Plan::Refuse(Refuse::BrokenImage { profile: id, what }),
             None => Plan::Wait(Wait::ImageBeingChecked { profile: id, percent: 0 }),
         }
     }

@@ -28,7 +28,8 @@ pub fn clean(raw: &str, limit: usize) -> String {
     out
 }
 
-fn is_printable(c: char) -> bool {
+/// Whether it can be put on a terminal as it is: neither control, bidirectional nor invisible.
+pub fn is_printable(c: char) -> bool {
     let invisible = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');

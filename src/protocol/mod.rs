@@ -13,6 +13,10 @@
 //! An unknown run is answered 404 with an [`Ack`] of 0; a message that cannot be read 400; a station that cannot store
 //! 503: the agent tries again. Bodies of refusals are one plain sentence.
 
+#[cfg(feature = "station")]
+pub mod control;
+#[cfg(feature = "station")]
+pub mod nodes;
 pub mod paths;
 
 use serde::{Deserialize, Serialize};
@@ -70,6 +74,9 @@ pub struct Job {
     pub disk_bytes: u64,
     pub disk_sha256: Digest,
     pub disk: DiskRule,
+    /// The index of the next report the station wants: more than 0 for an agent that was started again in this run.
+    #[serde(default)]
+    pub next_report: u32,
 }
 
 /// Reports in order, the first of them with index `first`.

@@ -1,20 +1,22 @@
-//! Profiles and images: reads both directories every two seconds and says what is there and whether it can be used.
+//! Profiles, images and boot files: looks at their directories every two seconds and says what is there and whether it can be used.
 //!
 //! An image is copied once into the station's own store while its digests are computed, under the digest's name and
 //! read-only. What machines download is that copy: nobody can shorten or swap it under their feet, and the same name
 //! with new content is simply another image.
 
 mod check;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::{Context, ServiceError};
+use crate::clock;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::ProfileId;
 use crate::domain::image::ImageState;
@@ -23,6 +25,9 @@ use crate::domain::profile_file;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::Catalogue;
 use crate::inbox::Note;
+
+use self::check::Broken;
+use self::sweep::Sweep;
 
 pub use check::Identity;
 
@@ -33,6 +38,8 @@ pub struct Config {
     pub images: PathBuf,
     /// The station's own copies, by digest.
     pub store: PathBuf,
+    /// What machines fetch before their image.
+    pub boot_files: PathBuf,
     pub default_profile: Option<ProfileId>,
 }
 
@@ -40,12 +47,19 @@ pub struct Config {
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
     context.up(ServiceName::Images, config.images.display()).await;
     let mut catalogue = Catalogue { default_profile: config.default_profile.clone(), ..Catalogue::default() };
-    let mut checked: BTreeMap<String, (Identity, ImageState)> = BTreeMap::new();
+    let mut checked: BTreeMap<String, Checked> = BTreeMap::new();
+    let mut sweep = Sweep::default();
+    sweep::remove_unfinished(&config.store);
     loop {
-        (catalogue.profiles, catalogue.diagnostics) = profiles(&config.profiles, config.default_profile.as_ref());
+        checked.retain(|_, checked| checked.again.is_none_or(|again| Instant::now() < again));
+        let (profiles, diagnostics) = written(&config);
+        for new in diagnostics.iter().filter(|found| !catalogue.diagnostics.contains(found)) {
+            warn!(hint = new.hint, "{}", new.place_and_what());
+        }
+        (catalogue.profiles, catalogue.diagnostics) = (profiles, diagnostics);
         let wanted: Vec<Profile> = catalogue.profiles.values().cloned().collect();
         catalogue.images =
-            wanted.iter().map(|profile| (profile.image.clone(), state(&config, profile, &checked))).collect();
+            wanted.iter().map(|profile| (profile.image.clone(), state(&config, &profile.image, &checked))).collect();
         publish(&context, &catalogue).await;
         let next = wanted
             .into_iter()
@@ -53,14 +67,20 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
         match next {
             Some(profile) => {
                 if let Some(identity) = Identity::of(&config.images.join(&profile.image)) {
-                    let state = check_one(&context, &config, &mut catalogue, &profile).await;
-                    checked.insert(profile.image, (identity, state));
+                    let (state, may_pass) = check_one(&context, &config, &mut catalogue, &profile).await;
+                    let again = may_pass.then(|| Instant::now() + TRY_AGAIN);
+                    checked.insert(profile.image, Checked { identity, state, again });
                 }
             }
-            None => tokio::select! {
-                () = context.stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            },
+            None => {
+                if let Some(needed) = sweep::needed(clock::now(), &catalogue, &context.snapshot(), &config.store) {
+                    sweep.remove(Instant::now(), &config.store, &needed);
+                }
+                tokio::select! {
+                    () = context.stop.cancelled() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+            }
         }
         if context.stop.is_cancelled() {
             return Ok(());
@@ -68,27 +88,43 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     }
 }
 
+/// What came of reading an image.
+struct Checked {
+    identity: Identity,
+    state: ImageState,
+    /// When the same file is read again, if it was not its own fault.
+    again: Option<Instant>,
+}
+
+/// The profiles there are, with nothing known of their images yet.
+pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>) -> Catalogue {
+    let (profiles, diagnostics) = profiles(profiles_in, default_profile);
+    Catalogue { profiles, diagnostics, default_profile: default_profile.cloned(), ..Catalogue::default() }
+}
+
 /// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
 pub fn examine(config: &Config) -> Vec<(String, String)> {
-    let (profiles, diagnostics) = profiles(&config.profiles, config.default_profile.as_ref());
+    let (profiles, diagnostics) = written(config);
     let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
-    let mut checked = BTreeMap::new();
+    let (mut checked, mut catalogue) = (BTreeMap::new(), Catalogue::default());
     for profile in profiles.values() {
-        if let ImageState::Checking { .. } = state(config, profile, &checked)
+        if let ImageState::Checking { .. } = state(config, &profile.image, &checked)
             && let Some(identity) = Identity::of(&config.images.join(&profile.image))
         {
-            let state =
-                match check::check(&config.images.join(&profile.image), &config.store, &profile.image, |_, _| true) {
-                    Ok(info) => ImageState::Ready(info),
-                    Err(broken) => ImageState::Broken { what: broken.to_string(), hint: broken.hint().into() },
-                };
-            checked.insert(profile.image.clone(), (identity, state));
+            let read = check::check(&config.images.join(&profile.image), &config.store, &profile.image, |_, _| true);
+            let state = read.map_or_else(|broken| told(&broken), ImageState::Ready);
+            checked.insert(profile.image.clone(), Checked { identity, state, again: None });
         }
-        if let ImageState::Broken { what, hint } = state(config, profile, &checked) {
+        catalogue.images.insert(profile.image.clone(), state(config, &profile.image, &checked));
+        if let Some(ImageState::Broken { what, hint }) = catalogue.image(profile) {
             wrong.push((format!("profile {}: {what}", profile.id), hint));
         }
     }
     wrong
+}
+
+fn told(broken: &Broken) -> ImageState {
+    ImageState::Broken { what: broken.to_string(), hint: broken.hint().into() }
 }
 
 async fn publish(context: &Context, catalogue: &Catalogue) {
@@ -97,38 +133,30 @@ async fn publish(context: &Context, catalogue: &Catalogue) {
     }
 }
 
-/// What is known of the image that `profile` names, without reading it.
-fn state(config: &Config, profile: &Profile, checked: &BTreeMap<String, (Identity, ImageState)>) -> ImageState {
-    let file = config.images.join(&profile.image);
-    let Some(identity) = Identity::of(&file) else {
+/// What is known of the image of this name, without reading it.
+fn state(config: &Config, image: &str, checked: &BTreeMap<String, Checked>) -> ImageState {
+    let Some(identity) = Identity::of(&config.images.join(image)) else {
         return ImageState::Broken {
-            what: format!("there is no image {} in {}", profile.image, config.images.display()),
+            what: format!("there is no image {image} in {}", config.images.display()),
             hint: "copy the image there, or correct the profile's `image`".into(),
         };
     };
-    let state = match checked.get(&profile.image) {
-        Some((known, state)) if *known == identity => state.clone(),
-        _ => match check::recalled(&config.store, &profile.image, &identity) {
+    match checked.get(image) {
+        Some(known) if known.identity == identity => known.state.clone(),
+        _ => match check::recalled(&config.store, image, &identity) {
             Some(info) => ImageState::Ready(info),
             None => ImageState::Checking { done: 0, total: identity.bytes() },
         },
-    };
-    match (&state, profile.sha256) {
-        (ImageState::Ready(info), Some(demanded)) if info.sha256 != demanded => ImageState::Broken {
-            what: format!(
-                "{} has digest {}…, profile {} demands {}…",
-                info.name,
-                info.sha256.short(),
-                profile.id,
-                demanded.short()
-            ),
-            hint: "copy the image again, or correct the profile's `sha256`".into(),
-        },
-        _ => state,
     }
 }
 
-async fn check_one(context: &Context, config: &Config, catalogue: &mut Catalogue, profile: &Profile) -> ImageState {
+/// Reads an image, and says too whether it may turn out otherwise another time.
+async fn check_one(
+    context: &Context,
+    config: &Config,
+    catalogue: &mut Catalogue,
+    profile: &Profile,
+) -> (ImageState, bool) {
     info!(image = profile.image, "checking");
     let (moved, mut moves) = mpsc::channel(1);
     let (file, store, name, stop) =
@@ -146,22 +174,42 @@ async fn check_one(context: &Context, config: &Config, catalogue: &mut Catalogue
     match check.await {
         Ok(Ok(info)) => {
             info!(image = info.name, sha256 = %info.sha256, bytes = info.bytes, disk_bytes = info.disk_bytes, "image is good");
-            ImageState::Ready(info)
+            (ImageState::Ready(info), false)
         }
         Ok(Err(broken)) => {
             warn!(image = profile.image, "{broken}");
-            ImageState::Broken { what: broken.to_string(), hint: broken.hint().into() }
+            (told(&broken), broken.may_pass())
         }
         Err(panic) => {
-            ImageState::Broken { what: format!("checking it failed: {panic}"), hint: "read the station's log".into() }
+            let (what, hint) = (format!("checking it failed: {panic}"), "read the station's log".into());
+            (ImageState::Broken { what, hint }, true)
         }
     }
+}
+
+/// What is there beside images: the profiles that can be used, and everything that is wrong or missing.
+fn written(config: &Config) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
+    let (profiles, wrong) = profiles(&config.profiles, config.default_profile.as_ref());
+    (profiles, missing_boot_files(&config.boot_files).into_iter().chain(wrong).collect())
+}
+
+/// What machines will ask for and not get.
+fn missing_boot_files(directory: &Path) -> Option<Diagnostic> {
+    let missing: Vec<&str> = BOOT_FILES.iter().copied().filter(|name| !directory.join(name).is_file()).collect();
+    (!missing.is_empty()).then(|| Diagnostic {
+        file: directory.display().to_string(),
+        line: None,
+        column: None,
+        what: format!("boot files are missing: {}", missing.join(", ")),
+        hint: "build them with `make boot-files`, or name their place with --boot-files".into(),
+    })
 }
 
 /// Every profile of the directory that can be read, and what is wrong with the others.
 fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let wrong = |file: String, what: String, hint: &str| Diagnostic { file, line: None, what, hint: hint.into() };
+    let wrong =
+        |file: String, what: String, hint: &str| Diagnostic { file, line: None, column: None, what, hint: hint.into() };
     let mut read = BTreeMap::new();
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
@@ -195,7 +243,10 @@ fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileI
     (read, diagnostics)
 }
 
+const BOOT_FILES: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// An image that could not be read or copied is tried again after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! The loops that own sockets. Each is a `serve` that runs until it is told to stop or fails; what to answer is decided
 //! elsewhere (`boot`, `domain`), here it is only carried out. A file that names a socket holds no `if` about a packet.
 
+pub mod control;
 pub mod dhcp;
 pub mod http;
 pub mod images;
+pub mod import_folder;
 mod link;
 mod rival;
 pub mod router_advert;

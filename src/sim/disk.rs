@@ -60,6 +60,37 @@ impl Drop for SparseDisk {
     }
 }
 
+/// A disk that does not keep what is written: the first byte it gives back is another one.
+#[derive(Debug)]
+pub(super) struct WornDisk {
+    pub(super) sound: SparseDisk,
+    pub(super) read: bool,
+}
+
+impl Medium for WornDisk {
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        self.sound.write(block)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sound.flush()
+    }
+
+    fn rewind(&mut self) -> io::Result<()> {
+        self.read = false;
+        self.sound.rewind()
+    }
+
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let some = self.sound.read(block)?;
+        if let (false, Some(first)) = (self.read, block.first_mut()) {
+            *first ^= 1;
+            self.read = true;
+        }
+        Ok(some)
+    }
+}
+
 /// Holds whoever moves bytes back to a rate.
 #[derive(Debug)]
 struct Pace {
@@ -104,6 +135,18 @@ mod tests {
         disk.file.read_exact(&mut all).expect("read");
         assert_eq!((&all[..8 << 20], &all[8 << 20..]), (&zeros[..], b"content\0".as_slice()));
         assert!(disk.file.metadata().expect("metadata").blocks() * 512 < 1 << 20);
+    }
+
+    #[test]
+    fn a_worn_disk_gives_back_something_else() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let sound = SparseDisk::open(file.path(), 100, None, false).expect("open");
+        let mut disk = WornDisk { sound, read: false };
+        disk.write(b"content").expect("written");
+        disk.rewind().expect("rewound");
+        let mut some = [0; 7];
+        assert_eq!(disk.read(&mut some).expect("read"), 7);
+        assert_eq!(&some, b"bontent");
     }
 
     #[test]

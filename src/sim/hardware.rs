@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::disk::SparseDisk;
+use super::disk::{SparseDisk, WornDisk};
 use super::identity::Identity;
 use super::power::Power;
 use crate::agent::machine::{Dialer, Machine, Medium, Survey};
@@ -23,6 +23,7 @@ pub(super) struct Hardware {
     pub(super) disk: PathBuf,
     pub(super) pace: Option<u64>,
     pub(super) forgetful: bool,
+    pub(super) worn: bool,
     pub(super) started: Instant,
     pub(super) power: Arc<Power>,
 }
@@ -42,7 +43,8 @@ impl Machine for Hardware {
     }
 
     fn open(&self, _: &Disk) -> io::Result<Box<dyn Medium>> {
-        Ok(Box::new(SparseDisk::open(&self.disk, DISK_BYTES, self.pace, self.forgetful)?))
+        let sound = SparseDisk::open(&self.disk, DISK_BYTES, self.pace, self.forgetful)?;
+        Ok(if self.worn { Box::new(WornDisk { sound, read: false }) } else { Box::new(sound) })
     }
 
     fn dialer(&self) -> Dialer {

@@ -23,6 +23,7 @@ pub(super) struct Life {
     pub(super) disk: PathBuf,
     pub(super) pace: Option<u64>,
     pub(super) forgetful: bool,
+    pub(super) worn: bool,
     pub(super) power: Arc<Power>,
 }
 
@@ -69,6 +70,7 @@ impl Life {
             disk: self.disk.clone(),
             pace: self.pace,
             forgetful: self.forgetful,
+            worn: self.worn,
             started: Instant::now(),
             power: self.power.clone(),
         };

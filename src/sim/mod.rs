@@ -54,6 +54,10 @@ pub struct Options {
     pub disk_dir: Option<PathBuf>,
     /// Bytes a second that each disk reads or writes at most.
     pub pace: Option<u64>,
+    /// Between switching on one machine and the next, as a person goes along the bench.
+    pub apart: Duration,
+    /// The machine, counted from 1, whose disk does not keep what is written.
+    pub worn_disk: Option<u16>,
     /// The simulation ends after this many seconds, finished or not.
     pub seconds: u64,
 }
@@ -89,8 +93,9 @@ pub fn run(options: Options) -> Result<Summary, SimError> {
     // One for each machine: nobody ever waits to tell.
     let (tell, mut stories) = mpsc::channel(told.len().max(1));
     for (at, Told { who, .. }) in told.iter().enumerate() {
-        let life = bench.life(who.clone(), &disks, options.pace);
-        let (tell, delay) = (tell.clone(), STAGGER * u32::try_from(at).unwrap_or(u32::MAX));
+        let worn = options.worn_disk.is_some_and(|number| usize::from(number) == at + 1);
+        let life = Life { worn, ..bench.life(who.clone(), &disks, options.pace) };
+        let (tell, delay) = (tell.clone(), options.apart * u32::try_from(at).unwrap_or(u32::MAX));
         let name = who.serial.to_string();
         let thread = thread::Builder::new().name(name).spawn(move || {
             let _nobody_listens_any_more = tell.try_send((at, life.live(delay)));
@@ -158,6 +163,7 @@ impl Bench {
         Life {
             disk: disks.directory.join(format!("{}.disk", who.serial)),
             forgetful: disks.temporary,
+            worn: false,
             who,
             segment: self.segment.clone(),
             addresses: self.addresses.clone(),
@@ -199,7 +205,5 @@ impl Drop for Disks {
     }
 }
 
-/// Between switching on one machine and the next, as a person goes along the bench.
-const STAGGER: Duration = Duration::from_millis(100);
 /// How long machines that are switched off may take to notice.
 const FAREWELL: Duration = Duration::from_secs(2);

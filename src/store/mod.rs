@@ -2,7 +2,9 @@
 //!
 //! Write-ahead logging with `synchronous = FULL`: what was acknowledged survives `kill -9` and a power cut. Effects are
 //! written in the order they come, many in one transaction: whatever has queued up while the last one was committed.
+//! What a full disk did not take is [`Owed`]: written with what comes next, and nothing after it is acknowledged before.
 
+mod owed;
 mod rows;
 mod schema;
 
@@ -16,6 +18,10 @@ use tracing::{error, info};
 use crate::domain::effect::Effect;
 use crate::domain::lease::Lease;
 use crate::domain::node::Node;
+use crate::domain::placeholder::Placeholders;
+use crate::domain::policy::Policy;
+
+use self::owed::Owed;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,10 @@ pub enum StoreError {
 pub struct Memory {
     pub nodes: Vec<Node>,
     pub leases: Vec<Lease>,
+    /// None until somebody has set it.
+    pub policy: Option<Policy>,
+    /// What conflicts have shown to identify nobody.
+    pub shared: Placeholders,
     /// Rows that could not be understood: kept in the file, not on the bench.
     pub unreadable: Vec<String>,
 }
@@ -55,6 +65,8 @@ pub struct Store {
 #[derive(Debug)]
 struct Batch {
     effects: Vec<Effect>,
+    /// Whether it is to be written later if it cannot be written now.
+    has_happened: bool,
     done: oneshot::Sender<Written>,
 }
 
@@ -76,36 +88,216 @@ pub fn open(file: &Path) -> Result<(Store, Memory, JoinHandle<()>), StoreError> 
 }
 
 impl Store {
-    /// Hands effects over; the receiver hears when they are on the disk. Waits when [`BATCHES`] are queued.
+    /// Hands over effects of what has happened; the receiver hears when they are on the disk. If they cannot be written
+    /// they are tried again with the next ones. Waits when [`BATCHES`] are queued.
     pub async fn write(&self, effects: Vec<Effect>) -> oneshot::Receiver<Written> {
+        self.hand_over(effects, true).await
+    }
+
+    /// Hands over effects of what happens only if they can be written.
+    pub async fn write_or_drop(&self, effects: Vec<Effect>) -> oneshot::Receiver<Written> {
+        self.hand_over(effects, false).await
+    }
+
+    async fn hand_over(&self, effects: Vec<Effect>, has_happened: bool) -> oneshot::Receiver<Written> {
         let (done, written) = oneshot::channel();
-        let _thread_has_ended = self.batches.send(Batch { effects, done }).await;
+        let _thread_has_ended = self.batches.send(Batch { effects, has_happened, done }).await;
         written
     }
 }
 
-fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Batch>) {
+fn write_all(connection: Connection, mut queue: mpsc::Receiver<Batch>) {
+    let mut desk = Desk { connection, owed: Owed::default(), trouble: None };
     while let Some(first) = queue.blocking_recv() {
         let mut batches = vec![first];
         while let Some(next) = (batches.len() < TOGETHER).then(|| queue.try_recv().ok()).flatten() {
             batches.push(next);
         }
-        let written = rows::write(&mut connection, batches.iter().flat_map(|batch| &batch.effects))
-            .map_err(|err| err.to_string());
-        if let Err(reason) = &written {
-            error!(batches = batches.len(), "the store could not be written: {reason}");
+        desk.write(batches);
+    }
+    if !desk.owed.is_empty() {
+        desk.write(Vec::new());
+    }
+    match desk.connection.close() {
+        Ok(()) => info!("store closed"),
+        Err((_, err)) => error!("the store did not close in order: {err}"),
+    }
+}
+
+struct Desk {
+    connection: Connection,
+    owed: Owed,
+    /// Why the last transaction failed.
+    trouble: Option<String>,
+}
+
+impl Desk {
+    /// All in one transaction; or, when one of them cannot ever be written, one by one, so that it takes no other along.
+    fn write(&mut self, mut batches: Vec<Batch>) {
+        let written = self.transact(&batches);
+        if let Err(err) = &written
+            && (batches.len() > 1 || !self.owed.is_empty())
+            && !may_pass(err)
+        {
+            self.pay();
+            return batches.into_iter().for_each(|batch| self.write(vec![batch]));
         }
+        self.tell(&written);
+        match &written {
+            Ok(()) => self.owed = Owed::default(),
+            Err(err) if may_pass(err) => {
+                let happened = batches.iter_mut().filter(|batch| batch.has_happened);
+                happened.for_each(|batch| self.owed.add(std::mem::take(&mut batch.effects)));
+            }
+            Err(_) => {}
+        }
+        let written = written.map_err(|err| err.to_string());
         for batch in batches {
             let _nobody_waits_for_it = batch.done.send(written.clone());
         }
     }
-    match connection.close() {
-        Ok(()) => info!("store closed"),
-        Err((_, err)) => error!("the store did not close in order: {err}"),
+
+    /// Writes what is owed, or gives it up if it can never be written.
+    fn pay(&mut self) {
+        match self.transact(&[]) {
+            Ok(()) => self.owed = Owed::default(),
+            Err(err) if may_pass(&err) => {}
+            Err(err) => {
+                error!(effects = self.owed.effects().count(), "given up, these can never be stored: {err}");
+                self.owed = Owed::default();
+            }
+        }
     }
+
+    fn transact(&mut self, batches: &[Batch]) -> rusqlite::Result<()> {
+        let effects = self.owed.effects().chain(batches.iter().flat_map(|batch| &batch.effects));
+        rows::write(&mut self.connection, effects)
+    }
+
+    /// A lasting trouble is said once.
+    fn tell(&mut self, written: &rusqlite::Result<()>) {
+        let trouble = written.as_ref().err().map(ToString::to_string);
+        match (&self.trouble, &trouble) {
+            (_, Some(reason)) if self.trouble != trouble => error!("the store could not be written: {reason}"),
+            (Some(_), None) => info!("the store can be written again, nothing is missing in it"),
+            _ => {}
+        }
+        self.trouble = trouble;
+    }
+}
+
+/// Whether the same could be written another time: the disk is full, gone, or somebody else's at the moment.
+fn may_pass(err: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    !matches!(
+        err.sqlite_error_code(),
+        None | Some(
+            Code::ConstraintViolation | Code::TypeMismatch | Code::ApiMisuse | Code::ParameterOutOfRange | Code::TooBig
+        )
+    )
 }
 
 /// Batches that may wait. The hub waits when it is full: nothing acknowledged is ever dropped.
 const BATCHES: usize = 256;
 /// Batches that share a transaction.
 const TOGETHER: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::identity::Claims;
+
+    #[tokio::test]
+    async fn what_people_have_set_is_there_after_a_restart() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let file = directory.path().join("oxbow.db");
+        let (store, memory, thread) = open(&file).expect("a new store");
+        assert_eq!((memory.policy, memory.shared), (None, Placeholders::default()));
+        let mut shared = Placeholders::default();
+        let (uuid, macs) = ("4c4c4544-0042-4a10-8052-b7c04f4d3432".parse().ok(), "52:54:00:00:00:01".parse().ok());
+        shared.add(&Claims {
+            serial: "SN-1".parse().ok(),
+            uuid,
+            macs: macs.into_iter().collect(),
+            ..Claims::default()
+        });
+        let effects = vec![Effect::SavePolicy(Policy::Hold), Effect::SaveShared(shared.clone())];
+        store.write(effects).await.await.expect("the thread lives").expect("written");
+        drop(store);
+        thread.join().expect("it ends in order");
+        let (_, memory, _) = open(&file).expect("the same store");
+        assert_eq!((memory.policy, memory.shared, memory.unreadable.len()), (Some(Policy::Hold), shared, 0));
+    }
+
+    #[tokio::test]
+    async fn what_a_full_disk_did_not_take_is_written_later_and_nothing_after_it_is_acknowledged_before() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let file = directory.path().join("oxbow.db");
+        drop(open(&file).map(|(store, _, thread)| (drop(store), thread.join())));
+        let connection = Connection::open(&file).expect("the store");
+        connection.execute_batch("PRAGMA query_only = on").expect("a connection that cannot write");
+        let mut desk = Desk { connection, owed: Owed::default(), trouble: None };
+        let mut write = |effects: Vec<Effect>, has_happened, may_write: bool| {
+            let pragma = if may_write { "PRAGMA query_only = off" } else { "PRAGMA query_only = on" };
+            desk.connection.execute_batch(pragma).expect("switched");
+            let (done, mut written) = oneshot::channel();
+            desk.write(vec![Batch { effects, has_happened, done }]);
+            (written.try_recv().expect("an answer").is_ok(), desk.owed.is_empty())
+        };
+        let node =
+            |id| Effect::SaveNode(std::sync::Arc::new(Node::new(crate::domain::ids::NodeId(id), Default::default())));
+        assert_eq!(write(vec![node(1)], true, false), (false, false));
+        assert_eq!(write(vec![node(2)], false, false), (false, false), "a command that is refused");
+        assert_eq!(write(Vec::new(), true, false), (false, false), "said again, and nothing new in it");
+        assert_eq!(write(vec![node(3)], true, true), (true, true));
+        drop(desk);
+        let (_, memory, _) = open(&file).expect("the same store");
+        assert_eq!(memory.nodes.iter().map(|node| node.id.0).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn what_can_never_be_written_takes_nothing_else_along() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let file = directory.path().join("oxbow.db");
+        drop(open(&file).map(|(store, _, thread)| (drop(store), thread.join())));
+        let connection = Connection::open(&file).expect("the store");
+        connection
+            .execute_batch(
+                "CREATE TRIGGER no BEFORE INSERT ON nodes WHEN new.id = 2 BEGIN SELECT RAISE(ABORT, 'no'); END",
+            )
+            .expect("a trigger");
+        let mut desk = Desk { connection, owed: Owed::default(), trouble: None };
+        let (batches, answers): (Vec<_>, Vec<_>) = (1..=3)
+            .map(|id| {
+                let (done, written) = oneshot::channel();
+                let node = Node::new(crate::domain::ids::NodeId(id), Default::default());
+                (Batch { effects: vec![Effect::SaveNode(node.into())], has_happened: true, done }, written)
+            })
+            .unzip();
+        desk.write(batches);
+        let well: Vec<bool> =
+            answers.into_iter().map(|mut answer| answer.try_recv().expect("an answer").is_ok()).collect();
+        assert_eq!((well, desk.owed.is_empty()), (vec![true, false, true], true));
+    }
+
+    #[tokio::test]
+    async fn the_log_of_a_machine_that_fails_in_a_circle_does_not_fill_the_disk() {
+        use crate::domain::logline::{Level, LogLine, Source};
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let file = directory.path().join("oxbow.db");
+        let (store, _, thread) = open(&file).expect("a new store");
+        let node = Node::new(crate::domain::ids::NodeId(1), Default::default());
+        let line = |_| {
+            let line = LogLine::new(Default::default(), Source::Station, Level::Info, "again");
+            Effect::Log { node: node.id, label: String::new(), line }
+        };
+        let effects = std::iter::once(Effect::SaveNode(node.clone().into())).chain((0..5000).map(line)).collect();
+        store.write(effects).await.await.expect("the thread lives").expect("written");
+        drop(store);
+        thread.join().expect("it ends in order");
+        let count = "SELECT count(*) FROM events";
+        let kept: i64 =
+            Connection::open(&file).and_then(|db| db.query_row(count, [], |row| row.get(0))).expect("a count");
+        assert!((1000..1100).contains(&kept), "{kept}");
+    }
+}

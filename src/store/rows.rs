@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::Memory;
 use crate::domain::effect::Effect;
+use crate::domain::ids::NodeId;
 use crate::domain::lease::Lease;
 use crate::domain::logline::LogLine;
 use crate::domain::node::Node;
@@ -40,13 +41,30 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
                 .execute(params![lease.mac.to_string(), lease.address.to_string(), millis(lease.until)])
                 .map(drop)
         }
+        Effect::SavePolicy(policy) => save_setting(to, POLICY, policy),
+        Effect::SaveShared(shared) => save_setting(to, SHARED, shared),
+        Effect::ForgetRun(run) => {
+            to.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([run.to_string()]).map(drop)
+        }
         Effect::Forget(id) => to.prepare_cached("DELETE FROM nodes WHERE id = ?1")?.execute([id.0]).map(drop),
         Effect::Log { node, line, .. } => {
             let sql = "INSERT INTO events(node, at, source, level, text) SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM nodes WHERE id = ?1)";
             let row = params![node.0, millis(line.at), line.source.word(), line.level.word(), &*line.text];
-            to.prepare_cached(sql)?.execute(row).map(drop)
+            to.prepare_cached(sql)?.execute(row)?;
+            if to.last_insert_rowid() % THIN_OUT_EVERY == 0 { thin_out(to, *node) } else { Ok(()) }
         }
     }
+}
+
+/// A machine that fails in a circle for days must not fill the disk. Its log file has the rest.
+fn thin_out(to: &Transaction<'_>, node: NodeId) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM events WHERE node = ?1 AND id <= (SELECT id FROM events WHERE node = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    to.prepare_cached(sql)?.execute(params![node.0, EVENTS_KEPT]).map(drop)
+}
+
+fn save_setting(to: &Transaction<'_>, name: &str, value: &impl Serialize) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO settings(name, body) VALUES (?1, ?2)";
+    to.prepare_cached(sql)?.execute(params![name, json(value)?]).map(drop)
 }
 
 fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
@@ -63,7 +81,7 @@ fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
         json(&Body::of(node))?
     ])?;
     let sql = "INSERT INTO runs(id, node, place, started, ended, outcome, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-        ON CONFLICT(id) DO UPDATE SET place = ?3, ended = ?5, outcome = ?6, body = ?7 WHERE body <> ?7";
+        ON CONFLICT(id) DO UPDATE SET place = ?3, ended = ?5, outcome = ?6, body = ?7 WHERE body <> ?7 OR place <> ?3";
     let mut save_run = to.prepare_cached(sql)?;
     for (place, run) in (0_i64..).zip(&node.runs) {
         let outcome = run.outcome.as_ref().map(outcome_word);
@@ -121,6 +139,16 @@ pub(super) fn load(from: &Connection) -> rusqlite::Result<Memory> {
         }
         memory.nodes.push(node);
     }
+    let mut settings = from.prepare("SELECT name, body FROM settings")?;
+    for row in settings.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
+        let (name, body) = row?;
+        match name.as_str() {
+            POLICY => memory.policy = understood(&mut memory.unreadable, "setting", POLICY, &body),
+            SHARED => memory.shared = understood(&mut memory.unreadable, "setting", SHARED, &body).unwrap_or_default(),
+            // A newer oxbow's.
+            _ => memory.unreadable.push(format!("setting {name}")),
+        }
+    }
     let mut leases = from.prepare("SELECT mac, address, until FROM leases")?;
     let rows =
         leases.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))?;
@@ -168,3 +196,10 @@ fn millis(at: Timestamp) -> i64 {
 fn moment(millis: i64) -> Timestamp {
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
 }
+
+/// Lines of a node that are kept at least; at most so many more are there as come in until it is thinned out.
+const EVENTS_KEPT: i64 = 1000;
+const THIN_OUT_EVERY: i64 = 16;
+/// Names of settings.
+const POLICY: &str = "policy";
+const SHARED: &str = "shared";

@@ -29,7 +29,8 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Migrated>
 }
 
 /// Each step takes a file from the version of its place to the next. A step that has been released never changes.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     -- A machine. What is searched for has a column; `body` is the whole of it as JSON, runs apart.
     CREATE TABLE nodes (
         id      INTEGER PRIMARY KEY,
@@ -77,4 +78,12 @@ const STEPS: &[&str] = &["
         address TEXT NOT NULL UNIQUE,
         until   INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    -- What people have set at the bench, each as JSON.
+    CREATE TABLE settings (
+        name    TEXT PRIMARY KEY,
+        body    TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];

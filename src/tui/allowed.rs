@@ -1,9 +1,12 @@
 //! Whether an action makes sense now. One that does not stays in the help page, dimmed, with its reason.
 
+use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Timestamp;
 use crate::tui::keymap::Action;
 use crate::tui::screen::Screen;
+use crate::tui::words::count;
 
 /// Why a key does nothing now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,33 +17,84 @@ pub enum Why {
     AtWork { label: String, phase: &'static str },
     #[error("{0} is armed already: it will be installed when it boots from the network")]
     Armed(String),
+    #[error("{0} is registered: it needs no approval")]
+    Registered(String),
+    #[error("no machine waits for approval")]
+    NobodyWaits,
+    #[error("{0} is in no conflict")]
+    NoConflict(String),
     #[error("no machine is known yet")]
     NothingKnown,
     #[error("no filter is set")]
     NoFilter,
+    #[error("no list is there: put one into the import folder, or type a path")]
+    NoList,
+    #[error("nothing of it can be imported: {0}")]
+    Flawed(String),
+    #[error("{0} with errors: correct the list and open it again; e saves those rows alone")]
+    RowsWrong(String),
+    #[error("the bench knows all of it already")]
+    NothingNew,
+    #[error("no row has an error")]
+    NoErrors,
+    #[error("no import of the last minute can be taken back")]
+    NothingToUndo,
+    #[error("type {0} first, or leave it by Esc")]
+    NotTyped(String),
 }
 
 /// `Ok`, or why not.
 pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), Why> {
     match action {
-        Action::Open => screen.node(bench).map(drop).ok_or(Why::NoNode),
-        Action::Filter | Action::NextSort | Action::FlipSort if bench.nodes.is_empty() => Err(Why::NothingKnown),
+        Action::Open | Action::Mark => screen.node(bench).map(drop).ok_or(Why::NoNode),
+        Action::Filter | Action::NextSort | Action::FlipSort | Action::MarkAll if bench.nodes.is_empty() => {
+            Err(Why::NothingKnown)
+        }
         Action::ClearFilter if screen.filter.is_empty() => Err(Why::NoFilter),
-        Action::Rearm | Action::Forget => {
+        Action::Rearm | Action::Forget | Action::Assign | Action::Approve => {
+            let meant = screen.meant(bench);
+            let mut judged = meant.iter().map(|node| fits(action, node, screen.now));
+            let first = judged.next().unwrap_or(Err(Why::NoNode));
+            if first.is_ok() || judged.any(|fits| fits.is_ok()) { Ok(()) } else { first }
+        }
+        Action::Resolve => {
             let node = screen.node(bench).ok_or(Why::NoNode)?;
-            if node.is_at_work(screen.now) {
-                return Err(Why::AtWork { label: node.label(), phase: node.phase.word() });
-            }
-            match node.phase {
-                Phase::Registered if action == Action::Rearm => Err(Why::Armed(node.label())),
-                _ => Ok(()),
+            node.contested.as_ref().map(drop).ok_or_else(|| Why::NoConflict(node.label()))
+        }
+        Action::ApproveAll if !bench.nodes.values().any(|node| waits(node)) => Err(Why::NobodyWaits),
+        Action::OpenList if screen.desk.lists.is_empty() => Err(Why::NoList),
+        Action::OpenList => Ok(()),
+        Action::Import => {
+            let preview = &screen.desk.open.as_ref().ok_or(Why::NoList)?.preview;
+            let counts = preview.counts;
+            match preview.flaws.first() {
+                Some(flaw) => Err(Why::Flawed(flaw.to_string())),
+                None if counts.errors > 0 => Err(Why::RowsWrong(count(counts.errors, "row"))),
+                None if counts.new + counts.changes == 0 => Err(Why::NothingNew),
+                None => Ok(()),
             }
         }
+        Action::SaveErrors | Action::NextProblem => {
+            let counts = screen.desk.open.as_ref().ok_or(Why::NoList)?.preview.counts;
+            let warnings = if action == Action::NextProblem { counts.warnings } else { 0 };
+            if counts.errors + warnings > 0 { Ok(()) } else { Err(Why::NoErrors) }
+        }
+        Action::UndoImport => {
+            let left = bench.last_import.as_ref().and_then(|done| done.undo_left(screen.now));
+            left.map(drop).ok_or(Why::NothingToUndo)
+        }
+        Action::Confirm => match screen.popup.as_ref().and_then(|popup| popup.missing()) {
+            Some(wanted) => Err(Why::NotTyped(wanted.to_owned())),
+            None => Ok(()),
+        },
         Action::ClearFilter
         | Action::Back
         | Action::Filter
         | Action::NextSort
         | Action::FlipSort
+        | Action::MarkAll
+        | Action::ApproveAll
+        | Action::Policy
         | Action::Move(_)
         | Action::GoTo(_)
         | Action::NextTab
@@ -49,6 +103,20 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::Help
         | Action::Quit
         | Action::Interrupt
+        | Action::FindLists
+        | Action::TypePath
+        | Action::ReadPath
+        | Action::DropPath
+        | Action::ListProfile
+        | Action::CloseList
+        | Action::Enter
+        | Action::NextField
+        | Action::PreviousField
+        | Action::NextFieldOrTab
+        | Action::PreviousFieldOrTab
+        | Action::NextProfile
+        | Action::PreviousProfile
+        | Action::Codes
         | Action::KeepFilter
         | Action::DropFilter
         | Action::EraseLetter
@@ -56,6 +124,26 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::Answer(_)
         | Action::Other
         | Action::Press
+        | Action::Choose
         | Action::Close => Ok(()),
     }
+}
+
+/// Whether an action on nodes can be done to this one.
+pub fn fits(action: Action, node: &Node, now: Timestamp) -> Result<(), Why> {
+    if action == Action::Approve {
+        return if node.is_vouched_for() { Err(Why::Registered(node.label())) } else { Ok(()) };
+    }
+    if node.is_at_work(now) {
+        return Err(Why::AtWork { label: node.label(), phase: node.phase.word() });
+    }
+    match node.phase {
+        Phase::Registered if action == Action::Rearm => Err(Why::Armed(node.label())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether it waits for somebody's approval.
+pub fn waits(node: &Node) -> bool {
+    !node.is_vouched_for() && matches!(node.phase, Phase::Held { .. })
 }

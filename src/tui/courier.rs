@@ -6,11 +6,13 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
+use futures_util::stream::{self, StreamExt};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::command::{Command, Refusal};
 use crate::inbox::{Inbox, Note};
-use crate::tui::msg::{Answer, Ask, NotDone};
+use crate::tui::msg::{Answer, Ask, NotDone, What};
 
 #[derive(Debug)]
 pub struct Courier {
@@ -27,12 +29,9 @@ impl Courier {
         let stop = stop.child_token();
         let until = stop.clone();
         let work = move || {
-            for Ask { command, deed } in asked {
-                let answer = until.run_until_cancelled(inbox.ask(|back| Note::Command(command, back)));
-                let result = match runtime.block_on(answer).flatten() {
-                    Some(result) => result.map_err(NotDone::Refused),
-                    None => Err(NotDone::Stopping),
-                };
+            for Ask { what, deed } in asked {
+                let answer = runtime.block_on(until.run_until_cancelled(ask(&inbox, what)));
+                let result = answer.unwrap_or(Err(NotDone::Stopping));
                 if answered.send(Answer { deed, result }).is_err() {
                     return;
                 }
@@ -67,6 +66,33 @@ impl Drop for Courier {
     }
 }
 
+/// Asks for all of it and waits for every answer.
+async fn ask(inbox: &Inbox, what: What) -> Result<(), NotDone> {
+    let ask = |command: Command| inbox.ask(|back| Note::Command(command, back));
+    let commands = match what {
+        What::One(command) => {
+            return ask(command).await.ok_or(NotDone::Stopping)?.map_err(NotDone::Refused);
+        }
+        // Its rows are copied here, not on the screen's thread: they may be many.
+        What::Import(preview) => {
+            let import = Command::Import(preview.import_without_errors());
+            return ask(import).await.ok_or(NotDone::Stopping)?.map_err(NotDone::Refused);
+        }
+        What::Each(commands) => commands,
+    };
+    // The hub stores several together: one after the other would take a disk's time each.
+    let answers: Vec<Option<Result<(), Refusal>>> = stream::iter(commands).map(ask).buffered(TOGETHER).collect().await;
+    let all = answers.len();
+    let answered: Vec<_> = answers.into_iter().flatten().collect();
+    if answered.len() < all {
+        return Err(NotDone::Stopping);
+    }
+    let refused: Vec<Refusal> = answered.into_iter().filter_map(Result::err).collect();
+    if refused.is_empty() { Ok(()) } else { Err(NotDone::Partly { done: all - refused.len(), refused }) }
+}
+
+/// Commands that are asked for before the first of them is answered.
+const TOGETHER: usize = 64;
 /// Questions on their way. Full means that the hub is stuck: a person is told so.
 const ASKS: usize = 16;
 
@@ -75,12 +101,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::command::{Command, Refusal};
     use crate::domain::ids::NodeId;
     use crate::inbox::inbox;
 
     fn forget(node: u32) -> Ask {
-        Ask { command: Command::Forget { node: NodeId(node) }, deed: format!("forget {node}") }
+        Ask::one(Command::Forget { node: NodeId(node) }, format!("forget {node}"))
     }
 
     #[test]
@@ -95,6 +120,23 @@ mod tests {
         let answer = courier.answers.recv_timeout(Duration::from_secs(5)).expect("an answer");
         assert_eq!(answer.deed, "forget 1");
         assert_eq!(answer.result, Err(NotDone::Refused(Refusal::NoSuchNode(NodeId(1)))));
+    }
+
+    #[test]
+    fn of_several_commands_those_that_can_be_are_done() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (inbox, mut outlet) = inbox();
+        let courier = Courier::start(runtime.handle().clone(), inbox, &CancellationToken::new()).expect("a courier");
+        let each = (0..100).map(|node| Command::Forget { node: NodeId(node) }).collect();
+        courier.send(Ask { what: What::Each(each), deed: "forget 100 nodes".into() }).expect("room");
+        for number in 0..100 {
+            let Some(Note::Command(_, back)) = runtime.block_on(outlet.notes.recv()) else { panic!("no command") };
+            let answer = if number == 7 { Err(Refusal::NoSuchNode(NodeId(7))) } else { Ok(()) };
+            back.send(answer).expect("somebody waits");
+        }
+        let answer = courier.answers.recv_timeout(Duration::from_secs(5)).expect("an answer");
+        let refused = vec![Refusal::NoSuchNode(NodeId(7))];
+        assert_eq!(answer.result, Err(NotDone::Partly { done: 99, refused }));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Glyphs {
     pub provisioned: &'static str,
     /// Beside the chosen row.
     pub cursor: &'static str,
+    /// Beside a marked row.
+    pub marked: &'static str,
     /// Where the next letter goes.
     pub caret: &'static str,
     pub ascending: &'static str,
@@ -38,6 +40,7 @@ pub static UNICODE: Glyphs = Glyphs {
     registered: "·",
     provisioned: "✓",
     cursor: "▌",
+    marked: "◆",
     caret: "▏",
     ascending: "▲",
     descending: "▼",
@@ -58,6 +61,7 @@ pub static ASCII: Glyphs = Glyphs {
     registered: ".",
     provisioned: "+",
     cursor: "*",
+    marked: "@",
     caret: "_",
     ascending: "^",
     descending: "v",
@@ -83,6 +87,7 @@ pub fn fold_to_ascii(buffer: &mut Buffer) {
     for cell in buffer.content.iter_mut().filter(|cell| !cell.symbol().is_ascii()) {
         let stand_in = match cell.symbol() {
             "…" => "~",
+            "→" => ">",
             "·" => ".",
             "—" | "–" | "─" => "-",
             "“" | "”" => "\"",

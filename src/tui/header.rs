@@ -9,6 +9,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::domain::policy::Policy;
 use crate::domain::service::{ServiceState, ServiceStatus};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
@@ -24,7 +25,12 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
     if area.height > 1
         && let Some(row) = rows.next()
     {
-        spread(&[tabs(screen, bench), name(screen)], &places(screen, bench), row, frame);
+        spread(
+            &[tabs(screen, bench, true), tabs(screen, bench, false), name(screen)],
+            &places(screen, bench),
+            row,
+            frame,
+        );
         if let Some(row) = rows.next() {
             spread(&[counts(screen, bench, true), counts(screen, bench, false)], &services(screen, bench), row, frame);
         }
@@ -55,6 +61,9 @@ pub fn counts(screen: &Screen, bench: &Snapshot, words: bool) -> Line<'static> {
         let said = if words { format!("{glyph} {count} {word}") } else { format!("{glyph}{count}") };
         spans.extend([Span::styled(said, theme.style(meaning)), Span::raw("  ")]);
     }
+    if bench.policy != Policy::Default && words {
+        spans.extend([Span::styled(format!("policy {}", bench.policy), theme.style(Meaning::Notice)), Span::raw("  ")]);
+    }
     if bench.dropped > 0 {
         let said = if words { format!("{} {} dropped", glyphs.stalled, bench.dropped) } else { "dropped".into() };
         spans.extend([Span::styled(said, theme.style(Meaning::Warning)), Span::raw("  ")]);
@@ -67,13 +76,14 @@ fn name(screen: &Screen) -> Line<'static> {
     Line::from(vec![Span::raw(" "), Span::styled("oxbow", screen.theme.style(Meaning::Title))])
 }
 
-fn tabs(screen: &Screen, bench: &Snapshot) -> Line<'static> {
+/// The panes; without words only the present one has its name.
+fn tabs(screen: &Screen, bench: &Snapshot, words: bool) -> Line<'static> {
     let theme = &screen.theme;
     let mut line = name(screen);
     line.push_span(" ");
     for (number, tab) in (1..).zip(Tab::ALL) {
         let problems = match tab {
-            Tab::Nodes => 0,
+            Tab::Nodes | Tab::Register | Tab::Import => 0,
             Tab::Profiles => problem_count(bench),
             Tab::Services => bench.services.iter().filter(|service| is_down(service)).count(),
         };
@@ -85,7 +95,14 @@ fn tabs(screen: &Screen, bench: &Snapshot) -> Line<'static> {
         } else {
             Meaning::Plain
         };
-        line.push_span(Span::styled(format!(" {number} {}{mark} ", tab.title()), theme.style(meaning)));
+        line.push_span(Span::styled(
+            if words || tab == screen.tab() {
+                format!(" {number} {}{mark} ", tab.title())
+            } else {
+                format!(" {number}{mark} ")
+            },
+            theme.style(meaning),
+        ));
     }
     line
 }

@@ -17,8 +17,17 @@ pub enum Action {
     Filter,
     NextSort,
     FlipSort,
+    Mark,
+    MarkAll,
+    Approve,
+    ApproveAll,
+    /// Say who a machine in conflict is.
+    Resolve,
     Rearm,
+    Assign,
     Forget,
+    /// What becomes of machines nobody registered.
+    Policy,
     Move(Motion),
     GoTo(Tab),
     NextTab,
@@ -28,6 +37,29 @@ pub enum Action {
     Quit,
     /// Quit from anywhere; the second time within two seconds without asking.
     Interrupt,
+    /// Look at the chosen list.
+    OpenList,
+    FindLists,
+    TypePath,
+    ReadPath,
+    DropPath,
+    Import,
+    SaveErrors,
+    NextProblem,
+    ListProfile,
+    CloseList,
+    UndoImport,
+    /// The line or field is complete.
+    Enter,
+    NextField,
+    PreviousField,
+    /// As above; in an empty form to the next or the previous pane.
+    NextFieldOrTab,
+    PreviousFieldOrTab,
+    NextProfile,
+    PreviousProfile,
+    /// Labels have one code or two.
+    Codes,
     KeepFilter,
     DropFilter,
     EraseLetter,
@@ -38,6 +70,9 @@ pub enum Action {
     Other,
     /// The button that has the focus.
     Press,
+    /// What was asked, now that the number is typed.
+    Confirm,
+    Choose,
     Close,
 }
 
@@ -56,16 +91,20 @@ pub enum Motion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tab {
     Nodes,
+    Register,
+    Import,
     Profiles,
     Services,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 3] = [Self::Nodes, Self::Profiles, Self::Services];
+    pub const ALL: [Tab; 5] = [Self::Nodes, Self::Register, Self::Import, Self::Profiles, Self::Services];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Nodes => "Nodes",
+            Self::Register => "Register",
+            Self::Import => "Import",
             Self::Profiles => "Profiles",
             Self::Services => "Services",
         }
@@ -77,6 +116,7 @@ impl Tab {
 pub enum Danger {
     Safe,
     /// A popup names what would happen; the focus is on *no*.
+    /// And for more than ten nodes their number is to be typed.
     AsksFirst,
 }
 
@@ -92,8 +132,18 @@ pub enum Scope {
     Everywhere,
     /// The panes that a digit leads to.
     Top,
+    Form,
+    Lists,
+    Preview,
+    /// Where an import can be taken back.
+    Undo,
+    Path,
     Filter,
+    /// Where letters are text.
+    Text,
     Question,
+    Typed,
+    Choice,
     Notice,
     Help,
     /// Even while something is asked or typed.
@@ -102,15 +152,23 @@ pub enum Scope {
 
 impl Scope {
     /// In the order of the help page.
-    pub const ALL: [Scope; 11] = [
+    pub const ALL: [Scope; 19] = [
         Self::Nodes,
         Self::Node,
         Self::Chosen,
         Self::Moving,
         Self::Everywhere,
         Self::Top,
+        Self::Form,
+        Self::Lists,
+        Self::Preview,
+        Self::Undo,
+        Self::Path,
         Self::Filter,
+        Self::Text,
         Self::Question,
+        Self::Typed,
+        Self::Choice,
         Self::Notice,
         Self::Help,
         Self::Always,
@@ -120,12 +178,20 @@ impl Scope {
         match self {
             Self::Nodes => "Nodes",
             Self::Node => "One node",
-            Self::Chosen => "The chosen node",
+            Self::Chosen => "The chosen node, or the marked ones",
             Self::Moving => "Moving in lists, logs and texts",
             Self::Everywhere => "Everywhere",
             Self::Top => "Leaving",
+            Self::Form => "Register",
+            Self::Lists => "Import: choosing a list",
+            Self::Preview => "Import: looking at a list",
+            Self::Undo => "Import: afterwards",
+            Self::Path => "While a path is typed",
             Self::Filter => "While a filter is typed",
+            Self::Text => "While something is typed",
             Self::Question => "When asked",
+            Self::Typed => "When a number is asked for",
+            Self::Choice => "When there is a choice",
             Self::Notice => "When told",
             Self::Help => "Help",
             Self::Always => "Always",
@@ -139,15 +205,34 @@ pub enum Place {
     Nodes,
     Node,
     Text,
+    Form,
+    Lists,
+    Preview,
+    Path,
     Filter,
     Question,
+    Typed,
+    Choice,
     Notice,
     Help,
 }
 
 impl Place {
-    pub const ALL: [Place; 7] =
-        [Self::Nodes, Self::Node, Self::Text, Self::Filter, Self::Question, Self::Notice, Self::Help];
+    pub const ALL: [Place; 13] = [
+        Self::Nodes,
+        Self::Node,
+        Self::Text,
+        Self::Form,
+        Self::Lists,
+        Self::Preview,
+        Self::Path,
+        Self::Filter,
+        Self::Question,
+        Self::Typed,
+        Self::Choice,
+        Self::Notice,
+        Self::Help,
+    ];
 
     /// The scopes that hear keys here, the nearest first.
     pub fn scopes(self) -> &'static [Scope] {
@@ -155,11 +240,22 @@ impl Place {
             Self::Nodes => &[Scope::Nodes, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Moving, Scope::Always],
             Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
-            Self::Filter => &[Scope::Filter, Scope::Always],
+            Self::Form => &[Scope::Form, Scope::Text, Scope::Always],
+            Self::Lists => &[Scope::Lists, Scope::Undo, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Preview => &[Scope::Preview, Scope::Undo, Scope::Everywhere, Scope::Moving, Scope::Always],
+            Self::Path => &[Scope::Path, Scope::Text, Scope::Always],
+            Self::Filter => &[Scope::Filter, Scope::Text, Scope::Always],
             Self::Question => &[Scope::Question, Scope::Always],
+            Self::Typed => &[Scope::Typed, Scope::Text, Scope::Always],
+            Self::Choice => &[Scope::Choice, Scope::Moving, Scope::Always],
             Self::Notice => &[Scope::Notice, Scope::Always],
             Self::Help => &[Scope::Help, Scope::Moving, Scope::Always],
         }
+    }
+
+    /// Whether letters are text here.
+    pub fn is_typing(self) -> bool {
+        self.scopes().contains(&Scope::Text)
     }
 
     /// The rows that are heard here.
@@ -208,10 +304,22 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Nodes, &[ESC], Action::ClearFilter, "show all nodes again").brief("show all"),
     bind(Scope::Nodes, &[char('s')], Action::NextSort, "sort by the next column").brief("sort"),
     bind(Scope::Nodes, &[char('S')], Action::FlipSort, "turn the order round"),
+    bind(Scope::Nodes, &[char('m')], Action::Mark, "mark the node, or take the mark off; keys act on the marked ones")
+        .brief("mark"),
+    bind(Scope::Nodes, &[char('M')], Action::MarkAll, "mark all that are shown; again takes all marks off"),
+    bind(Scope::Nodes, &[char('A')], Action::ApproveAll, "approve all machines that wait for it")
+        .brief("approve all")
+        .asks_first(),
     bind(Scope::Node, &[ESC], Action::Back, "back to the table").brief("back"),
+    bind(Scope::Chosen, &[char('a')], Action::Approve, "approve a machine that nobody registered")
+        .brief("approve")
+        .asks_first(),
+    bind(Scope::Chosen, &[char('c')], Action::Resolve, "say who a machine in conflict is: both sides are shown")
+        .brief("conflict"),
     bind(Scope::Chosen, &[char('r')], Action::Rearm, "install it again at its next network boot")
         .brief("re-arm")
         .asks_first(),
+    bind(Scope::Chosen, &[char('p')], Action::Assign, "choose the profile that is installed next").brief("profile"),
     bind(Scope::Chosen, &[char('D')], Action::Forget, "forget the node, its runs and its log")
         .brief("forget")
         .asks_first(),
@@ -220,8 +328,11 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Everywhere, &[TAB], Action::NextTab, "next pane").brief("next pane"),
     bind(Scope::Everywhere, &[BACK_TAB], Action::PreviousTab, "pane before"),
     bind(Scope::Everywhere, &[char('1')], GoTo(Tab::Nodes), "nodes"),
-    bind(Scope::Everywhere, &[char('2')], GoTo(Tab::Profiles), "profiles and images"),
-    bind(Scope::Everywhere, &[char('3')], GoTo(Tab::Services), "services of this station"),
+    bind(Scope::Everywhere, &[char('2')], GoTo(Tab::Register), "register machines by hand or with a scanner"),
+    bind(Scope::Everywhere, &[char('3')], GoTo(Tab::Import), "import a list of machines"),
+    bind(Scope::Everywhere, &[char('4')], GoTo(Tab::Profiles), "profiles and images"),
+    bind(Scope::Everywhere, &[char('5')], GoTo(Tab::Services), "services of this station"),
+    bind(Scope::Everywhere, &[char('P')], Action::Policy, "choose what becomes of machines nobody registered"),
     bind(Scope::Everywhere, &[char('?'), F1], Action::Help, "this page").brief("help"),
     bind(Scope::Top, &[char('q')], Action::Quit, "quit; asks while a machine is at work").brief("quit"),
     bind(Scope::Moving, &[UP, char('k')], Move(Motion::Up), "one up"),
@@ -230,14 +341,54 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Moving, &[PAGE_DOWN], Move(Motion::PageDown), "a page down"),
     bind(Scope::Moving, &[HOME, char('g')], Move(Motion::First), "to the beginning"),
     bind(Scope::Moving, &[END, char('G')], Move(Motion::Last), "to the end; a log follows again"),
+    bind(
+        Scope::Form,
+        &[ENTER],
+        Action::Enter,
+        "register what was scanned; in the form: next field, and register at the last",
+    )
+    .brief("register, next field"),
+    bind(Scope::Form, &[TAB], Action::NextFieldOrTab, "next field, and ends a scan; in an empty form: next pane"),
+    bind(Scope::Form, &[BACK_TAB], Action::PreviousFieldOrTab, "field before; in an empty form: pane before"),
+    bind(Scope::Form, &[DOWN], Action::NextField, "next field").brief("next field"),
+    bind(Scope::Form, &[UP], Action::PreviousField, "field before"),
+    bind(Scope::Form, &[RIGHT], Action::NextProfile, "another profile for what is registered from now on")
+        .brief("profile"),
+    bind(Scope::Form, &[LEFT], Action::PreviousProfile, "the profile before"),
+    bind(Scope::Form, &[ctrl('t')], Action::Codes, "labels have one code, or two: serial and MAC address")
+        .brief("codes a label"),
+    bind(Scope::Form, &[ESC], Action::Back, "to the table of nodes").brief("nodes"),
+    bind(Scope::Form, &[F1], Action::Help, "all keys").brief("help"),
+    bind(Scope::Lists, &[ENTER], Action::OpenList, "look at the list: what each row would do; nothing is stored")
+        .brief("look"),
+    bind(Scope::Lists, &[char('/')], Action::TypePath, "type the path of a list").brief("type a path"),
+    bind(Scope::Lists, &[char('R')], Action::FindLists, "look for lists again, as after a stick was put in")
+        .brief("look again"),
+    bind(Scope::Preview, &[ENTER], Action::Import, "import the list, wholly or not at all")
+        .brief("import")
+        .asks_first(),
+    bind(Scope::Preview, &[char('n')], Action::NextProblem, "to the next row with an error or a warning")
+        .brief("next problem"),
+    bind(Scope::Preview, &[char('e')], Action::SaveErrors, "save the rows with errors as a list to correct and import")
+        .brief("save errors"),
+    bind(Scope::Preview, &[char('p')], Action::ListProfile, "one profile for all rows, or what the rows say")
+        .brief("profile"),
+    bind(Scope::Preview, &[ESC], Action::CloseList, "another list").brief("another list"),
+    bind(Scope::Undo, &[char('u')], Action::UndoImport, "take the latest import back, within a minute").brief("undo"),
+    bind(Scope::Path, &[ENTER], Action::ReadPath, "look at this file").brief("look"),
+    bind(Scope::Path, &[ESC], Action::DropPath, "type no path").brief("drop"),
     bind(Scope::Filter, &[ENTER], Action::KeepFilter, "keep the filter").brief("keep"),
     bind(Scope::Filter, &[ESC], Action::DropFilter, "drop the filter").brief("drop"),
-    bind(Scope::Filter, &[BACKSPACE], Action::EraseLetter, "take the last letter away"),
-    bind(Scope::Filter, &[ctrl('u')], Action::EraseText, "take all letters away").brief("empty"),
+    bind(Scope::Text, &[BACKSPACE], Action::EraseLetter, "take the last letter away"),
+    bind(Scope::Text, &[ctrl('u')], Action::EraseText, "take all letters away").brief("empty"),
     bind(Scope::Question, &[char('y')], Answer(true), "yes").brief("yes"),
     bind(Scope::Question, &[char('n'), ESC], Answer(false), "no").brief("no"),
     bind(Scope::Question, &[TAB, LEFT, RIGHT, BACK_TAB], Other, "the other button").brief("other button"),
     bind(Scope::Question, &[ENTER], Action::Press, "press the button: it is on no at first").brief("press"),
+    bind(Scope::Typed, &[ENTER], Action::Confirm, "do it, once the number is typed").brief("do it"),
+    bind(Scope::Typed, &[ESC], Answer(false), "do nothing").brief("do nothing"),
+    bind(Scope::Choice, &[ENTER], Action::Choose, "take this one").brief("choose"),
+    bind(Scope::Choice, &[ESC], Answer(false), "leave it as it is").brief("leave it"),
     bind(Scope::Notice, &[ENTER, ESC], Action::Close, "close").brief("close"),
     bind(Scope::Help, &[ESC, ENTER, char('?'), F1], Action::Close, "close this page").brief("close"),
     bind(Scope::Always, &[ctrl('c')], Action::Interrupt, "ask to quit; twice within two seconds quits at once"),
@@ -350,15 +501,17 @@ mod tests {
 
     #[test]
     fn a_field_for_text_has_no_letter_bindings() {
-        let letters = Place::Filter.bindings().flat_map(|row| row.keys).filter(|key| !key.ctrl);
-        assert!(letters.into_iter().all(|key| !matches!(key.code, KeyCode::Char(_))));
+        for place in Place::ALL.into_iter().filter(|place| place.is_typing()) {
+            let keys = place.bindings().flat_map(|row| row.keys).filter(|key| !key.ctrl);
+            assert!(keys.into_iter().all(|key| !matches!(key.code, KeyCode::Char(_))), "{place:?}");
+        }
     }
 
     #[test]
     fn what_may_lose_something_asks_first() {
         let asking: Vec<_> =
             BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
-        assert_eq!(asking, [Action::Rearm, Action::Forget]);
+        assert_eq!(asking, [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget, Action::Import]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn layout(area: Rect, pane: Pane) -> Option<Plan> {
             let (table, log) = split_top(body, (body.height * 2 / 3).min(22));
             Plan { table, log: Some(log), ..plan }
         }
-        Pane::Nodes | Pane::Profiles | Pane::Services => plan,
+        Pane::Nodes | Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => plan,
     })
 }
 
@@ -57,13 +57,15 @@ pub fn middle(area: Rect, width: u16, height: u16) -> Rect {
     Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height)
 }
 
-fn split_top(area: Rect, height: u16) -> (Rect, Rect) {
+/// The upper part of `area`, of this height or as much as there is, and the rest.
+pub fn split_top(area: Rect, height: u16) -> (Rect, Rect) {
     let height = height.min(area.height);
     let below = Rect { y: area.y + height, height: area.height - height, ..area };
     (Rect { height, ..area }, below)
 }
 
-fn split_left(area: Rect, width: u16) -> (Rect, Rect) {
+/// The left part of `area`, of this width or as much as there is, and the rest.
+pub fn split_left(area: Rect, width: u16) -> (Rect, Rect) {
     let width = width.min(area.width);
     let right = Rect { x: area.x + width, width: area.width - width, ..area };
     (Rect { width, ..area }, right)
@@ -80,7 +82,9 @@ mod tests {
     #[test]
     fn every_plan_fills_its_area_and_nothing_overlaps() {
         for (width, height) in [(200, 50), (120, 40), (120, 30), (119, 30), (80, 24), (60, 20), (40, 12), (40, 10)] {
-            for pane in [Pane::Nodes, Pane::Node(NodeId(1)), Pane::Profiles, Pane::Services] {
+            for pane in
+                [Pane::Nodes, Pane::Node(NodeId(1)), Pane::Register, Pane::Import, Pane::Profiles, Pane::Services]
+            {
                 let area = Rect::new(0, 0, width, height);
                 let plan = layout(area, pane).expect("a plan");
                 let parts = [Some(plan.header), Some(plan.table), plan.detail, plan.log, Some(plan.footer)];

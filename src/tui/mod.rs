@@ -13,15 +13,22 @@
 //! |---|---|
 //! | what a key does | a row of `keymap.rs`; then `update.rs` |
 //! | when a key makes sense | `allowed.rs` |
+//! | what is asked before something is done | `deeds.rs` |
 //! | where things go at which size | `layout.rs` |
 //! | a pane or a popup | its file in `panes/` or `popups/` |
 //! | colours; glyphs; words of a status | `theme.rs`; `glyphs.rs`; `status.rs` |
+//! | finding, reading and writing lists; choosing one | `files.rs`; `desk.rs` |
+//! | what a scanner may say; the form | `scan.rs`; `form.rs` |
 //! | order and filter of the table | `listing.rs`; `filter.rs` |
 
 pub mod allowed;
 pub mod courier;
+pub mod deeds;
+pub mod desk;
+pub mod files;
 pub mod filter;
 pub mod footer;
+pub mod form;
 pub mod glyphs;
 pub mod header;
 pub mod keymap;
@@ -31,6 +38,7 @@ pub mod msg;
 pub mod panes;
 pub mod popups;
 pub mod run;
+pub mod scan;
 pub mod screen;
 pub mod status;
 pub mod terminal;
@@ -40,9 +48,10 @@ pub mod view;
 pub mod widgets;
 pub mod words;
 
+pub use files::{Folders, Found, Job};
 pub use keymap::{Action, BINDINGS, Binding, Place, keys_markdown};
-pub use msg::{Answer, Ask, Effect, Msg, NotDone};
-pub use run::{Exit, Options, TuiError, run};
+pub use msg::{Answer, Ask, Effect, Msg, NotDone, What};
+pub use run::{Exit, Options, TuiError, run, run_in};
 pub use screen::{Pane, Popup, Screen};
 pub use theme::{Meaning, Palette, Theme};
 pub use update::update;

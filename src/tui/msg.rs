@@ -1,10 +1,14 @@
 //! What comes in and what goes out of [`crate::tui::update()`].
 
+use std::sync::Arc;
+
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Size;
 
 use crate::domain::command::{Command, Refusal};
+use crate::domain::import::Preview;
 use crate::domain::time::Timestamp;
+use crate::tui::files::{Found, Job};
 
 /// Something that happened to the screen.
 #[derive(Clone, Debug)]
@@ -17,21 +21,43 @@ pub enum Msg {
     Bench,
     Tick(Timestamp),
     Answered(Answer),
+    /// What was found on disks and sticks.
+    Found(Found),
 }
 
 /// What the loop is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     Ask(Ask),
+    /// Something with files, which may take its time.
+    Files(Job),
+    /// Be heard by somebody who looks elsewhere.
+    Bell,
     Quit,
 }
 
-/// A command, and what to call it when the answer comes.
+/// Something for the hub, and what to call it when the answer comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    pub command: Command,
+    pub what: What,
     /// As `re-arm press-07`.
     pub deed: String,
+}
+
+/// What the hub is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    One(Command),
+    /// Each for itself: what one is refused does not keep the others from being done.
+    Each(Vec<Command>),
+    /// A list as it was looked at, wholly or not at all.
+    Import(Arc<Preview>),
+}
+
+impl Ask {
+    pub fn one(command: Command, deed: impl Into<String>) -> Self {
+        Self { what: What::One(command), deed: deed.into() }
+    }
 }
 
 /// The answer to an [`Ask`].
@@ -46,8 +72,19 @@ pub struct Answer {
 pub enum NotDone {
     #[error(transparent)]
     Refused(Refusal),
+    #[error("{done} of {} done; refused: {}", .done + .refused.len(), few(.refused))]
+    Partly { done: usize, refused: Vec<Refusal> },
     #[error("the station has not answered earlier commands yet: try again in a moment")]
     Waiting,
     #[error("the station is stopping")]
     Stopping,
 }
+
+/// The first of many refusals.
+fn few(refused: &[Refusal]) -> String {
+    let said: Vec<String> = refused.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = refused.len().saturating_sub(NAMED);
+    if more > 0 { format!("{}; and {more} more", said.join("; ")) } else { said.join("; ") }
+}
+
+const NAMED: usize = 4;

@@ -16,10 +16,11 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::inbox::Inbox;
 use crate::tui::courier::Courier;
+use crate::tui::files::{Files, Folders};
 use crate::tui::msg::{Effect, Msg};
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Console, Tty};
-use crate::tui::theme::Theme;
+use crate::tui::theme::{Meaning, Theme};
 use crate::tui::update::update;
 use crate::tui::view::view;
 
@@ -60,23 +61,35 @@ impl TuiError {
 
 /// Shows the bench until somebody quits or `stop` says so. Blocks its thread and waits for no service.
 pub fn run(
-    mut bench: watch::Receiver<Arc<Snapshot>>,
+    bench: watch::Receiver<Arc<Snapshot>>,
     inbox: Inbox,
     stop: CancellationToken,
     options: Options,
 ) -> Result<Exit, TuiError> {
+    run_in(bench, inbox, stop, options, Folders::default())
+}
+
+/// As [`run`], with lists of machines in these folders.
+pub fn run_in(
+    mut bench: watch::Receiver<Arc<Snapshot>>,
+    inbox: Inbox,
+    stop: CancellationToken,
+    options: Options,
+    folders: Folders,
+) -> Result<Exit, TuiError> {
     let theme = Theme::detect(|name| std::env::var(name).ok(), options.ascii);
     let courier = Courier::start(options.runtime.clone(), inbox, &stop).map_err(TuiError::Terminal)?;
+    let helpers = Helpers { courier, files: Files::start(folders).map_err(TuiError::Terminal)? };
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
     let mut screen = Screen::new(theme, TimeZone::system(), size, clock::now());
-    Ok(drive(&mut screen, &mut tty, &courier, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
+    Ok(drive(&mut screen, &mut tty, &helpers, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
 }
 
 fn drive(
     screen: &mut Screen,
     console: &mut impl Console,
-    courier: &Courier,
+    helpers: &Helpers,
     bench: &mut watch::Receiver<Arc<Snapshot>>,
     stop: &CancellationToken,
 ) -> io::Result<Exit> {
@@ -90,10 +103,11 @@ fn drive(
             live = bench.borrow_and_update().clone();
             news.push(Msg::Bench);
         }
-        news.extend(courier.answers().map(Msg::Answered));
+        news.extend(helpers.courier.answers().map(Msg::Answered));
+        news.extend(helpers.files.found().map(Msg::Found));
         dirty |= news.len() > 1;
         for msg in news {
-            if take(screen, &live, courier, msg) {
+            if take(screen, &live, helpers, console, msg)? {
                 return Ok(Exit::Quit);
             }
         }
@@ -108,7 +122,7 @@ fn drive(
         for _ in 0..BURST {
             let Some(event) = console.event(wait)? else { break };
             if let Some(msg) = message(event)
-                && take(screen, &live, courier, msg)
+                && take(screen, &live, helpers, console, msg)?
             {
                 return Ok(Exit::Quit);
             }
@@ -118,14 +132,33 @@ fn drive(
     Ok(Exit::Stopped)
 }
 
+/// Those who do what takes time.
+struct Helpers {
+    courier: Courier,
+    files: Files,
+}
+
 /// Says whether this was the end.
-fn take(screen: &mut Screen, live: &Snapshot, courier: &Courier, msg: Msg) -> bool {
+fn take(
+    screen: &mut Screen,
+    live: &Arc<Snapshot>,
+    helpers: &Helpers,
+    console: &mut impl Console,
+    msg: Msg,
+) -> io::Result<bool> {
     match update(screen, live, msg) {
-        None => false,
-        Some(Effect::Quit) => true,
-        Some(Effect::Ask(ask)) => match courier.send(ask) {
-            Ok(()) => false,
-            Err(answer) => take(screen, live, courier, Msg::Answered(answer)),
+        None => Ok(false),
+        Some(Effect::Quit) => Ok(true),
+        Some(Effect::Bell) => console.bell().map(|()| false),
+        Some(Effect::Files(job)) => {
+            if !helpers.files.send(job, live, screen.now) {
+                screen.say(Meaning::Warning, "the files before are still being read: try again in a moment");
+            }
+            Ok(false)
+        }
+        Some(Effect::Ask(ask)) => match helpers.courier.send(ask) {
+            Ok(()) => Ok(false),
+            Err(answer) => take(screen, live, helpers, console, Msg::Answered(answer)),
         },
     }
 }
@@ -161,12 +194,13 @@ mod tests {
         terminal: Terminal<TestBackend>,
         events: VecDeque<io::Result<Event>>,
         frames: usize,
+        bells: usize,
     }
 
     impl Scripted {
         fn new(events: impl IntoIterator<Item = io::Result<Event>>) -> Self {
             let terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
-            Self { terminal, events: events.into_iter().collect(), frames: 0 }
+            Self { terminal, events: events.into_iter().collect(), frames: 0, bells: 0 }
         }
     }
 
@@ -178,6 +212,11 @@ mod tests {
         fn draw(&mut self, view: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
             self.frames += 1;
             self.terminal.draw(view).map(drop).map_err(io::Error::other)
+        }
+
+        fn bell(&mut self) -> io::Result<()> {
+            self.bells += 1;
+            Ok(())
         }
 
         fn event(&mut self, wait: Duration) -> io::Result<Option<Event>> {
@@ -199,7 +238,8 @@ mod tests {
         let (_hub, mut bench) = watch::channel(Arc::new(Snapshot::default()));
         let theme = Theme::new(Palette::Mono, false);
         let mut screen = Screen::new(theme, TimeZone::UTC, Size::new(80, 24), Timestamp::default());
-        drive(&mut screen, console, &courier, &mut bench, stop)
+        let helpers = Helpers { courier, files: Files::start(Folders::default()).expect("a thread") };
+        drive(&mut screen, console, &helpers, &mut bench, stop)
     }
 
     #[test]
@@ -221,6 +261,18 @@ mod tests {
         let mut console = Scripted::new([Err(io::ErrorKind::BrokenPipe.into())]);
         let ended = driven(&mut console, &CancellationToken::new()).expect_err("it has hung up");
         assert_eq!(ended.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_scan_that_is_refused_is_heard() {
+        let scan = "2MAC:52".chars().map(KeyCode::Char).chain([KeyCode::Enter]).map(key);
+        let mut console = Scripted::new(scan.chain([ctrl_c(), ctrl_c()]));
+        driven(&mut console, &CancellationToken::new()).expect("it ends");
+        assert_eq!(console.bells, 1);
+    }
+
+    fn ctrl_c() -> io::Result<Event> {
+        Ok(Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)))
     }
 
     #[test]

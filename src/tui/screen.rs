@@ -1,5 +1,6 @@
 //! What the screen remembers between frames: where it is, what is chosen, what was asked. Nothing of the bench itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use crate::domain::ids::NodeId;
 use crate::domain::node::Node;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
+use crate::tui::desk::Desk;
 use crate::tui::filter::Filter;
+use crate::tui::form::Form;
 use crate::tui::keymap::{Place, Tab};
 use crate::tui::layout::{Plan, layout};
 use crate::tui::listing::{Listing, Sort};
@@ -28,6 +31,8 @@ pub struct Screen {
     pub pane: Pane,
     /// The chosen node: the choice follows the node, not the row.
     pub chosen: Option<NodeId>,
+    /// The nodes that keys act on instead of the chosen one, if there are any.
+    pub marked: BTreeSet<NodeId>,
     /// The filter as it is typed.
     pub filter: String,
     /// Whether it is being typed now.
@@ -35,6 +40,8 @@ pub struct Screen {
     pub sort: Sort,
     pub flipped: bool,
     pub listing: Listing,
+    pub form: Form,
+    pub desk: Desk,
     /// Where the log of the open node is read.
     pub reading: Reading,
     /// Lines of a text that are above its window.
@@ -51,6 +58,8 @@ pub struct Screen {
 pub enum Pane {
     Nodes,
     Node(NodeId),
+    Register,
+    Import,
     Profiles,
     Services,
 }
@@ -85,6 +94,21 @@ pub enum Popup {
         /// The button that has the focus.
         yes: bool,
     },
+    /// As a question, for what would hurt most: *yes* is to type how many nodes it is about.
+    Typed {
+        title: String,
+        text: Vec<String>,
+        on_yes: Effect,
+        wanted: String,
+        typed: String,
+    },
+    /// One of several, the chosen one with what it means.
+    Choice {
+        title: String,
+        text: Vec<String>,
+        choices: Vec<Choice>,
+        at: usize,
+    },
     Notice {
         title: String,
         text: Vec<String>,
@@ -92,6 +116,38 @@ pub enum Popup {
     Help {
         scrolled: usize,
     },
+}
+
+impl Popup {
+    /// What is still to be typed before the popup may do what it asks about.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::Typed { wanted, typed, .. } if typed.trim() != wanted => Some(wanted),
+            Self::Typed { .. }
+            | Self::Question { .. }
+            | Self::Choice { .. }
+            | Self::Notice { .. }
+            | Self::Help { .. } => None,
+        }
+    }
+}
+
+/// One of several things to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub words: String,
+    /// What follows from it.
+    pub about: String,
+    pub then: Then,
+}
+
+/// What choosing leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    Nothing,
+    Do(Effect),
+    /// Something is to be answered first.
+    Ask(Box<Popup>),
 }
 
 /// A line that goes by itself.
@@ -111,11 +167,14 @@ impl Screen {
             now,
             pane: Pane::Nodes,
             chosen: None,
+            marked: BTreeSet::new(),
             filter: String::new(),
             typing: false,
             sort: Sort::default(),
             flipped: false,
             listing: Listing::default(),
+            form: Form::default(),
+            desk: Desk::default(),
             reading: Reading::Following,
             scrolled: 0,
             frozen: None,
@@ -129,6 +188,8 @@ impl Screen {
     pub fn place(&self) -> Place {
         match (&self.popup, self.pane) {
             (Some(Popup::Question { .. }), _) => Place::Question,
+            (Some(Popup::Typed { .. }), _) => Place::Typed,
+            (Some(Popup::Choice { .. }), _) => Place::Choice,
             (Some(Popup::Notice { .. }), _) => Place::Notice,
             (Some(Popup::Help { .. }), _) => Place::Help,
             (None, _) => self.place_below(),
@@ -141,6 +202,10 @@ impl Screen {
             Pane::Nodes if self.typing => Place::Filter,
             Pane::Nodes => Place::Nodes,
             Pane::Node(_) => Place::Node,
+            Pane::Register => Place::Form,
+            Pane::Import if self.desk.typing => Place::Path,
+            Pane::Import if self.desk.open.is_some() => Place::Preview,
+            Pane::Import => Place::Lists,
             Pane::Profiles | Pane::Services => Place::Text,
         }
     }
@@ -149,6 +214,8 @@ impl Screen {
     pub fn tab(&self) -> Tab {
         match self.pane {
             Pane::Nodes | Pane::Node(_) => Tab::Nodes,
+            Pane::Register => Tab::Register,
+            Pane::Import => Tab::Import,
             Pane::Profiles => Tab::Profiles,
             Pane::Services => Tab::Services,
         }
@@ -169,9 +236,30 @@ impl Screen {
         let id = match self.pane {
             Pane::Node(id) => Some(id),
             Pane::Nodes => self.chosen,
-            Pane::Profiles | Pane::Services => None,
+            Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => None,
         };
         bench.nodes.get(&id?)
+    }
+
+    /// The nodes that keys act on: the marked ones of the table, else the one that is open or chosen.
+    pub fn meant<'s>(&'s self, bench: &'s Snapshot) -> Vec<&'s Arc<Node>> {
+        match self.pane {
+            Pane::Nodes if !self.marked.is_empty() => self.marked.iter().filter_map(|id| bench.nodes.get(id)).collect(),
+            Pane::Nodes | Pane::Node(_) | Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => {
+                self.node(bench).into_iter().collect()
+            }
+        }
+    }
+
+    /// What letters are added to now, and how many it has room for.
+    pub fn field(&mut self) -> Option<(&mut String, usize)> {
+        match (&mut self.popup, self.pane) {
+            (Some(Popup::Typed { typed, .. }), _) => Some((typed, COUNT)),
+            (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
+            (None, Pane::Import) if self.desk.typing => Some((&mut self.desk.path, PATH)),
+            (None, Pane::Register) => self.form.field().map(|text| (text, FIELD)),
+            _ => None,
+        }
     }
 
     /// The row of the chosen node.
@@ -188,7 +276,7 @@ impl Screen {
         let rows = self.plan().map_or(1, |plan| match self.pane {
             Pane::Nodes => plan.table.height.saturating_sub(3),
             Pane::Node(_) => plan.log.map_or(1, |log| log.height.saturating_sub(2)),
-            Pane::Profiles | Pane::Services => plan.table.height.saturating_sub(2),
+            Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => plan.table.height.saturating_sub(2),
         });
         usize::from(rows.max(1))
     }
@@ -202,7 +290,9 @@ impl Screen {
         let row = self.row();
         let (moment, filter) = (self.moment(), Filter::parse(&self.filter));
         let bench = self.frozen.as_ref().map_or(live, |frozen| &frozen.bench);
-        self.listing.refresh(bench, moment, &filter, self.sort, self.flipped);
+        if self.listing.refresh(bench, moment, &filter, self.sort, self.flipped) {
+            self.marked.retain(|id| bench.nodes.contains_key(id));
+        }
         if self.row().is_none() {
             // The node is gone or filtered away: the one that took its row is next to it.
             let last = self.listing.nodes.len().checked_sub(1);
@@ -216,4 +306,12 @@ impl Screen {
     }
 }
 
+/// Letters of a filter.
+const FILTER: usize = 80;
+/// Letters of a path.
+const PATH: usize = 1000;
+/// Letters of a field.
+const FIELD: usize = 200;
+/// Letters of a number that is to be typed.
+const COUNT: usize = 12;
 const TOAST: Duration = Duration::from_secs(5);

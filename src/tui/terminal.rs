@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 pub trait Console {
     fn size(&self) -> io::Result<Size>;
     fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()>;
+    fn bell(&mut self) -> io::Result<()>;
     /// The next event, if one comes within `wait`.
     fn event(&mut self, wait: Duration) -> io::Result<Option<Event>>;
 }
@@ -72,6 +73,11 @@ impl Console for Tty {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(view)?;
         queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        Write::flush(self.terminal.backend_mut())
+    }
+
+    fn bell(&mut self) -> io::Result<()> {
+        self.terminal.backend_mut().write_all(b"\x07")?;
         Write::flush(self.terminal.backend_mut())
     }
 

@@ -5,27 +5,24 @@ use std::time::Duration;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::domain::command::Command;
-use crate::domain::node::Node;
-use crate::domain::phase::Phase;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::allowed::allowed;
+use crate::tui::files::Job;
+use crate::tui::form::{Field, Outcome};
 use crate::tui::keymap::{Action, Motion, Place, Tab};
-use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone};
-use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen};
+use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
+use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
 use crate::tui::words::count;
-use crate::tui::{panes, popups};
+use crate::tui::{deeds, desk, panes, popups};
 
 /// Takes `msg` in; what is to be done in the world comes back.
 pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect> {
+    let pane = screen.pane;
     let effect = match msg {
         Msg::Key(key) => press(screen, bench, key),
-        Msg::Paste(text) => {
-            paste(screen, &text);
-            None
-        }
+        Msg::Paste(text) => paste(screen, bench, &text),
         Msg::Resized(size) => {
             screen.size = size;
             None
@@ -36,13 +33,19 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
             screen.toast.take_if(|toast| toast.until <= now);
             None
         }
-        Msg::Answered(answer) => {
-            answered(screen, answer);
+        Msg::Found(found) => {
+            match screen.desk.take(found) {
+                Some(Ok(words)) => screen.say(Meaning::Success, words),
+                Some(Err(words)) => screen.say(Meaning::Failure, words),
+                None => {}
+            }
             None
         }
+        Msg::Answered(answer) => answered(screen, answer),
     };
     screen.refresh(bench);
-    effect
+    let arrived = screen.pane == Pane::Import && pane != Pane::Import;
+    effect.or_else(|| arrived.then_some(Effect::Files(Job::List)))
 }
 
 fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect> {
@@ -51,7 +54,7 @@ fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect>
     }
     let place = screen.place();
     let Some(binding) = place.binding(key) else {
-        if place == Place::Filter {
+        if place.is_typing() {
             type_letter(screen, key);
         }
         return None;
@@ -80,14 +83,41 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
             screen.typing = false;
             screen.filter.clear();
         }
-        Action::EraseLetter => drop(screen.filter.pop()),
-        Action::EraseText => screen.filter.clear(),
+        Action::EraseLetter => drop(screen.field().and_then(|(text, _)| text.pop())),
+        Action::EraseText => screen.field().into_iter().for_each(|(text, _)| text.clear()),
         Action::NextSort => (screen.sort, screen.flipped) = (screen.sort.next(), false),
         Action::FlipSort => screen.flipped = !screen.flipped,
         Action::Freeze => freeze(screen, bench),
         Action::Help => screen.popup = Some(Popup::Help { scrolled: 0 }),
-        Action::Rearm => screen.popup = screen.node(bench).map(|node| ask_to_rearm(node, bench)),
-        Action::Forget => screen.popup = screen.node(bench).map(|node| ask_to_forget(node)),
+        Action::Mark => mark(screen),
+        Action::MarkAll => mark_all(screen),
+        Action::Approve => screen.popup = Some(deeds::approve(screen, bench)),
+        Action::ApproveAll => screen.popup = Some(deeds::approve_all(bench)),
+        Action::Resolve => screen.popup = screen.node(bench).and_then(|node| deeds::resolve(node, bench)),
+        Action::Rearm => screen.popup = Some(deeds::rearm(screen, bench)),
+        Action::Assign => screen.popup = Some(deeds::assign(screen, bench)),
+        Action::Forget => screen.popup = Some(deeds::forget(screen, bench)),
+        Action::Policy => screen.popup = Some(deeds::policy(bench)),
+        Action::OpenList => return screen.desk.read_chosen(),
+        Action::FindLists => return Some(Effect::Files(Job::List)),
+        Action::TypePath => (screen.desk.typing, screen.desk.path) = (true, "/".into()),
+        Action::ReadPath => return screen.desk.read_typed(),
+        Action::DropPath => screen.desk.typing = false,
+        Action::Import => screen.popup = screen.desk.ask_to_import(),
+        Action::SaveErrors => return screen.desk.save_errors(),
+        Action::NextProblem => screen.desk.next_problem(),
+        Action::ListProfile => screen.popup = desk::ask_for_profile(&screen.desk, bench),
+        Action::CloseList => (screen.desk.open, screen.desk.profile) = (None, None),
+        Action::UndoImport => screen.popup = bench.last_import.as_ref().map(desk::ask_to_undo),
+        Action::Enter => return entered(screen, bench),
+        Action::NextFieldOrTab if screen.form.is_empty() => turn(screen, 1),
+        Action::PreviousFieldOrTab if screen.form.is_empty() => turn(screen, Tab::ALL.len() - 1),
+        Action::NextFieldOrTab => return tab(screen, bench),
+        Action::NextField => screen.form.step(false),
+        Action::PreviousField | Action::PreviousFieldOrTab => screen.form.step(true),
+        Action::NextProfile => screen.form.other_profile(bench, false),
+        Action::PreviousProfile => screen.form.other_profile(bench, true),
+        Action::Codes => (screen.form.two_codes, screen.form.half) = (!screen.form.two_codes, None),
         Action::Quit => return quit(screen, bench),
         Action::Interrupt => return interrupt(screen, bench),
         Action::Move(motion) => move_by(screen, bench, motion),
@@ -101,9 +131,29 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
             let focus = matches!(screen.popup, Some(Popup::Question { yes: true, .. }));
             return answer(screen, focus);
         }
+        Action::Confirm => return answer(screen, true),
+        Action::Choose => return choose(screen),
         Action::Close => screen.popup = None,
     }
     None
+}
+
+/// Marks the chosen node, or takes its mark off, and goes on to the next.
+fn mark(screen: &mut Screen) {
+    let Some(id) = screen.chosen else { return };
+    if !screen.marked.remove(&id) {
+        screen.marked.insert(id);
+    }
+    let next = screen.row().and_then(|row| screen.listing.nodes.get(row + 1));
+    screen.chosen = next.copied().or(screen.chosen);
+}
+
+fn mark_all(screen: &mut Screen) {
+    let shown = &screen.listing.nodes;
+    match shown.iter().all(|id| screen.marked.contains(id)) {
+        true => screen.marked.clear(),
+        false => screen.marked.extend(shown),
+    }
 }
 
 fn go_to(screen: &mut Screen, pane: Pane) {
@@ -113,6 +163,8 @@ fn go_to(screen: &mut Screen, pane: Pane) {
 fn pane_of(tab: Tab) -> Pane {
     match tab {
         Tab::Nodes => Pane::Nodes,
+        Tab::Register => Pane::Register,
+        Tab::Import => Pane::Import,
         Tab::Profiles => Pane::Profiles,
         Tab::Services => Pane::Services,
     }
@@ -128,41 +180,6 @@ fn freeze(screen: &mut Screen, bench: &Snapshot) {
         Some(_) => None,
         None => Some(Frozen { bench: Box::new(bench.clone()), at: screen.now }),
     };
-}
-
-fn ask_to_rearm(node: &Node, bench: &Snapshot) -> Popup {
-    let label = clean(&node.label(), LABEL);
-    let profile = node.profile.as_ref().or(bench.catalogue.default_profile.as_ref());
-    let loss = match profile {
-        Some(profile) => format!("Profile {profile} is written to its disk; what is on the disk now is lost."),
-        None => "No profile is assigned and there is no default: it gets nothing until there is one.".into(),
-    };
-    let when = match node.phase {
-        Phase::Failed(_) if node.run().is_some() => {
-            "It restarts now if its agent waits, else when it boots from the network."
-        }
-        _ => "It is installed when it boots from the network.",
-    };
-    Popup::Question {
-        title: format!("Re-arm {label}?"),
-        text: vec![when.into(), loss],
-        on_yes: Effect::Ask(Ask { command: Command::Rearm { node: node.id }, deed: format!("re-arm {label}") }),
-        yes: false,
-    }
-}
-
-fn ask_to_forget(node: &Node) -> Popup {
-    let label = clean(&node.label(), LABEL);
-    let runs = count(node.runs.len(), "run");
-    Popup::Question {
-        title: format!("Forget {label}?"),
-        text: vec![
-            format!("The node, its registration and its {runs} are dropped from this station."),
-            "Its disk is not touched. If it boots from the network again, it is a machine nobody knows.".into(),
-        ],
-        on_yes: Effect::Ask(Ask { command: Command::Forget { node: node.id }, deed: format!("forget {label}") }),
-        yes: false,
-    }
 }
 
 fn quit(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
@@ -201,17 +218,57 @@ fn interrupt(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
 }
 
 fn answer(screen: &mut Screen, yes: bool) -> Option<Effect> {
-    match screen.popup.take() {
-        Some(Popup::Question { on_yes, .. }) if yes => Some(on_yes),
-        _ => None,
+    match screen.popup.take()? {
+        Popup::Question { on_yes, .. } | Popup::Typed { on_yes, .. } if yes => begin(screen, on_yes),
+        Popup::Question { .. }
+        | Popup::Typed { .. }
+        | Popup::Choice { .. }
+        | Popup::Notice { .. }
+        | Popup::Help { .. } => None,
     }
 }
 
-fn answered(screen: &mut Screen, answer: Answer) {
+fn choose(screen: &mut Screen) -> Option<Effect> {
+    let Some(Popup::Choice { mut choices, at, .. }) = screen.popup.take() else { return None };
+    if at >= choices.len() {
+        return None;
+    }
+    match choices.swap_remove(at).then {
+        Then::Nothing => None,
+        Then::Do(effect) => begin(screen, effect),
+        Then::Ask(popup) => {
+            screen.popup = Some(*popup);
+            None
+        }
+    }
+}
+
+/// What marked nodes were marked for is on its way: the next key is about the chosen one again.
+fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
+    if let Effect::Files(Job::Read { profile, .. }) = &effect {
+        return screen.desk.read_with(profile.clone());
+    }
+    if let Effect::Ask(Ask { what: What::Import(_), deed }) = &effect {
+        screen.say(Meaning::Active, format!("under way: {deed}"));
+    }
+    if let Effect::Ask(Ask { what: What::Each(_), deed }) = &effect {
+        screen.marked.clear();
+        screen.say(Meaning::Active, format!("under way: {deed}"));
+    }
+    Some(effect)
+}
+
+fn answered(screen: &mut Screen, answer: Answer) -> Option<Effect> {
+    if screen.form.answered(&answer) && screen.pane == Pane::Register {
+        return answer.result.is_err().then_some(Effect::Bell);
+    }
     match answer.result {
+        Ok(()) if screen.desk.imported(&answer.deed) => {
+            screen.say(Meaning::Success, format!("done: {}; u takes it back within a minute", answer.deed));
+        }
         Ok(()) => screen.say(Meaning::Success, format!("done: {}", answer.deed)),
-        // A question that is being read is not taken away.
-        Err(why) if why == NotDone::Waiting || screen.popup.is_some() => {
+        // A question that is being read is not taken away, and no scan is lost to a popup.
+        Err(why) if why == NotDone::Waiting || screen.popup.is_some() || screen.pane == Pane::Register => {
             screen.say(Meaning::Warning, format!("not done: {}: {why}", answer.deed));
         }
         Err(why) => {
@@ -219,6 +276,7 @@ fn answered(screen: &mut Screen, answer: Answer) {
             screen.popup = Some(Popup::Notice { title: format!("Not done: {}", answer.deed), text });
         }
     }
+    None
 }
 
 fn type_letter(screen: &mut Screen, key: KeyEvent) {
@@ -229,15 +287,59 @@ fn type_letter(screen: &mut Screen, key: KeyEvent) {
 }
 
 /// Text that was pasted or scanned goes where text is typed, and nowhere else.
-fn paste(screen: &mut Screen, text: &str) {
-    if screen.place() == Place::Filter {
-        type_text(screen, &clean(text, FILTER));
+fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
+    if screen.place() == Place::Form && text.trim_end_matches([' ', '\t']).contains(['\r', '\n']) {
+        let outcome = screen.form.pasted(text, screen.now, bench);
+        return come_of(screen, outcome);
+    }
+    type_text(screen, &clean(text, PASTED));
+    None
+}
+
+/// A line of the scanner, or a field, is complete.
+fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    let outcome = match screen.form.field {
+        Field::Scan => screen.form.scanned(screen.now, bench),
+        Field::Profile => screen.form.register(screen.now, bench),
+        Field::Serial | Field::Uuid | Field::Mac | Field::Name => {
+            screen.form.step(false);
+            Outcome::Nothing
+        }
+    };
+    come_of(screen, outcome)
+}
+
+/// To the next field; a scanner may end its line so.
+fn tab(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    if screen.form.field == Field::Scan && !screen.form.text(Field::Scan).is_empty() {
+        return entered(screen, bench);
+    }
+    screen.form.step(false);
+    None
+}
+
+fn come_of(screen: &mut Screen, outcome: Outcome) -> Option<Effect> {
+    match outcome {
+        Outcome::Nothing => None,
+        Outcome::Do(effect) => Some(effect),
+        Outcome::Bell => Some(Effect::Bell),
+        Outcome::Wrong => {
+            screen.say(Meaning::Warning, "not registered: correct what the form complains of");
+            Some(Effect::Bell)
+        }
+        Outcome::Known(id) => {
+            // The pane stays, so that the next scan is no key; the table has the node chosen.
+            screen.filter.clear();
+            screen.chosen = Some(id);
+            Some(Effect::Bell)
+        }
     }
 }
 
 fn type_text(screen: &mut Screen, text: &str) {
-    let room = FILTER.saturating_sub(screen.filter.chars().count());
-    screen.filter.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
+    let Some((field, limit)) = screen.field() else { return };
+    let room = limit.saturating_sub(field.chars().count());
+    field.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
 }
 
 fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
@@ -247,12 +349,21 @@ fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
         screen.popup = Some(Popup::Help { scrolled: moved(scrolled, lines.saturating_sub(page), page, motion) });
         return;
     }
+    if let Some(Popup::Choice { choices, at, .. }) = &mut screen.popup {
+        *at = moved(*at, choices.len().saturating_sub(1), page, motion);
+        return;
+    }
     match screen.pane {
         Pane::Nodes => {
             let Some(last) = screen.listing.nodes.len().checked_sub(1) else { return };
             let row = moved(screen.row().unwrap_or(0), last, page, motion);
             screen.chosen = screen.listing.nodes.get(row).copied();
         }
+        Pane::Register => {}
+        Pane::Import => match &mut screen.desk.open {
+            Some(open) => open.at = moved(open.at, open.preview.rows.len().saturating_sub(1), page, motion),
+            None => screen.desk.at = moved(screen.desk.at, screen.desk.lists.len().saturating_sub(1), page, motion),
+        },
         Pane::Node(_) => read_on(screen, bench, motion),
         Pane::Profiles | Pane::Services => {
             let lines = panes::text_height(screen, bench);
@@ -293,8 +404,6 @@ fn moved(at: usize, last: usize, page: usize, motion: Motion) -> usize {
     to.min(last)
 }
 
-/// Letters of a node's name in a question.
-const LABEL: usize = 40;
-/// Letters of a filter.
-const FILTER: usize = 80;
+/// Letters of a line that is pasted.
+const PASTED: usize = 4096;
 const TWICE: Duration = Duration::from_secs(2);

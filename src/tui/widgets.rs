@@ -1,5 +1,7 @@
 //! Small things that several panes draw.
 
+use std::ops::Range;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -64,6 +66,12 @@ pub fn whole(mut lines: Vec<Line<'static>>, height: usize) -> Vec<Line<'static>>
         lines.push(Line::raw(format!(" … {missing} more, on a taller terminal")));
     }
     lines
+}
+
+/// Which of `rows` are in view: the chosen one is in the middle as far as the ends of the list allow.
+pub fn window(rows: usize, chosen: usize, height: usize) -> Range<usize> {
+    let start = chosen.saturating_sub(height / 2).min(rows.saturating_sub(height));
+    start..rows.min(start + height)
 }
 
 /// `percent` of `width` columns, in eighths of a column where the glyphs have them: `███▍░░░`.
@@ -136,5 +144,12 @@ mod tests {
         assert_eq!(bar(&UNICODE, 50, 5), "██▌░░");
         assert_eq!((bar(&ASCII, 99, 4).as_str(), bar(&ASCII, 100, 4).as_str()), ("###.", "####"));
         assert_eq!(bar(&UNICODE, 50, 0), "");
+    }
+
+    #[test]
+    fn of_ten_thousand_rows_only_those_in_view_are_made() {
+        assert_eq!(window(10_000, 5_000, 20), 4_990..5_010);
+        assert_eq!((window(10_000, 3, 20), window(10_000, 9_999, 20)), (0..20, 9_980..10_000));
+        assert_eq!((window(5, 4, 20), window(0, 0, 20), window(5, 4, 0)), (0..5, 0..0, 4..4));
     }
 }

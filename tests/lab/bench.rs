@@ -108,7 +108,16 @@ impl Bench {
         format!("{}-st", self.name)
     }
 
-    fn switch(&self) -> String {
+    /// A port of the switch for simulated machines, in the switch's namespace.
+    pub(super) fn port(&self) -> &'static str {
+        let switch = &*self.switch();
+        run("ip", &["-n", switch, "link", "add", "simport", "type", "veth", "peer", "name", SIMULATED]);
+        run("ip", &["-n", switch, "link", "set", "simport", "master", "br0", "up"]);
+        run("ip", &["-n", switch, "link", "set", SIMULATED, "up"]);
+        SIMULATED
+    }
+
+    pub(super) fn switch(&self) -> String {
         format!("{}-sw", self.name)
     }
 }
@@ -149,6 +158,7 @@ fn left_over(directory: &str) -> Vec<String> {
     names.filter(is_left).collect()
 }
 
+const SIMULATED: &str = "sim0";
 const PREFIX: &str = "oxb-";
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 static NUMBER: AtomicU32 = AtomicU32::new(1);

@@ -16,6 +16,7 @@ mod bench;
 mod machine;
 mod proxy;
 mod serial;
+mod simulated;
 #[path = "../fixtures/site.rs"]
 mod site;
 mod station;
@@ -26,6 +27,7 @@ use std::process::Command;
 pub(crate) use bench::Bench;
 pub(crate) use machine::{Bus, Firmware, Machine};
 pub(crate) use proxy::FlippingProxy;
+pub(crate) use simulated::Simulated;
 pub(crate) use site::Dnsmasq;
 pub(crate) use station::Station;
 

@@ -15,6 +15,10 @@ use super::{Bench, built};
 pub(crate) struct Station<'a> {
     bench: &'a Bench,
     home: PathBuf,
+    boot_files: PathBuf,
+    /// The size of a disk of its own for its data, in the words of mount(8).
+    disk: Option<&'static str>,
+    /// More options of `oxbow run`.
     options: &'static [&'static str],
     process: Option<Child>,
 }
@@ -36,16 +40,38 @@ pub(crate) struct Node {
     pub(crate) stage: Option<String>,
     #[serde(default)]
     pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) runs: usize,
 }
 
 impl<'a> Station<'a> {
     /// Starts a station that installs this image on every machine.
     pub(crate) fn start(bench: &'a Bench, image: &Path) -> Self {
-        Self::start_with(bench, image, &[])
+        Self::start_with(bench, image, built("boot-files"))
     }
 
     /// The same, with more options of `oxbow run`.
-    pub(crate) fn start_with(bench: &'a Bench, image: &Path, options: &'static [&'static str]) -> Self {
+    pub(crate) fn start_as(bench: &'a Bench, image: &Path, options: &'static [&'static str]) -> Self {
+        Self::start_so(bench, image, built("boot-files"), None, options)
+    }
+
+    /// The same with these boot files.
+    pub(crate) fn start_with(bench: &'a Bench, image: &Path, boot_files: PathBuf) -> Self {
+        Self::start_on(bench, image, boot_files, None)
+    }
+
+    /// The same with its data on a disk of this size, which goes with its process.
+    pub(crate) fn start_on(bench: &'a Bench, image: &Path, boot_files: PathBuf, disk: Option<&'static str>) -> Self {
+        Self::start_so(bench, image, boot_files, disk, &[])
+    }
+
+    fn start_so(
+        bench: &'a Bench,
+        image: &Path,
+        boot_files: PathBuf,
+        disk: Option<&'static str>,
+        options: &'static [&'static str],
+    ) -> Self {
         let home = bench.scratch().join("station");
         for part in ["data", "profiles", "images"] {
             fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
@@ -55,7 +81,7 @@ impl<'a> Station<'a> {
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
         placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));
-        let mut station = Self { bench, home, options, process: None };
+        let mut station = Self { bench, home, boot_files, disk, options, process: None };
         station.restart();
         station
     }
@@ -66,7 +92,15 @@ impl<'a> Station<'a> {
         let path = self.bench.evidence().join("station.log");
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.unwrap_or_else(|err| panic!("{}: {err}", path.display()));
-        let mut oxbow = command_in(&self.bench.station(), env!("CARGO_BIN_EXE_oxbow"));
+        let mut oxbow = match self.disk {
+            None => command_in(&self.bench.station(), env!("CARGO_BIN_EXE_oxbow")),
+            Some(size) => {
+                let mut mounted = command_in(&self.bench.station(), "sh");
+                mounted.args(["-c", "mount -t tmpfs -o size=$0 oxbow \"$1\" && shift && exec \"$@\"", size]);
+                mounted.arg(self.home.join("data")).arg(env!("CARGO_BIN_EXE_oxbow"));
+                mounted
+            }
+        };
         oxbow
             .args(["run", "--headless", "--interface", Bench::INTERFACE, "--default-profile", "test"])
             .arg("--data")
@@ -76,7 +110,7 @@ impl<'a> Station<'a> {
             .arg("--images")
             .arg(self.home.join("images"))
             .arg("--boot-files")
-            .arg(built("boot-files"))
+            .arg(&self.boot_files)
             .args(self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -92,11 +126,25 @@ impl<'a> Station<'a> {
         }
     }
 
+    /// The station's data as its own process sees them.
+    pub(crate) fn data(&self) -> PathBuf {
+        let pid = self.process.as_ref().expect("a station that runs").id();
+        let within = self.home.join("data");
+        Path::new("/proc").join(pid.to_string()).join("root").join(within.strip_prefix("/").unwrap_or(&within))
+    }
+
     /// As a power cut would end it.
     pub(crate) fn kill9(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().ok();
             process.wait().ok();
+        }
+    }
+
+    /// Loses what it remembered, as a new station has nothing to remember; it keeps its copies of images.
+    pub(crate) fn forget_everything(&self) {
+        for file in ["oxbow.db", "oxbow.db-wal", "oxbow.db-shm"] {
+            fs::remove_file(self.home.join("data").join(file)).ok();
         }
     }
 

@@ -13,15 +13,20 @@ use oxbow::domain::disk::{Disk, DiskRule, Transport};
 use oxbow::domain::event::{DhcpAnswer, Event, Firmware, Transfer};
 use oxbow::domain::fleet::{Fleet, Hello};
 use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::RunId;
+use oxbow::domain::ids::{NodeId, RunId};
 use oxbow::domain::image::{Format, ImageInfo, ImageState};
+use oxbow::domain::import::{self, Preview, preview};
 use oxbow::domain::logline::Level;
+use oxbow::domain::node::Node;
+use oxbow::domain::phase::{Phase, Stage};
+use oxbow::domain::policy::Policy;
 use oxbow::domain::profile::Profile;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
 use oxbow::domain::time::Timestamp;
-use oxbow::tui::{Msg, Palette, Screen, Theme, update, view};
+use oxbow::tui::files::Listed;
+use oxbow::tui::{Found, Msg, Palette, Screen, Theme, update, view};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -47,6 +52,79 @@ pub(crate) fn busy() -> Snapshot {
     bench.snapshot()
 }
 
+/// The busy bench with enough nodes for several pages.
+pub(crate) fn long() -> Snapshot {
+    let mut bench = busy();
+    for number in 100..150 {
+        let mut node = Node::new(NodeId(number), NOW);
+        node.name = Some(format!("SN-{number}"));
+        node.phase = Phase::Booting { stage: Stage::Seen };
+        bench.nodes.insert(node.id, Arc::new(node));
+    }
+    bench
+}
+
+/// Machines that wait for a person: two strangers for approval, and one that has the serial of press-11 and the
+/// adapter of press-12.
+pub(crate) fn waiting() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.register(11..=12);
+    bench.provision(1, 900);
+    bench.fleet.apply(ago(600), Command::SetPolicy(Policy::Hold), &bench.catalogue).expect("a policy");
+    for number in [13, 14] {
+        bench.see(number, 40);
+        let reason = "this machine waits for approval".into();
+        bench.observe(36, Event::Held { claims: claims(number), address: address(number), reason });
+    }
+    bench.see(12, 30);
+    let torn = Claims { macs: claims(12).macs, uuid: None, ..claims(11) };
+    let (address, profile) = (address(12), "emt-s".parse().expect("a profile name"));
+    bench.observe(20, Event::ScriptServed { claims: torn, address, run: run(12), profile });
+    bench.snapshot()
+}
+
+/// A bench that a list has just been imported to.
+pub(crate) fn imported() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.register(8..=12);
+    let before = bench.fleet.nodes().clone();
+    let known = Snapshot { nodes: before, index: bench.fleet.index().clone(), ..empty() };
+    let list = list(&known, b"Serial,Profile\nSN-4011,ubuntu\nSN-9001,\nSN-9002,\n");
+    let command = Command::Import(list.import().expect("a clean list"));
+    bench.fleet.apply(ago(3), command, &bench.catalogue).expect("it can be imported");
+    bench.snapshot()
+}
+
+/// What a list would do to `bench`.
+pub(crate) fn list(bench: &Snapshot, text: &[u8]) -> Preview {
+    preview("po-4711.csv", text, NOW, bench, &import::Options::default())
+}
+
+/// A list with rows of every kind.
+pub(crate) const MIXED: &[u8] = b"Serial,MAC,Profile,Site
+SN-9001,3c:ec:ef:00:00:01,emt-s,Ulm
+SN-9002,3c:ec:ef,emt-s,Ulm
+SN-4011,,,
+SN-4012,,emt-s,Ulm
+1.23457E+11,,emts,
+SN-9003,,,
+Default string,3c:ec:ef:00:00:03,,Ulm
+";
+
+/// The lists that are found.
+pub(crate) fn lists() -> Msg {
+    let listed = |path: &str, bytes| Listed { path: path.into(), bytes };
+    Msg::Found(Found::Lists(vec![
+        listed("/media/stick/export.csv", 1_204),
+        listed("/var/lib/oxbow/import/po-4711.csv", 48_213),
+    ]))
+}
+
+/// The second of them as it was read.
+pub(crate) fn read(preview: Preview) -> Msg {
+    Msg::Found(Found::Read { path: "/var/lib/oxbow/import/po-4711.csv".into(), preview: Ok(Arc::new(preview)) })
+}
+
 /// Nothing seen, nothing registered.
 pub(crate) fn empty() -> Snapshot {
     Bench::new().snapshot()
@@ -68,7 +146,12 @@ pub(crate) fn ailing() -> Snapshot {
                 service.state = down("binding 10.77.0.1:69 is not permitted", "start oxbow as root, or with sudo");
                 service.restarts = 3;
             }
-            ServiceName::Dhcp | ServiceName::RouterAdvert | ServiceName::Images | ServiceName::Store => {}
+            ServiceName::Dhcp
+            | ServiceName::RouterAdvert
+            | ServiceName::Images
+            | ServiceName::Control
+            | ServiceName::ImportFolder
+            | ServiceName::Store => {}
         }
     }
     let catalogue = Arc::make_mut(&mut bench.catalogue);
@@ -82,6 +165,7 @@ pub(crate) fn ailing() -> Snapshot {
     catalogue.diagnostics.push(Diagnostic {
         file: "lab.toml".into(),
         line: Some(3),
+        column: None,
         what: "unknown field `imagee`, expected one of `schema`, `title`, `image`".into(),
         hint: "compare it with the explained profiles/demo.toml".into(),
     });
@@ -143,6 +227,8 @@ impl Bench {
                 up(ServiceName::Images, "2 images"),
                 up(ServiceName::Store, "oxbow.db"),
             ],
+            policy: self.fleet.policy(),
+            last_import: self.fleet.last_import().cloned(),
             dropped: 0,
         }
     }

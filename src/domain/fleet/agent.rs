@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use super::booting::hold;
 use super::{Change, Fleet, enter, reach};
-use crate::domain::disk::Disk;
+use crate::domain::disk::{Disk, in_bytes};
 use crate::domain::effect::Effect;
 use crate::domain::identity::Claims;
 use crate::domain::ids::RunId;
@@ -31,12 +32,21 @@ pub struct Hello {
 /// What an agent may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// Write this.
-    Job(Box<(Profile, ImageInfo)>),
+    /// Do this.
+    Job(Box<Task>),
     /// Nothing yet; say hello again.
     Later { reason: String },
     /// Nothing more in this run: wait for the station's word.
     Ended { reason: String },
+}
+
+/// What an agent is to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    pub profile: Profile,
+    pub image: ImageInfo,
+    /// The index its first report is to have: more than 0 when the agent is in its second life in this run.
+    pub next_report: u32,
 }
 
 /// Why a report was not taken.
@@ -51,45 +61,67 @@ impl Fleet {
     pub fn hello(&mut self, now: Timestamp, hello: &Hello, catalogue: &Catalogue) -> (Grant, Vec<Effect>) {
         let mut change = Change::default();
         let Some(id) = self.node_of(now, &hello.claims, &mut change) else {
-            let reason = "two registrations claim this machine: correct or forget one of them".into();
+            let reason = "it is not clear which machine this is: the station shows who it may be".into();
             return (Grant::Later { reason }, self.settle(change));
         };
         let Some(node) = self.nodes.get(&id) else { return (Grant::Later { reason: "try again".into() }, Vec::new()) };
         let recorded = node.runs.iter().find(|run| run.id == hello.run).cloned();
-        if let Some(run) = recorded.as_ref().filter(|run| !run.is_open()) {
+        let is_last = |run: &&Run| node.run().is_some_and(|last| last.id == run.id);
+        if let Some(run) = recorded.as_ref().filter(|run| !run.is_open() || !is_last(run)) {
             let reason = format!("run {} has ended", run.id);
             return (Grant::Ended { reason }, self.settle(change));
         }
         if recorded.is_none() && node.phase == Phase::Provisioned {
             return (Grant::Ended { reason: "this machine is provisioned already".into() }, self.settle(change));
         }
-        let assigned = recorded.as_ref().map(|run| run.profile.clone()).or_else(|| node.profile.clone());
-        let grant = match catalogue.install(assigned.as_ref()) {
-            Plan::Install(profile) => catalogue.job(&profile),
-            Plan::Wait(wait) => Grant::Later { reason: wait.to_string() },
-            Plan::Refuse(refuse) => Grant::Later { reason: refuse.to_string() },
-            Plan::LocalDisk => Grant::Ended { reason: "this machine boots from its own disk".into() },
+        // A run that has its job keeps it, whatever the policy has become since.
+        let promised = recorded.as_ref().filter(|run| run.expected.is_some());
+        let barred = self.policy.reason().filter(|_| promised.is_none() && !node.is_vouched_for());
+        // Until then it is what people have assigned by now, not when the machine asked for its script.
+        let assigned = promised.map(|run| &run.profile).or(node.profile.as_ref());
+        let next_report = recorded.as_ref().map_or(0, |run| run.next_report);
+        let grant = match (barred, catalogue.install(assigned)) {
+            (Some(reason), _) => Grant::Later { reason },
+            (None, Plan::Install(profile)) => catalogue.job(&profile, next_report),
+            (None, Plan::Wait(wait)) => Grant::Later { reason: wait.to_string() },
+            (None, Plan::Refuse(refuse)) => Grant::Later { reason: refuse.to_string() },
+            (None, Plan::LocalDisk) => Grant::Ended { reason: "this machine boots from its own disk".into() },
         };
-        if let Grant::Job(job) = &grant {
-            let (profile, image) = &**job;
-            if recorded.is_none() {
-                self.open_run(now, id, hello.address, Run::begin(hello.run, profile.id.clone(), now), &mut change);
+        match &grant {
+            Grant::Job(task) => {
+                if recorded.is_none() {
+                    let run = Run::begin(hello.run, task.profile.id.clone(), now);
+                    self.open_run(now, id, hello.address, run, &mut change);
+                }
+                self.begin_work(now, hello, task, &mut change);
             }
-            self.begin_work(now, hello, image, &mut change);
+            Grant::Later { reason } => {
+                if let Some(node) = self.node_mut(id) {
+                    hold(node, now, reason.clone(), &mut change);
+                    change.save(id);
+                }
+            }
+            Grant::Ended { .. } => {}
         }
         (grant, self.settle(change))
     }
 
-    fn begin_work(&mut self, now: Timestamp, hello: &Hello, image: &ImageInfo, change: &mut Change) {
+    fn begin_work(&mut self, now: Timestamp, hello: &Hello, task: &Task, change: &mut Change) {
+        let Task { profile, image, .. } = task;
         let Some(id) = self.runs.get(&hello.run).copied() else { return };
-        self.give_address(id, hello.address);
+        self.give_address(id, hello.address, change);
         let Some(node) = self.node_mut(id) else { return };
         node.disks.clone_from(&hello.disks);
         reach(node, now, Stage::Agent);
         if let Some(run) = node.runs.last_mut() {
-            let expected =
-                Expected { image: image.name.clone(), disk_bytes: image.disk_bytes, disk_sha256: image.disk_sha256 };
-            run.expected = Some(expected);
+            let expected = Expected {
+                image: image.name.clone(),
+                sha256: Some(image.sha256),
+                disk_bytes: image.disk_bytes,
+                disk_sha256: image.disk_sha256,
+            };
+            // What was read back before this hello is not what the agent is about to write.
+            (run.profile, run.expected, run.read_back) = (profile.id.clone(), Some(expected), None);
         }
         change.log(now, node, Level::Info, &format!("agent: hello, given {} ({} bytes)", image.name, image.bytes));
         change.save(id);
@@ -137,6 +169,12 @@ impl Fleet {
         Vec::new()
     }
 
+    /// The number of the next log line the station wants of `run`; none when it does not know the run.
+    pub fn next_log(&self, run: RunId) -> Option<u32> {
+        let node = self.nodes.get(self.runs.get(&run)?)?;
+        node.runs.iter().find(|known| known.id == run).map(|known| known.next_log)
+    }
+
     pub(super) fn agent_log(
         &mut self,
         now: Timestamp,
@@ -164,6 +202,9 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
         Report::Started { step, detail } => {
             reach(node, now, Stage::of(*step));
             node.progress = None;
+            if *step == Step::Write {
+                node.runs.last_mut().into_iter().for_each(|run| run.read_back = None);
+            }
             change.log(now, node, Level::Info, &format!("{}: {detail}", step.word()));
         }
         Report::Finished { step, detail } => {
@@ -182,10 +223,10 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
                     );
                 }
                 Some(expected) => {
+                    let (found, wanted) = (in_bytes(*bytes), in_bytes(expected.disk_bytes));
                     let reason = format!(
-                        "{bytes} bytes read back from the disk have digest {}…, the image's {} bytes have {}…",
+                        "the disk does not read back as the image: {found} of it have digest {}…, the image's {wanted} {}…",
                         sha256.short(),
-                        expected.disk_bytes,
                         expected.disk_sha256.short()
                     );
                     fail(
@@ -229,12 +270,14 @@ fn fail(now: Timestamp, node: &mut Node, failure: Failure, change: &mut Change) 
 }
 
 impl Catalogue {
-    fn job(&self, id: &crate::domain::ids::ProfileId) -> Grant {
+    fn job(&self, id: &crate::domain::ids::ProfileId, next_report: u32) -> Grant {
         let Some(profile) = self.profiles.get(id) else {
             return Grant::Later { reason: format!("the station has no profile named {id}") };
         };
-        match self.images.get(&profile.image) {
-            Some(ImageState::Ready(image)) => Grant::Job(Box::new((profile.clone(), image.clone()))),
+        match self.image(profile) {
+            Some(ImageState::Ready(image)) => {
+                Grant::Job(Box::new(Task { profile: profile.clone(), image, next_report }))
+            }
             _ => Grant::Later { reason: format!("image {} is not ready", profile.image) },
         }
     }

@@ -10,6 +10,7 @@ use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
 use crate::domain::logline::Level;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
+use crate::domain::policy::NOT_LISTED;
 use crate::domain::run::{Outcome, Run};
 use crate::domain::time::Timestamp;
 
@@ -28,9 +29,9 @@ impl Fleet {
             return Vec::new();
         }
         let mut change = Change::default();
-        let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
+        let Some(id) = self.node_heard_of(now, claims, &mut change) else { return self.settle(change) };
         if answer == DhcpAnswer::Ack {
-            self.give_address(id, address);
+            self.give_address(id, address, &mut change);
         }
         let Some(node) = self.node_mut(id) else { return Vec::new() };
         if firmware != Firmware::Plain {
@@ -94,12 +95,13 @@ impl Fleet {
 
     /// Begins `run` on the node; the one before it ends where it was, and leaves no trace if its agent never spoke.
     pub(super) fn open_run(&mut self, now: Timestamp, id: NodeId, address: Ipv4Addr, run: Run, change: &mut Change) {
-        self.give_address(id, address);
+        self.give_address(id, address, change);
         let Some(node) = self.nodes.get_mut(&id).map(std::sync::Arc::make_mut) else { return };
-        if node.runs.last().is_some_and(|last| last.is_open() && last.expected.is_none()) {
-            node.runs.pop().inspect(|silent| {
-                self.runs.remove(&silent.id);
-            });
+        let silent = node.runs.pop_if(|last| last.is_open() && last.expected.is_none());
+        let ancient = (node.runs.len() >= RUNS).then(|| node.runs.remove(0));
+        for gone in silent.into_iter().chain(ancient) {
+            self.runs.remove(&gone.id);
+            change.effects.push(Effect::ForgetRun(gone.id));
         }
         let past_script = !matches!(node.phase, Phase::Booting { stage } if stage <= Stage::Script);
         if past_script {
@@ -115,9 +117,13 @@ impl Fleet {
     pub(super) fn sent_to_disk(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr) -> Vec<Effect> {
         let mut change = Change::default();
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
-        self.give_address(id, address);
+        self.give_address(id, address, &mut change);
         if let Some(node) = self.node_mut(id) {
-            change.log(now, node, Level::Info, "http: provisioned already, sent to its own disk");
+            if node.phase == Phase::Provisioned {
+                change.log(now, node, Level::Info, "http: provisioned already, sent to its own disk");
+            } else {
+                hold(node, now, NOT_LISTED.into(), &mut change);
+            }
             change.save(id);
         }
         self.settle(change)
@@ -126,14 +132,9 @@ impl Fleet {
     pub(super) fn held(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr, reason: String) -> Vec<Effect> {
         let mut change = Change::default();
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
-        self.give_address(id, address);
+        self.give_address(id, address, &mut change);
         if let Some(node) = self.node_mut(id) {
-            let held = Phase::Held { reason };
-            if node.phase != held {
-                let Phase::Held { reason } = &held else { return Vec::new() };
-                change.log(now, node, Level::Warning, &format!("http: asked to wait: {reason}"));
-                enter(node, now, held);
-            }
+            hold(node, now, reason, &mut change);
             change.save(id);
         }
         self.settle(change)
@@ -157,12 +158,13 @@ impl Fleet {
     }
 
     /// An address is one node's: who had it before has it no more.
-    pub(super) fn give_address(&mut self, id: NodeId, address: Ipv4Addr) {
+    pub(super) fn give_address(&mut self, id: NodeId, address: Ipv4Addr, change: &mut Change) {
         if self.nodes.get(&id).is_some_and(|node| node.address == Some(address)) {
             return;
         }
         if let Some(before) = self.at_address(address) {
             before.address = None;
+            change.save(before.id);
         }
         if let Some(node) = self.node_mut(id) {
             node.address = Some(address);
@@ -182,6 +184,14 @@ fn starts_over(node: &Node, firmware: Firmware) -> bool {
     }
 }
 
+/// Makes the node wait, and says so once.
+pub(super) fn hold(node: &mut Node, now: Timestamp, reason: String, change: &mut Change) {
+    if !matches!(&node.phase, Phase::Held { reason: known } if *known == reason) {
+        change.log(now, node, Level::Warning, &format!("asked to wait: {reason}"));
+        enter(node, now, Phase::Held { reason });
+    }
+}
+
 pub(super) fn begin_attempt(node: &mut Node, now: Timestamp) {
     if let Some(open) = node.runs.last_mut() {
         open.end(now, Outcome::Interrupted);
@@ -190,3 +200,6 @@ pub(super) fn begin_attempt(node: &mut Node, now: Timestamp) {
     node.progress = None;
     enter(node, now, Phase::Booting { stage: Stage::Seen });
 }
+
+/// Attempts of a node that are kept. A machine that restarts in a circle for days begins thousands.
+const RUNS: usize = 50;

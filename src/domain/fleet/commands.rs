@@ -1,13 +1,16 @@
 //! What people ask of the fleet.
 
+use std::sync::Arc;
+
 use super::{Change, Fleet, enter};
 use crate::domain::command::{Command, Refusal, Registration};
 use crate::domain::effect::Effect;
-use crate::domain::identity::{Claims, Identity};
-use crate::domain::ids::NodeId;
+use crate::domain::identity::Identity;
+use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::logline::Level;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
+use crate::domain::registration::Judgement;
 use crate::domain::run::Outcome;
 use crate::domain::snapshot::Catalogue;
 use crate::domain::time::Timestamp;
@@ -15,18 +18,19 @@ use crate::domain::time::Timestamp;
 impl Fleet {
     /// Does what a person asked for, or says why not; a refused command has changed nothing.
     pub fn apply(&mut self, now: Timestamp, command: Command, catalogue: &Catalogue) -> Result<Vec<Effect>, Refusal> {
-        let profile = match &command {
-            Command::Register(registration) => registration.profile.as_ref(),
-            Command::Assign { profile, .. } => profile.as_ref(),
-            Command::Rearm { .. } | Command::Forget { .. } => None,
-        };
-        if let Some(unknown) = profile.filter(|id| !catalogue.profiles.contains_key(id)) {
-            return Err(Refusal::UnknownProfile(unknown.clone()));
-        }
         let mut change = Change::default();
         match command {
-            Command::Register(registration) => self.register(now, registration, &mut change)?,
+            Command::Register(registration) => self.register(now, &registration, catalogue, &mut change)?,
+            Command::Import(import) => self.import(now, &import, catalogue, &mut change)?,
+            Command::UndoImport(scope) => self.undo_import(now, scope, &mut change)?,
+            Command::SetPolicy(policy) => self.set_policy(policy, &mut change),
+            Command::Approve { nodes, profile } => {
+                known(profile.as_ref(), catalogue)?;
+                self.approve(now, nodes, profile.as_ref(), &mut change)?;
+            }
+            Command::Resolve { node, how } => self.resolve(now, node, how, &mut change)?,
             Command::Assign { node, profile } => {
+                known(profile.as_ref(), catalogue)?;
                 let node = self.idle(now, node)?;
                 let word = profile.as_ref().map_or("the default profile".into(), |id| format!("profile {id}"));
                 node.profile = profile;
@@ -45,41 +49,61 @@ impl Fleet {
             }
             Command::Forget { node } => {
                 self.idle(now, node)?;
-                self.forget(node);
-                change.effects.push(Effect::Forget(node));
+                self.forget(now, node, &mut change);
             }
         }
         Ok(self.settle(change))
     }
 
-    fn register(&mut self, now: Timestamp, wish: Registration, change: &mut Change) -> Result<(), Refusal> {
-        let claims = Claims { macs: wish.macs, uuid: wish.uuid, serial: wish.serial, ..Claims::default() };
-        if claims.macs.is_empty() && claims.uuid.is_none() && claims.serial.is_none() {
-            return Err(Refusal::NoIdentifier);
-        }
-        let clash = match self.index.settle(&self.nodes, &claims) {
-            Identity::New => None,
-            Identity::Known(id) => self.nodes.get(&id).filter(|node| node.registered),
-            Identity::Conflict(ids) => ids.first().and_then(|id| self.nodes.get(id)),
+    fn register(
+        &mut self,
+        now: Timestamp,
+        wish: &Registration,
+        catalogue: &Catalogue,
+        change: &mut Change,
+    ) -> Result<(), Refusal> {
+        self.check(wish, catalogue)?;
+        let clash = match wish.judge(now, &self.nodes, &self.index)? {
+            Judgement::New { .. } => None,
+            Judgement::Same(id) | Judgement::Changes(id, _) => self.nodes.get(&id),
         };
         if let Some(node) = clash {
             return Err(Refusal::AlreadyRegistered(node.label()));
         }
-        let seen = self.index.settle(&self.nodes, &claims) != Identity::New;
-        let Some(id) = self.node_of(now, &claims, change) else { return Err(Refusal::NoIdentifier) };
-        let Some(node) = self.node_mut(id) else { return Err(Refusal::NoSuchNode(id)) };
-        if !seen {
-            node.last_seen = None;
+        let id = self.admit(now, wish, change);
+        if let Some(node) = self.node_mut(id) {
+            change.log(now, node, Level::Info, "registered");
         }
-        (node.registered, node.name) = (true, wish.name.or(node.name.take()));
-        node.profile = wish.profile.or(node.profile.take());
-        change.log(now, node, Level::Info, "registered");
-        change.save(id);
         Ok(())
     }
 
-    /// The node, if it is not in the middle of something.
-    fn idle(&mut self, now: Timestamp, id: NodeId) -> Result<&mut Node, Refusal> {
+    /// Whether this station can have such a registration at all.
+    pub(super) fn check(&self, wish: &Registration, catalogue: &Catalogue) -> Result<(), Refusal> {
+        let placeholders = self.index.placeholders();
+        if let Some(serial) = wish.serial.as_ref().filter(|serial| placeholders.has_serial(serial.as_str())) {
+            return Err(Refusal::Placeholder(serial.to_string()));
+        }
+        if let Some(uuid) = wish.uuid.filter(|uuid| placeholders.has_uuid(uuid.octets())) {
+            return Err(Refusal::Placeholder(uuid.to_string()));
+        }
+        known(wish.profile.as_ref(), catalogue)
+    }
+
+    /// Makes the node what a registration that was judged possible says.
+    pub(super) fn admit(&mut self, now: Timestamp, wish: &Registration, change: &mut Change) -> NodeId {
+        let claims = wish.claims();
+        let id = match self.index.settle(&self.nodes, &claims) {
+            Identity::Known(id) => id,
+            Identity::New | Identity::Conflict(_) => self.fresh(now),
+        };
+        self.absorb_provisional(&claims, id, change);
+        self.edit(id, |node| wish.write_to(node));
+        change.save(id);
+        id
+    }
+
+    /// The node, if it is not in the middle of something. A machine that has fallen silent is not.
+    pub(super) fn idle(&mut self, now: Timestamp, id: NodeId) -> Result<&mut Node, Refusal> {
         let node = self.node_mut(id).ok_or(Refusal::NoSuchNode(id))?;
         if node.is_at_work(now) {
             return Err(Refusal::Busy { label: node.label(), phase: node.phase.word() });
@@ -87,9 +111,23 @@ impl Fleet {
         Ok(node)
     }
 
-    fn forget(&mut self, id: NodeId) {
-        self.nodes.remove(&id);
-        self.runs.retain(|_, of| *of != id);
-        std::sync::Arc::make_mut(&mut self.index).remove(id);
+    /// Drops the node. Who was in conflict with it is so no more.
+    pub(super) fn forget(&mut self, now: Timestamp, id: NodeId, change: &mut Change) {
+        let Some(gone) = self.nodes.remove(&id) else { return };
+        for run in &gone.runs {
+            self.runs.remove(&run.id);
+        }
+        Arc::make_mut(&mut self.index).remove(id, &gone.claims());
+        change.effects.push(Effect::Forget(id));
+        if gone.contested.is_some() {
+            self.release_contested_by(now, id, change);
+        }
+    }
+}
+
+fn known(profile: Option<&ProfileId>, catalogue: &Catalogue) -> Result<(), Refusal> {
+    match profile.filter(|id| !catalogue.profiles.contains_key(id)) {
+        Some(unknown) => Err(Refusal::UnknownProfile(unknown.clone())),
+        None => Ok(()),
     }
 }

@@ -5,8 +5,10 @@
 mod agent;
 mod booting;
 mod commands;
+mod imports;
+mod people;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::effect::Effect;
@@ -16,9 +18,12 @@ use crate::domain::ids::{NodeId, RunId};
 use crate::domain::logline::{Level, LogLine, Source};
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
+use crate::domain::placeholder::Placeholders;
+use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
-pub use agent::{Grant, Hello, ReportError};
+pub use agent::{Grant, Hello, ReportError, Task};
+pub use imports::ImportDone;
 
 /// All nodes.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +33,11 @@ pub struct Fleet {
     runs: BTreeMap<RunId, NodeId>,
     /// The highest number ever given: one that was forgotten is not given to another machine.
     last_id: u32,
+    /// Not stored: a station that starts again takes nothing back.
+    last_import: Option<Arc<imports::LastImport>>,
+    policy: Policy,
+    /// What conflicts have shown to identify nobody at this bench; it is in the index too.
+    shared: Placeholders,
 }
 
 impl Fleet {
@@ -37,10 +47,18 @@ impl Fleet {
         for node in nodes {
             fleet.last_id = fleet.last_id.max(node.id.0);
             fleet.runs.extend(node.runs.iter().map(|run| (run.id, node.id)));
-            fleet.nodes.insert(node.id, Arc::new(node.clone()));
-            fleet.reindex(node.id);
+            Arc::make_mut(&mut fleet.index).insert(&node);
+            fleet.nodes.insert(node.id, Arc::new(node));
         }
         fleet
+    }
+
+    /// With this policy, and with what identifies nobody here: the site's own list, and what was stored of conflicts.
+    pub fn with(mut self, policy: Policy, site: &Placeholders, shared: Placeholders) -> Self {
+        let index = Arc::make_mut(&mut self.index);
+        index.distrust(site);
+        index.distrust(&shared);
+        Self { policy, shared, ..self }
     }
 
     pub fn nodes(&self) -> &BTreeMap<NodeId, Arc<Node>> {
@@ -70,29 +88,49 @@ impl Fleet {
         }
     }
 
-    /// The node that claims this, made if nobody knows it. None when registrations disagree: those are marked.
+    /// The node of a machine that says who it is, made if nobody knows it. None when that is in conflict with what is
+    /// known: the nodes are marked.
     fn node_of(&mut self, now: Timestamp, claims: &Claims, change: &mut Change) -> Option<NodeId> {
-        let id = match self.index.settle(&self.nodes, claims) {
+        let claims = self.index.placeholders().without(claims);
+        let identity = self.index.recognise(&self.nodes, &claims);
+        let id = self.node_for(now, &claims, identity, change)?;
+        self.edit(id, |node| node.learn(&claims));
+        if self.node_mut(id)?.contested.is_some() {
+            self.settle_conflict(now, id, change);
+        }
+        Some(id)
+    }
+
+    /// The node of a machine that DHCP heard of. As [`Fleet::node_of`], but what DHCP says contradicts nobody.
+    fn node_heard_of(&mut self, now: Timestamp, claims: &Claims, change: &mut Change) -> Option<NodeId> {
+        let claims = self.index.placeholders().without(claims);
+        let identity = self.index.settle(&self.nodes, &claims);
+        let id = self.node_for(now, &claims, identity, change)?;
+        self.edit(id, |node| node.hear(&claims));
+        Some(id)
+    }
+
+    fn node_for(&mut self, now: Timestamp, claims: &Claims, identity: Identity, change: &mut Change) -> Option<NodeId> {
+        let id = match identity {
             Identity::Known(id) => id,
-            Identity::New if claims.macs.is_empty() && claims.uuid.is_none() && claims.serial.is_none() => return None,
-            Identity::New => {
-                self.last_id += 1;
-                let id = NodeId(self.last_id);
-                self.nodes.insert(id, Arc::new(Node::new(id, now)));
-                id
-            }
+            Identity::New if claims.is_empty() => return None,
+            Identity::New => self.fresh(now),
             Identity::Conflict(ids) => {
-                self.mark_conflict(now, &ids, change);
+                self.mark_conflict(now, claims, &ids, change);
                 return None;
             }
         };
         self.absorb_provisional(claims, id, change);
-        let node = self.node_mut(id)?;
-        node.last_seen = Some(now);
-        if node.learn(claims) {
-            self.reindex(id);
-        }
+        self.node_mut(id)?.last_seen = Some(now);
         Some(id)
+    }
+
+    /// A new node with a number that no node ever had.
+    fn fresh(&mut self, now: Timestamp) -> NodeId {
+        self.last_id += 1;
+        let id = NodeId(self.last_id);
+        self.nodes.insert(id, Arc::new(Node::new(id, now)));
+        id
     }
 
     /// Nodes that were made for a MAC alone and turn out to be `keep` become part of it.
@@ -100,30 +138,12 @@ impl Fleet {
         let Identity::Conflict(found) = self.index.identify(claims) else { return };
         for id in found.into_iter().filter(|id| *id != keep) {
             let Some(gone) = self.nodes.remove(&id) else { continue };
-            Arc::make_mut(&mut self.index).remove(id);
-            let Some(node) = self.node_mut(keep) else { continue };
-            node.learn(&Claims { macs: gone.macs.clone(), uuid: gone.uuid, ..Claims::default() });
-            (node.address, node.firmware) = (node.address.or(gone.address), node.firmware.or(gone.firmware));
-            gone.log.lines().for_each(|line| node.log.push(line.clone()));
-            if node.phase == Phase::Registered {
-                (node.phase, node.phase_since) = (gone.phase.clone(), gone.phase_since);
-                node.stages.clone_from(&gone.stages);
+            Arc::make_mut(&mut self.index).remove(id, &gone.claims());
+            for run in &gone.runs {
+                self.runs.remove(&run.id);
             }
-            self.reindex(keep);
+            self.edit(keep, |node| absorb(node, &gone));
             change.effects.push(Effect::Forget(id));
-        }
-    }
-
-    fn mark_conflict(&mut self, now: Timestamp, ids: &[NodeId], change: &mut Change) {
-        let names: Vec<String> = ids.iter().filter_map(|id| self.nodes.get(id)).map(|node| node.label()).collect();
-        let reason = format!("one machine has identifiers of {}: forget or correct one of them", names.join(" and "));
-        for id in ids {
-            let Some(node) = self.node_mut(*id) else { continue };
-            if matches!(node.phase, Phase::Registered | Phase::Held { .. } | Phase::Conflict { .. }) {
-                enter(node, now, Phase::Conflict { reason: reason.clone() });
-            }
-            change.log(now, node, Level::Warning, &reason);
-            change.save(*id);
         }
     }
 
@@ -131,11 +151,16 @@ impl Fleet {
         self.nodes.get_mut(&id).map(Arc::make_mut)
     }
 
-    fn reindex(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get(&id) else { return };
-        let index = Arc::make_mut(&mut self.index);
-        index.remove(id);
-        index.insert(id, &node.macs, node.uuid, node.serial.as_ref());
+    /// Changes a node, and where identifiers lead if its own have changed.
+    fn edit(&mut self, id: NodeId, how: impl FnOnce(&mut Node)) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let before = node.claims();
+        how(Arc::make_mut(node));
+        if node.claims() != before {
+            let index = Arc::make_mut(&mut self.index);
+            index.remove(id, &before);
+            index.insert(node);
+        }
     }
 
     /// The effects of `change`, with every changed node as it is now.
@@ -145,18 +170,33 @@ impl Fleet {
     }
 }
 
+/// `gone`, which was made for a MAC alone, has turned out to be `node`.
+fn absorb(node: &mut Node, gone: &Node) {
+    let had = Claims { macs: gone.macs.clone(), uuid: gone.uuid, ..Claims::default() };
+    if gone.uuid_hearsay {
+        node.hear(&had)
+    } else {
+        node.learn(&had)
+    };
+    (node.address, node.firmware) = (node.address.or(gone.address), node.firmware.or(gone.firmware));
+    node.profile = node.profile.take().or(gone.profile.clone());
+    gone.log.lines().for_each(|line| node.log.push(line.clone()));
+    if node.phase == Phase::Registered {
+        (node.phase, node.phase_since) = (gone.phase.clone(), gone.phase_since);
+        node.stages.clone_from(&gone.stages);
+    }
+}
+
 /// What one event or command has changed so far.
 #[derive(Default)]
 struct Change {
     effects: Vec<Effect>,
-    saves: Vec<NodeId>,
+    saves: BTreeSet<NodeId>,
 }
 
 impl Change {
     fn save(&mut self, id: NodeId) {
-        if !self.saves.contains(&id) {
-            self.saves.push(id);
-        }
+        self.saves.insert(id);
     }
 
     /// A line of the station's own about this node.

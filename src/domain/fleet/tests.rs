@@ -19,14 +19,14 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
 const IMAGE: [u8; 32] = [1; 32];
 
 /// A fleet with a clock of its own, one second a step.
-struct Bench {
-    fleet: Fleet,
-    catalogue: Catalogue,
-    seconds: u64,
+pub(super) struct Bench {
+    pub(super) fleet: Fleet,
+    pub(super) catalogue: Catalogue,
+    pub(super) seconds: u64,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let profile = profile_file::parse("demo.toml", "schema = 1\nimage = \"demo.raw\"\n").expect("a profile");
         let digest = Digest::new(IMAGE);
         let image = ImageInfo {
@@ -46,22 +46,22 @@ impl Bench {
         Self { fleet: Fleet::default(), catalogue, seconds: 0 }
     }
 
-    fn now(&mut self) -> Timestamp {
+    pub(super) fn now(&mut self) -> Timestamp {
         self.seconds += 1;
         Timestamp::from_millis(self.seconds * 1000)
     }
 
-    fn saw(&mut self, event: Event) -> Vec<Effect> {
+    pub(super) fn saw(&mut self, event: Event) -> Vec<Effect> {
         let now = self.now();
         self.fleet.observe(now, event)
     }
 
-    fn asked(&mut self, command: Command) -> Result<Vec<Effect>, Refusal> {
+    pub(super) fn asked(&mut self, command: Command) -> Result<Vec<Effect>, Refusal> {
         let now = self.now();
         self.fleet.apply(now, command, &self.catalogue)
     }
 
-    fn powered_on(&mut self, firmware: Firmware) {
+    pub(super) fn powered_on(&mut self, firmware: Firmware) {
         for answer in [DhcpAnswer::Offer, DhcpAnswer::Ack] {
             self.saw(Event::DhcpAnswered {
                 claims: claims(None),
@@ -73,23 +73,24 @@ impl Bench {
         }
     }
 
-    fn loaded(&mut self) {
+    pub(super) fn loaded(&mut self) {
         self.saw(Event::Loader { address: ADDRESS, file: "snponly.efi".into(), transfer: Transfer::Started });
     }
 
-    fn scripted(&mut self, run: RunId, serial: Option<&str>) {
+    pub(super) fn scripted(&mut self, run: RunId, serial: Option<&str>) {
         let profile = "demo".parse().expect("a name");
         self.saw(Event::ScriptServed { claims: claims(serial), address: ADDRESS, run, profile });
     }
 
-    fn said_hello(&mut self, run: RunId, serial: Option<&str>) -> Grant {
+    pub(super) fn said_hello(&mut self, run: RunId, serial: Option<&str>) -> Grant {
         let now = self.now();
         let hello = Hello { run, claims: claims(serial), address: ADDRESS, disks: Vec::new() };
         self.fleet.hello(now, &hello, &self.catalogue).0
     }
 
-    fn reported(&mut self, run: RunId, reports: impl IntoIterator<Item = Report>) -> u32 {
-        let mut next = self.node().runs.iter().find(|known| known.id == run).map_or(0, |known| known.next_report);
+    pub(super) fn reported(&mut self, run: RunId, reports: impl IntoIterator<Item = Report>) -> u32 {
+        let runs = self.fleet.nodes.values().flat_map(|node| &node.runs);
+        let mut next = runs.filter(|known| known.id == run).map(|known| known.next_report).next().unwrap_or(0);
         for report in reports {
             let now = self.now();
             next = self.fleet.report(now, run, next, report).expect("a known run").0;
@@ -98,33 +99,34 @@ impl Bench {
     }
 
     /// From power-on to the agent's hello.
-    fn booted(&mut self, run: RunId) {
+    pub(super) fn booted(&mut self, run: RunId) {
         self.powered_on(Firmware::UefiX64);
         self.loaded();
         self.scripted(run, None);
         assert!(matches!(self.said_hello(run, None), Grant::Job(_)));
     }
 
-    fn node(&self) -> &Node {
+    pub(super) fn node(&self) -> &Node {
         assert_eq!(self.fleet.nodes.len(), 1, "one machine, one node");
         self.fleet.nodes.values().next().expect("a node")
     }
 
-    fn plan(&self) -> Plan {
+    pub(super) fn plan(&self) -> Plan {
         self.snapshot().plan(&claims(None))
     }
 
-    fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
             nodes: self.fleet.nodes.clone(),
             index: self.fleet.index.clone(),
             catalogue: Arc::new(self.catalogue.clone()),
+            policy: self.fleet.policy,
             ..Snapshot::default()
         }
     }
 }
 
-fn claims(serial: Option<&str>) -> Claims {
+pub(super) fn claims(serial: Option<&str>) -> Claims {
     Claims {
         macs: vec![MAC.parse().expect("a MAC")],
         serial: serial.map(|text| text.parse().expect("a serial")),
@@ -132,11 +134,11 @@ fn claims(serial: Option<&str>) -> Claims {
     }
 }
 
-fn run(number: u8) -> RunId {
+pub(super) fn run(number: u8) -> RunId {
     RunId::new([number; 16])
 }
 
-fn began(step: Step) -> Report {
+pub(super) fn began(step: Step) -> Report {
     Report::Started { step, detail: String::new() }
 }
 
@@ -144,7 +146,7 @@ fn read_back(sha256: [u8; 32]) -> Report {
     Report::ReadBack { bytes: 1000, sha256: Digest::new(sha256) }
 }
 
-fn good_run() -> Vec<Report> {
+pub(super) fn good_run() -> Vec<Report> {
     vec![began(Step::Write), began(Step::Verify), read_back(IMAGE), began(Step::Reboot), Report::Complete]
 }
 
@@ -224,11 +226,11 @@ fn a_failed_agent_waits_for_the_station_s_word() {
     bench.booted(run(1));
     let failed = Report::Failed { step: Step::Write, failure: FailureKind::DiskIo, detail: "sector 7".into() };
     bench.reported(run(1), [began(Step::Write), failed]);
-    assert_eq!(bench.snapshot().word(run(1)), Word::Wait);
+    assert_eq!(bench.snapshot().word(run(1)), Some(Word::Wait));
     let node = bench.node().id;
     bench.asked(Command::Rearm { node }).expect("it is idle");
-    assert_eq!(bench.snapshot().word(run(1)), Word::Reboot);
-    assert_eq!(bench.snapshot().word(run(9)), Word::Wait, "a run nobody knows");
+    assert_eq!(bench.snapshot().word(run(1)), Some(Word::Reboot));
+    assert_eq!(bench.snapshot().word(run(9)), None, "a run nobody knows");
 }
 
 #[test]
@@ -267,6 +269,51 @@ fn hello_again_in_the_same_run_gets_the_same_job() {
     let first = bench.said_hello(run(1), None);
     assert_eq!(bench.said_hello(run(1), None), first);
     assert_eq!(bench.node().runs.len(), 1);
+}
+
+#[test]
+fn a_profile_assigned_after_the_script_was_sent_is_the_one_that_is_written() {
+    let mut bench = Bench::new();
+    let other = profile_file::parse("other.toml", "schema = 1\nimage = \"demo.raw\"\n").expect("a profile");
+    bench.catalogue.profiles.insert(other.id.clone(), other.clone());
+    bench.powered_on(Firmware::UefiX64);
+    bench.scripted(run(1), None);
+    let node = bench.node().id;
+    bench.asked(Command::Assign { node, profile: Some(other.id.clone()) }).expect("it is idle");
+    let Grant::Job(task) = bench.said_hello(run(1), None) else { panic!("no job") };
+    assert_eq!((&task.profile.id, bench.node().run().map(|run| &run.profile)), (&other.id, Some(&other.id)));
+}
+
+#[test]
+fn an_agent_that_is_told_to_wait_is_seen_to_wait_and_why() {
+    let mut bench = Bench::new();
+    bench.powered_on(Firmware::UefiX64);
+    bench.scripted(run(1), None);
+    let images = std::mem::take(&mut bench.catalogue.images);
+    assert!(matches!(bench.said_hello(run(1), None), Grant::Later { .. }));
+    let Phase::Held { reason } = &bench.node().phase else { panic!("{:?}", bench.node().phase) };
+    assert!(reason.contains("checking the image"), "{reason}");
+    bench.catalogue.images = images;
+    assert!(matches!(bench.said_hello(run(1), None), Grant::Job(_)));
+    bench.reported(run(1), good_run());
+    assert_eq!((bench.node().phase.word(), bench.node().runs.len()), ("provisioned", 1));
+}
+
+#[test]
+fn what_was_read_back_before_the_disk_was_written_again_proves_nothing() {
+    for anew in [true, false] {
+        let mut bench = Bench::new();
+        bench.booted(run(1));
+        bench.reported(run(1), [began(Step::Write), began(Step::Verify), read_back(IMAGE)]);
+        if anew {
+            let Grant::Job(task) = bench.said_hello(run(1), None) else { panic!("no job") };
+            assert_eq!(task.next_report, 3, "the second life goes on counting");
+        } else {
+            bench.reported(run(1), [began(Step::Write)]);
+        }
+        bench.reported(run(1), [Report::Complete]);
+        assert_eq!(bench.node().phase.word(), "failed");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::routes::{peer, said};
+use crate::domain::disk::Disk;
 use crate::domain::event::Event;
 use crate::domain::fleet::{self, Grant};
 use crate::domain::ids::RunId;
@@ -29,9 +30,7 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     };
     let word = {
         let context = context.clone();
-        warp::path!("agent" / "v1" / "runs" / RunId / "word")
-            .and(warp::get())
-            .map(move |run| warp::reply::json(&word(&context, run)).into_response())
+        warp::path!("agent" / "v1" / "runs" / RunId / "word").and(warp::get()).map(move |run| word(&context, run))
     };
     posted("hello")
         .then(hello)
@@ -48,11 +47,11 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
 
 async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |hello: Hello| {
-        let hello = fleet::Hello { run, claims: cleaned(hello.claims), address, disks: hello.disks };
+        let hello = fleet::Hello { run, claims: cleaned(hello.claims), address, disks: readable(hello.disks) };
         let granted = context.inbox.ask(|done| Note::Hello(Box::new(hello), done)).await;
         kept(granted, |grant| match grant {
-            Grant::Job(job) => {
-                let (profile, image) = *job;
+            Grant::Job(task) => {
+                let fleet::Task { profile, image, next_report } = *task;
                 Answer::Job(Job {
                     version: VERSION,
                     profile: profile.id.to_string(),
@@ -63,6 +62,7 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
                     disk_bytes: image.disk_bytes,
                     disk_sha256: image.disk_sha256,
                     disk: profile.disk,
+                    next_report,
                 })
             }
             Grant::Later { reason } => Answer::Later { seconds: LATER_SECONDS, reason },
@@ -73,14 +73,17 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
 }
 
 async fn reports(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
-    understood(&body, async |Reports { first, reports, .. }: Reports| {
+    understood(&body, async |Reports { first, mut reports, .. }: Reports| {
+        // The answer says where to go on.
+        reports.truncate(MESSAGES);
         kept(context.inbox.ask(|done| Note::Reports { run, first, reports, done }).await, |next| Ack { next })
     })
     .await
 }
 
 async fn log(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
-    understood(&body, async |LogLines { first, lines, .. }: LogLines| {
+    understood(&body, async |LogLines { first, mut lines, .. }: LogLines| {
+        lines.truncate(MESSAGES);
         kept(context.inbox.ask(|done| Note::AgentLog { run, first, lines, done }).await, |next| Ack { next })
     })
     .await
@@ -94,11 +97,12 @@ async fn progress(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Res
     .await
 }
 
-fn word(context: &Context, run: RunId) -> Word {
-    match context.snapshot().word(run) {
+fn word(context: &Context, run: RunId) -> Response {
+    let word = context.snapshot().word(run).map(|word| match word {
         snapshot::Word::Wait => Word::Wait,
         snapshot::Word::Reboot => Word::Restart,
-    }
+    });
+    kept(Some(word.ok_or(NotKept::UnknownRun(run))), |word| word)
 }
 
 /// Claims come from firmware: what is for people to read is made fit for a terminal.
@@ -108,6 +112,17 @@ fn cleaned(mut claims: crate::domain::identity::Claims) -> crate::domain::identi
         *words = words.take().map(|raw| text::clean(&raw, NAME)).filter(|text| !text.is_empty());
     }
     claims
+}
+
+/// Disks say of themselves what they like.
+fn readable(mut disks: Vec<Disk>) -> Vec<Disk> {
+    disks.truncate(DISKS);
+    for disk in &mut disks {
+        for words in [&mut disk.path, &mut disk.model, &mut disk.serial] {
+            *words = text::clean(words, NAME);
+        }
+    }
+    disks
 }
 
 async fn understood<T: DeserializeOwned, F: Future<Output = Response>>(
@@ -124,7 +139,10 @@ async fn understood<T: DeserializeOwned, F: Future<Output = Response>>(
 fn kept<T, A: Serialize>(answer: Option<Result<T, NotKept>>, say: impl FnOnce(T) -> A) -> Response {
     match answer.unwrap_or(Err(NotKept::Stopping)) {
         Ok(value) => warp::reply::json(&say(value)).into_response(),
-        Err(unknown @ NotKept::UnknownRun(_)) => said(StatusCode::NOT_FOUND, &unknown.to_string()),
+        // By this body the agent tells a station that has lost the run from a path that is not there.
+        Err(NotKept::UnknownRun(_)) => {
+            warp::reply::with_status(warp::reply::json(&Ack { next: 0 }), StatusCode::NOT_FOUND).into_response()
+        }
         Err(later @ (NotKept::Store(_) | NotKept::Stopping)) => {
             said(StatusCode::SERVICE_UNAVAILABLE, &later.to_string())
         }
@@ -134,5 +152,8 @@ fn kept<T, A: Serialize>(answer: Option<Result<T, NotKept>>, say: impl FnOnce(T)
 /// A body larger than this is not an agent's.
 const LIMIT: u64 = 1024 * 1024;
 const LATER_SECONDS: u32 = 5;
+/// Reports or log lines that are taken in at once: more than any agent sends.
+const MESSAGES: usize = 256;
 const MACS: usize = 32;
+const DISKS: usize = 64;
 const NAME: usize = 100;

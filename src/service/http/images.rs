@@ -22,13 +22,11 @@ impl Images {
         Self { directory, mapped: Arc::default() }
     }
 
-    /// The whole image. One that was removed is let go of, so that the disk gets its room back.
+    /// The whole image. Those that were removed are let go of, so that the disk gets its room back.
     pub(super) fn open(&self, digest: Digest) -> io::Result<Bytes> {
         let file = self.directory.join(digest.to_string());
         let mut mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner);
-        if !file.is_file() {
-            mapped.remove(&digest);
-        }
+        mapped.retain(|digest, _| self.directory.join(digest.to_string()).is_file());
         if let Some(known) = mapped.get(&digest) {
             return Ok(known.bytes().clone());
         }

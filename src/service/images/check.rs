@@ -4,12 +4,15 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use flate2::write::MultiGzDecoder;
+use nix::sys::statvfs::statvfs;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::digest::Digest;
+use crate::domain::disk::in_bytes;
 use crate::domain::image::{Format, ImageInfo};
 
 /// By what a file is known to be unchanged: place, length, and time of change.
@@ -53,6 +56,8 @@ pub(super) enum Broken {
     },
     #[error("copying it into the station's store failed: {0}")]
     Store(#[source] io::Error),
+    #[error("the station's own copy needs {}, its disk has {} left", in_bytes(*needed), in_bytes(*left))]
+    NoRoom { needed: u64, left: u64 },
     #[error("the file changed while it was read")]
     Changed,
     #[error("the station stopped before it was read to its end")]
@@ -64,15 +69,25 @@ impl Broken {
         match self {
             Self::Empty | Self::Corrupt { .. } => "copy the image again and compare it with its .sha256sum",
             Self::Read(_) => "check the medium the image is on, and the file's permissions",
-            Self::Store(_) => "make room in the station's data directory",
+            Self::Store(_) | Self::NoRoom { .. } => {
+                "make room on the disk of the station's data directory, or remove profiles that are not needed; it is tried again by itself"
+            }
             Self::Changed | Self::Stopped => "nothing to do, it is read again by itself",
+        }
+    }
+
+    /// Whether the same file may turn out to be good another time.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Empty | Self::Corrupt { .. } => false,
+            Self::Read(_) | Self::Store(_) | Self::NoRoom { .. } | Self::Changed | Self::Stopped => true,
         }
     }
 }
 
 /// What was found out about this very file before, if its copy is still there.
 pub(super) fn recalled(store: &Path, name: &str, identity: &Identity) -> Option<ImageInfo> {
-    let note: Note = serde_json::from_slice(&fs::read(note_file(store, name)).ok()?).ok()?;
+    let note = note(store, name)?;
     let copy = fs::metadata(store.join(note.info.sha256.to_string())).ok()?;
     (note.identity == *identity && copy.len() == note.info.bytes).then_some(note.info)
 }
@@ -89,6 +104,9 @@ pub(super) fn check(
         return Err(Broken::Empty);
     }
     fs::create_dir_all(store).map_err(Broken::Store)?;
+    if let Some(left) = room(store).filter(|left| *left < identity.bytes) {
+        return Err(Broken::NoRoom { needed: identity.bytes, left });
+    }
     let mut source = File::open(file).map_err(Broken::Read)?;
     let mut copy = tempfile_in(store).map_err(Broken::Store)?;
     let (mut buffer, mut travelled, mut done) = (vec![0; BUFFER], Sha256::new(), 0);
@@ -133,6 +151,32 @@ pub(super) fn check(
 struct Note {
     identity: Identity,
     info: ImageInfo,
+}
+
+fn note(store: &Path, name: &str) -> Option<Note> {
+    serde_json::from_slice(&fs::read(note_file(store, name)).ok()?).ok()
+}
+
+/// The copy that was made for the image of this name, whatever has become of the image.
+pub(super) fn noted(store: &Path, name: &str) -> Option<Digest> {
+    note(store, name).map(|note| note.info.sha256)
+}
+
+/// Removes what was noted of a copy that is no more.
+pub(super) fn forget(store: &Path, copy: Digest) {
+    for entry in fs::read_dir(store).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let of_copy = name.strip_suffix(".json").and_then(|name| noted(store, name)) == Some(copy);
+        if of_copy {
+            let _gone_already = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Bytes that are left on the disk of `store`; none where nobody knows.
+fn room(store: &Path) -> Option<u64> {
+    let disk = statvfs(store).ok()?;
+    Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
 }
 
 fn note_file(store: &Path, name: &str) -> PathBuf {
@@ -199,7 +243,9 @@ struct Unfinished {
 }
 
 fn tempfile_in(store: &Path) -> io::Result<Unfinished> {
-    let path = store.join("unfinished");
+    // A check on the command line, or one of a service that was started again, has its own.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = store.join(format!("{UNFINISHED}-{}-{number}", std::process::id()));
     Ok(Unfinished { file: File::create(&path)?, path })
 }
 
@@ -219,4 +265,7 @@ impl Drop for Unfinished {
     }
 }
 
+/// What the names of files begin with that are not copies yet; the number of the process follows.
+pub(super) const UNFINISHED: &str = "unfinished";
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 const BUFFER: usize = 1024 * 1024;

@@ -55,11 +55,83 @@ fn a_wrong_digest_in_the_profile_is_said() {
         profiles: "".into(),
         images: place.path().into(),
         store: place.path().join("store"),
+        boot_files: PathBuf::new(),
         default_profile: None,
     };
     let text = format!("schema = 1\nimage = \"os.img\"\nsha256 = \"{}\"\n", "0".repeat(64));
     let profile = profile_file::parse("os.toml", &text).expect("a profile");
-    let ImageState::Broken { what, .. } = state(&config, &profile, &BTreeMap::new()) else { panic!("it is wrong") };
+    let state = state(&config, "os.img", &BTreeMap::new());
+    let other = Profile { id: "zz".parse().expect("a name"), sha256: None, ..profile.clone() };
+    let catalogue = Catalogue { images: [("os.img".into(), state)].into(), ..Catalogue::default() };
+    let Some(ImageState::Broken { what, .. }) = catalogue.image(&profile) else { panic!("it is wrong") };
     assert!(what.contains("demands 00000000…"), "{what}");
-    assert!(info.is_ok());
+    assert_eq!(
+        catalogue.image(&other),
+        Some(ImageState::Ready(info.expect("good"))),
+        "another profile takes it as it is"
+    );
+}
+
+#[test]
+fn an_image_that_the_station_has_no_room_for_is_said_with_both_sizes() {
+    let place = TempDir::new().expect("a directory");
+    let (file, store) = (place.path().join("os.img"), place.path().join("store"));
+    std::fs::File::create(&file)
+        .and_then(|file| file.set_len(1 << 50))
+        .or_else(|_| std::fs::File::create(&file).and_then(|file| file.set_len(15 << 40)))
+        .expect("a file with holes");
+    let broken = check::check(&file, &store, "os.img", |_, _| true).expect_err("nobody has so much").to_string();
+    assert!(broken.starts_with("the station's own copy needs ") && broken.ends_with(" left"), "{broken}");
+}
+
+#[test]
+fn a_copy_is_kept_while_a_profile_names_it_or_a_machine_is_given_it_and_removed_a_minute_later() {
+    let (place, info) = checked(b"an image");
+    let (info, store) = (info.expect("good"), place.path().join("store"));
+    let profile = profile_file::parse("os.toml", "schema = 1\nimage = \"os.img\"\n").expect("a profile");
+    let named = Catalogue { profiles: [(profile.id.clone(), profile.clone())].into(), ..Catalogue::default() };
+    let now = crate::domain::time::Timestamp::from_millis(1_000_000_000);
+    let nobody = crate::domain::snapshot::Snapshot::default();
+    let mut node = crate::domain::node::Node::new(crate::domain::ids::NodeId(1), now);
+    let mut run = crate::domain::run::Run::begin(crate::domain::ids::RunId::new([1; 16]), profile.id, now);
+    run.expected = Some(crate::domain::run::Expected {
+        image: "os.img".into(),
+        sha256: Some(info.sha256),
+        disk_bytes: info.disk_bytes,
+        disk_sha256: info.disk_sha256,
+    });
+    (node.last_seen, node.runs) = (Some(now), vec![run]);
+    let working = crate::domain::snapshot::Snapshot { nodes: [(node.id, node.into())].into(), ..Default::default() };
+
+    let begin = Instant::now();
+    let at = |seconds| begin + Duration::from_secs(seconds);
+    let mut sweep = Sweep::default();
+    let mut swept = |seconds, catalogue: &Catalogue, bench| {
+        let needed = sweep::needed(now, catalogue, bench, &store).expect("nothing is unreadable");
+        sweep.remove(at(seconds), &store, &needed);
+        !store.join(info.sha256.to_string()).exists()
+    };
+    assert!(!swept(0, &named, &nobody) && !swept(100, &named, &nobody), "a profile names it");
+    assert!(
+        !swept(200, &Catalogue::default(), &working) && !swept(300, &Catalogue::default(), &working),
+        "it is being written"
+    );
+    assert!(!swept(400, &Catalogue::default(), &nobody) && !swept(459, &Catalogue::default(), &nobody), "not at once");
+    assert!(swept(460, &Catalogue::default(), &nobody));
+    assert_eq!(std::fs::read_dir(&store).expect("a directory").count(), 0, "nor is there a note of it");
+    let unreadable = Catalogue { diagnostics: super::profiles(place.path().join("none").as_path(), None).1, ..named };
+    assert_eq!(sweep::needed(now, &unreadable, &nobody, &store), None, "who knows what it names");
+}
+
+#[test]
+fn what_a_killed_check_has_left_is_removed_and_what_another_is_writing_is_not() {
+    let place = TempDir::new().expect("a directory");
+    let working = format!("unfinished-{}-0", std::process::id());
+    for name in ["unfinished", "unfinished-4294967295-0", &working] {
+        std::fs::write(place.path().join(name), b"half").expect("a file");
+    }
+    sweep::remove_unfinished(place.path());
+    let left: Vec<_> =
+        std::fs::read_dir(place.path()).expect("a directory").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, [working.as_str()]);
 }

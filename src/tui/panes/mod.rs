@@ -1,9 +1,11 @@
 //! What fills the screen between header and footer.
 
+pub mod import;
 pub mod log;
 pub mod node;
 pub mod nodes;
 pub mod profiles;
+pub mod register;
 pub mod services;
 pub mod welcome;
 
@@ -37,6 +39,8 @@ pub fn view(screen: &Screen, bench: &Snapshot, plan: &Plan, frame: &mut Frame<'_
                 log::view(screen, node.map(|node| &**node), &screen.reading, area, frame);
             }
         }
+        Pane::Import => import::view(screen, bench, plan.table, frame),
+        Pane::Register => register::view(screen, bench, plan.table, frame),
         Pane::Profiles | Pane::Services => {
             let words = if screen.pane == Pane::Profiles { "Profiles and images" } else { "Services" };
             let lines = text_lines(screen, bench, plan.table.width.saturating_sub(2).into());
@@ -56,6 +60,6 @@ fn text_lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stat
     match screen.pane {
         Pane::Profiles => profiles::lines(screen, bench, width),
         Pane::Services => services::lines(screen, bench, width),
-        Pane::Nodes | Pane::Node(_) => Vec::new(),
+        Pane::Nodes | Pane::Node(_) | Pane::Register | Pane::Import => Vec::new(),
     }
 }

@@ -11,7 +11,6 @@
 //!
 //! Where there is little room, columns go in a fixed order: rate, profile, MAC, time. Name and phase stay.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -24,12 +23,13 @@ use crate::domain::phase::{Phase, Stage};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
+use crate::tui::layout::split_left;
 use crate::tui::listing::{Listing, Sort, profile_of};
 use crate::tui::panes::welcome;
 use crate::tui::screen::Screen;
 use crate::tui::status::Status;
 use crate::tui::theme::Meaning;
-use crate::tui::widgets::{bar, boxed};
+use crate::tui::widgets::{bar, boxed, window};
 use crate::tui::words::{age, count, cut};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
@@ -37,8 +37,10 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
     if bench.nodes.is_empty() {
         return welcome::view(screen, bench, inner, frame);
     }
-    let columns = fit(usize::from(inner.width).saturating_sub(1), &screen.listing);
-    let mut rows = inner.rows();
+    // The marks have a column of their own, as long as there are any.
+    let (marks, table) = split_left(inner, u16::from(!screen.marked.is_empty()));
+    let columns = fit(usize::from(table.width).saturating_sub(1), &screen.listing);
+    let mut rows = table.rows();
     if let Some(row) = rows.next() {
         headings(screen, &columns, row, frame);
     }
@@ -53,13 +55,11 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
         if let Some(node) = bench.nodes.get(id) {
             draw(screen, bench, node, &columns, row, frame);
         }
+        if screen.marked.contains(id) {
+            let mark = Line::styled(screen.theme.glyphs.marked, screen.theme.style(Meaning::Notice));
+            frame.render_widget(mark, Rect { x: marks.x, width: marks.width, ..row });
+        }
     }
-}
-
-/// The rows in view: the chosen one is in the middle as far as the ends of the list allow.
-fn window(rows: usize, chosen: usize, height: usize) -> Range<usize> {
-    let start = chosen.saturating_sub(height / 2).min(rows.saturating_sub(height));
-    start..rows.min(start + height)
 }
 
 fn title(screen: &Screen) -> Line<'static> {
@@ -67,12 +67,18 @@ fn title(screen: &Screen) -> Line<'static> {
     let mut spans = vec![Span::styled("Nodes", screen.theme.style(Meaning::Title))];
     if screen.filter.is_empty() && !screen.typing {
         spans.push(Span::raw(format!(" {all}")));
-        return spans.into();
+    } else {
+        spans.push(Span::raw(format!(" {shown} of {all}  ")));
+        spans.push(Span::styled(format!("/{}", screen.filter), screen.theme.style(Meaning::Key)));
+        if screen.typing {
+            spans.push(Span::styled(screen.theme.glyphs.caret, screen.theme.style(Meaning::Key)));
+        }
     }
-    spans.push(Span::raw(format!(" {shown} of {all}  ")));
-    spans.push(Span::styled(format!("/{}", screen.filter), screen.theme.style(Meaning::Key)));
-    if screen.typing {
-        spans.push(Span::styled(screen.theme.glyphs.caret, screen.theme.style(Meaning::Key)));
+    if !screen.marked.is_empty() {
+        let hidden = screen.marked.len() - screen.listing.nodes.iter().filter(|id| screen.marked.contains(id)).count();
+        let hidden = if hidden > 0 { format!(", {hidden} not shown") } else { String::new() };
+        let said = format!("  {} {} marked{hidden}", screen.theme.glyphs.marked, screen.marked.len());
+        spans.push(Span::styled(said, screen.theme.style(Meaning::Notice)));
     }
     spans.into()
 }
@@ -302,12 +308,5 @@ mod tests {
             let taken = MARK + columns.iter().map(|(_, width)| width + GAP).sum::<usize>() - GAP;
             assert!(taken <= width, "{taken} of {width}");
         }
-    }
-
-    #[test]
-    fn of_ten_thousand_rows_only_those_in_view_are_made() {
-        assert_eq!(window(10_000, 5_000, 20), 4_990..5_010);
-        assert_eq!((window(10_000, 3, 20), window(10_000, 9_999, 20)), (0..20, 9_980..10_000));
-        assert_eq!((window(5, 4, 20), window(0, 0, 20), window(5, 4, 0)), (0..5, 0..0, 4..4));
     }
 }

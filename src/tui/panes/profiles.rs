@@ -47,13 +47,26 @@ pub fn problems(screen: &Screen, bench: &Snapshot) -> Vec<Problem> {
         ImageState::Broken { what, hint } => Some(wrong(screen, format!("image {name}: {what}"), hint)),
         ImageState::Checking { .. } | ImageState::Ready(_) => None,
     });
-    broken.chain(bench.catalogue.diagnostics.iter().map(|diagnostic| complaint(screen, diagnostic))).collect()
+    let others = not_the_demanded(bench).map(|(what, hint)| wrong(screen, what, &hint));
+    let diagnostics = bench.catalogue.diagnostics.iter().map(|diagnostic| complaint(screen, diagnostic));
+    broken.chain(others).chain(diagnostics).collect()
 }
 
 /// How many things are wrong with profiles and images.
 pub fn problem_count(bench: &Snapshot) -> usize {
     let broken = bench.catalogue.images.values().filter(|image| matches!(image, ImageState::Broken { .. }));
-    broken.count() + bench.catalogue.diagnostics.len()
+    broken.count() + not_the_demanded(bench).count() + bench.catalogue.diagnostics.len()
+}
+
+/// Images that are good, but not what a profile demands: what, and what to try.
+fn not_the_demanded(bench: &Snapshot) -> impl Iterator<Item = (String, String)> {
+    let catalogue = &bench.catalogue;
+    catalogue.profiles.values().filter_map(|profile| {
+        match (catalogue.images.get(&profile.image), catalogue.image(profile)) {
+            (Some(ImageState::Ready(_)), Some(ImageState::Broken { what, hint })) => Some((what, hint)),
+            _ => None,
+        }
+    })
 }
 
 fn about(screen: &Screen, bench: &Snapshot, profile: &Profile, width: usize) -> Vec<Line<'static>> {
@@ -63,7 +76,8 @@ fn about(screen: &Screen, bench: &Snapshot, profile: &Profile, width: usize) -> 
     let gets = |assigned: Option<_>| assigned == Some(&profile.id) || assigned.is_none() && is_default;
     let nodes = count(bench.nodes.values().filter(|node| gets(node.profile.as_ref())).count(), "node");
     let used = if is_default { format!("default, {nodes}") } else { nodes };
-    let image = catalogue.images.get(&profile.image);
+    let image = catalogue.image(profile);
+    let image = image.as_ref();
     let (glyph, meaning) = match image {
         Some(ImageState::Ready(_)) => (glyphs.provisioned, Meaning::Success),
         Some(ImageState::Checking { .. }) | None => (glyphs.active, Meaning::Active),

@@ -32,6 +32,7 @@ pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stati
         fact("station", format!("oxbow {}", station.version)),
         fact("network", format!("{} as {}", station.interface, station.address)),
         fact("machines reach it at", station.base_url.clone()),
+        fact("policy", format!("{}: {}", bench.policy, bench.policy.meaning())),
     ];
     if bench.dropped > 0 {
         lines.push(fact("dropped", format!("{}, the station could not keep up", count_events(bench.dropped))));

@@ -15,6 +15,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::domain::plan::{Plan, Refuse};
+use crate::domain::policy::Policy;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::panes::{profiles, services};
@@ -55,6 +56,10 @@ fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> 
 
 /// What a machine that comes now gets, and where that is nothing, what to do.
 fn what_they_get(bench: &Snapshot) -> (String, Option<&'static str>) {
+    if bench.policy != Policy::Default {
+        let hint = "register them or import a list; P chooses another policy";
+        return (format!("Policy {}: {}.", bench.policy, bench.policy.meaning()), Some(hint));
+    }
     match bench.catalogue.install(None) {
         Plan::Install(id) => match bench.catalogue.profiles.get(&id) {
             Some(profile) if profile.title != id.as_str() => {
@@ -68,7 +73,8 @@ fn what_they_get(bench: &Snapshot) -> (String, Option<&'static str>) {
             let hint = match refuse {
                 Refuse::NoProfile if bench.catalogue.profiles.is_empty() => "put a profile in the profiles directory",
                 Refuse::NoProfile | Refuse::UnknownProfile(_) => "name one with --default-profile",
-                Refuse::BrokenImage { .. } => "2 shows what is wrong with it",
+                Refuse::NotRegistered => "register them, or choose another policy",
+                Refuse::BrokenImage { .. } => "4 shows what is wrong with it",
             };
             (format!("Machines that nobody registered get nothing: {refuse}."), Some(hint))
         }

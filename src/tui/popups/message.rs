@@ -20,8 +20,22 @@ use crate::tui::theme::Meaning;
 use crate::tui::widgets::{popup, text};
 use crate::tui::words::{cut, wrap};
 
-/// `yes` is the button of a question that has the focus; a notice has none.
-pub fn view(screen: &Screen, title: &str, said: &[String], yes: Option<bool>, area: Rect, frame: &mut Frame<'_>) {
+/// What can be answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Buttons<'p> {
+    /// `yes` when *yes* has the focus.
+    YesNo {
+        yes: bool,
+    },
+    /// What is to be typed, and what has been.
+    Typed {
+        wanted: &'p str,
+        typed: &'p str,
+    },
+    Close,
+}
+
+pub fn view(screen: &Screen, title: &str, said: &[String], below: Buttons<'_>, area: Rect, frame: &mut Frame<'_>) {
     let width = area.width.saturating_sub(4).min(WIDTH);
     let room = usize::from(width.saturating_sub(4));
     let mut lines: Vec<Line<'_>> = vec![Line::default()];
@@ -29,27 +43,32 @@ pub fn view(screen: &Screen, title: &str, said: &[String], yes: Option<bool>, ar
         lines.extend(wrap(sentence, room).into_iter().map(Line::raw));
     }
     lines.push(Line::default());
-    lines.push(buttons(screen, yes));
+    lines.push(buttons(screen, below));
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
     let place = middle(area, width, height);
     let theme = &screen.theme;
-    let title =
-        Line::styled(cut(title, room), theme.style(if yes.is_some() { Meaning::Warning } else { Meaning::Title }));
+    let meaning = if matches!(below, Buttons::Close) { Meaning::Title } else { Meaning::Warning };
+    let title = Line::styled(cut(title, room), theme.style(meaning));
     let inner = popup(theme, title, Line::default(), place, frame).inner(Margin::new(1, 0));
     // Where the text does not fit, the buttons do.
     let hidden = lines.len().saturating_sub(inner.height.into());
     text(&lines, hidden, inner, frame);
 }
 
-fn buttons(screen: &Screen, yes: Option<bool>) -> Line<'static> {
+fn buttons(screen: &Screen, below: Buttons<'_>) -> Line<'static> {
     let theme = &screen.theme;
     let button = |words: &str, focus: bool| {
         let meaning = if focus { Meaning::Selected } else { Meaning::Plain };
         Span::styled(if focus { format!("[ {words} ]") } else { format!("  {words}  ") }, theme.style(meaning))
     };
-    match yes {
-        Some(yes) => Line::from(vec![button("No", !yes), Span::raw("    "), button("Yes", yes)]),
-        None => Line::from(button("Close", true)),
+    match below {
+        Buttons::YesNo { yes } => Line::from(vec![button("No", !yes), Span::raw("    "), button("Yes", yes)]),
+        Buttons::Typed { wanted, typed } => {
+            let meaning = if typed.trim() == wanted { Meaning::Selected } else { Meaning::Key };
+            let field = Span::styled(format!(" {typed}{} ", theme.glyphs.caret), theme.style(meaning));
+            Line::from(vec![Span::raw(format!("Type {wanted} and press Enter: ")), field])
+        }
+        Buttons::Close => Line::from(button("Close", true)),
     }
     .centered()
 }

@@ -1,0 +1,127 @@
+//! Where a command goes: to the station that runs on the data, or into its store if none does. Either way it is the same
+//! conversation.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::{DATA, Problem, Settings};
+use crate::protocol::control::{Answer, Ask, Message};
+use crate::wire::{self, Alone, CONTROL_SOCKET};
+
+/// Which bench is meant.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// Where the station keeps its memory [default: /var/lib/oxbow]
+    #[arg(long, value_name = "DIR", env = "OXBOW_DATA", global = true)]
+    data: Option<PathBuf>,
+    /// OS profiles, if no station is running [default: DATA/profiles]
+    #[arg(long, value_name = "DIR", env = "OXBOW_PROFILES", global = true)]
+    profiles: Option<PathBuf>,
+    /// Configuration file [default: /etc/oxbow/oxbow.toml, if there is one]
+    #[arg(long, value_name = "FILE", env = "OXBOW_CONFIG", global = true)]
+    config: Option<PathBuf>,
+}
+
+/// An open conversation with the bench.
+pub(super) struct Bench {
+    /// Dropped before `alone`, which then ends.
+    stream: BufReader<UnixStream>,
+    alone: Option<Alone>,
+}
+
+impl Bench {
+    /// Finds the station, or takes its place for as long as this lives.
+    pub(super) fn open(place: &Place, question: bool) -> Result<Self, Vec<Problem>> {
+        let given = Settings { data: place.data.clone(), profiles: place.profiles.clone(), ..Settings::default() };
+        let settings = given.over_file(place.config.as_deref())?;
+        let data = settings.data.unwrap_or_else(|| DATA.into());
+        let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
+        if question && !data.is_dir() {
+            let what = format!("there is no station's data in {}", data.display());
+            return Err(vec![Problem { what, hint: "name its place with --data".into() }]);
+        }
+        Self::find(&data, &profiles).map_err(|problem| vec![problem])
+    }
+
+    /// A station that starts or stops has the lock and no socket; another command has it for a moment.
+    fn find(data: &Path, profiles: &Path) -> Result<Self, Problem> {
+        let (socket, deadline) = (data.join(CONTROL_SOCKET), Instant::now() + BUSY);
+        loop {
+            match UnixStream::connect(&socket) {
+                Ok(stream) => return Self::over(stream, None),
+                Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+                Err(err) => {
+                    return Err(Problem {
+                        what: format!("cannot speak to the station at {}: {err}", socket.display()),
+                        hint: "use the account that the station runs under, which is usually root".into(),
+                    });
+                }
+            }
+            if let Some((stream, alone)) = wire::alone(data, profiles)? {
+                return Self::over(stream, Some(alone));
+            }
+            if Instant::now() > deadline {
+                return Err(Problem {
+                    what: format!("another oxbow has the data in {} and does not answer", data.display()),
+                    hint: "wait until it has started, or look at its log".into(),
+                });
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn over(stream: UnixStream, alone: Option<Alone>) -> Result<Self, Problem> {
+        let timed = stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE)));
+        timed.map_err(|err| lost(&err))?;
+        Ok(Self { stream: BufReader::new(stream), alone })
+    }
+
+    /// Whether no station is running.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone.is_some()
+    }
+
+    /// Asks, with the bytes that belong to it, and hands every answer on up to the final one, which it gives back.
+    pub(super) fn ask(&mut self, ask: Ask, bytes: &[u8], mut hear: impl FnMut(Answer)) -> Result<Answer, Problem> {
+        self.send(ask, bytes).map_err(|err| lost(&err))?;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            match self.stream.read_line(&mut line) {
+                Ok(0) => return Err(lost(&ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(err) => return Err(lost(&err)),
+            }
+            let answer: Message<Answer> = serde_json::from_str(&line).map_err(|err| lost(&err.into()))?;
+            match answer.body {
+                last if last.is_final() => return Ok(last),
+                answer => hear(answer),
+            }
+        }
+    }
+
+    fn send(&mut self, ask: Ask, bytes: &[u8]) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&Message::new(ask))?;
+        line.push(b'\n');
+        let stream = self.stream.get_mut();
+        stream.write_all(&line)?;
+        stream.write_all(bytes)
+    }
+}
+
+fn lost(err: &io::Error) -> Problem {
+    let what = match err.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => "the station does not answer".to_owned(),
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => "the station has ended the conversation".to_owned(),
+        _ => format!("the station cannot be understood: {err}"),
+    };
+    Problem { what, hint: "look at the station's log; whether it is done, `oxbow nodes` shows".into() }
+}
+
+/// How long another oxbow may start, stop or work before it is waited for no longer.
+const BUSY: Duration = Duration::from_secs(10);
+/// How long the station may say nothing. While it works it says so every second.
+const SILENCE: Duration = Duration::from_secs(30);

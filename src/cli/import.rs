@@ -1,0 +1,206 @@
+//! `oxbow import`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::bench::{Bench, Place};
+use super::say;
+use crate::config::Problem;
+use crate::domain::ids::ProfileId;
+use crate::domain::import::{self, FILE_LIMIT};
+use crate::protocol::control::{Answer, Ask, Counts, List, ListRow, Trouble};
+
+/// Exit status: 0 done, 1 the list has problems and nothing was stored, 2 it could not be tried.
+#[derive(Debug, clap::Args)]
+pub(super) struct Import {
+    #[command(flatten)]
+    place: Place,
+    /// The list: CSV as spreadsheets write it
+    #[arg(required_unless_present_any = ["template", "undo"])]
+    file: Option<PathBuf>,
+    /// Only show what every row would do
+    #[arg(long)]
+    dry_run: bool,
+    /// This profile for every row, whatever the row says
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<ProfileId>,
+    /// Show every row, not only those with problems, when there are more than 50
+    #[arg(long)]
+    all: bool,
+    /// Save the rows with problems as a list of the same columns, to correct and import again
+    #[arg(long, value_name = "FILE")]
+    errors: Option<PathBuf>,
+    /// Print an empty list with every column that means something
+    #[arg(long, conflicts_with_all = ["file", "undo"])]
+    template: bool,
+    /// Take the latest import back, within a minute and while the station runs
+    #[arg(long, conflicts_with_all = ["file", "dry_run", "profile", "all", "errors"])]
+    undo: bool,
+    /// With --undo: only for machines that have not begun to work
+    #[arg(long, requires = "undo")]
+    idle: bool,
+}
+
+pub(super) fn run(options: &Import) -> ExitCode {
+    match &options.file {
+        _ if options.template => {
+            say::raw(import::template());
+            ExitCode::SUCCESS
+        }
+        Some(file) => take_in(options, file).unwrap_or_else(|problems| say::failed(&problems)),
+        None => take_back(options).unwrap_or_else(|problems| say::failed(&problems)),
+    }
+}
+
+fn take_in(options: &Import, file: &Path) -> Result<ExitCode, Vec<Problem>> {
+    let bytes = read(file).map_err(|problem| vec![problem])?;
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let list = List {
+        file: name.clone(),
+        bytes: bytes.len(),
+        profile: options.profile.clone(),
+        dry_run: options.dry_run,
+        all: options.all,
+        errors: options.errors.is_some(),
+    };
+    let ask = Ask::Import(list);
+    let mut bench = Bench::open(&options.place, ask.is_question())?;
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    let mut progress = Progress { lines, shown: String::new(), seconds: 0 };
+    let (mut told, mut counts, mut errors) = (Vec::new(), Counts::default(), String::new());
+    let answer = bench.ask(ask, &bytes, |answer| match answer {
+        Answer::Flaw(trouble) => told.push(flaw(&name, &trouble)),
+        Answer::Row(row) => told.push(in_words(&name, &row)),
+        // All that is to be seen has come: it is shown before anything is stored.
+        Answer::Counts(all) => {
+            progress.end();
+            counts = all;
+            told.drain(..).for_each(|text| say::raw(&text));
+            summary(&name, &counts);
+        }
+        Answer::Errors { piece } => errors.push_str(&piece),
+        Answer::Working { on } => progress.show(&on),
+        _ => {}
+    });
+    progress.end();
+    let answer = answer.map_err(|problem| vec![problem])?;
+    if let Some(to) = options.errors.as_deref().filter(|_| !errors.is_empty()) {
+        std::fs::write(to, &errors).map_err(|err| {
+            let what = format!("cannot write {}: {err}", to.display());
+            vec![Problem { what, hint: "name another place with --errors".into() }]
+        })?;
+        say::line(&format!("the rows to correct are in {}", to.display()));
+    }
+    match &answer {
+        Answer::Refused { why, hint: None } if counts.errors > 0 && options.errors.is_none() => {
+            let hint = format!("correct the list, or save the rows with --errors {}", import::errors_file_name(&name));
+            say::problem(why, Some(&hint));
+            Ok(ExitCode::from(say::REFUSED))
+        }
+        Answer::Done { .. } if !options.dry_run && !bench.is_alone() && counts.new + counts.changes > 0 => {
+            let code = say::outcome(&answer);
+            say::line("`oxbow import --undo` takes it back within a minute");
+            Ok(code)
+        }
+        answer => Ok(say::outcome(answer)),
+    }
+}
+
+fn take_back(options: &Import) -> Result<ExitCode, Vec<Problem>> {
+    let mut bench = Bench::open(&options.place, true)?;
+    let answer = bench.ask(Ask::UndoImport { idle: options.idle }, &[], drop).map_err(|problem| vec![problem])?;
+    if let Answer::Refused { why, .. } = &answer
+        && bench.is_alone()
+    {
+        say::problem(why, Some("only a running station can take an import back; correct the nodes, or forget them"));
+        return Ok(ExitCode::from(say::REFUSED));
+    }
+    Ok(say::outcome(&answer))
+}
+
+/// The file, or one byte more than a list may have.
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    let cannot = |err: io::Error| Problem {
+        what: format!("cannot read {}: {err}", path.display()),
+        hint: "name a file that is there".into(),
+    };
+    let file = File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    Ok(bytes)
+}
+
+/// `hosts.csv: the file is empty`, and what to do.
+fn flaw(file: &str, trouble: &Trouble) -> String {
+    format!("{}: {}\n  hint: {}\n", say::clean(file), say::clean(&trouble.problem), say::clean(&trouble.hint))
+}
+
+/// `row 2  changes  SN-1  Profile demo → emt-s`, and below it what is wrong.
+fn in_words(file: &str, row: &ListRow) -> String {
+    let changes = row.changes.join(", ");
+    let first = format!("row {:<6} {:8} {:24} {}", row.row, row.standing, say::clean(&row.label), say::clean(&changes));
+    let mut text = format!("{}\n", first.trim_end());
+    let errors = row.errors.iter().map(|trouble| ("error", trouble));
+    for (what, Trouble { column, problem, hint }) in errors.chain(row.warnings.iter().map(|found| ("warning", found))) {
+        let column = column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
+        let place = format!("{file}:{}{column}", row.row);
+        text.push_str(&format!(
+            "  {what}: {}\n  hint: {}\n",
+            say::clean(&format!("{place}: {problem}")),
+            say::clean(hint)
+        ));
+    }
+    text
+}
+
+fn summary(file: &str, counts: &Counts) {
+    if counts.untold > 0 {
+        let many = counts.untold;
+        say::line(&format!("and {many} more rows with problems: --all shows them, --errors saves those with errors"));
+    }
+    if counts.flaws == 0 {
+        let Counts { new, same, changes, errors, warnings, .. } = counts;
+        let warned = if *warnings > 0 { format!(", {warnings} with a warning") } else { String::new() };
+        say::line(&format!("{file}: {new} new, {same} the same, {changes} with changes, {errors} with errors{warned}"));
+    }
+}
+
+/// What the station is doing with a long list, on standard error.
+struct Progress {
+    lines: usize,
+    shown: String,
+    seconds: usize,
+}
+
+impl Progress {
+    fn show(&mut self, on: &str) {
+        if self.lines <= LONG {
+            return;
+        }
+        let words = format!("{} {} lines", say::clean(on), self.lines);
+        let again = self.shown == words;
+        self.seconds = if again { self.seconds + 1 } else { 0 };
+        match (io::stderr().is_terminal(), again) {
+            (true, true) => say::note(&format!("\r{words}, {} s", self.seconds)),
+            (true, false) => {
+                self.end();
+                say::note(&words);
+            }
+            (false, true) => {}
+            (false, false) => say::note(&format!("{words}\n")),
+        }
+        self.shown = words;
+    }
+
+    /// The next line begins at its beginning.
+    fn end(&mut self) {
+        if !std::mem::take(&mut self.shown).is_empty() && io::stderr().is_terminal() {
+            say::note("\n");
+        }
+    }
+}
+
+/// Rows from which on it is said what takes so long.
+const LONG: usize = 10_000;

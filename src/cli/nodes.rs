@@ -1,0 +1,297 @@
+//! `oxbow nodes` and `oxbow policy`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::bench::{Bench, Place};
+use super::say;
+use crate::clock;
+use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
+use crate::domain::policy::Policy;
+use crate::domain::time::{Timestamp, in_words};
+use crate::protocol::control::{Answer, Ask, How, Wish};
+use crate::protocol::nodes::NodeRow;
+
+/// Nodes are named by number (#7), name, serial, UUID or MAC address.
+#[derive(Debug, clap::Args)]
+pub(super) struct Nodes {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON, as GET /api/v1/nodes does
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Every node, one a line (what `oxbow nodes` alone does too)
+    List,
+    /// One node and what happened to it last
+    Show { node: String },
+    /// Make a machine known before it is seen: by its serial, its UUID or a MAC address
+    Register(Register),
+    /// Give a node a profile, or `default` for the default one
+    Assign { node: String, profile: String },
+    /// Install at the next network boot
+    Rearm {
+        #[arg(required = true)]
+        nodes: Vec<String>,
+    },
+    /// Drop nodes and all that is known of them
+    Forget {
+        #[arg(required = true)]
+        nodes: Vec<String>,
+    },
+    /// Let machines go on that wait for approval
+    Approve {
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        nodes: Vec<String>,
+        /// All that wait
+        #[arg(long)]
+        all: bool,
+        /// With this profile
+        #[arg(long)]
+        profile: Option<ProfileId>,
+    },
+    /// Say who the machine is that is in conflict with a node
+    Resolve { node: String, how: Way },
+}
+
+#[derive(Debug, clap::Args)]
+struct Register {
+    #[arg(long, required_unless_present_any = ["uuid", "mac"])]
+    serial: Option<Serial>,
+    #[arg(long)]
+    uuid: Option<SystemUuid>,
+    /// One address; may be given again
+    #[arg(long)]
+    mac: Vec<MacAddr>,
+    #[arg(long)]
+    profile: Option<ProfileId>,
+    /// What people call it
+    #[arg(long)]
+    name: Option<String>,
+    /// What its operating system is to be called
+    #[arg(long)]
+    hostname: Option<Hostname>,
+    /// What else to keep about it; may be given again
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    metadata: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Way {
+    /// It is the node; the others it was in conflict with are forgotten
+    ForgetOthers,
+    /// It is the node, which gets the identifiers it showed
+    MoveIdentifiers,
+    /// It is none of them: what it shares with them identifies nobody from now on
+    TellApart,
+}
+
+/// What becomes of machines that boot from the network and that nobody registered.
+#[derive(Debug, clap::Args)]
+pub(super) struct PolicyArgs {
+    #[command(flatten)]
+    place: Place,
+    /// default: they get the default profile; hold: they wait for approval; refuse: they get nothing; allow-list: they
+    /// go on to their own disk
+    policy: Option<Policy>,
+}
+
+pub(super) fn run(nodes: &Nodes) -> ExitCode {
+    let asks = match asks(nodes.what.as_ref().unwrap_or(&What::List)) {
+        Ok(asks) => asks,
+        Err(why) => {
+            say::problem(&why, Some("`oxbow nodes assign --help` explains it"));
+            return ExitCode::from(say::FAILED);
+        }
+    };
+    let mut bench = match Bench::open(&nodes.place, asks.iter().all(Ask::is_question)) {
+        Ok(bench) => bench,
+        Err(problems) => return say::failed(&problems),
+    };
+    let mut code = ExitCode::SUCCESS;
+    for ask in asks {
+        let (question, many) = (ask.is_question(), ask == Ask::Nodes);
+        let (mut rows, mut log) = (Vec::new(), Vec::new());
+        let hear = |answer| match answer {
+            Answer::Node(row) => rows.push(*row),
+            Answer::Log { at, source, level, text } => log.push((at, source, level, text)),
+            _ => {}
+        };
+        match bench.ask(ask, &[], hear) {
+            Ok(Answer::Done { .. }) if question && nodes.json => json(&rows, many),
+            Ok(Answer::Done { .. }) if many => table(&rows),
+            Ok(Answer::Done { .. }) if question => {
+                rows.iter().for_each(details);
+                for (at, source, level, text) in log {
+                    say::line(&format!("{} {source} {level} {text}", moment(Timestamp::from_millis(at))));
+                }
+            }
+            // The first that is refused says how the program ends; the others are done all the same.
+            Ok(answer) => {
+                let ended = say::outcome(&answer);
+                if !matches!(answer, Answer::Done { .. }) {
+                    code = ended;
+                }
+            }
+            Err(problem) => return say::failed(&[problem]),
+        }
+    }
+    code
+}
+
+pub(super) fn policy(options: &PolicyArgs) -> ExitCode {
+    let ask = options.policy.map_or(Ask::Policy, |policy| Ask::SetPolicy { policy });
+    let mut bench = match Bench::open(&options.place, ask.is_question()) {
+        Ok(bench) => bench,
+        Err(problems) => return say::failed(&problems),
+    };
+    match bench.ask(ask, &[], drop) {
+        Ok(answer) => say::outcome(&answer),
+        Err(problem) => say::failed(&[problem]),
+    }
+}
+
+/// What is asked of the bench, one thing after the other.
+fn asks(what: &What) -> Result<Vec<Ask>, String> {
+    let each = |nodes: &[String], ask: fn(String) -> Ask| nodes.iter().cloned().map(ask).collect();
+    Ok(match what {
+        What::List => vec![Ask::Nodes],
+        What::Show { node } => vec![Ask::Node { which: node.clone() }],
+        What::Register(register) => vec![Ask::Register(register.wish())],
+        What::Assign { node, profile } => {
+            let profile = match profile.as_str() {
+                "default" => None,
+                name => Some(name.parse().map_err(|err| format!("profile {name:?}: {err}"))?),
+            };
+            vec![Ask::Assign { which: node.clone(), profile }]
+        }
+        What::Rearm { nodes } => each(nodes, |which| Ask::Rearm { which }),
+        What::Forget { nodes } => each(nodes, |which| Ask::Forget { which }),
+        What::Approve { all: true, profile, .. } => vec![Ask::Approve { which: None, profile: profile.clone() }],
+        What::Approve { nodes, profile, .. } => {
+            let approve = |which: &String| Ask::Approve { which: Some(which.clone()), profile: profile.clone() };
+            nodes.iter().map(approve).collect()
+        }
+        What::Resolve { node, how } => {
+            let how = match how {
+                Way::ForgetOthers => How::ForgetOthers,
+                Way::MoveIdentifiers => How::MoveIdentifiers,
+                Way::TellApart => How::TellApart,
+            };
+            vec![Ask::Resolve { which: node.clone(), how }]
+        }
+    })
+}
+
+impl Register {
+    fn wish(&self) -> Wish {
+        Wish {
+            name: self.name.clone(),
+            hostname: self.hostname.clone(),
+            macs: self.mac.clone(),
+            uuid: self.uuid,
+            serial: self.serial.clone(),
+            profile: self.profile.clone(),
+            metadata: self.metadata.iter().cloned().collect::<BTreeMap<_, _>>(),
+        }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
+    pair.filter(|(key, value)| !key.is_empty() && !value.is_empty()).ok_or_else(|| "write it as site=ulm".into())
+}
+
+fn json(rows: &[NodeRow], many: bool) {
+    let json = match rows {
+        [one] if !many => serde_json::to_string_pretty(one),
+        rows => serde_json::to_string_pretty(rows),
+    };
+    say::raw(&say::escaped(&format!("{}\n", json.unwrap_or_default())));
+}
+
+fn table(rows: &[NodeRow]) {
+    let now = clock::now();
+    let titles = ["NODE", "NAME", "SERIAL", "MAC", "PROFILE", "PHASE", "SEEN"].map(str::to_owned);
+    let mut lines = vec![titles];
+    lines.extend(rows.iter().map(|row| {
+        let cells = [
+            format!("#{}", row.id),
+            row.name.clone(),
+            or_dash(row.serial.as_ref()),
+            or_dash(row.mac),
+            row.profile.as_ref().map_or("(default)".into(), ToString::to_string),
+            phase(row),
+            row.last_seen
+                .map_or("never".into(), |at| format!("{} ago", in_words(now.since(Timestamp::from_millis(at))))),
+        ];
+        cells.map(|cell| crate::domain::text::clean(&cell, CELL_LIMIT))
+    }));
+    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let mut text = String::new();
+    for line in &lines {
+        let cells: Vec<String> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    say::raw(&text);
+    if rows.is_empty() {
+        say::note("no node is known yet\n");
+    }
+}
+
+fn phase(row: &NodeRow) -> String {
+    match (row.percent, &row.reason) {
+        (Some(percent), None) if row.phase == "writing" || row.phase == "verifying" => {
+            format!("{} {percent}%", row.phase)
+        }
+        _ => row.phase.clone(),
+    }
+}
+
+fn details(row: &NodeRow) {
+    let place = |stage: &String| format!("{} at {stage}", row.phase);
+    let macs = row.macs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let facts = [
+        ("node", format!("#{} {}", row.id, row.name)),
+        ("phase", row.stage.as_ref().map_or_else(|| phase(row), place)),
+        ("reason", row.reason.clone().unwrap_or_default()),
+        ("profile", row.profile.as_ref().map_or("(default)".into(), ToString::to_string)),
+        ("serial", row.serial.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("UUID", row.uuid.map(|uuid| uuid.to_string()).unwrap_or_default()),
+        ("MAC", macs),
+        ("host name", row.hostname.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("made by", [&row.manufacturer, &row.product].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ")),
+        ("address", row.address.map(|address| address.to_string()).unwrap_or_default()),
+        ("registered", if row.registered { "yes" } else { "no" }.into()),
+        ("runs", row.runs.to_string()),
+        ("seen", row.last_seen.map_or("never".into(), |at| moment(Timestamp::from_millis(at)))),
+    ];
+    for (what, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+        say::raw(&format!("{what:11}{}\n", say::clean(fact)));
+    }
+    for (key, value) in &row.metadata {
+        say::line(&format!("{key}: {value}"));
+    }
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or("-".into(), |value| value.to_string())
+}
+
+/// In the workstation's time zone.
+fn moment(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(at.as_millis()).unwrap_or_default()).unwrap_or_default();
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Characters of a cell of the table.
+const CELL_LIMIT: usize = 40;

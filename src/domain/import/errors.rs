@@ -1,0 +1,68 @@
+//! The rows that are wrong, as a list to correct and import again.
+
+use super::layout::Meaning;
+use super::{Located, Preview, Row, Standing};
+
+/// The rows with errors in the columns of the file, and what is wrong with each under `Problem`, which an import
+/// ignores: once the cells are corrected it can be imported as it is. A spreadsheet opens it as it opened the original.
+/// Of a file that is wrong as a whole it says only why.
+pub fn errors_csv(preview: &Preview) -> String {
+    if !preview.flaws.is_empty() {
+        let said = preview.flaws.iter().map(|flaw| format!("{flaw} ({})", flaw.hint()));
+        return problem_csv(&said.collect::<Vec<_>>().join("; "));
+    }
+    let separator = u8::try_from(preview.separator).unwrap_or(b',');
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(separator)
+        .terminator(csv::Terminator::CRLF)
+        .flexible(true)
+        .from_writer(Vec::new());
+    let own = |at: &usize| preview.columns.get(*at).is_none_or(|column| column.meaning != Meaning::Ignored);
+    let places: Vec<usize> = (0..preview.columns.len()).filter(own).collect();
+    let titles = places.iter().map(|at| guarded(&preview.columns[*at].title)).chain([PROBLEM.to_owned()]);
+    let mut lines = vec![titles.collect::<Vec<_>>()];
+    for row in &preview.rows {
+        let Standing::Error(errors) = &row.standing else { continue };
+        let cell = |at: usize| row.cells.get(at).map(|cell| guarded(cell)).unwrap_or_default();
+        let surplus = (preview.columns.len()..row.cells.len()).map(cell);
+        lines.push(places.iter().map(|at| cell(*at)).chain([problem(row, errors)]).chain(surplus).collect());
+    }
+    for line in lines {
+        // Into memory: nothing can fail.
+        let _written = writer.write_record(&line);
+    }
+    let bytes = writer.into_inner().unwrap_or_default();
+    // By the mark Excel knows that it is UTF-8.
+    format!("\u{feff}{}", String::from_utf8_lossy(&bytes))
+}
+
+/// A list that says only why another could not be imported.
+pub fn problem_csv(problem: &str) -> String {
+    format!("\u{feff}{PROBLEM}\r\n\"{}\"\r\n", problem.replace('"', "\"\""))
+}
+
+/// What to call the file of errors of `file`: legal on FAT, where `\ / : * ? " < > |` and some old names are not.
+pub fn errors_file_name(file: &str) -> String {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or_default();
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).trim_end_matches("-errors");
+    let legal = |c: char| if c.is_control() || matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|') { '_' } else { c };
+    let stem: String = stem.chars().map(legal).take(STEM_LIMIT).collect();
+    format!("{}-errors.csv", stem.trim_matches([' ', '.']))
+}
+
+fn problem(row: &Row, errors: &[Located]) -> String {
+    let said = errors.iter().map(|error| {
+        let column = error.column.as_ref().map(|column| format!("{column}: ")).unwrap_or_default();
+        format!("{column}{} ({})", error.flaw, error.flaw.hint())
+    });
+    format!("row {}: {}", row.row, said.collect::<Vec<_>>().join("; "))
+}
+
+/// A cell that a spreadsheet would take for a formula is kept a text by an apostrophe, which an import takes off again.
+fn guarded(cell: &str) -> String {
+    if cell.starts_with(['=', '+', '-', '@', '\t']) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+const PROBLEM: &str = "Problem";
+/// Characters of a file name before its end; FAT allows 255.
+const STEM_LIMIT: usize = 200;

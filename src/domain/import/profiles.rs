@@ -1,0 +1,54 @@
+//! Which profile a cell means.
+
+use std::collections::BTreeMap;
+
+use super::Flaw;
+use crate::domain::ids::ProfileId;
+use crate::domain::profile::Profile;
+
+/// The profiles there are, under every spelling a list may use. Remembers what it was asked: a list says the same
+/// profile on most of its rows.
+pub(super) struct Profiles<'c> {
+    known: &'c BTreeMap<ProfileId, Profile>,
+    asked: BTreeMap<String, Result<ProfileId, Flaw>>,
+}
+
+impl<'c> Profiles<'c> {
+    pub(super) fn new(known: &'c BTreeMap<ProfileId, Profile>) -> Self {
+        Self { known, asked: BTreeMap::new() }
+    }
+
+    /// The profile named or titled so, in any case.
+    pub(super) fn find(&mut self, value: &str) -> Result<ProfileId, Flaw> {
+        if let Some(answer) = self.asked.get(value) {
+            return answer.clone();
+        }
+        let answer = self.look_up(value);
+        self.asked.insert(value.to_owned(), answer.clone());
+        answer
+    }
+
+    fn look_up(&self, value: &str) -> Result<ProfileId, Flaw> {
+        let wanted = value.to_lowercase();
+        let by_name = self.known.keys().find(|id| id.as_str() == wanted);
+        let mut by_title = self.known.values().filter(|profile| profile.title.to_lowercase() == wanted);
+        let titled = || by_title.next().filter(|_| by_title.next().is_none()).map(|profile| &profile.id);
+        by_name.or_else(titled).cloned().ok_or_else(|| Flaw::UnknownProfile {
+            value: value.to_owned(),
+            meant: self.nearest(&wanted).map(ToString::to_string),
+        })
+    }
+
+    /// The profile whose name or title is most alike, if it is alike at all.
+    fn nearest(&self, wanted: &str) -> Option<&ProfileId> {
+        let likeness = |profile: &Profile| {
+            let of = |text: &str| strsim::jaro_winkler(wanted, &text.to_lowercase());
+            of(profile.id.as_str()).max(of(&profile.title))
+        };
+        let alike = self.known.values().map(|profile| (likeness(profile), &profile.id));
+        alike.filter(|(likeness, _)| *likeness >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, id)| id)
+    }
+}
+
+/// Jaro-Winkler likeness from which two names may be one misspelt: `emts` and `emt-s` have 0.95.
+const ALIKE: f64 = 0.8;

@@ -1,0 +1,248 @@
+//! A machine as people know it before it is seen, and what making it known would do to the bench.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::domain::command::Refusal;
+use crate::domain::identity::{Claims, Identity, Index};
+use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid};
+use crate::domain::node::Node;
+use crate::domain::time::Timestamp;
+
+/// What people say of a machine: at least one identifier, and what it is to get. What is not said changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registration {
+    pub name: Option<String>,
+    pub hostname: Option<Hostname>,
+    pub macs: Vec<MacAddr>,
+    pub uuid: Option<SystemUuid>,
+    pub serial: Option<Serial>,
+    pub profile: Option<ProfileId>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What a registration would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// A machine nobody has registered; `seen` when it has shown itself already.
+    New {
+        seen: Option<NodeId>,
+    },
+    /// The bench knows all of it.
+    Same(NodeId),
+    Changes(NodeId, Vec<FieldChange>),
+}
+
+impl Judgement {
+    /// The node it is about, if there is one already.
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::New { seen } => *seen,
+            Self::Same(node) | Self::Changes(node, _) => Some(*node),
+        }
+    }
+}
+
+/// One thing known of a node that becomes another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldChange {
+    pub field: Field,
+    /// None when nothing was known of it.
+    pub from: Option<String>,
+    pub to: String,
+}
+
+impl fmt::Display for FieldChange {
+    /// `Profile demo → emt-s`, `MAC + 52:54:00:12:34:56`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.from {
+            Some(from) => write!(f, "{} {from} → {}", self.field, self.to),
+            None => write!(f, "{} + {}", self.field, self.to),
+        }
+    }
+}
+
+/// What can be said of a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    Serial,
+    Uuid,
+    Mac,
+    Profile,
+    Name,
+    Hostname,
+    Metadata(String),
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Serial => "Serial",
+            Self::Uuid => "UUID",
+            Self::Mac => "MAC",
+            Self::Profile => "Profile",
+            Self::Name => "Name",
+            Self::Hostname => "Hostname",
+            Self::Metadata(key) => key,
+        })
+    }
+}
+
+impl Registration {
+    /// The identifiers in it.
+    pub fn claims(&self) -> Claims {
+        Claims { macs: self.macs.clone(), uuid: self.uuid, serial: self.serial.clone(), ..Claims::default() }
+    }
+
+    /// What to call it before it is a node: its name, else an identifier.
+    pub fn label(&self) -> String {
+        let named = self.name.clone().or_else(|| self.serial.as_ref().map(ToString::to_string));
+        let named = named.or_else(|| self.macs.first().map(ToString::to_string));
+        named.or_else(|| self.uuid.map(|uuid| uuid.to_string())).unwrap_or_default()
+    }
+
+    /// What it would do to these nodes, or why it cannot be done. A machine at work keeps what its work depends on.
+    pub fn judge(
+        &self,
+        now: Timestamp,
+        nodes: &BTreeMap<NodeId, Arc<Node>>,
+        index: &Index,
+    ) -> Result<Judgement, Refusal> {
+        let claims = self.claims();
+        if claims.is_empty() {
+            return Err(Refusal::NoIdentifier);
+        }
+        let id = match index.settle(nodes, &claims) {
+            Identity::New => return Ok(Judgement::New { seen: None }),
+            Identity::Known(id) => id,
+            Identity::Conflict(ids) => {
+                let labels = ids.iter().filter_map(|id| nodes.get(id)).map(|node| node.label()).collect();
+                return Err(Refusal::SeveralNodes { labels });
+            }
+        };
+        let node = nodes.get(&id).ok_or(Refusal::NoSuchNode(id))?;
+        let changes = self.changes(node);
+        if node.is_at_work(now) && changes.iter().any(FieldChange::touches_work) {
+            return Err(Refusal::Busy { label: node.label(), phase: node.phase.word() });
+        }
+        Ok(match changes.as_slice() {
+            _ if !node.registered => Judgement::New { seen: Some(id) },
+            [] => Judgement::Same(id),
+            _ => Judgement::Changes(id, changes),
+        })
+    }
+
+    /// What differs from what is known of `node`. A MAC address is added to those it has; two spellings of one serial or
+    /// UUID are the same.
+    pub fn changes(&self, node: &Node) -> Vec<FieldChange> {
+        let mut changes = Vec::new();
+        let mut change = |field, from: Option<String>, to: String| changes.push(FieldChange { field, from, to });
+        if let Some(serial) = self.serial.as_ref().filter(|serial| node.serial.as_ref() != Some(serial)) {
+            change(Field::Serial, node.serial.as_ref().map(ToString::to_string), serial.to_string());
+        }
+        if let Some(uuid) = self.uuid.filter(|uuid| node.uuid.map(SystemUuid::canonical) != Some(uuid.canonical())) {
+            change(Field::Uuid, node.uuid.map(|uuid| uuid.to_string()), uuid.to_string());
+        }
+        for mac in self.macs.iter().filter(|mac| !node.macs.contains(mac)) {
+            change(Field::Mac, None, mac.to_string());
+        }
+        if let Some(profile) = self.profile.as_ref().filter(|profile| node.profile.as_ref() != Some(profile)) {
+            change(Field::Profile, node.profile.as_ref().map(ToString::to_string), profile.to_string());
+        }
+        if let Some(name) = self.name.as_ref().filter(|name| node.name.as_ref() != Some(name)) {
+            change(Field::Name, node.name.clone(), name.clone());
+        }
+        if let Some(hostname) = self.hostname.as_ref().filter(|hostname| node.hostname.as_ref() != Some(hostname)) {
+            change(Field::Hostname, node.hostname.as_ref().map(ToString::to_string), hostname.to_string());
+        }
+        for (key, value) in self.metadata.iter().filter(|(key, value)| node.metadata.get(*key) != Some(value)) {
+            change(Field::Metadata(key.clone()), node.metadata.get(key).cloned(), value.clone());
+        }
+        changes
+    }
+
+    /// Makes `node` what this says, and registered.
+    pub fn write_to(&self, node: &mut Node) {
+        node.registered = true;
+        for change in self.changes(node) {
+            match change.field {
+                Field::Serial => node.serial.clone_from(&self.serial),
+                Field::Uuid => (node.uuid, node.uuid_hearsay) = (self.uuid, false),
+                Field::Mac => node.macs.extend(change.to.parse::<MacAddr>().ok()),
+                Field::Profile => node.profile.clone_from(&self.profile),
+                Field::Name => node.name.clone_from(&self.name),
+                Field::Hostname => node.hostname.clone_from(&self.hostname),
+                Field::Metadata(key) => drop(node.metadata.insert(key, change.to)),
+            }
+        }
+    }
+}
+
+impl FieldChange {
+    /// Whether a machine at work depends on what was: who it is, and what it is being given.
+    fn touches_work(&self) -> bool {
+        match self.field {
+            Field::Profile | Field::Hostname => true,
+            Field::Serial | Field::Uuid => self.from.is_some(),
+            Field::Mac | Field::Name | Field::Metadata(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::phase::{Phase, Stage};
+
+    const NOW: Timestamp = Timestamp::from_millis(1000);
+
+    fn bench(node: Node) -> (BTreeMap<NodeId, Arc<Node>>, Index) {
+        let mut index = Index::default();
+        index.insert(&node);
+        ([(node.id, Arc::new(node))].into(), index)
+    }
+
+    fn registered() -> Node {
+        let serial = "SN-1".parse().ok();
+        Node { registered: true, serial, profile: "demo".parse().ok(), ..Node::new(NodeId(1), NOW) }
+    }
+
+    fn judged(wish: &Registration, node: Node) -> Result<Judgement, Refusal> {
+        let (nodes, index) = bench(node);
+        wish.judge(NOW, &nodes, &index)
+    }
+
+    #[test]
+    fn what_is_not_said_changes_nothing() {
+        let wish = Registration { serial: "sn-1".parse().ok(), ..Registration::default() };
+        assert_eq!(judged(&wish, registered()), Ok(Judgement::Same(NodeId(1))));
+    }
+
+    #[test]
+    fn a_change_says_what_was_and_what_will_be() {
+        let wish = Registration {
+            serial: "SN-1".parse().ok(),
+            macs: vec!["52:54:00:00:00:01".parse().expect("a MAC")],
+            profile: "emt-s".parse().ok(),
+            metadata: [("Site".to_owned(), "Ulm".to_owned())].into(),
+            ..Registration::default()
+        };
+        let Ok(Judgement::Changes(_, changes)) = judged(&wish, registered()) else { panic!("it changes something") };
+        let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["MAC + 52:54:00:00:00:01", "Profile demo → emt-s", "Site + Ulm"]);
+        let mut node = registered();
+        wish.write_to(&mut node);
+        assert_eq!(judged(&wish, node), Ok(Judgement::Same(NodeId(1))));
+    }
+
+    #[test]
+    fn a_machine_at_work_learns_and_is_not_changed() {
+        let at_work = || Node { phase: Phase::Booting { stage: Stage::Writing }, last_seen: Some(NOW), ..registered() };
+        let serial = || "SN-1".parse().ok();
+        let learnt = Registration { serial: serial(), name: Some("press-07".into()), ..Registration::default() };
+        assert!(matches!(judged(&learnt, at_work()), Ok(Judgement::Changes(..))));
+        let other = Registration { serial: serial(), profile: "emt-s".parse().ok(), ..Registration::default() };
+        assert_eq!(judged(&other, at_work()), Err(Refusal::Busy { label: "SN-1".into(), phase: "writing" }));
+    }
+}

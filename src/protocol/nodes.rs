@@ -1,0 +1,84 @@
+//! A node for machines to read: `GET /api/v1/nodes` and `oxbow nodes --json`. Keys are only ever added.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
+use crate::domain::node::Node;
+use crate::domain::phase::Phase;
+use crate::domain::progress::Progress;
+use crate::domain::time::Timestamp;
+
+/// A node as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRow {
+    pub id: NodeId,
+    /// What to call it.
+    pub name: String,
+    /// The first of its addresses.
+    pub mac: Option<MacAddr>,
+    #[serde(default, deserialize_with = "if_usable")]
+    pub serial: Option<Serial>,
+    #[serde(default, deserialize_with = "if_usable")]
+    pub uuid: Option<SystemUuid>,
+    /// As assigned; null means the default profile.
+    pub profile: Option<ProfileId>,
+    pub phase: String,
+    /// Of the present step.
+    pub percent: Option<u8>,
+    /// Where it failed.
+    pub stage: Option<String>,
+    /// Why it failed, or why it waits.
+    pub reason: Option<String>,
+    /// Attempts so far.
+    pub runs: usize,
+    /// Milliseconds since the Unix epoch.
+    pub last_seen: Option<u64>,
+    #[serde(default)]
+    pub registered: bool,
+    #[serde(default)]
+    pub macs: Vec<MacAddr>,
+    #[serde(default)]
+    pub hostname: Option<Hostname>,
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
+    #[serde(default)]
+    pub manufacturer: Option<String>,
+    #[serde(default)]
+    pub product: Option<String>,
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl From<&Node> for NodeRow {
+    fn from(node: &Node) -> Self {
+        let (stage, reason) = match &node.phase {
+            Phase::Failed(failure) => (Some(failure.stage.word().to_owned()), Some(failure.reason.clone())),
+            Phase::Held { reason } | Phase::Conflict { reason } => (None, Some(reason.clone())),
+            Phase::Registered | Phase::Booting { .. } | Phase::Provisioned => (None, None),
+        };
+        Self {
+            id: node.id,
+            name: node.label(),
+            mac: node.macs.first().copied(),
+            serial: node.serial.clone(),
+            uuid: node.uuid,
+            profile: node.profile.clone(),
+            phase: node.phase.word().to_owned(),
+            percent: node.progress.as_ref().map(Progress::percent),
+            stage,
+            reason,
+            runs: node.runs.len(),
+            last_seen: node.last_seen.map(Timestamp::as_millis),
+            registered: node.registered,
+            macs: node.macs.clone(),
+            hostname: node.hostname.clone(),
+            address: node.address,
+            manufacturer: node.manufacturer.clone(),
+            product: node.product.clone(),
+            metadata: node.metadata.clone(),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What the command line asks becomes commands for the hub, and the hub's word becomes a sentence.
+
+use tokio::sync::mpsc;
+
+use super::list;
+use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
+use crate::domain::ids::{NodeId, ProfileId};
+use crate::domain::naming::{Unclear, named};
+use crate::domain::node::Node;
+use crate::domain::phase::Phase;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text;
+use crate::inbox::Note;
+use crate::protocol::control::{Answer, Ask, How, Wish};
+use crate::protocol::nodes::NodeRow;
+use crate::service::Context;
+
+/// Where answers go. Nobody listening any more is no fault.
+pub(super) type Answers = mpsc::Sender<Answer>;
+
+/// Answers `ask`, behind which `bytes` came.
+pub(super) async fn answer(context: &Context, ask: Ask, bytes: Vec<u8>, to: Answers) {
+    let last = match ask {
+        Ask::Import(wanted) => list::import(context, wanted, bytes, &to).await,
+        ask => told(context, ask, &to).await.unwrap_or_else(refused),
+    };
+    let _nobody_listens = to.send(last).await;
+}
+
+/// Carries a command out and says how it went; `said` when it is done.
+pub(super) async fn carry_out(context: &Context, command: Command, said: String) -> Answer {
+    match context.inbox.ask(|done| Note::Command(command, done)).await {
+        Some(Ok(())) => Answer::Done { said },
+        Some(Err(refusal)) => Answer::Refused { why: refusal.to_string(), hint: None },
+        None => {
+            Answer::Failed { problem: "the station is stopping".into(), hint: "ask again when it has stopped".into() }
+        }
+    }
+}
+
+async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Unclear> {
+    let bench = context.snapshot();
+    let find = |which: &str| named(&bench.nodes, which).map(|id| (id, label(&bench, id)));
+    let (command, said) = match ask {
+        Ask::Nodes => return Ok(nodes(&bench, to).await),
+        Ask::Node { which } => return Ok(node(&bench, find(&which)?.0, to).await),
+        Ask::Policy => return Ok(Answer::Done { said: format!("{}: {}", bench.policy, bench.policy.meaning()) }),
+        Ask::Register(wish) => return Ok(register(context, wish).await),
+        Ask::Assign { which, profile } => {
+            let (node, label) = find(&which)?;
+            let said = format!("{label} is to get {}", profile_in_words(profile.as_ref()));
+            (Command::Assign { node, profile }, said)
+        }
+        Ask::Rearm { which } => {
+            let (node, label) = find(&which)?;
+            (Command::Rearm { node }, format!("{label} will be installed when it boots from the network"))
+        }
+        Ask::Forget { which } => {
+            let (node, label) = find(&which)?;
+            (Command::Forget { node }, format!("{label} is forgotten"))
+        }
+        Ask::Approve { which: None, profile } => {
+            let waiting = bench.nodes.values().filter(|node| waits(node)).count();
+            let said = format!("approved {}", counted(waiting, "machine"));
+            (Command::Approve { nodes: Approval::All, profile }, said)
+        }
+        Ask::Approve { which: Some(which), profile } => {
+            let (node, label) = find(&which)?;
+            (Command::Approve { nodes: Approval::One(node), profile }, format!("{label} is approved"))
+        }
+        Ask::Resolve { which, how } => {
+            let (node, label) = find(&which)?;
+            let Some(how) = resolution(how) else { return Ok(unknown()) };
+            (Command::Resolve { node, how }, format!("the conflict over {label} is resolved"))
+        }
+        Ask::SetPolicy { policy } => (Command::SetPolicy(policy), format!("{policy}: {}", policy.meaning())),
+        Ask::UndoImport { idle } => {
+            let of = bench.last_import.as_ref().map(|done| format!(" of {}", done.file)).unwrap_or_default();
+            let scope = if idle { Undo::Idle } else { Undo::All };
+            (Command::UndoImport(scope), format!("the import{of} is undone"))
+        }
+        Ask::Import(_) | Ask::Unknown => return Ok(unknown()),
+    };
+    Ok(carry_out(context, command, said).await)
+}
+
+async fn nodes(bench: &Snapshot, to: &Answers) -> Answer {
+    for node in bench.nodes.values() {
+        if to.send(Answer::Node(Box::new(NodeRow::from(&**node)))).await.is_err() {
+            break;
+        }
+    }
+    Answer::Done { said: counted(bench.nodes.len(), "node") }
+}
+
+async fn node(bench: &Snapshot, id: NodeId, to: &Answers) -> Answer {
+    if let Some(node) = bench.nodes.get(&id) {
+        let _nobody_listens = to.send(Answer::Node(Box::new(NodeRow::from(&**node)))).await;
+        for line in node.log.lines() {
+            let (source, level) = (line.source.word().to_owned(), line.level.word().to_owned());
+            let answer = Answer::Log { at: line.at.as_millis(), source, level, text: line.text.to_string() };
+            let _nobody_listens = to.send(answer).await;
+        }
+    }
+    Answer::Done { said: label(bench, id) }
+}
+
+async fn register(context: &Context, wish: Wish) -> Answer {
+    let Wish { name, hostname, macs, uuid, serial, profile, metadata } = wish;
+    let name = name.map(|name| text::clean(&name, NAME_LIMIT)).filter(|name| !name.is_empty());
+    let clean = |(key, value): (String, String)| (text::clean(&key, NAME_LIMIT), text::clean(&value, VALUE_LIMIT));
+    let metadata = metadata.into_iter().map(clean).filter(|(key, value)| !key.is_empty() && !value.is_empty());
+    let wish = Registration { name, hostname, macs, uuid, serial, profile, metadata: metadata.collect() };
+    let (claims, label) = (wish.claims(), wish.label());
+    let answer = carry_out(context, Command::Register(wish), String::new()).await;
+    let Answer::Done { .. } = answer else { return answer };
+    let bench = context.snapshot();
+    match bench.index.settle(&bench.nodes, &claims) {
+        crate::domain::identity::Identity::Known(id) => {
+            Answer::Done { said: format!("{label} is registered as #{id}") }
+        }
+        _ => Answer::Done { said: format!("{label} is registered") },
+    }
+}
+
+/// Whether `oxbow nodes approve --all` is about it, as [`Command::Approve`] sees it.
+fn waits(node: &Node) -> bool {
+    !node.is_vouched_for() && matches!(node.phase, Phase::Held { .. })
+}
+
+fn label(bench: &Snapshot, id: NodeId) -> String {
+    bench.nodes.get(&id).map_or_else(|| format!("node {id}"), |node| node.label())
+}
+
+fn profile_in_words(profile: Option<&ProfileId>) -> String {
+    profile.map_or("the default profile".into(), |id| format!("profile {id}"))
+}
+
+fn resolution(how: How) -> Option<Resolution> {
+    match how {
+        How::ForgetOthers => Some(Resolution::ForgetOthers),
+        How::MoveIdentifiers => Some(Resolution::MoveIdentifiers),
+        How::TellApart => Some(Resolution::TellApart),
+        How::Unknown => None,
+    }
+}
+
+/// `1 node`, `12 nodes`.
+pub(super) fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn refused(unclear: Unclear) -> Answer {
+    Answer::Refused { hint: Some(unclear.hint().into()), why: unclear.to_string() }
+}
+
+fn unknown() -> Answer {
+    let problem = format!("this station, oxbow {}, does not know that request", env!("CARGO_PKG_VERSION"));
+    Answer::Failed { problem, hint: "use the oxbow that the station was started with".into() }
+}
+
+/// Characters of a name or a key; an import has the same.
+const NAME_LIMIT: usize = 64;
+const VALUE_LIMIT: usize = 2000;

@@ -1,0 +1,130 @@
+//! A list that somebody imports at the command line: shown row by row, then taken in wholly or not at all.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::desk::{Answers, carry_out};
+use crate::clock;
+use crate::domain::command::Command;
+use crate::domain::import::{self, Located, Options, Preview, Row, Standing};
+use crate::protocol::control::{Answer, Counts, List, ListRow, Trouble};
+use crate::service::Context;
+
+/// Shows the list in `bytes`, imports it if that is wanted and nothing is wrong, and says how it ended.
+pub(super) async fn import(context: &Context, wanted: List, bytes: Vec<u8>, to: &Answers) -> Answer {
+    let bench = context.snapshot();
+    if let Some(unknown) = wanted.profile.as_ref().filter(|id| !bench.catalogue.profiles.contains_key(id)) {
+        let known: Vec<&str> = bench.catalogue.profiles.keys().map(|id| id.as_str()).collect();
+        let hint =
+            if known.is_empty() { "there are none yet".into() } else { format!("there is {}", known.join(", ")) };
+        return Answer::Failed { problem: format!("there is no profile named {unknown}"), hint };
+    }
+    let (file, options) = (wanted.file.clone(), Options { profile: wanted.profile.clone() });
+    let look = move || import::preview(&file, &bytes, clock::now(), &bench, &options);
+    let preview = match working(to, "looking at", tokio::task::spawn_blocking(look)).await {
+        Ok(preview) => preview,
+        Err(err) => {
+            return Answer::Failed {
+                problem: format!("the list could not be looked at: {err}"),
+                hint: "please send it, and the station's log, to whoever gave you oxbow".into(),
+            };
+        }
+    };
+    if tell(&preview, &wanted, to).await.is_err() {
+        // Nobody has seen what it would do: it must not be done.
+        return Answer::Failed { problem: "nobody listens".into(), hint: "ask again".into() };
+    }
+    match preview.import() {
+        None => Answer::Refused { why: "nothing was imported".into(), hint: None },
+        Some(_) if wanted.dry_run => Answer::Done { said: "nothing was imported: this was a dry run".into() },
+        Some(_) if preview.counts.new + preview.counts.changes == 0 => {
+            Answer::Done { said: "nothing to import: the bench knows all of it".into() }
+        }
+        Some(rows) => {
+            let said = format!("imported {}", in_words(&preview));
+            working(to, "storing", carry_out(context, Command::Import(rows), said)).await
+        }
+    }
+}
+
+/// `order.csv: 3 new, 1 changed, 2 the same`.
+pub(crate) fn in_words(preview: &Preview) -> String {
+    let counts = preview.counts;
+    format!("{}: {} new, {} changed, {} the same", preview.file, counts.new, counts.changes, counts.same)
+}
+
+/// Tells flaws, rows, counts and errors. Fails when nobody listens.
+async fn tell(preview: &Preview, wanted: &List, to: &Answers) -> Result<(), ()> {
+    let send = async |answer| to.send(answer).await.map_err(drop);
+    for flaw in &preview.flaws {
+        send(Answer::Flaw(Trouble { column: None, problem: flaw.to_string(), hint: flaw.hint() })).await?;
+    }
+    let all = wanted.all || preview.rows.len() <= FEW;
+    let is_trouble = |row: &&Row| matches!(row.standing, Standing::Error(_)) || !row.warnings.is_empty();
+    let chosen: Vec<&Row> = preview.rows.iter().filter(|row| all || is_trouble(row)).collect();
+    let told = if all { chosen.len() } else { chosen.len().min(FEW) };
+    for row in &chosen[..told] {
+        send(Answer::Row(said(row))).await?;
+    }
+    let counts = preview.counts;
+    let counts = Counts {
+        new: counts.new,
+        same: counts.same,
+        changes: counts.changes,
+        errors: counts.errors,
+        warnings: counts.warnings,
+        untold: chosen.len() - told,
+        flaws: preview.flaws.len(),
+    };
+    send(Answer::Counts(counts)).await?;
+    if wanted.errors && !preview.is_clean() {
+        let mut left = &*import::errors_csv(preview);
+        while !left.is_empty() {
+            let end = (0..=left.len().min(PIECE)).rev().find(|at| left.is_char_boundary(*at)).unwrap_or(left.len());
+            let (piece, rest) = left.split_at(end);
+            send(Answer::Errors { piece: piece.to_owned() }).await?;
+            left = rest;
+        }
+    }
+    Ok(())
+}
+
+fn said(row: &Row) -> ListRow {
+    let (changes, errors) = match &row.standing {
+        Standing::Changes(_, changes) => (changes.iter().map(ToString::to_string).collect(), Vec::new()),
+        Standing::Error(errors) => (Vec::new(), errors.iter().map(trouble).collect()),
+        Standing::New { seen: Some(_) } => (vec!["it has shown itself already".to_owned()], Vec::new()),
+        Standing::New { seen: None } | Standing::Same(_) => (Vec::new(), Vec::new()),
+    };
+    ListRow {
+        row: row.row,
+        standing: row.standing.word().to_owned(),
+        label: row.registration.label(),
+        changes,
+        errors,
+        warnings: row.warnings.iter().map(trouble).collect(),
+    }
+}
+
+fn trouble(located: &Located) -> Trouble {
+    Trouble { column: located.column.clone(), problem: located.flaw.to_string(), hint: located.flaw.hint() }
+}
+
+/// Does `work`, saying every second that it is under way.
+async fn working<T>(to: &Answers, on: &str, work: impl Future<Output = T>) -> T {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = every.tick() => {
+                let _the_next_one_will_do = to.try_send(Answer::Working { on: on.into() });
+            }
+        }
+    }
+}
+
+/// Rows that are told one by one, unless all are wanted.
+const FEW: usize = 50;
+/// Bytes of the list of errors in one message.
+const PIECE: usize = 32 * 1024;

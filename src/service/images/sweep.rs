@@ -1,0 +1,84 @@
+//! Copies that nobody needs any more are removed: no profile names their image, and no machine is being given it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tracing::info;
+
+use super::check;
+use crate::domain::digest::Digest;
+use crate::domain::image::ImageState;
+use crate::domain::snapshot::{Catalogue, Snapshot};
+use crate::domain::time::Timestamp;
+
+/// Since when each copy has been needed by nobody.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    since: BTreeMap<Digest, Instant>,
+}
+
+impl Sweep {
+    /// Removes the copies in `store` that have not been in `needed` for [`GRACE`], and what was noted of them.
+    pub(super) fn remove(&mut self, now: Instant, store: &Path, needed: &BTreeSet<Digest>) {
+        let there: BTreeSet<Digest> = names(store).iter().filter_map(|name| name.parse().ok()).collect();
+        self.since.retain(|digest, _| there.contains(digest) && !needed.contains(digest));
+        for digest in there.difference(needed) {
+            let since = *self.since.entry(*digest).or_insert(now);
+            if now.duration_since(since) >= GRACE && fs::remove_file(store.join(digest.to_string())).is_ok() {
+                info!(%digest, "removed the copy of an image that no profile names");
+                check::forget(store, *digest);
+            }
+        }
+    }
+}
+
+/// The copies that profiles name, also those whose image cannot be read at the moment, and those that machines are being
+/// given. None when that cannot be told.
+pub(super) fn needed(
+    now: Timestamp,
+    catalogue: &Catalogue,
+    bench: &Snapshot,
+    store: &Path,
+) -> Option<BTreeSet<Digest>> {
+    // A profile that cannot be read may name any of them.
+    if !catalogue.diagnostics.is_empty() {
+        return None;
+    }
+    let noted = catalogue.profiles.values().filter_map(|profile| check::noted(store, &profile.image));
+    let ready = catalogue.images.values().filter_map(|state| match state {
+        ImageState::Ready(info) => Some(info.sha256),
+        ImageState::Checking { .. } | ImageState::Broken { .. } => None,
+    });
+    let mut needed: BTreeSet<Digest> = noted.chain(ready).collect();
+    let heard = |seen: Option<Timestamp>| seen.is_some_and(|seen| now.since(seen) < GIVEN_UP);
+    for node in bench.nodes.values().filter(|node| heard(node.last_seen)) {
+        for expected in node.runs.iter().filter(|run| run.is_open()).filter_map(|run| run.expected.as_ref()) {
+            needed.insert(expected.sha256?);
+        }
+    }
+    Some(needed)
+}
+
+/// Removes what checks have left that were killed in the middle.
+pub(super) fn remove_unfinished(store: &Path) {
+    for name in names(store) {
+        let Some(rest) = name.strip_prefix(check::UNFINISHED) else { continue };
+        let pid = rest.split('-').find(|part| !part.is_empty());
+        if pid.is_none_or(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _gone_already = fs::remove_file(store.join(name));
+        }
+    }
+}
+
+fn names(store: &Path) -> Vec<String> {
+    let entries = fs::read_dir(store).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// A machine may be given a job by what the hub knew a moment ago, and a profile file is away for a moment while it is
+/// edited.
+const GRACE: Duration = Duration::from_secs(60);
+/// A machine that has been silent for this long does not go on with its run.
+const GIVEN_UP: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,268 @@
+//! What keys ask for, in words, before it is asked: which nodes it is about, and what follows from it.
+//!
+//! A question carries what is done on *yes*. For more than ten nodes their number is to be typed.
+
+use std::sync::Arc;
+
+use crate::domain::command::{Approval, Command, Resolution};
+use crate::domain::identity::Contest;
+use crate::domain::ids::ProfileId;
+use crate::domain::node::Node;
+use crate::domain::phase::Phase;
+use crate::domain::policy::Policy;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::clean;
+use crate::tui::allowed::{fits, waits};
+use crate::tui::keymap::Action;
+use crate::tui::msg::{Ask, Effect, What};
+use crate::tui::screen::{Choice, Popup, Screen, Then};
+use crate::tui::words::count;
+
+/// Asks before the nodes that are meant are installed again.
+pub fn rearm(screen: &Screen, bench: &Snapshot) -> Popup {
+    let meant = Meant::of(Action::Rearm, screen, bench);
+    let mut text = match meant.nodes.as_slice() {
+        [node] => vec![when(node).to_owned(), loss(node, bench)],
+        _ => vec![
+            "They are installed when they boot from the network; those whose agent waits restart now.".into(),
+            "Their profiles are written to their disks; what is on the disks now is lost.".into(),
+        ],
+    };
+    text.extend(meant.left_out("at work or armed already"));
+    meant.ask("re-arm", text, |node| Command::Rearm { node: node.id })
+}
+
+/// Asks before the nodes that are meant are dropped.
+pub fn forget(screen: &Screen, bench: &Snapshot) -> Popup {
+    let meant = Meant::of(Action::Forget, screen, bench);
+    let runs = count(meant.nodes.iter().map(|node| node.runs.len()).sum(), "run");
+    let mut text = match meant.nodes.len() {
+        1 => vec![
+            format!("The node, its registration and its {runs} are dropped from this station."),
+            "Its disk is not touched. If it boots from the network again, it is a machine nobody knows.".to_owned(),
+        ],
+        _ => vec![
+            format!("The nodes, their registrations and their {runs} are dropped from this station."),
+            "Their disks are not touched. If they boot from the network again, they are machines nobody knows.".into(),
+        ],
+    };
+    text.extend(meant.left_out("at work"));
+    meant.ask("forget", text, |node| Command::Forget { node: node.id })
+}
+
+/// Asks before the machines that are meant, which nobody registered, go on.
+pub fn approve(screen: &Screen, bench: &Snapshot) -> Popup {
+    ask_to_approve(&Meant::of(Action::Approve, screen, bench), bench)
+}
+
+/// The same for all that wait now. One that comes later is not part of it.
+pub fn approve_all(bench: &Snapshot) -> Popup {
+    let nodes = bench.nodes.values().filter(|node| waits(node)).collect();
+    ask_to_approve(&Meant { nodes, others: Vec::new() }, bench)
+}
+
+fn ask_to_approve(meant: &Meant<'_>, bench: &Snapshot) -> Popup {
+    let text = match meant.nodes.as_slice() {
+        [node] => vec!["From now on it counts as registered, and goes on by itself.".into(), loss(node, bench)],
+        _ => vec![
+            "From now on they count as registered, and go on by themselves.".to_owned(),
+            "Their profiles are written to their disks; what is on the disks now is lost.".into(),
+        ],
+    };
+    let text = text.into_iter().chain(meant.left_out("registered already")).collect();
+    let approve = |node: &Node| Command::Approve { nodes: Approval::One(node.id), profile: None };
+    meant.ask("approve", text, approve)
+}
+
+/// Which profile the nodes that are meant are to get; the default is the first.
+pub fn assign(screen: &Screen, bench: &Snapshot) -> Popup {
+    let meant = Meant::of(Action::Assign, screen, bench);
+    let of_all = meant.nodes.first().map(|node| &node.profile);
+    let of_all = of_all.filter(|first| meant.nodes.iter().all(|node| node.profile == **first));
+    let default = match &bench.catalogue.default_profile {
+        Some(id) => format!("whatever the default is when it is installed; now {id}"),
+        None => "there is none now: it gets nothing until there is one".into(),
+    };
+    let profiles = bench.catalogue.profiles.values();
+    let named = profiles.map(|profile| (Some(profile.id.clone()), clean(&profile.title, WORDS)));
+    let mut choices = Vec::new();
+    let mut at = 0;
+    for (profile, about) in [(None, default)].into_iter().chain(named) {
+        if of_all == Some(&profile) {
+            at = choices.len();
+        }
+        let words = profile.as_ref().map_or("the default".to_owned(), ToString::to_string);
+        let words_of_it = profile.as_ref().map_or("the default profile".into(), |id| format!("profile {id}"));
+        let deed = format!("give {} {words_of_it}", meant.label());
+        let each = |node: &Node| Command::Assign { node: node.id, profile: profile.clone() };
+        let effect = Effect::Ask(Ask { what: meant.what(each), deed });
+        let then = if meant.nodes.len() > FEW {
+            let title = format!("Give {} {words_of_it}?", meant.label());
+            Then::Ask(Box::new(meant.typed(title, vec![about.clone()], effect)))
+        } else {
+            Then::Do(effect)
+        };
+        choices.push(Choice { words, about, then });
+    }
+    let mut text =
+        vec!["The next installation writes it; what is provisioned stays so until it is armed again.".to_owned()];
+    text.extend(meant.left_out("at work"));
+    Popup::Choice { title: format!("Profile for {}", meant.label()), text, choices, at }
+}
+
+/// What becomes of machines nobody registered; the present rule is chosen at first.
+pub fn policy(bench: &Snapshot) -> Popup {
+    let choice = |policy: Policy| {
+        let command = Ask::one(Command::SetPolicy(policy), format!("policy {policy}: {}", policy.meaning()));
+        let now = policy == bench.policy;
+        Choice {
+            words: if now { format!("{policy} (now)") } else { policy.to_string() },
+            about: policy.meaning().into(),
+            then: if now { Then::Nothing } else { Then::Do(Effect::Ask(command)) },
+        }
+    };
+    Popup::Choice {
+        title: "Machines nobody registered".into(),
+        text: vec!["What becomes of them from now on; those that are at work go on.".into()],
+        choices: Policy::ALL.into_iter().map(choice).collect(),
+        at: Policy::ALL.iter().position(|policy| *policy == bench.policy).unwrap_or(0),
+    }
+}
+
+/// Both sides of a conflict, and the ways out of it.
+pub fn resolve(node: &Node, bench: &Snapshot) -> Option<Popup> {
+    let Contest { claims, others } = node.contested.as_ref()?;
+    let label = name(node);
+    let others: Vec<&Arc<Node>> = others.iter().filter_map(|id| bench.nodes.get(id)).collect();
+    let mut text = vec![format!("A machine says: {}.", clean(&claims.to_string(), WORDS))];
+    for side in [node].into_iter().chain(others.iter().map(|other| &***other)) {
+        let known = clean(&side.claims().to_string(), WORDS);
+        text.push(format!("{} ({}) is known by: {known}.", name(side), side.phase.word()));
+    }
+    let their_names: Vec<String> = others.iter().map(|other| name(other)).collect();
+    let them = their_names.join(" and ");
+    let choice = |how, words: String, about: String| {
+        let deed = format!("resolve the conflict of {label}");
+        let ask = Ask::one(Command::Resolve { node: node.id, how }, deed);
+        Choice { words, about, then: Then::Do(Effect::Ask(ask)) }
+    };
+    let mut choices = vec![Choice {
+        words: "decide later".into(),
+        about: "The machine waits, and nothing is written to its disk.".into(),
+        then: Then::Nothing,
+    }];
+    if others.is_empty() {
+        choices.push(choice(
+            Resolution::MoveIdentifiers,
+            format!("it is {label}"),
+            format!("{label} gets what the machine says of itself; what it was known by instead is no longer its."),
+        ));
+    } else {
+        choices.push(choice(
+            Resolution::MoveIdentifiers,
+            format!("it is {label}, move the identifiers"),
+            format!("{label} gets what the machine says of itself; nothing else is taken from {them}."),
+        ));
+        choices.push(choice(
+            Resolution::ForgetOthers,
+            format!("it is {label}, forget {them}"),
+            format!("{label} gets what the machine says of itself; {them} and the runs there are dropped."),
+        ));
+    }
+    let who = if others.is_empty() { "another machine" } else { "none of them" };
+    choices.push(choice(
+        Resolution::TellApart,
+        format!("it is {who}, tell them apart"),
+        "What they share (an adapter that is passed round, a cloned serial) identifies nobody at this bench from now on."
+            .into(),
+    ));
+    Some(Popup::Choice { title: format!("Who is this machine? {label} is in conflict"), text, choices, at: 0 })
+}
+
+/// The nodes an action is meant for: those it can be done to, and the others.
+struct Meant<'s> {
+    nodes: Vec<&'s Arc<Node>>,
+    others: Vec<&'s Arc<Node>>,
+}
+
+impl<'s> Meant<'s> {
+    fn of(action: Action, screen: &'s Screen, bench: &'s Snapshot) -> Self {
+        let fit = |node: &&Arc<Node>| fits(action, node, screen.now).is_ok();
+        let (nodes, others) = screen.meant(bench).into_iter().partition(fit);
+        Self { nodes, others }
+    }
+
+    /// `press-07`, or `12 nodes`.
+    fn label(&self) -> String {
+        match self.nodes.as_slice() {
+            [node] => name(node),
+            nodes => count(nodes.len(), "node"),
+        }
+    }
+
+    fn left_out(&self, why: &str) -> Option<String> {
+        let are = if self.others.len() == 1 { "is" } else { "are" };
+        (!self.others.is_empty()).then(|| format!("{} {are} left out: {why}.", count(self.others.len(), "marked node")))
+    }
+
+    fn what(&self, command: impl Fn(&Node) -> Command) -> What {
+        match self.nodes.as_slice() {
+            [node] => What::One(command(node)),
+            nodes => What::Each(nodes.iter().map(|node| command(node)).collect()),
+        }
+    }
+
+    /// The question whether to do this to all of them.
+    fn ask(&self, verb: &str, mut text: Vec<String>, command: impl Fn(&Node) -> Command) -> Popup {
+        if self.nodes.len() > 1 {
+            let names: Vec<String> = self.nodes.iter().take(NAMED).map(|node| name(node)).collect();
+            let more = self.nodes.len() - names.len();
+            let and = if more > 0 { format!(" and {more} more") } else { String::new() };
+            text.insert(0, format!("{}{and}", names.join(", ")));
+        }
+        let deed = format!("{verb} {}", self.label());
+        let capital = verb[..1].to_uppercase() + &verb[1..];
+        let title = format!("{capital} {}?", self.label());
+        let on_yes = Effect::Ask(Ask { what: self.what(command), deed });
+        if self.nodes.len() > FEW {
+            self.typed(title, text, on_yes)
+        } else {
+            Popup::Question { title, text, on_yes, yes: false }
+        }
+    }
+
+    fn typed(&self, title: String, text: Vec<String>, on_yes: Effect) -> Popup {
+        Popup::Typed { title, text, on_yes, wanted: self.nodes.len().to_string(), typed: String::new() }
+    }
+}
+
+/// When a node that is armed again is installed.
+fn when(node: &Node) -> &'static str {
+    match node.phase {
+        Phase::Failed(_) if node.run().is_some() => {
+            "It restarts now if its agent waits, else when it boots from the network."
+        }
+        _ => "It is installed when it boots from the network.",
+    }
+}
+
+/// What is written over.
+fn loss(node: &Node, bench: &Snapshot) -> String {
+    let profile: Option<&ProfileId> = node.profile.as_ref().or(bench.catalogue.default_profile.as_ref());
+    match profile {
+        Some(profile) => format!("Profile {profile} is written to its disk; what is on the disk now is lost."),
+        None => "No profile is assigned and there is no default: it gets nothing until there is one.".into(),
+    }
+}
+
+fn name(node: &Node) -> String {
+    clean(&node.label(), LABEL)
+}
+
+/// Nodes that one keystroke may act on.
+const FEW: usize = 10;
+/// Nodes that a question names.
+const NAMED: usize = 5;
+/// Letters of a node's name in a question.
+const LABEL: usize = 40;
+const WORDS: usize = 200;

@@ -1,0 +1,78 @@
+//! How long a list of 100,000 machines takes, and how much memory: `cargo bench --bench import`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use oxbow::domain::command::Command;
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::import::{self, Options};
+use oxbow::domain::profile_file;
+use oxbow::domain::snapshot::{Catalogue, Snapshot};
+use oxbow::domain::time::Timestamp;
+use oxbow::store;
+
+const ROWS: u32 = 100_000;
+const NOW: Timestamp = Timestamp::from_millis(0);
+
+fn main() {
+    let profile = profile_file::parse("emt-s.toml", "schema = 1\nimage = \"emt.raw.gz\"\n").expect("a profile");
+    let catalogue = Arc::new(Catalogue { profiles: [(profile.id.clone(), profile)].into(), ..Catalogue::default() });
+    let mut bench = Snapshot { catalogue: catalogue.clone(), ..Snapshot::default() };
+    let mut fleet = Fleet::default();
+
+    let text = list("emt-s");
+    println!("{ROWS} rows, {} MB", text.len() / 1_000_000);
+    measured("preview, all new", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default()));
+    let wrong = list("emt");
+    let errors =
+        measured("preview, all wrong", || import::preview("a.csv", wrong.as_bytes(), NOW, &bench, &Options::default()));
+    measured("errors as CSV", || import::errors_csv(&errors));
+    drop(errors);
+    let preview = import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default());
+    let import = preview.import().expect("all rows are right");
+    let effects =
+        measured("import", || fleet.apply(NOW, Command::Import(import.clone()), &catalogue)).expect("possible");
+    measured("import, stored", || stored(effects));
+    (bench.nodes, bench.index) = (fleet.nodes().clone(), fleet.index().clone());
+    measured("preview, all the same", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default()));
+    let undo = Command::UndoImport(oxbow::domain::command::Undo::All);
+    measured("undo", || fleet.apply(NOW, undo.clone(), &catalogue)).expect("possible");
+}
+
+/// Writes to a store of its own until all is on the disk.
+fn stored(effects: Vec<Effect>) {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let (store, _, thread) = store::open(&directory.path().join("oxbow.db")).expect("a new store");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async { store.write(effects).await.await.expect("the thread lives").expect("written") });
+    drop(store);
+    thread.join().expect("it ends in order");
+}
+
+fn list(profile: &str) -> String {
+    let mut text = "Serial,UUID,MAC,OSProfile,Site,Name,Metadata\r\n".to_owned();
+    for number in 0..ROWS {
+        let (high, low) = (number >> 8, number & 0xff);
+        let uuid = format!("4c4c4544-0042-4a10-8052-{number:012x}");
+        let mac = format!("52:54:{:02x}:{:02x}:{low:02x}:01", high >> 8, high & 0xff);
+        let _ =
+            write!(text, "PF3K{number:06},{uuid},{mac},{profile},site-c69a3c81,press {number},line={low}&shift=1\r\n");
+    }
+    text
+}
+
+fn measured<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let before = Instant::now();
+    let result = work();
+    println!("{what:24}{:6} ms, peak {} MB", before.elapsed().as_millis(), peak_megabytes());
+    result
+}
+
+/// The most memory this process ever had (proc(5), `VmHWM`).
+fn peak_megabytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) / 1024
+}

@@ -1,0 +1,115 @@
+//! A bench of simulated machines and the built station, from power-on to `provisioned`, whatever happens to the station.
+#![cfg(feature = "station")]
+
+mod lab;
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lab::{Bench, Simulated, Station};
+
+#[test]
+fn a_bench_of_simulated_machines_provisions_itself() {
+    let bench = Bench::new("a_bench_of_simulated_machines_provisions_itself");
+    let station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
+    let mut machines = Simulated::power_on(&bench, 16, 8_000_000, LIMIT);
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned(&station, 16);
+}
+
+#[test]
+fn whether_it_is_killed_or_told_to_stop_a_station_that_comes_back_finishes_its_machines() {
+    let bench = Bench::new("whether_it_is_killed_or_told_to_stop_a_station_that_comes_back_finishes_its_machines");
+    let mut station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
+    let mut machines = Simulated::power_on(&bench, 8, 1_000_000, LIMIT);
+    until(&station, "four write", |station| in_phase(station, "writing") >= 4);
+    station.kill9();
+    thread::sleep(Duration::from_secs(1));
+    station.restart();
+    until(&station, "two verify", |station| in_phase(station, "verifying") >= 2);
+
+    let told = Instant::now();
+    station.stop();
+    assert!(told.elapsed() < Duration::from_secs(5), "it took {:?} to stop", told.elapsed());
+    station.restart();
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned(&station, 8);
+    assert!(station.nodes().iter().all(|node| node.runs == 1), "no machine began again: {:?}", station.nodes());
+}
+
+#[test]
+fn a_station_that_has_lost_its_memory_hears_everything_again() {
+    let bench = Bench::new("a_station_that_has_lost_its_memory_hears_everything_again");
+    let mut station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
+    let mut machines = Simulated::power_on(&bench, 4, 1_000_000, LIMIT);
+    until(&station, "all write", |station| in_phase(station, "writing") == 4);
+    station.kill9();
+    station.forget_everything();
+    station.restart();
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned(&station, 4);
+    assert!(station.nodes().iter().all(|node| node.runs == 1), "no machine began again: {:?}", station.nodes());
+}
+
+#[test]
+fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored() {
+    let bench = Bench::new("a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored");
+    let station = Station::start_on(&bench, &image(&bench), boot_files(&bench), Some("4m"));
+    let filler = station.data().join("filler");
+    let mut fill = fs::File::create(&filler).expect("a file");
+    while fill.write(&[7; 4096]).is_ok() {}
+    drop(fill);
+
+    let mut machines = Simulated::power_on(&bench, 4, 4_000_000, LIMIT);
+    until(&station, "all have done their work", |station| in_phase(station, "provisioned") == 4);
+    let early = machines.wait(Duration::from_secs(3));
+    assert!(early.is_err(), "a machine has restarted");
+    fs::remove_file(&filler).expect("it was there");
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned(&station, 4);
+}
+
+fn all_provisioned(station: &Station<'_>, machines: usize) {
+    until(station, "all are provisioned", |station| in_phase(station, "provisioned") == machines);
+    assert_eq!(station.nodes().len(), machines, "one machine, one node: {:?}", station.nodes());
+}
+
+fn in_phase(station: &Station<'_>, phase: &str) -> usize {
+    station.nodes().iter().filter(|node| node.phase == phase).count()
+}
+
+#[track_caller]
+fn until(station: &Station<'_>, what: &str, there: impl Fn(&Station<'_>) -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !there(station) {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}; {:?}", station.nodes());
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// As real images are: a part that does not compress, and a lot of nothing.
+fn image(bench: &Bench) -> PathBuf {
+    let path = bench.scratch().join("os.raw.gz");
+    let mut content = vec![0; 4 << 20];
+    getrandom::fill(&mut content[..2 << 20]).expect("random numbers");
+    let file = fs::File::create(&path).expect("a file");
+    let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    packed.write_all(&content).and_then(|()| packed.finish()).expect("an image");
+    path
+}
+
+/// Simulated machines load their boot files and do not look into them.
+fn boot_files(bench: &Bench) -> PathBuf {
+    let path = bench.scratch().join("boot-files");
+    fs::create_dir(&path).expect("a directory");
+    for name in ["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"] {
+        fs::write(path.join(name), vec![7; 100_000]).expect("a file");
+    }
+    path
+}
+
+/// For everything, on two cores that tests share.
+const LIMIT: Duration = Duration::from_secs(60);
