@@ -58,6 +58,7 @@ fn a_station_that_has_lost_its_memory_hears_everything_again() {
 fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored() {
     let bench = Bench::new("a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored");
     let station = Station::start_on(&bench, &image(&bench), boot_files(&bench), Some("4m"));
+    until(&station, "the image is copied", |station| station.data().join("blobs/os.raw.gz.json").is_file());
     let filler = station.data().join("filler");
     let mut fill = fs::File::create(&filler).expect("a file");
     while fill.write(&[7; 4096]).is_ok() {}

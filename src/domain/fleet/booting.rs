@@ -89,6 +89,13 @@ impl Fleet {
     ) -> Vec<Effect> {
         let mut change = Change::default();
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
+        // A machine that starts anew is seen by DHCP first. Somebody else who asks in its name does not end its run; if it is
+        // the machine all the same, its agent's hello takes the run up.
+        if let Some(node) = self.node_mut(id).filter(|node| node.is_at_work(now)) {
+            change.log(now, node, Level::Warning, "http: its boot script was asked for while its agent is at work");
+            change.save(id);
+            return self.settle(change);
+        }
         self.open_run(now, id, address, Run::begin(run, profile, now), &mut change);
         self.settle(change)
     }

@@ -255,6 +255,17 @@ fn asking_for_the_script_again_leaves_no_run_behind() {
 }
 
 #[test]
+fn who_asks_for_the_script_of_a_machine_at_work_does_not_end_its_run() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    bench.reported(run(1), [began(Step::Write)]);
+    bench.scripted(run(2), None);
+    assert_eq!(bench.node().phase.word(), "writing");
+    bench.reported(run(1), good_run());
+    assert_eq!(bench.node().phase.word(), "provisioned");
+}
+
+#[test]
 fn a_run_the_station_never_kept_is_taken_up_at_hello() {
     let mut bench = Bench::new();
     assert!(matches!(bench.said_hello(run(1), Some("SN-1")), Grant::Job(_)));
