@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::boot::rival::{Choice, NoChoice, Standing};
 use crate::boot::segment::{BadSegment, Segment};
+use crate::boot::site::Site;
 use crate::domain::ids::ProfileId;
 
 /// What a person may set; flags come before the environment, both before the file.
@@ -165,9 +166,12 @@ impl Settings {
             }
         }
         let boot_files = self.boot_files.unwrap_or_else(|| BOOT_FILES.into());
+        let site = site(&data.join(SITE), &boot_files).map_err(|problem| problems.push(problem));
         let segment = network.and_then(|(interface, address, prefix)| {
+            let site = site?;
             let http = SocketAddr::from((address, self.http_port.unwrap_or(80)));
-            let segment = segment(http, prefix, self.pool.as_deref()).map_err(|problem| problems.push(problem))?;
+            let mut segment = segment(http, prefix, self.pool.as_deref()).map_err(|problem| problems.push(problem))?;
+            segment.site = site;
             Ok((interface, http, segment))
         });
         match (segment, dhcp, default_profile.transpose()) {
@@ -244,10 +248,31 @@ fn standing(word: Option<&str>, forced: bool) -> Result<Standing, Problem> {
     Ok(Standing::new(choice, forced))
 }
 
+/// The site's own boot programs. There need not be any.
+fn site(path: &Path, boot_files: &Path) -> Result<Site, Problem> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Site::default()),
+        Err(err) => return Err(Problem::new(format!("cannot read {}: {err}", path.display()), "make it readable")),
+    };
+    let site = Site::parse(&text).map_err(|err| {
+        let line = err.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        let what = format!("{}:{line}: {}", path.display(), err.message().replace('\n', " "));
+        Problem::new(what, "a row names a file, and of architecture, oui and product what it is for")
+    })?;
+    if let Some(file) = site.files().find(|file| !boot_files.join(file).is_file()) {
+        let what = format!("{} names {file:?}, which is not in {}", path.display(), boot_files.display());
+        return Err(Problem::new(what, "copy the file there, or take the row out"));
+    }
+    Ok(site)
+}
+
 /// Read when no other is named.
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
 /// Where the station's data is when nothing else is said.
 pub const DATA: &str = "/var/lib/oxbow";
+/// Which boot programs the site wants instead of the usual ones, in the data directory.
+const SITE: &str = "boot-programs.toml";
 const ROUTES: &str = "/proc/net/route";
 const BOOT_FILES: &str = "/usr/share/oxbow/boot";
 
@@ -361,6 +386,21 @@ mod tests {
             settings.dhcp_force = true;
         });
         assert_eq!(said, ["dhcp-force makes the station give addresses, the chosen mode does not"]);
+    }
+
+    #[test]
+    fn the_sites_own_boot_programs_are_read_and_checked() {
+        let checked = |row: &str| {
+            let place = tempfile::TempDir::new().expect("a directory");
+            std::fs::write(place.path().join("ipxe.efi"), b"").expect("a file");
+            std::fs::write(place.path().join(SITE), format!("# ours\n[[program]]\n{row}\n")).expect("a file");
+            let settings = Settings { boot_files: Some(place.path().into()), ..settings(&place) };
+            let checked = settings.check(&bench()).map(|config| config.segment.site.files().count());
+            checked.map_err(|problems| problems[0].what.clone())
+        };
+        assert_eq!(checked("architecture = 7\nfile = \"ipxe.efi\""), Ok(1));
+        assert!(checked("file = \"other.efi\"").is_err_and(|what| what.contains("\"other.efi\", which is not in")));
+        assert!(checked("oui = \"1\"\nfile = \"a\"").is_err_and(|what| what.contains("boot-programs.toml:3: ")));
     }
 
     #[test]

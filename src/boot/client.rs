@@ -35,6 +35,23 @@ impl Client {
         Self::Plain
     }
 
+    /// The same client where the site has a program for it, whatever the table says.
+    pub fn with_program(self, request: &Request) -> Self {
+        match self {
+            Self::OtherArch(arch) if request.vendor_class.starts_with(b"HTTPClient") => Self::HttpClient(arch),
+            Self::OtherArch(arch) => Self::Pxe(arch),
+            known @ (Self::Pxe(_) | Self::Ipxe { .. } | Self::HttpClient(_) | Self::Plain) => known,
+        }
+    }
+
+    /// Its architecture, if it boots from the network.
+    pub fn arch(self) -> Option<ArchCode> {
+        match self {
+            Self::Pxe(arch) | Self::Ipxe { arch, .. } | Self::HttpClient(arch) | Self::OtherArch(arch) => Some(arch),
+            Self::Plain => None,
+        }
+    }
+
     /// The word the rest of the station uses for it.
     pub fn firmware(self) -> Firmware {
         match self {

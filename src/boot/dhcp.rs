@@ -142,10 +142,19 @@ pub fn decide(now: Timestamp, request: &Request, segment: &Segment, leases: &mut
     if segment.card == Some(mac) {
         return Verdict::Silence(Silence::OwnProbe);
     }
-    let case = Case { now, request, mac, client: Client::of(request), segment };
+    let case = Case { now, request, mac, client: client_of(request, Some(mac), segment), segment };
     match segment.mode {
         Mode::Authoritative => case.as_server(kind, leases),
         Mode::Proxy => case.as_proxy(kind),
+    }
+}
+
+/// Who asks, as the site's own boot programs see it.
+fn client_of(request: &Request, mac: Option<MacAddr>, segment: &Segment) -> Client {
+    let client = Client::of(request);
+    match client.arch().and_then(|arch| segment.site.file(arch, mac)) {
+        Some(_) => client.with_program(request),
+        None => client,
     }
 }
 
@@ -204,7 +213,7 @@ impl Case<'_> {
     fn inform(&self) -> Verdict {
         let Some(address) = self.request.ciaddr else { return Verdict::Silence(Silence::NoAddress) };
         let to = Destination::Machine(address);
-        let boot = Some((self.client, Program::of(self.client, self.segment)));
+        let boot = Some((self.client, self.program()));
         self.reply(MessageType::Ack, to, None, boot)
     }
 
@@ -229,7 +238,7 @@ impl Case<'_> {
             DhcpAnswer::Offer => MessageType::Offer,
             DhcpAnswer::Ack => MessageType::Ack,
         };
-        let program = Program::of(self.client, self.segment);
+        let program = self.program();
         let event = self.answered(answer, address, program.as_ref());
         let lacks = lacks(self.client, program.as_ref());
         let verdict = self.reply(kind, self.back(), Some((address, self.time())), Some((self.client, program)));
@@ -285,6 +294,10 @@ impl Case<'_> {
             Client::Plain => self.segment.lease.min(PLAIN_LEASE),
             Client::Pxe(_) | Client::Ipxe { .. } | Client::HttpClient(_) | Client::OtherArch(_) => self.segment.lease,
         }
+    }
+
+    fn program(&self) -> Option<Program> {
+        Program::of(self.client, Some(self.mac), self.segment)
     }
 
     fn answered(&self, answer: DhcpAnswer, address: Ipv4Addr, program: Option<&Program>) -> Event {

@@ -13,5 +13,6 @@ pub mod rival;
 pub mod router_advert;
 pub mod script;
 pub mod segment;
+pub mod site;
 pub mod tftp;
 pub mod told;

@@ -4,12 +4,13 @@ use crate::boot::architecture::{ArchCode, Transport};
 use crate::boot::client::Client;
 use crate::boot::request::IpxeFeatures;
 use crate::boot::segment::Segment;
+use crate::domain::ids::MacAddr;
 
 /// The boot program, or script, that a DHCP reply names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
     /// A file on the station's TFTP server.
-    Tftp(&'static str),
+    Tftp(String),
     /// A script for iPXE, by its URL.
     Script(String),
     /// A program for UEFI HTTP Boot, by its URL.
@@ -21,9 +22,10 @@ impl Program {
     ///
     /// An iPXE that can do HTTP gets the script. One that cannot is given the iPXE from here, once: that one can. It is
     /// the feature that decides, never a count or a version, so it cannot loop.
-    pub fn of(client: Client, segment: &Segment) -> Option<Self> {
+    pub fn of(client: Client, mac: Option<MacAddr>, segment: &Segment) -> Option<Self> {
         let base = &segment.base_url;
-        let tftp = |arch: ArchCode| arch.file(Transport::Tftp).map(Self::Tftp);
+        let file = |arch: ArchCode, transport| segment.site.file(arch, mac).or_else(|| arch.file(transport));
+        let tftp = |arch| file(arch, Transport::Tftp).map(|file| Self::Tftp(file.to_owned()));
         match client {
             Client::Pxe(arch) => tftp(arch),
             Client::Ipxe { features: IpxeFeatures { http: true, .. }, .. } => {
@@ -31,7 +33,7 @@ impl Program {
             }
             Client::Ipxe { arch, .. } => tftp(arch),
             Client::HttpClient(arch) => {
-                arch.file(Transport::Http).map(|file| Self::Http(format!("{base}/boot/{file}")))
+                file(arch, Transport::Http).map(|file| Self::Http(format!("{base}/boot/{file}")))
             }
             Client::OtherArch(_) | Client::Plain => None,
         }
@@ -52,7 +54,7 @@ mod tests {
 
     fn told(client: Client) -> Option<String> {
         let segment = Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1:8080").expect("a segment");
-        Program::of(client, &segment).map(|program| program.name().to_owned())
+        Program::of(client, None, &segment).map(|program| program.name().to_owned())
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::boot::site::Site;
 use crate::domain::ids::MacAddr;
 
 /// An IPv4 network on one interface, valid as it stands: the pool lies in the subnet and has at least one address.
@@ -26,6 +27,8 @@ pub struct Segment {
     pub mode: Mode,
     /// The station's own card, which never needs an answer: it only looks for other DHCP servers.
     pub card: Option<MacAddr>,
+    /// Which boot programs the site wants instead of the usual ones.
+    pub site: Site,
 }
 
 /// Whose the network's addresses are.
@@ -72,6 +75,7 @@ impl Segment {
             lease: DEFAULT_LEASE,
             mode: Mode::default(),
             card: None,
+            site: Site::default(),
         };
         if !segment.is_host(address) {
             return Err(BadSegment::Address { address, prefix });

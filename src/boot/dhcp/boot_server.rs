@@ -8,8 +8,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use dhcproto::v4::MessageType;
 
-use super::{Answer, Destination, Silence, Verdict, lacks};
-use crate::boot::client::Client;
+use super::{Answer, Destination, Silence, Verdict, client_of, lacks};
 use crate::boot::leases::Leases;
 use crate::boot::program::Program;
 use crate::boot::reply::{Reply, Role};
@@ -50,8 +49,8 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) 
     if way.from.ip().is_unspecified() {
         return Verdict::Silence(Silence::NoAddress);
     }
-    let client = Client::of(request);
-    let Some(program) = Program::of(client, segment) else {
+    let client = client_of(request, mac, segment);
+    let Some(program) = Program::of(client, mac, segment) else {
         return Verdict::Silence(lacks(client, None).unwrap_or(Silence::NotBooting));
     };
     let event = Event::DhcpAnswered {

@@ -8,7 +8,6 @@ use std::net::Ipv4Addr;
 use dhcproto::v4::MessageType;
 
 use super::{Answer, Case, Destination, Silence, Verdict, lacks};
-use crate::boot::program::Program;
 use crate::boot::request::Kind;
 use crate::domain::event::DhcpAnswer;
 
@@ -26,7 +25,7 @@ impl Case<'_> {
     }
 
     fn tell_what_to_load(&self, kind: MessageType) -> Verdict {
-        let Some(program) = Program::of(self.client, self.segment) else {
+        let Some(program) = self.program() else {
             return Verdict::Silence(lacks(self.client, None).unwrap_or(Silence::NotBooting));
         };
         let to = self.request.giaddr.map_or(Destination::Broadcast, Destination::Relay);
@@ -39,7 +38,7 @@ impl Case<'_> {
 
     fn overhear(&self) -> Verdict {
         let Some(address) = self.address() else { return Verdict::Silence(Silence::ForTheSitesServer) };
-        let program = Program::of(self.client, self.segment);
+        let program = self.program();
         Verdict::Overheard(Box::new(self.answered(DhcpAnswer::Ack, address, program.as_ref())))
     }
 }

@@ -230,6 +230,28 @@ fn an_architecture_without_a_program_gets_an_address_and_is_told_of() {
 }
 
 #[test]
+fn the_sites_own_programs_come_first() {
+    let mut room = Room::new();
+    let rows = "[[program]]\narchitecture = 11\nfile = \"ipxe-arm64.efi\"\n\
+        [[program]]\narchitecture = 19\nfile = \"arm64.efi\"\n\
+        [[program]]\narchitecture = 7\noui = \"52:54:00\"\nfile = \"ipxe.efi\"";
+    room.segment.site = crate::boot::site::Site::parse(rows).expect("valid");
+    for mode in [Mode::Authoritative, Mode::Proxy] {
+        room.segment.mode = mode;
+        for (options, file, class) in [
+            (pxe(11), "ipxe-arm64.efi", &b"PXEClient"[..]),
+            (http(19), "http://10.77.0.1:8080/boot/arm64.efi", b"HTTPClient"),
+            (pxe(7), "ipxe.efi", b"PXEClient"),
+            (pxe(0), "undionly.kpxe", b"PXEClient"),
+        ] {
+            let (offer, answer) = room.answers(&client(1, MessageType::Discover, &options));
+            assert_eq!((text(offer.fname()), answer.lacks), (file.to_owned(), None));
+            assert_eq!(option(&answer.message, 60).as_deref(), Some(class));
+        }
+    }
+}
+
+#[test]
 fn a_plain_client_gets_an_address_for_a_short_time_and_nothing_else() {
     let mut room = Room::new();
     let (_, answer) = room.answers(&client(1, MessageType::Discover, &[raw(60, b"udhcp 1.35.0")]));
