@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::WorkerGuard;
 
-use crate::boot::script;
+use crate::boot::{grub, script};
 use crate::config::{Config, Problem};
 use crate::domain::fleet::Fleet;
 use crate::domain::lease::Lease;
@@ -212,6 +212,7 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
         port: tftp::PORT,
         directory: config.boot_files.clone(),
         autoexec: script::ask(&config.segment.base_url),
+        grub_config: grub::ask(&config.segment.base_url),
     };
     let http =
         http::Config { listen: config.http, boot_files: config.boot_files.clone(), images: config.data.join(BLOBS) };

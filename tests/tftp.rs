@@ -38,6 +38,7 @@ impl Bench {
             port: free.port(),
             directory: folder.path().to_owned(),
             autoexec: "#!ipxe\necho hello\n".into(),
+            grub_config: "echo hello\n".into(),
         };
         let serving = tokio::spawn(tftp::serve(Context { inbox, bench, stop: stop.clone() }, config));
         let up = outlet.notes.recv().await;

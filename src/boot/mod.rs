@@ -2,9 +2,11 @@
 
 pub mod architecture;
 pub mod arp;
+pub mod chain;
 pub mod client;
 pub mod dhcp;
 pub mod doubts;
+pub mod grub;
 pub mod leases;
 pub mod program;
 pub mod reply;
@@ -13,6 +15,7 @@ pub mod rival;
 pub mod router_advert;
 pub mod script;
 pub mod segment;
+pub mod shim;
 pub mod site;
 pub mod tftp;
 pub mod told;

@@ -21,19 +21,22 @@ impl Program {
     /// What `client` is told to load. None for those who do not boot from the network, or for whom nothing is here.
     ///
     /// An iPXE that can do HTTP gets the script. One that cannot is given the iPXE from here, once: that one can. It is
-    /// the feature that decides, never a count or a version, so it cannot loop.
+    /// the feature that decides, never a count or a version, so it cannot loop. The signed chain is for firmware alone.
     pub fn of(client: Client, mac: Option<MacAddr>, segment: &Segment) -> Option<Self> {
         let base = &segment.base_url;
-        let file = |arch: ArchCode, transport| segment.site.file(arch, mac).or_else(|| arch.file(transport));
-        let tftp = |arch| file(arch, Transport::Tftp).map(|file| Self::Tftp(file.to_owned()));
+        let own = |arch| segment.site.file(arch, mac);
+        let usual = |arch: ArchCode, transport| own(arch).or_else(|| arch.file(transport));
+        let signed = |arch, transport| own(arch).or_else(|| segment.chain.file(arch, transport, mac));
+        let first = |arch, transport| signed(arch, transport).or_else(|| usual(arch, transport));
+        let tftp = |file: &str| Self::Tftp(file.to_owned());
         match client {
-            Client::Pxe(arch) => tftp(arch),
+            Client::Pxe(arch) => first(arch, Transport::Tftp).map(tftp),
             Client::Ipxe { features: IpxeFeatures { http: true, .. }, .. } => {
                 Some(Self::Script(format!("{base}/boot.ipxe")))
             }
-            Client::Ipxe { arch, .. } => tftp(arch),
+            Client::Ipxe { arch, .. } => usual(arch, Transport::Tftp).map(tftp),
             Client::HttpClient(arch) => {
-                file(arch, Transport::Http).map(|file| Self::Http(format!("{base}/boot/{file}")))
+                first(arch, Transport::Http).map(|file| Self::Http(format!("{base}/boot/{file}")))
             }
             Client::OtherArch(_) | Client::Plain => None,
         }
@@ -51,10 +54,16 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::site::Site;
+    use crate::domain::profile_file;
+    use crate::domain::snapshot::{Catalogue, Snapshot};
+
+    fn segment() -> Segment {
+        Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1:8080").expect("a segment")
+    }
 
     fn told(client: Client) -> Option<String> {
-        let segment = Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1:8080").expect("a segment");
-        Program::of(client, None, &segment).map(|program| program.name().to_owned())
+        Program::of(client, None, &segment()).map(|program| program.name().to_owned())
     }
 
     #[test]
@@ -66,12 +75,44 @@ mod tests {
             (ipxe(0, true), Some("http://10.77.0.1:8080/boot.ipxe")),
             (ipxe(0, false), Some("undionly.kpxe")),
             (ipxe(9, false), Some("snponly.efi")),
-            (ipxe(11, false), None),
+            (ipxe(11, false), Some("ipxe-arm64.efi")),
+            (ipxe(10, false), None),
             (Client::HttpClient(ArchCode(16)), Some("http://10.77.0.1:8080/boot/ipxe.efi")),
-            (Client::OtherArch(ArchCode(11)), None),
+            (Client::HttpClient(ArchCode(19)), Some("http://10.77.0.1:8080/boot/ipxe-arm64.efi")),
+            (Client::OtherArch(ArchCode(10)), None),
             (Client::Plain, None),
         ] {
             assert_eq!(told(client).as_deref(), program, "{client:?}");
         }
+    }
+
+    #[test]
+    fn under_secure_boot_firmware_loads_shim_and_ipxe_goes_on_as_it_was() {
+        let mut secure = segment();
+        secure.chain.learn(&bench_with_secure_default());
+        let ipxe = |http| Client::Ipxe { arch: ArchCode(7), features: IpxeFeatures { http, https: false } };
+        for (client, program) in [
+            (Client::Pxe(ArchCode(0)), "undionly.kpxe"),
+            (Client::Pxe(ArchCode(7)), "shimx64.efi"),
+            (Client::Pxe(ArchCode(9)), "shimx64.efi"),
+            (Client::HttpClient(ArchCode(16)), "http://10.77.0.1:8080/boot/shimx64.efi"),
+            (ipxe(true), "http://10.77.0.1:8080/boot.ipxe"),
+            (ipxe(false), "snponly.efi"),
+        ] {
+            let told = Program::of(client, None, &secure);
+            assert_eq!(told.as_ref().map(Program::name), Some(program), "{client:?}");
+        }
+        secure.site = Site::parse("[[program]]\narchitecture = 7\nfile = \"ours.efi\"").expect("valid");
+        let told = Program::of(Client::Pxe(ArchCode(7)), None, &secure);
+        assert_eq!(told.as_ref().map(Program::name), Some("ours.efi"), "the site's rows come first");
+    }
+
+    fn bench_with_secure_default() -> Snapshot {
+        let profile = profile_file::parse("os.toml", "schema = 1\nimage = \"os.raw\"\nsecure_boot = true");
+        let profile = profile.expect("a profile");
+        let default_profile = Some(profile.id.clone());
+        let catalogue =
+            Catalogue { profiles: [(profile.id.clone(), profile)].into(), default_profile, ..Catalogue::default() };
+        Snapshot { version: 1, catalogue: catalogue.into(), ..Snapshot::default() }
     }
 }

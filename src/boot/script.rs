@@ -16,6 +16,8 @@ pub struct Asked {
     pub claims: Claims,
     /// iPXE's `${platform}` says `efi`.
     pub uefi: bool,
+    /// What the loader was built for, as iPXE's `${buildarch}` says it.
+    pub arch: Option<String>,
 }
 
 impl Asked {
@@ -32,11 +34,19 @@ impl Asked {
                 "manufacturer" => asked.claims.manufacturer = said(),
                 "product" => asked.claims.product = said(),
                 "platform" => asked.uefi = value == "efi",
+                "arch" => asked.arch = said(),
                 _ => {}
             }
         }
         asked.claims.macs.truncate(1);
         asked
+    }
+
+    /// Why no install system can run on it, if that is so: there is one, for x86-64. iPXE for BIOS is built for i386 and
+    /// says nothing about the processor.
+    pub fn misfit(&self) -> Option<String> {
+        let arch = self.arch.as_deref().filter(|arch| !matches!(*arch, "" | "x86_64" | "i386"))?;
+        Some(format!("its processor is {arch}, and oxbow installs x86-64 machines only"))
     }
 
     /// Nothing was said by which a machine could be known.
@@ -53,13 +63,19 @@ pub fn ask(base_url: &str) -> String {
 
 /// The script that starts the agent for `run`.
 pub fn install(base_url: &str, run: RunId, profile: &ProfileId, kernel_args: &[String], asked: &Asked) -> String {
-    let mut args =
-        vec!["initrd=initramfs.img".to_owned(), format!("{STATION_ARG}{base_url}"), format!("{RUN_ARG}{run}")];
-    args.extend(asked.claims.macs.first().map(|mac| format!("BOOTIF=01-{}", mac.to_string().replace(':', "-"))));
-    args.extend(["console=tty0", "console=ttyS0,115200", "loglevel=4"].map(str::to_owned));
+    let mut args = vec!["initrd=initramfs.img".to_owned()];
+    args.extend(install_args(base_url, run, asked));
     args.extend(kernel_args.iter().map(|word| harmless(word)));
     let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
     filled(include_str!("../../assets/ipxe/install.ipxe"), context! { base_url, run, profile, args })
+}
+
+/// The words of the install kernel's command line, whatever loads it.
+pub(super) fn install_args(base_url: &str, run: RunId, asked: &Asked) -> Vec<String> {
+    let mut args = vec![format!("{STATION_ARG}{base_url}"), format!("{RUN_ARG}{run}")];
+    args.extend(asked.claims.macs.first().map(|mac| format!("BOOTIF=01-{}", mac.to_string().replace(':', "-"))));
+    args.extend(["console=tty0", "console=ttyS0,115200", "loglevel=4"].map(str::to_owned));
+    args
 }
 
 /// The script that leaves the network for the machine's own disk.
@@ -67,7 +83,8 @@ pub fn install(base_url: &str, run: RunId, profile: &ProfileId, kernel_args: &[S
 /// BIOS goes on to the next boot device on `exit`. UEFI firmware would end in its menu (EDK2, measured), so there iPXE
 /// itself starts the removable-media path of the first disk that has one (UEFI 2.10 section 3.5.1.1).
 pub fn local_disk(asked: &Asked) -> String {
-    filled(include_str!("../../assets/ipxe/local.ipxe"), context! { uefi => asked.uefi })
+    let loader = if asked.arch.as_deref() == Some("arm64") { "BOOTAA64.EFI" } else { "BOOTX64.EFI" };
+    filled(include_str!("../../assets/ipxe/local.ipxe"), context! { uefi => asked.uefi, loader })
 }
 
 /// The script that shows why nothing happens and asks again.
@@ -75,7 +92,7 @@ pub fn wait(base_url: &str, reason: &str) -> String {
     filled(include_str!("../../assets/ipxe/wait.ipxe"), context! { base_url, reason => harmless(reason) })
 }
 
-fn filled(template: &str, values: minijinja::Value) -> String {
+pub(super) fn filled(template: &str, values: minijinja::Value) -> String {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates
@@ -132,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_query_says_who_the_machine_is() {
-        let Asked { claims, uefi } = asked();
+        let Asked { claims, uefi, .. } = asked();
         assert_eq!(claims.macs.iter().map(ToString::to_string).collect::<Vec<_>>(), ["52:54:00:12:34:56"]);
         assert_eq!(claims.serial.map(|serial| serial.to_string()), Some("SN #1".to_owned()));
         assert_eq!((claims.product.as_deref(), uefi), (Some("Edge Box"), true));
@@ -144,6 +161,14 @@ mod tests {
             "mac=zz&uuid=00000000-0000-0000-0000-000000000000&serial=To%20Be%20Filled%20By%20O.E.M.&%%%=%zz&",
         );
         assert!(asked.is_nobody(), "{asked:?}");
+    }
+
+    #[test]
+    fn a_machine_that_no_install_system_runs_on_is_told_so() {
+        let misfit = |arch: &str| Asked::from_query(&format!("mac=52-54-00-12-34-56&arch={arch}")).misfit();
+        assert_eq!(["x86_64", "i386", ""].map(misfit), [None, None, None]);
+        assert_eq!(misfit("arm64").as_deref(), Some("its processor is arm64, and oxbow installs x86-64 machines only"));
+        assert_eq!(asked().misfit(), None, "an older script did not say");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::boot::chain::Chain;
 use crate::boot::site::Site;
 use crate::domain::ids::MacAddr;
 
@@ -29,6 +30,8 @@ pub struct Segment {
     pub card: Option<MacAddr>,
     /// Which boot programs the site wants instead of the usual ones.
     pub site: Site,
+    /// Which machines start through the signed chain.
+    pub chain: Chain,
 }
 
 /// Whose the network's addresses are.
@@ -76,6 +79,7 @@ impl Segment {
             mode: Mode::default(),
             card: None,
             site: Site::default(),
+            chain: Chain::default(),
         };
         if !segment.is_host(address) {
             return Err(BadSegment::Address { address, prefix });

@@ -66,7 +66,7 @@ pub enum Event {
     SentToDisk { claims: Claims, address: Ipv4Addr },
     /// A machine got a script that waits or ends, for this reason.
     Held { claims: Claims, address: Ipv4Addr, reason: String },
-    /// A kernel or initramfs was sent by HTTP.
+    /// A kernel, an initramfs or a network boot program was sent by HTTP.
     KernelServed { address: Ipv4Addr, file: String },
     /// The node moved bytes. Only the newest figure matters.
     Progress { run: RunId, step: Step, done: u64, total: u64 },

@@ -53,6 +53,7 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
             image: written.image,
             sha256,
             disk: written.disk,
+            secure_boot: written.secure_boot,
             kernel_args: written.kernel_args,
         }),
         _ => Err(diagnostics),
@@ -69,6 +70,8 @@ struct Written {
     sha256: Option<String>,
     #[serde(default)]
     disk: DiskRule,
+    #[serde(default)]
+    secure_boot: bool,
     #[serde(default)]
     kernel_args: Vec<String>,
 }

@@ -177,6 +177,7 @@ impl Desk {
     async fn serve(&mut self, door: &UdpSocket, arp: Option<&Arp>, packet: &[u8], leases: &mut Leases) {
         let now = clock::now();
         self.segment.site.learn(&self.context.bench.borrow());
+        self.segment.chain.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
         match self.doubts.hold(now, mac, packet, verdict) {

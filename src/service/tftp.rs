@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
@@ -17,10 +17,12 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::{Context, ServiceError, udp};
+use crate::boot::shim::{self, SECOND_STAGE, Shims};
 use crate::boot::tftp::desk::{Admission, Desk};
 use crate::boot::tftp::names::{self, Found, Missing};
 use crate::boot::tftp::packet::{self, Ask};
 use crate::boot::tftp::transfer::{End, Transfer, Turn};
+use crate::clock;
 use crate::domain::event::{self, Event};
 use crate::domain::service::ServiceName;
 use crate::inbox::Inbox;
@@ -37,6 +39,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// What is given as `autoexec.ipxe`, in any folder.
     pub autoexec: String,
+    /// What is given as `grub.cfg`, in any folder.
+    pub grub_config: String,
 }
 
 /// Where firmware asks.
@@ -96,7 +100,7 @@ impl Counter {
     fn new(inbox: Inbox, config: Config) -> Self {
         Self {
             inbox,
-            shelf: Arc::new(Shelf { config }),
+            shelf: Arc::new(Shelf { config, shims: Mutex::default() }),
             desk: Desk::default(),
             transfers: JoinSet::new(),
             doors: BTreeMap::new(),
@@ -162,16 +166,22 @@ impl Delivery {
         let at = SocketAddrV4::new(self.shelf.config.address, 0);
         let socket = udp::bound(&self.shelf.config.interface, at)?;
         socket.connect(self.peer).await?;
-        match self.shelf.clone().open(self.ask.file.clone()).await {
+        match self.shelf.clone().open(self.ask.file.clone(), *self.peer.ip()).await {
             Ok((file, content)) => {
                 self.tell(&file, event::Transfer::Started);
                 let end = deliver(&socket, &self.ask, content, again).await;
                 debug!(peer = %self.peer, file, ?end, "tftp transfer ended");
-                end.and_then(|end| end.outcome()).into_iter().for_each(|outcome| self.tell(&file, outcome));
+                let outcome = end.and_then(|end| end.outcome());
+                if let Some(event::Transfer::Done { .. }) = outcome {
+                    self.shelf.shims().sent(clock::now(), *self.peer.ip(), &file);
+                }
+                outcome.into_iter().for_each(|outcome| self.tell(&file, outcome));
             }
             Err(unopened) => {
-                self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
                 socket.send(&unopened.packet()).await?;
+                if unopened.is_news(&self.ask.file) {
+                    self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
+                }
             }
         }
         Ok(())
@@ -224,6 +234,7 @@ async fn send_all(socket: &UdpSocket, turn: &Turn) -> io::Result<()> {
 /// Where the files are.
 struct Shelf {
     config: Config,
+    shims: Mutex<Shims>,
 }
 
 /// Why a file is not sent.
@@ -236,6 +247,11 @@ enum Unopened {
 }
 
 impl Unopened {
+    /// Whether a person wants to know. Not of what a loader only looks for.
+    fn is_news(&self, asked: &str) -> bool {
+        !matches!(self, Self::Missing(Missing::NoSuchFile { .. }) if shim::is_optional(asked))
+    }
+
     fn packet(&self) -> Vec<u8> {
         match self {
             Self::Missing(missing) => missing.packet(),
@@ -245,17 +261,27 @@ impl Unopened {
 }
 
 impl Shelf {
-    /// The file that `asked` means: its name, and all of it.
-    async fn open(self: Arc<Self>, asked: String) -> Result<(String, Bytes), Unopened> {
-        spawn_blocking(move || self.read(&asked)).await.map_err(|_| io::Error::other("the reader failed"))?
+    /// The file that `asked` means to the machine at `peer`: its name, and all of it.
+    async fn open(self: Arc<Self>, asked: String, peer: Ipv4Addr) -> Result<(String, Bytes), Unopened> {
+        spawn_blocking(move || self.read(&asked, peer)).await.map_err(|_| io::Error::other("the reader failed"))?
     }
 
-    fn read(&self, asked: &str) -> Result<(String, Bytes), Unopened> {
+    fn read(&self, asked: &str, peer: Ipv4Addr) -> Result<(String, Bytes), Unopened> {
         let directory = &self.config.directory;
-        match names::find(asked, &list(directory)?)? {
+        let names = list(directory)?;
+        let found = names::find(asked, &names).or_else(|missing| {
+            let spoilt = self.shims().means_second_stage(clock::now(), peer, asked);
+            if spoilt { names::find(SECOND_STAGE, &names) } else { Err(missing) }
+        });
+        match found? {
             Found::File(name) => Ok((name.clone(), std::fs::read(directory.join(name))?.into())),
             Found::Autoexec => Ok(("autoexec.ipxe".to_owned(), self.config.autoexec.clone().into())),
+            Found::GrubConfig => Ok(("grub.cfg".to_owned(), self.config.grub_config.clone().into())),
         }
+    }
+
+    fn shims(&self) -> MutexGuard<'_, Shims> {
+        self.shims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

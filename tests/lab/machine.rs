@@ -15,6 +15,10 @@ pub(crate) enum Firmware {
     Bios,
     /// OVMF with its own PXE client.
     Uefi,
+    /// The same, which starts only what Microsoft's keys vouch for.
+    SecureBoot,
+    /// The same, which knows HTTP Boot and no PXE.
+    SecureHttpBoot,
 }
 
 /// How the disk is attached.
@@ -127,23 +131,34 @@ impl Machine {
     fn with_firmware(&self, qemu: &mut Command) {
         match self.firmware {
             // Without graphics SeaBIOS and the PXE ROM speak on the serial console.
-            Firmware::Bios => qemu.args(["-machine", "pc,graphics=off"]),
-            Firmware::Uefi => {
-                if !self.settings.exists() {
-                    let copied = fs::copy(OVMF_SETTINGS, &self.settings);
-                    copied
-                        .unwrap_or_else(|err| panic!("{OVMF_SETTINGS}: {err}\nhint: packaging/test-deps installs it"));
-                }
-                qemu.args(["-machine", "q35"])
-                    .args(["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF}")])
-                    .args(["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.settings.display())])
-                    // Newer OVMF has no network boot at all without a source of randomness.
-                    .args(["-device", "virtio-rng-pci"])
+            Firmware::Bios => drop(qemu.args(["-machine", "pc,graphics=off"])),
+            Firmware::Uefi => self.with_ovmf(qemu.args(["-machine", "q35"]), OVMF, OVMF_SETTINGS),
+            Firmware::SecureBoot | Firmware::SecureHttpBoot => {
+                // Only code in system management mode may write its settings, keys among them.
+                qemu.args(["-machine", "q35,smm=on", "-global", "ICH9-LPC.disable_s3=1"]);
+                qemu.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+                self.with_ovmf(qemu, OVMF_SECURE, OVMF_SECURE_SETTINGS);
             }
-        };
+        }
+        if self.firmware == Firmware::SecureHttpBoot {
+            for protocol in ["IPv4", "IPv6"] {
+                qemu.args(["-fw_cfg", &format!("name=opt/org.tianocore/{protocol}PXESupport,string=n")]);
+            }
+        }
         let smbios =
             format!("type=1,manufacturer=Oxbow,product=Bench machine,serial={},uuid={}", self.serial, self.uuid);
         qemu.args(["-smbios", &smbios]);
+    }
+
+    fn with_ovmf(&self, qemu: &mut Command, code: &str, settings: &str) {
+        if !self.settings.exists() {
+            let copied = fs::copy(settings, &self.settings);
+            copied.unwrap_or_else(|err| panic!("{settings}: {err}\nhint: packaging/test-deps installs it"));
+        }
+        qemu.args(["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={code}")])
+            .args(["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.settings.display())])
+            // Newer OVMF has no network boot at all without a source of randomness.
+            .args(["-device", "virtio-rng-pci"]);
     }
 
     fn with_network(&self, qemu: &mut Command) {
@@ -152,7 +167,7 @@ impl Machine {
             return;
         }
         // OVMF has a driver of its own for virtio alone: without a ROM it uses that, and its own PXE client.
-        let own_driver = self.firmware == Firmware::Uefi && self.nic.starts_with("virtio-net");
+        let own_driver = self.firmware != Firmware::Bios && self.nic.starts_with("virtio-net");
         let rom = if own_driver { ",romfile=" } else { "" };
         qemu.args(["-netdev", &format!("tap,id=net,ifname={},script=no,downscript=no", self.tap)])
             .args(["-device", &format!("{},netdev=net,mac={},bootindex=1{rom}", self.nic, self.mac)]);
@@ -213,3 +228,6 @@ impl Drop for Running {
 const DISK_BYTES: u64 = 128 << 20;
 const OVMF: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const OVMF_SETTINGS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+const OVMF_SECURE: &str = "/usr/share/OVMF/OVMF_CODE_4M.ms.fd";
+/// Microsoft's keys are in here.
+const OVMF_SECURE_SETTINGS: &str = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd";

@@ -57,6 +57,17 @@ impl<'a> Station<'a> {
         Self::start_so(bench, image, built("boot-files"), None, options)
     }
 
+    /// The same with more lines in its profile.
+    pub(crate) fn start_for(
+        bench: &'a Bench,
+        image: &Path,
+        profile: &str,
+        boot_files: PathBuf,
+        options: &'static [&'static str],
+    ) -> Self {
+        Self::start_profile(bench, image, profile, boot_files, None, options)
+    }
+
     /// The same with these boot files.
     pub(crate) fn start_with(bench: &'a Bench, image: &Path, boot_files: PathBuf) -> Self {
         Self::start_on(bench, image, boot_files, None)
@@ -74,12 +85,23 @@ impl<'a> Station<'a> {
         disk: Option<&'static str>,
         options: &'static [&'static str],
     ) -> Self {
+        Self::start_profile(bench, image, "", boot_files, disk, options)
+    }
+
+    fn start_profile(
+        bench: &'a Bench,
+        image: &Path,
+        more: &str,
+        boot_files: PathBuf,
+        disk: Option<&'static str>,
+        options: &'static [&'static str],
+    ) -> Self {
         let home = bench.scratch().join("station");
         for part in ["data", "profiles", "images"] {
             fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
         }
         let name = image.file_name().and_then(|name| name.to_str()).expect("the image has a name");
-        let profile = format!("schema = 1\ntitle = \"test OS\"\nimage = \"{name}\"\n");
+        let profile = format!("schema = 1\ntitle = \"test OS\"\nimage = \"{name}\"\n{more}");
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
         placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));

@@ -403,6 +403,7 @@ fn catalogue() -> Catalogue {
         image: image.into(),
         sha256: None,
         disk: DiskRule::default(),
+        secure_boot: false,
         kernel_args: Vec::new(),
     };
     let ready = ImageInfo {

@@ -152,7 +152,7 @@ impl Fleet {
         let Some(node) = self.at_address(address) else { return Vec::new() };
         node.last_seen = Some(now);
         if matches!(node.phase, Phase::Booting { .. }) {
-            reach(node, now, Stage::Kernel);
+            reach(node, now, if file.ends_with(".efi") { Stage::Loader } else { Stage::Kernel });
         }
         change.log(now, node, Level::Info, &format!("http: sent {file}"));
         change.save(node.id);

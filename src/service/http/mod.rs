@@ -8,6 +8,7 @@ mod api;
 mod body;
 mod boot_files;
 mod images;
+mod loaders;
 mod mapped;
 mod range;
 mod routes;
@@ -107,6 +108,8 @@ where
         hyper::service::Service::call(&service, request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();
+    // GRUB takes `content-length` for another header than `Content-Length`, and waits for the connection to end.
+    http.title_case_headers(true);
     http.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEADERS);
     watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
 }

@@ -3,7 +3,9 @@
 //! ```text
 //! GET  /boot.ipxe                  the script that asks for a machine's own, with its claims
 //! GET  /boot.ipxe?mac=…&serial=…   the machine's own script
+//! GET  /boot.grub?mac=…&serial=…   the same for GRUB; /grub/…/grub.cfg is its question
 //! GET  /boot/NAME                  kernel, initramfs, network boot programs
+//! GET  //NAME, /boot//NAME, …      the same where shim and GRUB look for them
 //! GET  /images/DIGEST/NAME         an image, with Range
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
 //! GET  /api/v1/nodes               every node, for machines to read
@@ -19,20 +21,20 @@ use warp::{Filter, Reply};
 
 use super::boot_files::BootFiles;
 use super::images::Images;
-use super::{Config, Peer, agent, api, body, script};
+use super::script::Loader;
+use super::{Config, Peer, agent, api, body, loaders, script};
 use crate::domain::digest::Digest;
-use crate::domain::event::Event;
 use crate::service::Context;
 
 pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
     boot_script(&context)
-        .or(boot_file(&context, BootFiles::new(config.boot_files.clone())))
-        .unify()
         .or(image(Images::new(config.images.clone())))
         .unify()
         .or(agent::routes(&context))
         .unify()
         .or(api::routes(&context))
+        .unify()
+        .or(loaders::route(&context, BootFiles::new(config.boot_files.clone())))
         .unify()
         .or(nothing_here())
         .unify()
@@ -42,28 +44,10 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
 fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let own = warp::path!("boot.ipxe").and(warp::get().or(warp::head()).unify()).and(query).and(peer());
-    own.map(move |query: String, peer| script::answer(&context, &query, peer)).boxed()
-}
-
-fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
-    let context = context.clone();
-    let asked = warp::path!("boot" / String)
-        .and(warp::get().or(warp::head()).unify())
-        .and(warp::header::headers_cloned())
-        .and(peer());
-    asked
-        .then(move |name: String, headers: HeaderMap, peer| {
-            let (context, files) = (context.clone(), files.clone());
-            async move {
-                let Some((content, tag)) = files.read(&name).await else {
-                    return said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again"));
-                };
-                context.inbox.saw(Event::KernelServed { address: peer, file: name.clone() });
-                body::file(&content, &tag, content_type(&name), &headers)
-            }
-        })
-        .boxed()
+    let ipxe = warp::path!("boot.ipxe").map(|| Loader::Ipxe);
+    let loader = ipxe.or(warp::path!("boot.grub").map(|| Loader::Grub)).unify();
+    let own = loader.and(warp::get().or(warp::head()).unify()).and(query).and(peer());
+    own.map(move |loader, query: String, peer| script::answer(&context, loader, &query, peer)).boxed()
 }
 
 fn image(images: Images) -> BoxedFilter<(Response,)> {
@@ -100,9 +84,4 @@ pub(super) fn peer() -> impl Filter<Extract = (Ipv4Addr,), Error = warp::Rejecti
 /// A plain sentence as an answer.
 pub(super) fn said(status: StatusCode, sentence: &str) -> Response {
     warp::reply::with_status(format!("{sentence}\n"), status).into_response()
-}
-
-/// Firmware looks at this before it starts a program (UEFI 2.10 section 24.7.3.1).
-fn content_type(name: &str) -> &'static str {
-    if name.ends_with(".efi") { "application/efi" } else { "application/octet-stream" }
 }

@@ -1,4 +1,4 @@
-//! A machine asks for its boot script.
+//! A machine asks for its boot script, or for GRUB's configuration.
 
 use std::net::Ipv4Addr;
 
@@ -8,44 +8,77 @@ use tracing::{info, warn};
 use warp::reply::Response;
 
 use super::routes::said;
+use crate::boot::grub;
 use crate::boot::script::{self, Asked};
 use crate::domain::event::Event;
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
 use crate::service::Context;
 
+/// What reads the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loader {
+    Ipxe,
+    Grub,
+}
+
+/// The question, for a machine that has not said who it is.
+pub(super) fn question(context: &Context, loader: Loader) -> Response {
+    let bench = context.snapshot();
+    text(match loader {
+        Loader::Ipxe => script::ask(&bench.station.base_url),
+        Loader::Grub => grub::ask(&bench.station.base_url),
+    })
+}
+
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given.
-pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response {
+pub(super) fn answer(context: &Context, loader: Loader, query: &str, peer: Ipv4Addr) -> Response {
     let bench = context.snapshot();
     let asked = Asked::from_query(query);
     if asked.is_nobody() {
-        return script(script::ask(&bench.station.base_url));
+        return question(context, loader);
     }
+    let base_url = &bench.station.base_url;
+    let wait = |reason: &str| match loader {
+        Loader::Ipxe => script::wait(base_url, reason),
+        Loader::Grub => grub::wait(reason),
+    };
     let (claims, address) = (asked.claims.clone(), peer);
     let plan = bench.plan(&claims);
     info!(%peer, ?claims, ?plan, "boot script asked for");
-    match plan {
-        Plan::Install(profile) => {
+    match (asked.misfit(), plan) {
+        (Some(reason), Plan::Install(_) | Plan::Wait(_) | Plan::Refuse(_)) => {
+            warn!(%peer, reason, "a machine gets nothing");
+            context.inbox.saw(Event::Held { claims, address, reason: reason.clone() });
+            text(wait(&reason))
+        }
+        (None, Plan::Install(profile)) => {
             let Some(run) = new_run() else {
                 return said(StatusCode::SERVICE_UNAVAILABLE, "the station has no random numbers");
             };
             let args =
                 bench.catalogue.profiles.get(&profile).map(|profile| profile.kernel_args.clone()).unwrap_or_default();
             context.inbox.saw(Event::ScriptServed { claims, address, run, profile: profile.clone() });
-            script(script::install(&bench.station.base_url, run, &profile, &args, &asked))
+            text(match loader {
+                Loader::Ipxe => script::install(base_url, run, &profile, &args, &asked),
+                Loader::Grub => grub::install(base_url, run, &profile, &args, &asked),
+            })
         }
-        Plan::LocalDisk => {
+        (_, Plan::LocalDisk) => {
             context.inbox.saw(Event::SentToDisk { claims, address });
-            script(script::local_disk(&asked))
+            text(match loader {
+                Loader::Ipxe => script::local_disk(&asked),
+                Loader::Grub => grub::local_disk(),
+            })
         }
-        Plan::Wait(wait) => {
-            context.inbox.saw(Event::Held { claims, address, reason: wait.to_string() });
-            script(script::wait(&bench.station.base_url, &wait.to_string()))
+        (None, Plan::Wait(reason)) => {
+            context.inbox.saw(Event::Held { claims, address, reason: reason.to_string() });
+            text(wait(&reason.to_string()))
         }
-        Plan::Refuse(refuse) => {
+        (None, Plan::Refuse(refuse)) => {
             warn!(%peer, %refuse, "a machine gets nothing");
             context.inbox.saw(Event::Held { claims, address, reason: refuse.to_string() });
-            script(script::wait(&bench.station.base_url, &refuse.to_string()))
+            text(wait(&refuse.to_string()))
         }
     }
 }
@@ -56,7 +89,7 @@ fn new_run() -> Option<RunId> {
     Some(RunId::new(octets))
 }
 
-fn script(text: String) -> Response {
+fn text(text: String) -> Response {
     let mut response = said(StatusCode::OK, text.trim_end());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
