@@ -48,7 +48,7 @@ impl Asked {
 /// The script that makes a machine say who it is. The same text is `autoexec.ipxe`, which iPXE's EFI builds fetch from
 /// where they were loaded.
 pub fn ask(base_url: &str) -> String {
-    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url })
+    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url, claims => CLAIMS })
 }
 
 /// The script that starts the agent for `run`.
@@ -115,6 +115,12 @@ fn decoded(value: &str) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+/// What a machine says of itself, in iPXE's words. `:uristring` because names of products hold blanks. Asset tag, board
+/// and version are for whoever reads the station's log.
+const CLAIMS: &str = "mac=${mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}\
+    &product=${product:uristring}&platform=${platform}&arch=${buildarch}&asset=${asset:uristring}\
+    &board=${board-serial:uristring}&version=${version:uristring}";
 
 const NAME: usize = 100;
 
