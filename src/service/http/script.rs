@@ -33,7 +33,7 @@ pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response
             let args =
                 bench.catalogue.profiles.get(&profile).map(|profile| profile.kernel_args.clone()).unwrap_or_default();
             context.inbox.saw(Event::ScriptServed { claims, address, run, profile: profile.clone() });
-            script(script::install(&bench.station.base_url, run, &profile, &args, &asked))
+            script(script::install(&bench.station, None, run, &profile, &args, &asked))
         }
         Plan::LocalDisk => {
             context.inbox.saw(Event::SentToDisk { claims, address });
