@@ -19,4 +19,6 @@ pub struct Profile {
     pub disk: DiskRule,
     /// Words added to the install kernel's command line.
     pub kernel_args: Vec<String>,
+    /// Machines get it by HTTPS, or not at all.
+    pub https: bool,
 }

@@ -55,6 +55,7 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
             sha256,
             disk: written.disk,
             kernel_args: written.kernel_args,
+            https: written.https,
         }),
         _ => Err(diagnostics),
     }
@@ -74,6 +75,8 @@ struct Written {
     disk: DiskRule,
     #[serde(default)]
     kernel_args: Vec<String>,
+    #[serde(default)]
+    https: bool,
 }
 
 const SCHEMA: u32 = 1;
