@@ -3,6 +3,7 @@
 //! | kind | when the queue is full |
 //! |---|---|
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
+//! | what DHCP counts | dropped: it is said again |
 //! | service state, catalogue, lease | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::command::{Command, Refusal};
+use crate::domain::dhcp::Dhcp;
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Hello};
 use crate::domain::ids::RunId;
@@ -28,6 +30,7 @@ pub enum Note {
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
     Lease(Lease),
+    Dhcp(Arc<Dhcp>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
     Reports { run: RunId, first: u32, reports: Vec<Report>, done: oneshot::Sender<Result<u32, NotKept>> },
@@ -44,6 +47,10 @@ pub enum NotKept {
     #[error("the station is stopping")]
     Stopping,
 }
+
+/// The hub has much to do, or has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
 
 /// The sending side; cheap to clone.
 #[derive(Clone, Debug)]
@@ -72,6 +79,11 @@ impl Inbox {
         if self.notes.try_send(Note::Event(event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Hands `note` over if there is room. Otherwise it is to be said again.
+    pub fn offer(&self, note: Note) -> Result<(), NoRoom> {
+        self.notes.try_send(note).map_err(|_| NoRoom)
     }
 
     /// Hands `note` over, waiting for room. Lost only when the hub has stopped.

@@ -57,7 +57,18 @@ pub fn run(config: Config, screen: Screen) -> ExitCode {
 
 /// What would disappoint a machine: boot files, profiles and images are looked at, nothing is served.
 pub fn check(config: &Config) -> Vec<Problem> {
-    images::examine(&image_config(config)).into_iter().map(|(what, hint)| Problem { what, hint }).collect()
+    let mut wrong = images::examine(&image_config(config));
+    if config.segment.require_https {
+        let profiles = images::read(&config.profiles, None).profiles;
+        wrong.extend(profiles.values().filter(|profile| profile.secure_boot).map(|profile| {
+            let what = format!(
+                "profile {}: secure_boot needs HTTP, for GRUB has no HTTPS, and this station demands it",
+                profile.id
+            );
+            (what, "take out secure_boot, or serve its machines from a station that does not demand HTTPS".into())
+        }));
+    }
+    wrong.into_iter().map(|(what, hint)| Problem { what, hint }).collect()
 }
 
 fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
@@ -253,6 +264,8 @@ fn about(config: &Config) -> Station {
         interface: config.interface.clone(),
         address: config.segment.address(),
         base_url: config.segment.base_url.clone(),
+        https: config.segment.https.clone(),
+        require_https: config.segment.require_https,
         started: clock::now(),
         ..Station::default()
     }

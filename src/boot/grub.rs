@@ -10,6 +10,7 @@ use minijinja::context;
 
 use crate::boot::script::{Asked, filled, install_args};
 use crate::domain::ids::{ProfileId, RunId};
+use crate::domain::snapshot::Station;
 use crate::domain::text;
 
 /// The configuration that makes GRUB say on which machine it runs. It is the same for everybody.
@@ -23,9 +24,10 @@ pub fn ask(base_url: &str) -> String {
 }
 
 /// The configuration that starts the agent for `run`.
-pub fn install(base_url: &str, run: RunId, profile: &ProfileId, kernel_args: &[String], asked: &Asked) -> String {
+pub fn install(station: &Station, run: RunId, profile: &ProfileId, kernel_args: &[String], asked: &Asked) -> String {
     let args: Vec<String> =
-        install_args(base_url, run, asked).iter().chain(kernel_args).map(|word| quoted(word)).collect();
+        install_args(station, None, run, asked).iter().chain(kernel_args).map(|word| quoted(word)).collect();
+    let base_url = &station.base_url;
     let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
     filled(include_str!("../../assets/grub/install.cfg"), context! { base_url, run, profile, args })
 }
@@ -89,7 +91,8 @@ mod tests {
 
     fn installed(kernel_args: &[&str]) -> String {
         let kernel_args: Vec<String> = kernel_args.iter().map(|word| (*word).to_owned()).collect();
-        install(STATION, RunId::new([7; 16]), &"emt-s".parse().expect("a name"), &kernel_args, &asked())
+        let station = Station { base_url: STATION.into(), ..Station::default() };
+        install(&station, RunId::new([7; 16]), &"emt-s".parse().expect("a name"), &kernel_args, &asked())
     }
 
     #[test]

@@ -5,12 +5,14 @@
 //! bench, in a test and in a replay.
 
 pub mod command;
+pub mod dhcp;
 pub mod diagnostic;
 pub mod digest;
 pub mod disk;
 pub mod effect;
 pub mod event;
 pub mod fleet;
+pub mod https;
 pub mod identity;
 pub mod ids;
 pub mod image;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use crate::domain::dhcp::Dhcp;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::fleet::ImportDone;
+use crate::domain::https::Https;
 use crate::domain::identity::{Claims, Identity, Index};
 use crate::domain::ids::{NodeId, ProfileId, RunId};
 use crate::domain::image::ImageState;
@@ -33,6 +35,7 @@ pub struct Snapshot {
     /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
     pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
+    pub dhcp: Arc<Dhcp>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
 }
@@ -45,6 +48,10 @@ pub struct Station {
     pub address: Ipv4Addr,
     /// Where machines reach it by HTTP, as `http://10.77.0.1`; no slash at the end.
     pub base_url: String,
+    /// Where by HTTPS; none if that cannot be had.
+    pub https: Option<Https>,
+    /// Machines are served by HTTPS or not at all.
+    pub require_https: bool,
     pub started: Timestamp,
 }
 
@@ -55,6 +62,8 @@ impl Default for Station {
             interface: String::new(),
             address: Ipv4Addr::UNSPECIFIED,
             base_url: String::new(),
+            https: None,
+            require_https: false,
             started: Timestamp::default(),
         }
     }
@@ -72,6 +81,12 @@ pub struct Catalogue {
 }
 
 impl Snapshot {
+    /// Whether a machine may get this profile by HTTPS only.
+    pub fn requires_https(&self, profile: &ProfileId) -> bool {
+        let demands = |id| self.catalogue.profiles.get(id).is_some_and(|profile| profile.https);
+        self.station.require_https || demands(profile)
+    }
+
     /// What the machine that claims this is to do now.
     pub fn plan(&self, claims: &Claims) -> Plan {
         let node = match self.index.recognise(&self.nodes, claims) {

@@ -15,10 +15,21 @@ pub(crate) enum Firmware {
     Bios,
     /// OVMF with its own PXE client.
     Uefi,
-    /// The same, which starts only what Microsoft's keys vouch for.
+    /// OVMF whose PXE clients are switched off in its set-up: UEFI HTTP Boot is what is left of the network.
+    UefiHttp,
+    /// OVMF that starts only what Microsoft's keys vouch for.
     SecureBoot,
-    /// The same, which knows HTTP Boot and no PXE.
+    /// The same without PXE clients.
     SecureHttpBoot,
+}
+
+impl Firmware {
+    fn is_uefi(self) -> bool {
+        match self {
+            Self::Bios => false,
+            Self::Uefi | Self::UefiHttp | Self::SecureBoot | Self::SecureHttpBoot => true,
+        }
+    }
 }
 
 /// How the disk is attached.
@@ -132,7 +143,9 @@ impl Machine {
         match self.firmware {
             // Without graphics SeaBIOS and the PXE ROM speak on the serial console.
             Firmware::Bios => drop(qemu.args(["-machine", "pc,graphics=off"])),
-            Firmware::Uefi => self.with_ovmf(qemu.args(["-machine", "q35"]), OVMF, OVMF_SETTINGS),
+            Firmware::Uefi | Firmware::UefiHttp => {
+                self.with_ovmf(qemu.args(["-machine", "q35"]), OVMF, OVMF_SETTINGS);
+            }
             Firmware::SecureBoot | Firmware::SecureHttpBoot => {
                 // Only code in system management mode may write its settings, keys among them.
                 qemu.args(["-machine", "q35,smm=on", "-global", "ICH9-LPC.disable_s3=1"]);
@@ -140,9 +153,9 @@ impl Machine {
                 self.with_ovmf(qemu, OVMF_SECURE, OVMF_SECURE_SETTINGS);
             }
         }
-        if self.firmware == Firmware::SecureHttpBoot {
-            for protocol in ["IPv4", "IPv6"] {
-                qemu.args(["-fw_cfg", &format!("name=opt/org.tianocore/{protocol}PXESupport,string=n")]);
+        if matches!(self.firmware, Firmware::UefiHttp | Firmware::SecureHttpBoot) {
+            for client in ["IPv4PXESupport", "IPv6PXESupport"] {
+                qemu.args(["-fw_cfg", &format!("name=opt/org.tianocore/{client},string=n")]);
             }
         }
         let smbios =
@@ -167,7 +180,7 @@ impl Machine {
             return;
         }
         // OVMF has a driver of its own for virtio alone: without a ROM it uses that, and its own PXE client.
-        let own_driver = self.firmware != Firmware::Bios && self.nic.starts_with("virtio-net");
+        let own_driver = self.firmware.is_uefi() && self.nic.starts_with("virtio-net");
         let rom = if own_driver { ",romfile=" } else { "" };
         qemu.args(["-netdev", &format!("tap,id=net,ifname={},script=no,downscript=no", self.tap)])
             .args(["-device", &format!("{},netdev=net,mac={},bootindex=1{rom}", self.nic, self.mac)]);

@@ -214,11 +214,14 @@ impl Bench {
                 interface: "enp3s0".into(),
                 address: Ipv4Addr::new(10, 77, 0, 1),
                 base_url: "http://10.77.0.1".into(),
+                https: None,
+                require_https: false,
                 started: ago(3600),
             }),
             nodes: self.fleet.nodes().clone(),
             index: self.fleet.index().clone(),
             catalogue: Arc::new(self.catalogue),
+            dhcp: Arc::default(),
             services: vec![
                 up(ServiceName::Dhcp, "10.77.0.1:67"),
                 up(ServiceName::Tftp, "10.77.0.1:69"),
@@ -400,11 +403,13 @@ fn catalogue() -> Catalogue {
     let profile = |id: &str, title: &str, image: &str| Profile {
         id: id.parse().expect("a profile name"),
         title: title.into(),
+        aliases: Vec::new(),
         image: image.into(),
         sha256: None,
         disk: DiskRule::default(),
         secure_boot: false,
         kernel_args: Vec::new(),
+        https: false,
     };
     let ready = ImageInfo {
         name: "edge-3.1.raw.gz".into(),

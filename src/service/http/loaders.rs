@@ -1,6 +1,6 @@
 //! Kernel, initramfs and network boot programs, where each loader looks for them.
 //!
-//! `/boot/NAME` is where machines are sent. shim asks for its second stage at `/boot//grubx64.efi`, GRUB for its
+//! `/boot/NAME` is where machines are sent. shim asks for its second stage beside itself or in the root, GRUB for its
 //! configuration below `/grub/`, and firmware changes case: all of that is found too.
 
 use std::net::Ipv4Addr;

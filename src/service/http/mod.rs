@@ -7,9 +7,11 @@ mod agent;
 mod api;
 mod body;
 mod boot_files;
+mod grub;
 mod images;
 mod loaders;
 mod mapped;
+mod path;
 mod range;
 mod routes;
 mod script;
@@ -76,7 +78,8 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
         };
         let (service, watcher) = (service.clone(), watcher.watcher());
         connections.spawn(async move {
-            if let Err(err) = connection(stream, peer, service, watcher).await {
+            let rest = if grub::is_at(&stream).await { grub::forgotten_soon(&stream) } else { IDLE };
+            if let Err(err) = connection(stream, peer, service, rest, watcher).await {
                 debug!(%peer, "connection ended: {err}");
             }
             drop(place);
@@ -94,6 +97,7 @@ async fn connection<S, B>(
     stream: TcpStream,
     peer: SocketAddr,
     service: TowerToHyperService<S>,
+    rest: Duration,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), hyper::Error>
 where
@@ -105,12 +109,15 @@ where
     let _small_answers_go_at_once = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        if let Some(tidy) = path::tidied(request.uri()) {
+            *request.uri_mut() = tidy;
+        }
         hyper::service::Service::call(&service, request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    // GRUB takes `content-length` for another header than `Content-Length`, and waits for the connection to end.
+    http.timer(TokioTimer::new()).header_read_timeout(rest).max_buf_size(HEADERS);
+    // To GRUB `content-length` is another header than `Content-Length`: it would wait for the connection to end.
     http.title_case_headers(true);
-    http.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEADERS);
     watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
 }
 

@@ -4,8 +4,9 @@
 //! GET  /boot.ipxe                  the script that asks for a machine's own, with its claims
 //! GET  /boot.ipxe?mac=…&serial=…   the machine's own script
 //! GET  /boot.grub?mac=…&serial=…   the same for GRUB; /grub/…/grub.cfg is its question
+//! GET  …/autoexec.ipxe             the same script, in every folder: iPXE's EFI builds look for it where they came from
 //! GET  /boot/NAME                  kernel, initramfs, network boot programs
-//! GET  //NAME, /boot//NAME, …      the same where shim and GRUB look for them
+//! GET  /NAME, /BOOT/NAME, …        the same where shim and GRUB look for them
 //! GET  /images/DIGEST/NAME         an image, with Range
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
 //! GET  /api/v1/nodes               every node, for machines to read
@@ -28,6 +29,8 @@ use crate::service::Context;
 
 pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
     boot_script(&context)
+        .or(autoexec(&context))
+        .unify()
         .or(image(Images::new(config.images.clone())))
         .unify()
         .or(agent::routes(&context))
@@ -48,6 +51,16 @@ fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
     let loader = ipxe.or(warp::path!("boot.grub").map(|| Loader::Grub)).unify();
     let own = loader.and(warp::get().or(warp::head()).unify()).and(query).and(peer());
     own.map(move |loader, query: String, peer| script::answer(&context, loader, &query, peer)).boxed()
+}
+
+fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
+    let context = context.clone();
+    let meant = |path: warp::path::FullPath| async move {
+        let name = path.as_str().rsplit('/').next().unwrap_or_default();
+        if name.eq_ignore_ascii_case(AUTOEXEC) { Ok(()) } else { Err(warp::reject()) }
+    };
+    let asked = warp::path::full().and_then(meant).untuple_one().and(warp::get().or(warp::head()).unify());
+    asked.map(move || script::question(&context, Loader::Ipxe)).boxed()
 }
 
 fn image(images: Images) -> BoxedFilter<(Response,)> {
@@ -85,3 +98,5 @@ pub(super) fn peer() -> impl Filter<Extract = (Ipv4Addr,), Error = warp::Rejecti
 pub(super) fn said(status: StatusCode, sentence: &str) -> Response {
     warp::reply::with_status(format!("{sentence}\n"), status).into_response()
 }
+
+const AUTOEXEC: &str = "autoexec.ipxe";

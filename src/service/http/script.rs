@@ -13,6 +13,7 @@ use crate::boot::script::{self, Asked};
 use crate::domain::event::Event;
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
+use crate::domain::text;
 use crate::service::Context;
 
 /// What reads the answer.
@@ -25,7 +26,7 @@ pub(super) enum Loader {
 /// The question, for a machine that has not said who it is.
 pub(super) fn question(context: &Context, loader: Loader) -> Response {
     let bench = context.snapshot();
-    text(match loader {
+    sent(match loader {
         Loader::Ipxe => script::ask(&bench.station.base_url),
         Loader::Grub => grub::ask(&bench.station.base_url),
     })
@@ -45,12 +46,19 @@ pub(super) fn answer(context: &Context, loader: Loader, query: &str, peer: Ipv4A
     };
     let (claims, address) = (asked.claims.clone(), peer);
     let plan = bench.plan(&claims);
-    info!(%peer, ?claims, ?plan, "boot script asked for");
+    info!(%peer, ?claims, ?plan, query = text::clean(query, QUERY), "boot script asked for");
     match (asked.misfit(), plan) {
         (Some(reason), Plan::Install(_) | Plan::Wait(_) | Plan::Refuse(_)) => {
             warn!(%peer, reason, "a machine gets nothing");
             context.inbox.saw(Event::Held { claims, address, reason: reason.clone() });
-            text(wait(&reason))
+            sent(wait(&reason))
+        }
+        (None, Plan::Install(profile)) if loader == Loader::Grub && bench.requires_https(&profile) => {
+            let reason =
+                format!("profile {profile} is served by HTTPS only, and GRUB, which Secure Boot needs, has none");
+            warn!(%peer, reason, "a machine gets nothing");
+            context.inbox.saw(Event::Held { claims, address, reason: reason.clone() });
+            sent(wait(&reason))
         }
         (None, Plan::Install(profile)) => {
             let Some(run) = new_run() else {
@@ -59,26 +67,26 @@ pub(super) fn answer(context: &Context, loader: Loader, query: &str, peer: Ipv4A
             let args =
                 bench.catalogue.profiles.get(&profile).map(|profile| profile.kernel_args.clone()).unwrap_or_default();
             context.inbox.saw(Event::ScriptServed { claims, address, run, profile: profile.clone() });
-            text(match loader {
-                Loader::Ipxe => script::install(base_url, run, &profile, &args, &asked),
-                Loader::Grub => grub::install(base_url, run, &profile, &args, &asked),
+            sent(match loader {
+                Loader::Ipxe => script::install(&bench.station, None, run, &profile, &args, &asked),
+                Loader::Grub => grub::install(&bench.station, run, &profile, &args, &asked),
             })
         }
         (_, Plan::LocalDisk) => {
             context.inbox.saw(Event::SentToDisk { claims, address });
-            text(match loader {
+            sent(match loader {
                 Loader::Ipxe => script::local_disk(&asked),
                 Loader::Grub => grub::local_disk(),
             })
         }
         (None, Plan::Wait(reason)) => {
             context.inbox.saw(Event::Held { claims, address, reason: reason.to_string() });
-            text(wait(&reason.to_string()))
+            sent(wait(&reason.to_string()))
         }
         (None, Plan::Refuse(refuse)) => {
             warn!(%peer, %refuse, "a machine gets nothing");
             context.inbox.saw(Event::Held { claims, address, reason: refuse.to_string() });
-            text(wait(&refuse.to_string()))
+            sent(wait(&refuse.to_string()))
         }
     }
 }
@@ -89,9 +97,12 @@ fn new_run() -> Option<RunId> {
     Some(RunId::new(octets))
 }
 
-fn text(text: String) -> Response {
+fn sent(text: String) -> Response {
     let mut response = said(StatusCode::OK, text.trim_end());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+/// As much of what a machine says of itself goes into the log.
+const QUERY: usize = 600;
