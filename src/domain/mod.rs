@@ -8,6 +8,7 @@ pub mod command;
 pub mod diagnostic;
 pub mod digest;
 pub mod disk;
+pub mod doctor;
 pub mod effect;
 pub mod event;
 pub mod fleet;

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::doctor::Doctor;
 use crate::domain::fleet::ImportDone;
 use crate::domain::identity::{Claims, Identity, Index};
 use crate::domain::ids::{NodeId, ProfileId, RunId};
@@ -33,6 +34,8 @@ pub struct Snapshot {
     /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
     pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
+    /// What was seen of machines on their way, and why they got no further.
+    pub doctor: Arc<Doctor>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
 }

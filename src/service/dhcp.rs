@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::link::Arp;
 use super::rival::Scout;
-use super::{Context, ServiceError, udp};
+use super::{Context, ServiceError, udp, witness};
 use crate::boot::arp;
 use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
@@ -21,6 +21,7 @@ use crate::boot::rival::{Refused, Standing};
 use crate::boot::segment::Segment;
 use crate::boot::told::Told;
 use crate::clock;
+use crate::domain::doctor::sighting::Door;
 use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
@@ -52,8 +53,16 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     let mut leases = leases.lock_owned().await;
     let doors = Doors::open(&interface)?;
     let mut scout = Scout::open(&interface, segment.address())?;
-    let mut desk =
-        Desk { context, segment, standing, told: Told::default(), said: None, doubts: Doubts::default(), unsent: 0 };
+    let mut desk = Desk {
+        context,
+        segment,
+        standing,
+        told: Told::default(),
+        neighbours: Told::default(),
+        said: None,
+        doubts: Doubts::default(),
+        unsent: 0,
+    };
     desk.segment.card = Some(scout.card());
     if desk.standing.must_listen_first() {
         let met = tokio::select! {
@@ -74,6 +83,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 }
             }
             len = heard(arp.as_ref(), &mut frame) => {
+                witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
                     desk.tell(Some(objection.mac), objection.silence);
                     desk.serve(&doors.server, arp.as_ref(), &objection.packet, &mut leases).await;
@@ -83,13 +93,16 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 desk.meet(rival, &interface)?;
                 desk.stand(&interface).await;
             }
-            received = doors.server.recv(&mut packet) => {
-                let len = received.map_err(|error| lost(&interface, error))?;
+            received = udp::received(&doors.server, &mut packet) => {
+                let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
+                witness::arrived(&desk.context, &packet[..len], from, SocketAddrV4::new(to, 67));
                 desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
                 let (mac, verdict) = boot_server::handle(&asked[..len], Way { from, to }, &desk.segment, &leases);
+                witness::asked(&desk.context, Door::BootServer, &asked[..len], mac, &verdict);
+                witness::arrived(&desk.context, &asked[..len], from, SocketAddrV4::new(to, 4011));
                 desk.carry_out(&doors.boot_server, mac, verdict).await;
             }
         }
@@ -134,7 +147,9 @@ impl Doors {
             socket.map_err(|error| ServiceError::bind(&format!("UDP port {port} on {interface}"), error))
         };
         let doors = Self { server: bound(67)?, boot_server: bound(4011)? };
-        udp::tell_destination(&doors.boot_server).map_err(|error| lost(interface, error))?;
+        for door in [&doors.server, &doors.boot_server] {
+            udp::tell_destination(door).map_err(|error| lost(interface, error))?;
+        }
         Ok(doors)
     }
 }
@@ -145,6 +160,8 @@ struct Desk {
     segment: Segment,
     standing: Standing,
     told: Told<(Option<MacAddr>, Silence)>,
+    /// Who was said lately to use which address.
+    neighbours: Told<(MacAddr, Ipv4Addr)>,
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
@@ -154,6 +171,7 @@ struct Desk {
 
 impl Desk {
     fn meet(&mut self, rival: Ipv4Addr, interface: &str) -> Result<(), ServiceError> {
+        self.context.inbox.saw(Event::OtherServer { address: rival });
         self.standing.meet(rival).map_err(|Refused(rival)| ServiceError {
             what: format!(
                 "another DHCP server, {rival}, answers on {interface}: two would give out the same addresses"
@@ -178,6 +196,7 @@ impl Desk {
         let now = clock::now();
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
+        witness::asked(&self.context, Door::Dhcp, packet, mac, &verdict);
         let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
         match self.doubts.hold(now, mac, packet, verdict) {
             Ok(address) => {
@@ -203,6 +222,7 @@ impl Desk {
 
     async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer) {
         let to = answer.to.socket_address();
+        witness::answered(&self.context, door, mac, &answer);
         match udp::send_from(door, answer.from, to, &answer.message).await {
             Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
             Err(error) => {

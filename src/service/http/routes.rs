@@ -20,8 +20,11 @@ use warp::{Filter, Reply};
 use super::boot_files::BootFiles;
 use super::images::Images;
 use super::{Config, Peer, agent, api, body, script};
+use crate::boot::sighting;
 use crate::domain::digest::Digest;
+use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
+use crate::domain::text;
 use crate::service::Context;
 
 pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
@@ -49,17 +52,22 @@ fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
 fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let asked = warp::path!("boot" / String)
-        .and(warp::get().or(warp::head()).unify())
+        .and(warp::get().map(|| false).or(warp::head().map(|| true)).unify())
         .and(warp::header::headers_cloned())
         .and(peer());
     asked
-        .then(move |name: String, headers: HeaderMap, peer| {
+        .then(move |name: String, head: bool, headers: HeaderMap, peer| {
             let (context, files) = (context.clone(), files.clone());
             async move {
                 let Some((content, tag)) = files.read(&name).await else {
+                    let file = text::clean(&name, NAME);
+                    context.inbox.saw(sighting::http(peer, Http::Missing { file }));
                     return said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again"));
                 };
-                context.inbox.saw(Event::KernelServed { address: peer, file: name.clone() });
+                context.inbox.saw(match head {
+                    true => sighting::http(peer, Http::Head { file: name.clone() }),
+                    false => Event::KernelServed { address: peer, file: name.clone() },
+                });
                 body::file(&content, &tag, content_type(&name), &headers)
             }
         })
@@ -106,3 +114,6 @@ pub(super) fn said(status: StatusCode, sentence: &str) -> Response {
 fn content_type(name: &str) -> &'static str {
     if name.ends_with(".efi") { "application/efi" } else { "application/octet-stream" }
 }
+
+/// Letters of a file that is not there.
+const NAME: usize = 80;
