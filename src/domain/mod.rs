@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod effect;
 pub mod event;
 pub mod fleet;
+pub mod https;
 pub mod identity;
 pub mod ids;
 pub mod image;

@@ -14,6 +14,7 @@ use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
+use crate::domain::text;
 use crate::inbox::Note;
 use crate::service::Context;
 
@@ -27,7 +28,7 @@ pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response
     }
     let (claims, address) = (asked.claims.clone(), peer);
     let plan = bench.plan(&claims);
-    info!(%peer, ?claims, ?plan, "boot script asked for");
+    info!(%peer, ?claims, ?plan, query = text::clean(query, QUERY), "boot script asked for");
     match plan {
         Plan::Install(profile) => {
             let Some(run) = new_run() else {
@@ -36,7 +37,7 @@ pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response
             let args =
                 bench.catalogue.profiles.get(&profile).map(|profile| profile.kernel_args.clone()).unwrap_or_default();
             context.inbox.saw(Event::ScriptServed { claims, address, run, profile: profile.clone() });
-            script(script::install(&bench.station.base_url, run, &profile, &args, &asked))
+            script(script::install(&bench.station, None, run, &profile, &args, &asked))
         }
         Plan::LocalDisk => {
             context.inbox.saw(Event::SentToDisk { claims, address });
@@ -66,3 +67,6 @@ fn script(text: String) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+/// As much of what a machine says of itself goes into the log.
+const QUERY: usize = 600;
