@@ -4,8 +4,8 @@
 mod lab;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
+use lab::journey::{OWN_OS, POWER_OFF, installs, own_os, reaches, starts_from_its_disk};
 use lab::{Bench, Bus, Firmware, Machine, Station, built};
 
 #[test]
@@ -32,45 +32,51 @@ fn a_machine_with_secure_boot_gets_its_os_by_http_boot() {
     gets_its_os(&bench, &machine, "nvme0n1", &["--http-port", "8080"]);
 }
 
-/// Power-on, installed, own OS; then power-on again, and its own OS again without a second write.
+#[test]
+fn a_machine_with_secure_boot_gets_its_os_beside_a_sites_dhcp_server_by_http_boot() {
+    let bench = Bench::new("a_machine_with_secure_boot_gets_its_os_beside_a_sites_dhcp_server_by_http_boot");
+    let _dnsmasq = bench.with_sites_server();
+    let machine = bench.machine("secure-http-proxy").firmware(Firmware::SecureHttpBoot).bus(Bus::Sata);
+    gets_its_os(&bench, &machine, "sda", &["--dhcp", "proxy"]);
+}
+
+#[test]
+fn a_machine_with_secure_boot_gets_its_os_beside_a_sites_dhcp_server_by_pxe() {
+    let bench = Bench::new("a_machine_with_secure_boot_gets_its_os_beside_a_sites_dhcp_server_by_pxe");
+    let _dnsmasq = bench.with_sites_server();
+    let machine = bench.machine("secure-pxe-proxy").firmware(Firmware::SecureBoot).bus(Bus::Sata);
+    gets_its_os(&bench, &machine, "sda", &["--dhcp", "proxy"]);
+}
+
+#[test]
+fn without_the_profiles_word_the_firmware_refuses_and_the_node_shows_what_it_fetched() {
+    let bench = Bench::new("without_the_profiles_word_the_firmware_refuses_and_the_node_shows_what_it_fetched");
+    let station = Station::start(&bench, &signed_image());
+    let machine = bench.machine("secure-refuses").firmware(Firmware::SecureBoot);
+    let mut power = machine.power_on();
+    reaches(power.wait_for("NBP filename is snponly.efi", OWN_OS));
+    reaches(power.wait_for("Access Denied", OWN_OS));
+    reaches(station.wait_node(&machine.mac, OWN_OS, |node| node.phase == "loader"));
+    let log = std::fs::read_to_string(bench.evidence().join("station.log")).expect("the station's log");
+    assert!(log.contains("tftp: sent snponly.efi (284672 bytes)"), "the fetch is on record");
+}
+
+/// Power-on, installed, own OS; then power-on again, and its own OS again without a second write. Each of the three
+/// kernels says that the firmware enforces Secure Boot.
 fn gets_its_os(bench: &Bench, machine: &Machine, disk: &str, options: &'static [&'static str]) {
     let station = Station::start_for(bench, &signed_image(), SECURE_PROFILE, built("boot-files"), options);
-
-    let mut power = machine.power_on();
-    let stub = reaches(power.wait_for(STUB, INSTALLED));
-    let agent = reaches(power.wait_for(AGENT_STARTS, INSTALLED));
-    let provisioned = reaches(station.wait_node(&machine.mac, INSTALLED, |node| node.phase == "provisioned"));
-    assert_eq!(provisioned.serial.as_deref(), Some(machine.serial.as_str()));
-    reaches(power.wait_for(SECURE, OWN_OS));
-    let seconds = reaches(power.wait_for(&own_os(disk), OWN_OS));
-    println!("{}: kernel {stub:.1} s, agent {agent:.1} s, own OS {seconds:.1} s after power-on", machine.name);
-    reaches(power.wait_off(POWER_OFF));
-    assert_eq!(power.said(AGENT_STARTS), 1, "one install, one agent");
-
-    let written = machine.disk_written();
-    let mut power = machine.power_on();
-    reaches(power.wait_for(SECURE, OWN_OS));
-    let seconds = reaches(power.wait_for(&own_os(disk), OWN_OS));
-    println!("{}: own OS {seconds:.1} s after the second power-on", machine.name);
-    reaches(power.wait_off(POWER_OFF));
-    assert_eq!(power.said(AGENT_STARTS), 0, "the second power-on must not install again");
-    assert_eq!(machine.disk_written(), written, "the second power-on must not write the disk");
-    assert_eq!(station.node(&machine.mac).map(|node| node.phase).as_deref(), Some("provisioned"));
+    let power = installs(&station, machine, disk);
+    assert_eq!(
+        [STUB, SECURE].map(|words| power.said(words)),
+        [2, 1],
+        "the install kernel and its own, one of them quiet"
+    );
+    let power = starts_from_its_disk(&station, machine, disk);
+    assert_eq!([STUB, SECURE].map(|words| power.said(words)), [1, 1]);
 }
 
 fn signed_image() -> PathBuf {
     built("test-image").join("os-signed.raw.gz")
-}
-
-/// The answer, or a failed test that shows what was seen instead.
-#[track_caller]
-fn reaches<T>(answer: Result<T, String>) -> T {
-    answer.unwrap_or_else(|seen| panic!("{seen}"))
-}
-
-/// The test OS on its first partition after the ESP.
-fn own_os(disk: &str) -> String {
-    format!("OXBOW-TEST-OS running from {disk} ")
 }
 
 const SECURE_PROFILE: &str = "secure_boot = true\n";
@@ -78,10 +84,3 @@ const SECURE_PROFILE: &str = "secure_boot = true\n";
 const STUB: &str = "EFI stub: UEFI Secure Boot is enabled";
 /// What the kernel of the test OS says.
 const SECURE: &str = "secureboot: Secure boot enabled";
-/// What the initramfs says before the agent.
-const AGENT_STARTS: &str = "starting the agent";
-
-// At least three times what an emulated machine needs alone on two cores: tests share them.
-const INSTALLED: Duration = Duration::from_secs(240);
-const OWN_OS: Duration = Duration::from_secs(180);
-const POWER_OFF: Duration = Duration::from_secs(30);

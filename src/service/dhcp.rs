@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 
 use super::link::Arp;
 use super::rival::Scout;
-use super::{Context, ServiceError, udp};
+use super::{Context, ServiceError, udp, witness};
 use crate::boot::arp;
 use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
@@ -26,6 +26,7 @@ use crate::boot::tally::Tally;
 use crate::boot::told::Told;
 use crate::clock;
 use crate::domain::dhcp::Dhcp;
+use crate::domain::doctor::sighting::Door;
 use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
@@ -80,6 +81,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 }
             }
             len = heard(arp.as_ref(), &mut frame) => {
+                witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
                     desk.tell(Some(objection.mac), objection.silence);
                     desk.serve(&doors.server, arp.as_ref(), &objection.packet, &mut leases).await;
@@ -90,8 +92,9 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 desk.meet(rival, &interface)?;
                 desk.stand(&interface).await;
             }
-            received = doors.server.recv(&mut packet) => {
-                let len = received.map_err(|error| lost(&interface, error))?;
+            received = udp::received(&doors.server, &mut packet) => {
+                let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
+                witness::arrived(&desk.context, &packet[..len], from, SocketAddrV4::new(to, 67));
                 desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
@@ -141,7 +144,9 @@ impl Doors {
         };
         let doors = Self { server: bound(67)?, boot_server: bound(4011)? };
         udp::make_room(&doors.server);
-        udp::tell_destination(&doors.boot_server).map_err(|error| lost(interface, error))?;
+        for door in [&doors.server, &doors.boot_server] {
+            udp::tell_destination(door).map_err(|error| lost(interface, error))?;
+        }
         Ok(doors)
     }
 }
@@ -152,6 +157,8 @@ struct Desk {
     segment: Segment,
     standing: Standing,
     told: Told<(Option<MacAddr>, Silence)>,
+    /// Who was said lately to use which address.
+    neighbours: Told<(MacAddr, Ipv4Addr)>,
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
@@ -177,6 +184,7 @@ impl Desk {
             segment,
             standing,
             told: Told::default(),
+            neighbours: Told::default(),
             said: None,
             doubts: Doubts::default(),
             gate: Gate::default(),
@@ -198,6 +206,7 @@ impl Desk {
     }
 
     fn meet(&mut self, rival: Ipv4Addr, interface: &str) -> Result<(), ServiceError> {
+        self.context.inbox.saw(Event::OtherServer { address: rival });
         self.standing.meet(rival).map_err(|Refused(rival)| ServiceError {
             what: format!(
                 "another DHCP server, {rival}, answers on {interface}: two would give out the same addresses"
@@ -226,6 +235,7 @@ impl Desk {
         self.segment.chain.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let verdict = self.gate.settle(now, caller, verdict, leases);
+        witness::asked(&self.context, Door::Dhcp, packet, mac, &verdict);
         let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
         match self.doubts.hold(now, mac, packet, verdict) {
             Ok(address) => {
@@ -243,6 +253,8 @@ impl Desk {
         let admitted = self.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
+        witness::asked(&self.context, Door::BootServer, packet, mac, &verdict);
+        witness::arrived(&self.context, packet, way.from, SocketAddrV4::new(way.to, 4011));
         self.carry_out(door, mac, verdict).await;
     }
 
@@ -264,6 +276,7 @@ impl Desk {
 
     async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer) {
         let to = answer.to.socket_address();
+        witness::answered(&self.context, door, mac, &answer);
         match udp::send_from(door, answer.from, to, &answer.message).await {
             Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
             Err(error) => {

@@ -16,6 +16,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use super::witness::TftpWitness;
 use super::{Context, ServiceError, udp};
 use crate::boot::shim::{self, SECOND_STAGE, Shims};
 use crate::boot::tftp::desk::{Admission, Desk};
@@ -109,6 +110,9 @@ impl Counter {
     }
 
     async fn take(&mut self, socket: &UdpSocket, peer: SocketAddrV4, packet: &[u8]) {
+        let from = SocketAddrV4::new(self.shelf.config.address, self.shelf.config.port);
+        let witness = TftpWitness { inbox: self.inbox.clone(), peer, from };
+        witness.packet(true, packet);
         match self.desk.admit(peer, packet) {
             Admission::Start(ask) => self.start(peer, ask),
             Admission::Again(ask) => match self.doors.get(&peer).map(|door| door.again.try_send(ask.clone())) {
@@ -116,6 +120,7 @@ impl Counter {
                 Some(Err(TrySendError::Closed(_))) | None => self.start(peer, ask),
             },
             Admission::Refuse(error) => {
+                witness.packet(false, &error);
                 if let Err(error) = socket.send_to(&error, peer).await {
                     debug!(%peer, "tftp refusal not sent: {error}");
                 }
@@ -166,10 +171,12 @@ impl Delivery {
         let at = SocketAddrV4::new(self.shelf.config.address, 0);
         let socket = udp::bound(&self.shelf.config.interface, at)?;
         socket.connect(self.peer).await?;
+        let witness = TftpWitness { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
         match self.shelf.clone().open(self.ask.file.clone(), *self.peer.ip()).await {
             Ok((file, content)) => {
                 self.tell(&file, event::Transfer::Started);
-                let end = deliver(&socket, &self.ask, content, again).await;
+                let end = deliver(&socket, &self.ask, (&file, content), again, &witness).await;
+                end.iter().for_each(|end| witness.ended(&file, end));
                 debug!(peer = %self.peer, file, ?end, "tftp transfer ended");
                 let outcome = end.and_then(|end| end.outcome());
                 if let Some(event::Transfer::Done { .. }) = outcome {
@@ -180,6 +187,7 @@ impl Delivery {
             Err(unopened) => {
                 socket.send(&unopened.packet()).await?;
                 if unopened.is_news(&self.ask.file) {
+                    witness.missing(&self.ask.file, &unopened.to_string(), &unopened.packet());
                     self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
                 }
             }
@@ -193,8 +201,15 @@ impl Delivery {
 }
 
 /// Moves packets until the transfer is over. None: the machine has turned to another file.
-async fn deliver(socket: &UdpSocket, ask: &Ask, content: Bytes, again: &mut mpsc::Receiver<Ask>) -> Option<End> {
+async fn deliver(
+    socket: &UdpSocket,
+    ask: &Ask,
+    (file, content): (&str, Bytes),
+    again: &mut mpsc::Receiver<Ask>,
+    witness: &TftpWitness,
+) -> Option<End> {
     let (mut transfer, mut turn) = Transfer::start(ask, content);
+    witness.begun(file, &transfer, &turn);
     let mut silence = Box::pin(sleep(turn.wait.unwrap_or_default()));
     let mut packet = vec![0; LARGEST];
     loop {
@@ -212,7 +227,10 @@ async fn deliver(socket: &UdpSocket, ask: &Ask, content: Bytes, again: &mut mpsc
         turn = tokio::select! {
             biased;
             received = socket.recv(&mut packet) => match received {
-                Ok(len) => transfer.on_packet(&packet[..len]),
+                Ok(len) => {
+                    witness.heard(&packet[..len]);
+                    transfer.on_packet(&packet[..len])
+                }
                 Err(_) => transfer.on_refused(),
             },
             asked = again.recv() => match asked {

@@ -1,7 +1,7 @@
 //! UDP sockets on one interface of the station.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 use nix::libc;
@@ -43,6 +43,14 @@ fn ready(socket: Socket, interface: &str, address: SocketAddrV4) -> io::Result<U
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
+}
+
+/// Where a socket sends from.
+pub(super) fn local(socket: &UdpSocket) -> io::Result<SocketAddrV4> {
+    match socket.local_addr()? {
+        SocketAddr::V4(at) => Ok(at),
+        SocketAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
 }
 
 /// Has [`received`] say to which address each packet was sent.

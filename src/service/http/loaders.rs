@@ -7,7 +7,6 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, Method, StatusCode};
-use tracing::debug;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
@@ -18,9 +17,12 @@ use super::boot_files::BootFiles;
 use super::routes::{peer, said};
 use super::script::{self, Loader};
 use crate::boot::shim::{self, SECOND_STAGE, Shims};
+use crate::boot::sighting;
 use crate::boot::tftp::names::{self, Found};
 use crate::clock;
+use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
+use crate::domain::text;
 use crate::service::Context;
 
 /// Answers for every path that means a boot file or a loader's first question; rejects the others.
@@ -50,11 +52,12 @@ impl Shelf {
         let below = asked.strip_prefix("boot/");
         match self.find(below.unwrap_or(asked), peer).await {
             Some(Found::File(name)) => self.send(method, &name, headers, peer).await,
-            Some(Found::Autoexec) => Some(script::question(&self.context, Loader::Ipxe)),
-            Some(Found::GrubConfig) => Some(script::question(&self.context, Loader::Grub)),
+            Some(Found::Autoexec) => Some(script::question(&self.context, Loader::Ipxe, peer)),
+            Some(Found::GrubConfig) => Some(script::question(&self.context, Loader::Grub, peer)),
             None => {
-                debug!(%peer, path, "no such boot file");
                 let name = below.filter(|name| !shim::is_optional(name))?;
+                let file = text::clean(name, NAME);
+                self.context.inbox.saw(sighting::http(peer, Http::Missing { file }));
                 Some(said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again")))
             }
         }
@@ -72,11 +75,14 @@ impl Shelf {
 
     async fn send(&self, method: &Method, name: &str, headers: &HeaderMap, peer: Ipv4Addr) -> Option<Response> {
         let (content, tag) = self.files.read(name).await?;
-        // Firmware and shim ask for the size first.
-        if method == Method::GET {
-            self.shims.lock().unwrap_or_else(PoisonError::into_inner).sent(clock::now(), peer, name);
-            self.context.inbox.saw(Event::KernelServed { address: peer, file: name.to_owned() });
-        }
+        // UEFI, shim and GRUB ask for the length first.
+        self.context.inbox.saw(match *method {
+            Method::GET => {
+                self.shims.lock().unwrap_or_else(PoisonError::into_inner).sent(clock::now(), peer, name);
+                Event::KernelServed { address: peer, file: name.to_owned() }
+            }
+            _ => sighting::http(peer, Http::Head { file: name.to_owned() }),
+        });
         Some(body::file(&content, &tag, content_type(name), headers))
     }
 }
@@ -85,3 +91,6 @@ impl Shelf {
 fn content_type(name: &str) -> &'static str {
     if name.ends_with(".efi") { "application/efi" } else { "application/octet-stream" }
 }
+
+/// Letters of a file that is not there.
+const NAME: usize = 80;

@@ -49,8 +49,8 @@ fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let ipxe = warp::path!("boot.ipxe").map(|| Loader::Ipxe);
     let loader = ipxe.or(warp::path!("boot.grub").map(|| Loader::Grub)).unify();
-    let own = loader.and(warp::get().or(warp::head()).unify()).and(query).and(peer());
-    own.map(move |loader, query: String, peer| script::answer(&context, loader, &query, peer)).boxed()
+    let own = loader.and(warp::get().or(warp::head()).unify()).and(warp::method()).and(query).and(peer());
+    own.map(move |loader, method, query: String, peer| script::answer(&context, loader, &method, &query, peer)).boxed()
 }
 
 fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
@@ -59,8 +59,8 @@ fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
         let name = path.as_str().rsplit('/').next().unwrap_or_default();
         if name.eq_ignore_ascii_case(AUTOEXEC) { Ok(()) } else { Err(warp::reject()) }
     };
-    let asked = warp::path::full().and_then(meant).untuple_one().and(warp::get().or(warp::head()).unify());
-    asked.map(move || script::question(&context, Loader::Ipxe)).boxed()
+    let asked = warp::path::full().and_then(meant).untuple_one().and(warp::get().or(warp::head()).unify()).and(peer());
+    asked.map(move |peer| script::question(&context, Loader::Ipxe, peer)).boxed()
 }
 
 fn image(images: Images) -> BoxedFilter<(Response,)> {
