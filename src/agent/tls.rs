@@ -8,6 +8,7 @@
 //! refused for its dates would only keep a good machine from being installed. What dates protect against, a key that
 //! was stolen and lives on, is met otherwise: the trust is as old as this boot, which named the authority.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,15 +17,19 @@ use std::time::Duration;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::ring::{cipher_suite, default_provider, kx_group};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::ring::{cipher_suite, kx_group};
+use rustls::crypto::{
+    CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, WebPkiSupportedAlgorithms, verify_tls13_signature,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::SigningKey;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     StreamOwned,
 };
 use sha2::{Digest as _, Sha256};
+use webpki::ring::{ECDSA_P256_SHA256, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256_LEGACY_KEY};
 
 use super::connection::client;
 use super::machine::Dialer;
@@ -164,8 +169,41 @@ fn provider() -> CryptoProvider {
     let (aes, chacha) = (cipher_suite::TLS13_AES_128_GCM_SHA256, cipher_suite::TLS13_CHACHA20_POLY1305_SHA256);
     // The station takes the first. Without instructions for it, AES is the slow one.
     let cipher_suites = if has_aes() { vec![aes, chacha] } else { vec![chacha, aes] };
-    CryptoProvider { cipher_suites, kx_groups: vec![kx_group::X25519, kx_group::SECP256R1], ..default_provider() }
+    CryptoProvider {
+        cipher_suites,
+        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1],
+        signature_verification_algorithms: ALGORITHMS,
+        secure_random: &Means,
+        key_provider: &Means,
+    }
 }
+
+/// Of what `rustls` wants of its surroundings, what a client without a certificate of its own needs.
+#[derive(Debug)]
+struct Means;
+
+impl SecureRandom for Means {
+    fn fill(&self, room: &mut [u8]) -> Result<(), GetRandomFailed> {
+        let read = File::open("/dev/urandom").and_then(|mut source| source.read_exact(room));
+        read.map_err(|_| GetRandomFailed)
+    }
+}
+
+impl KeyProvider for Means {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General("this side has no key".to_owned()))
+    }
+}
+
+/// RSA and P-256: what an authority's and a station's key may be.
+const ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: &[ECDSA_P256_SHA256, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256_LEGACY_KEY],
+    mapping: &[
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &[ECDSA_P256_SHA256]),
+        (SignatureScheme::RSA_PSS_SHA256, &[RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
+        (SignatureScheme::RSA_PKCS1_SHA256, &[RSA_PKCS1_2048_8192_SHA256]),
+    ],
+};
 
 #[cfg(target_arch = "x86_64")]
 fn has_aes() -> bool {
