@@ -46,7 +46,9 @@ pub enum NoOrders {
     NoRun,
     #[error("`{RUN_ARG}{0}`: {1}")]
     BadRun(String, BadId),
-    #[error("the station is to be reached by HTTPS, and the kernel command line has no `{0}`: without it nobody is believed")]
+    #[error(
+        "the station is to be reached by HTTPS, and the kernel command line has no `{0}`: without it nobody is believed"
+    )]
     NoTrust(&'static str),
     #[error("`{CA_ARG}{0}` is no digest: write the 64 hex digits of the SHA-256 of the authority's certificate")]
     BadCa(String),
@@ -60,8 +62,7 @@ impl FromStr for Orders {
     fn from_str(cmdline: &str) -> Result<Self, NoOrders> {
         let station = word(cmdline, STATION_ARG).ok_or(NoOrders::NoStation)?;
         let run = word(cmdline, RUN_ARG).ok_or(NoOrders::NoRun)?;
-        let station: StationUrl =
-            station.parse().map_err(|BadStation| NoOrders::BadStation(station.to_owned()))?;
+        let station: StationUrl = station.parse().map_err(|BadStation| NoOrders::BadStation(station.to_owned()))?;
         Ok(Self {
             station,
             run: run.parse().map_err(|bad| NoOrders::BadRun(run.to_owned(), bad))?,

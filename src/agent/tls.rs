@@ -167,8 +167,8 @@ fn trusting(roots: RootCertStore) -> Result<ClientConfig, Error> {
 /// Few ways to do it, all of them good: whatever is not named here is not in the agent's file.
 fn provider() -> CryptoProvider {
     let (aes, chacha) = (cipher_suite::TLS13_AES_128_GCM_SHA256, cipher_suite::TLS13_CHACHA20_POLY1305_SHA256);
-    // The station takes the first. Without instructions for it, AES is the slow one.
-    let cipher_suites = if has_aes() { vec![aes, chacha] } else { vec![chacha, aes] };
+    // The station has its own order. Without instructions for it, AES is the slow one.
+    let cipher_suites = if has_aes() { vec![aes] } else { vec![chacha, aes] };
     CryptoProvider {
         cipher_suites,
         kx_groups: vec![kx_group::X25519, kx_group::SECP256R1],
@@ -223,7 +223,12 @@ struct Judge {
 }
 
 impl Judge {
-    fn is_signed(&self, cert: &ParsedCertificate<'_>, others: &[CertificateDer<'_>], at: UnixTime) -> Result<(), Error> {
+    fn is_signed(
+        &self,
+        cert: &ParsedCertificate<'_>,
+        others: &[CertificateDer<'_>],
+        at: UnixTime,
+    ) -> Result<(), Error> {
         verify_server_cert_signed_by_trust_anchor(cert, &self.roots, others, at, self.algorithms.all)
     }
 }

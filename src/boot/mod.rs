@@ -13,6 +13,7 @@ pub mod rival;
 pub mod router_advert;
 pub mod script;
 pub mod segment;
+pub mod signature_list;
 pub mod site;
 pub mod tftp;
 pub mod told;
