@@ -29,7 +29,7 @@ use rustls::{
     StreamOwned,
 };
 use sha2::{Digest as _, Sha256};
-use webpki::ring::{ECDSA_P256_SHA256, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256_LEGACY_KEY};
+use webpki::ring::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256_LEGACY_KEY};
 
 use super::connection::client;
 use super::machine::Dialer;
@@ -171,7 +171,7 @@ fn provider() -> CryptoProvider {
     let cipher_suites = if has_aes() { vec![aes] } else { vec![chacha, aes] };
     CryptoProvider {
         cipher_suites,
-        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1],
+        kx_groups: vec![kx_group::X25519],
         signature_verification_algorithms: ALGORITHMS,
         secure_random: &Means,
         key_provider: &Means,
@@ -195,11 +195,10 @@ impl KeyProvider for Means {
     }
 }
 
-/// RSA and P-256: what an authority's and a station's key may be.
+/// The station has a certificate with an RSA key whatever else it has. The curve P-256 alone would be a tenth of the agent.
 const ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
-    all: &[ECDSA_P256_SHA256, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256_LEGACY_KEY],
+    all: &[RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256_LEGACY_KEY],
     mapping: &[
-        (SignatureScheme::ECDSA_NISTP256_SHA256, &[ECDSA_P256_SHA256]),
         (SignatureScheme::RSA_PSS_SHA256, &[RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
         (SignatureScheme::RSA_PKCS1_SHA256, &[RSA_PKCS1_2048_8192_SHA256]),
     ],
