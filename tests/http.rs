@@ -65,8 +65,12 @@ impl Bench {
         let stop = CancellationToken::new();
         let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
         runtime.spawn(hub.run(outlet, stop.clone()));
-        let config =
-            http::Config { listen: port, boot_files: place.path().join("boot"), images: place.path().join("blobs") };
+        let config = http::Config {
+            listen: port,
+            boot_files: place.path().join("boot"),
+            images: place.path().join("blobs"),
+            tls: None,
+        };
         runtime.spawn(http::serve(context.clone(), config));
         let config = images::Config {
             profiles: place.path().join("profiles"),

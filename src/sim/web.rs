@@ -64,7 +64,7 @@ impl Web<'_> {
             .timeout_connect(Some(PATIENCE))
             .timeout_per_read(Some(PATIENCE))
             .build();
-        let answer = client(config, dialer(self.from), station.address()).get(url).call();
+        let answer = client(config, dialer(self.from), station.address(), None).get(url).call();
         let response = answer.map_err(|error| WebError::Away { url: url.to_owned(), reason: error.to_string() })?;
         match response.status().as_u16() {
             200 => Ok(response.into_body().into_reader()),

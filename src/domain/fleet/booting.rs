@@ -161,6 +161,15 @@ impl Fleet {
         self.settle(change)
     }
 
+    pub(super) fn http_refused(&mut self, now: Timestamp, address: Ipv4Addr, reason: &str) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.at_address(address) else { return Vec::new() };
+        node.last_seen = Some(now);
+        change.log(now, node, Level::Warning, &format!("http: {reason}"));
+        change.save(node.id);
+        self.settle(change)
+    }
+
     fn at_address(&mut self, address: Ipv4Addr) -> Option<&mut Node> {
         let id = self.nodes.values().find(|node| node.address == Some(address))?.id;
         self.node_mut(id)
