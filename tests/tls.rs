@@ -351,7 +351,7 @@ fn where_https_is_required_nothing_else_leads_on() {
     assert!(forbidden.contains("this station requires HTTPS"), "{forbidden}");
     assert_eq!(station.get(&ca, "/boot/vmlinuz"), KERNEL);
     let asked = station.plain("/boot.ipxe");
-    assert!(asked.contains("chain --replace --autofree ${station}/boot.ipxe") && asked.contains("https://10.77.0.1"));
+    assert!(asked.contains("served by HTTPS only") && asked.contains("set station https://10.77.0.1\n"));
 
     let own = "/boot.ipxe?mac=52-54-00-00-00-09&platform=efi";
     let script = || String::from_utf8_lossy(&station.get(&ca, own)).into_owned();

@@ -10,6 +10,7 @@ mod boot_files;
 mod door;
 mod images;
 mod mapped;
+mod path;
 mod range;
 mod routes;
 mod script;
@@ -136,6 +137,9 @@ where
 {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        if let Some(tidy) = path::tidied(request.uri()) {
+            *request.uri_mut() = tidy;
+        }
         hyper::service::Service::call(&service, request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();

@@ -11,6 +11,7 @@ use crate::boot::script::{self, Asked, Way};
 use crate::domain::event::Event;
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
+use crate::domain::text;
 use crate::service::Context;
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given.
@@ -28,7 +29,8 @@ pub(super) fn answer(context: &Context, query: &str, peer: Peer) -> Response {
     }
     let (claims, address) = (asked.claims.clone(), ipv4(peer));
     let plan = bench.plan(&claims);
-    info!(%address, ?claims, ?plan, by_https = peer.by_https, "boot script asked for");
+    let query = text::clean(query, QUERY);
+    info!(%address, ?claims, ?plan, query, by_https = peer.by_https, "boot script asked for");
     let held = |reason: String| {
         context.inbox.saw(Event::Held { claims: claims.clone(), address, reason });
     };
@@ -85,3 +87,5 @@ fn script(text: String) -> Response {
 }
 
 const NO_HTTPS: &str = "it is to be served by HTTPS, which this station cannot at present: its services say why";
+/// As much of what a machine says of itself goes into the log.
+const QUERY: usize = 600;
