@@ -82,8 +82,8 @@ impl<'a> Way<'a> {
 pub fn detour(station: &Station, https: &Https) -> String {
     let own = |arch: ArchCode| arch.file(Transport::Tftp).unwrap_or_default();
     let (bios, efi, address) = (own(ArchCode::BIOS), own(ArchCode::UEFI_X64), station.address.to_string());
-    let (base_url, plain_url) = (&https.base_url, &station.base_url);
-    filled(include_str!("../../assets/ipxe/detour.ipxe"), context! { base_url, plain_url, address, bios, efi })
+    let base_url = &https.base_url;
+    filled(include_str!("../../assets/ipxe/detour.ipxe"), context! { base_url, address, bios, efi })
 }
 
 /// The script that starts the agent for `run`, which speaks to the station by HTTPS if `https` is given.

@@ -50,6 +50,7 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
         (Ok(id), Ok(sha256)) if diagnostics.is_empty() => Ok(Profile {
             title: written.title.unwrap_or_else(|| id.to_string()),
             id,
+            aliases: written.aliases,
             image: written.image,
             sha256,
             disk: written.disk,
@@ -66,6 +67,8 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
 struct Written {
     schema: u32,
     title: Option<String>,
+    #[serde(default)]
+    aliases: Vec<String>,
     image: String,
     sha256: Option<String>,
     #[serde(default)]

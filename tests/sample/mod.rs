@@ -406,6 +406,7 @@ fn catalogue() -> Catalogue {
     let profile = |id: &str, title: &str, image: &str| Profile {
         id: id.parse().expect("a profile name"),
         title: title.into(),
+        aliases: Vec::new(),
         image: image.into(),
         sha256: None,
         disk: DiskRule::default(),
