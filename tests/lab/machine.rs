@@ -45,6 +45,7 @@ pub(crate) struct Machine {
     bus: Bus,
     nic: &'static str,
     memory_mib: u32,
+    trusts: Option<PathBuf>,
     on_network: bool,
     /// Where another card, which comes first, is plugged in.
     elsewhere: Option<String>,
@@ -69,6 +70,7 @@ impl Machine {
             bus: Bus::Sata,
             nic: "virtio-net-pci",
             memory_mib: 256,
+            trusts: None,
             on_network: true,
             elsewhere: None,
             namespace,
@@ -98,6 +100,11 @@ impl Machine {
 
     pub(crate) fn memory_mib(self, memory_mib: u32) -> Self {
         Self { memory_mib, ..self }
+    }
+
+    /// An authority enrolled in UEFI's set-up: an EFI signature list.
+    pub(crate) fn trusts(self, authorities: PathBuf) -> Self {
+        Self { trusts: Some(authorities), ..self }
     }
 
     pub(crate) fn without_network(self) -> Self {
@@ -164,6 +171,9 @@ impl Machine {
             for client in ["IPv4PXESupport", "IPv6PXESupport"] {
                 qemu.args(["-fw_cfg", &format!("name=opt/org.tianocore/{client},string=n")]);
             }
+        }
+        if let Some(authorities) = &self.trusts {
+            qemu.args(["-fw_cfg", &format!("name=etc/edk2/https/cacerts,file={}", authorities.display())]);
         }
         let smbios =
             format!("type=1,manufacturer=Oxbow,product=Bench machine,serial={},uuid={}", self.serial, self.uuid);
