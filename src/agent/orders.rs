@@ -30,9 +30,21 @@ pub struct Orders {
 pub struct Trust {
     /// The SHA-256 of the authority's certificate (DER).
     pub ca: Digest,
-    /// Who has the certificate, by plain HTTP, and under which path.
+    /// Where the certificate is to be had. None: the station itself shows it in the handshake.
+    pub place: Option<Place>,
+}
+
+/// Something that is had by plain HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
     pub holder: StationUrl,
     pub path: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.holder.at(&self.path))
+    }
 }
 
 /// Why the command line gives no orders.
@@ -81,7 +93,8 @@ impl Trust {
         let (host, path) = url.split_at(url.match_indices('/').nth(2).ok_or_else(bad)?.0);
         let holder: StationUrl = host.parse().map_err(|BadStation| bad())?;
         // It is needed before anybody can be believed; the digest is what it is believed by.
-        if holder.is_https() { Err(bad()) } else { Ok(Self { ca, holder, path: path.to_owned() }) }
+        let place = Place { holder, path: path.to_owned() };
+        if holder.is_https() { Err(bad()) } else { Ok(Self { ca, place: Some(place) }) }
     }
 }
 
@@ -182,7 +195,8 @@ mod tests {
         let orders: Orders = cmdline.parse().expect("orders");
         assert!(orders.station.is_https() && orders.station.at("/x") == "https://10.77.0.1:443/x");
         let trust = orders.trust.expect("an authority");
-        assert_eq!((trust.ca.to_string(), trust.holder.at(&trust.path)), (ca.clone(), url[13..].to_owned()));
+        let place = trust.place.map(|place| place.to_string());
+        assert_eq!((trust.ca.to_string(), place.as_deref()), (ca.clone(), Some(&url[13..])));
 
         let https = format!("{RUN} oxbow.station=https://10.77.0.1");
         for (more, says) in [

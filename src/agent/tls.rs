@@ -33,7 +33,7 @@ use webpki::ring::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256_LEGACY_K
 
 use super::connection::client;
 use super::machine::Dialer;
-use super::orders::Trust;
+use super::orders::{Place, Trust};
 use super::station::{in_words, why};
 use crate::domain::digest::Digest;
 
@@ -97,38 +97,38 @@ impl Tls {
         if let Some(config) = &*config {
             return Ok(config.clone());
         }
-        let fresh = Arc::new(trusting(self.authority()?).map_err(io::Error::other)?);
+        let authority = match &self.trust.place {
+            Some(place) => Root::Known(self.authority(place)?),
+            None => Root::Shown(self.trust.ca),
+        };
+        let fresh = Arc::new(trusting(authority).map_err(io::Error::other)?);
         *config = Some(fresh.clone());
         Ok(fresh)
     }
 
     /// The authority's certificate: whatever comes by plain HTTP is good enough if it has the digest that was told.
-    fn authority(&self) -> io::Result<RootCertStore> {
-        let Trust { ca, holder, path } = &self.trust;
-        let place = holder.at(path);
-        let certificate = self.fetch(&place)?;
-        let found = Digest::new(Sha256::digest(&certificate).into());
-        if found != *ca {
-            let (found, told) = (found.short(), ca.short());
+    fn authority(&self, place: &Place) -> io::Result<RootCertStore> {
+        let ca = self.trust.ca;
+        let certificate = self.fetch(place)?;
+        let found = digest(&certificate);
+        if found != ca {
+            let (place, found, told) = (place.to_string(), found.short(), ca.short());
             return Err(io::Error::other(Doubt::AnotherAuthority { place, found, told }));
         }
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.into()).map_err(|error| {
-            let reason = error.to_string();
-            io::Error::other(Doubt::NoAuthority { place, reason })
-        })?;
-        Ok(roots)
+        roots(certificate.into()).map_err(|error| {
+            io::Error::other(Doubt::NoAuthority { place: place.to_string(), reason: error.to_string() })
+        })
     }
 
-    fn fetch(&self, place: &str) -> io::Result<Vec<u8>> {
+    fn fetch(&self, place: &Place) -> io::Result<Vec<u8>> {
         let missing = |reason: String| io::Error::other(format!("{place} cannot be had: {reason}"));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
             .timeout_global(Some(PATIENCE))
             .build();
-        let http = client(config, self.dialer.clone(), self.trust.holder.address(), None);
-        let response = http.get(place).call().map_err(|error| missing(in_words(&error)))?;
+        let http = client(config, self.dialer.clone(), place.holder.address(), None);
+        let response = http.get(place.to_string()).call().map_err(|error| missing(in_words(&error)))?;
         if !response.status().is_success() {
             return Err(missing(format!("the station says {}", response.status())));
         }
@@ -151,10 +151,19 @@ impl Tls {
     }
 }
 
-/// TLS that believes only what `roots` vouch for.
-fn trusting(roots: RootCertStore) -> Result<ClientConfig, Error> {
+fn digest(certificate: &[u8]) -> Digest {
+    Digest::new(Sha256::digest(certificate).into())
+}
+
+fn roots(certificate: CertificateDer<'_>) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).map(|()| roots)
+}
+
+/// TLS that believes only what `root` vouches for.
+fn trusting(root: Root) -> Result<ClientConfig, Error> {
     let provider = provider();
-    let judge = Judge { roots, algorithms: provider.signature_verification_algorithms };
+    let judge = Judge { root, algorithms: provider.signature_verification_algorithms };
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -214,10 +223,18 @@ fn has_aes() -> bool {
     true
 }
 
+/// The authority's certificate.
+#[derive(Debug)]
+enum Root {
+    Known(RootCertStore),
+    /// The one of this digest, among those that are shown.
+    Shown(Digest),
+}
+
 /// Says whether a certificate is the station's: signed by the authority, for the address that was dialled.
 #[derive(Debug)]
 struct Judge {
-    roots: RootCertStore,
+    root: Root,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -228,7 +245,16 @@ impl Judge {
         others: &[CertificateDer<'_>],
         at: UnixTime,
     ) -> Result<(), Error> {
-        verify_server_cert_signed_by_trust_anchor(cert, &self.roots, others, at, self.algorithms.all)
+        let shown;
+        let roots = match &self.root {
+            Root::Known(roots) => roots,
+            Root::Shown(ca) => {
+                let ours = others.iter().find(|other| digest(other) == *ca);
+                shown = roots(ours.cloned().ok_or(CertificateError::UnknownIssuer)?)?;
+                &shown
+            }
+        };
+        verify_server_cert_signed_by_trust_anchor(cert, roots, others, at, self.algorithms.all)
     }
 }
 

@@ -82,8 +82,8 @@ impl<'a> Way<'a> {
 pub fn detour(station: &Station, https: &Https) -> String {
     let own = |arch: ArchCode| arch.file(Transport::Tftp).unwrap_or_default();
     let (bios, efi, address) = (own(ArchCode::BIOS), own(ArchCode::UEFI_X64), station.address.to_string());
-    let (base_url, plain_url) = (&https.base_url, &station.base_url);
-    filled(include_str!("../../assets/ipxe/detour.ipxe"), context! { base_url, plain_url, address, bios, efi })
+    let base_url = &https.base_url;
+    filled(include_str!("../../assets/ipxe/detour.ipxe"), context! { base_url, address, bios, efi })
 }
 
 /// The script that starts the agent for `run`, which speaks to the station by HTTPS if `https` is given.
@@ -163,9 +163,9 @@ fn decoded(value: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What a machine says of itself, in iPXE's words. `:uristring` because names of products hold blanks. Asset tag, board
+/// What a machine says of itself, in iPXE's words: `netX` is the card that was opened last. `:uristring` because names of products hold blanks. Asset tag, board
 /// and version are for whoever reads the station's log.
-const CLAIMS: &str = "mac=${mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}\
+const CLAIMS: &str = "mac=${netX/mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}\
     &product=${product:uristring}&platform=${platform}&arch=${buildarch}&asset=${asset:uristring}\
     &board=${board-serial:uristring}&version=${version:uristring}";
 

@@ -45,7 +45,7 @@ impl Fleet {
             }
         }
         if answer == DhcpAnswer::Ack {
-            let told = bootfile.map(|file| format!(", told to load {file}")).unwrap_or_default();
+            let told = bootfile.map(|file| told_to_load(firmware, file)).unwrap_or_default();
             change.log(now, node, Level::Info, &format!("dhcp: {} client leased {address}{told}", firmware.word()));
         }
         change.save(id);
@@ -200,6 +200,15 @@ fn starts_over(node: &Node, firmware: Firmware) -> bool {
         Phase::Booting { stage } => firmware != Firmware::Ipxe || *stage > Stage::Loader,
         Phase::Registered | Phase::Failed(_) | Phase::Held { .. } | Phase::Conflict { .. } => true,
     }
+}
+
+/// An EDK2 without any authority enrolled does not even try a connection: nothing else would tell of that.
+fn told_to_load(firmware: Firmware, file: &str) -> String {
+    let condition = match (firmware, file.starts_with("https://")) {
+        (Firmware::Ipxe, _) | (_, false) => "",
+        (_, true) => " (its firmware must trust the station's certificate authority, `oxbow ca export`)",
+    };
+    format!(", told to load {file}{condition}")
 }
 
 /// Makes the node wait, and says so once.

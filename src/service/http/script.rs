@@ -33,7 +33,8 @@ pub(super) fn answer(context: &Context, query: &str, peer: Peer) -> Response {
     }
     let (claims, address) = (asked.claims.clone(), ipv4(peer));
     let plan = bench.plan(&claims);
-    info!(%address, ?claims, ?plan, by_https = peer.by_https, query = text::clean(query, QUERY), "boot script asked for");
+    let query = text::clean(query, QUERY);
+    info!(%address, ?claims, ?plan, query, by_https = peer.by_https, "boot script asked for");
     let held = |reason: String| {
         context.inbox.saw(Event::Held { claims: claims.clone(), address, reason });
     };

@@ -91,7 +91,12 @@ impl Refusals {
         let more = self.told.len().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         (!machines.is_empty()).then(|| {
-            format!("fails with {}{more}, {} handshakes in all: see their logs", machines.join(", "), self.failed)
+            let plural = if self.failed == 1 { "" } else { "s" };
+            format!(
+                "fails with {}{more}, {} handshake{plural} in all: see their logs",
+                machines.join(", "),
+                self.failed
+            )
         })
     }
 }
