@@ -20,6 +20,7 @@ use tracing::{Level as Severity, error, info};
 use crate::boot::tape::Tape;
 use crate::clock;
 use crate::domain::command::{Command, Refusal};
+use crate::domain::dhcp::Dhcp;
 use crate::domain::doctor::Doctor;
 use crate::domain::doctor::sighting::{Sighting, Who};
 use crate::domain::effect::Effect;
@@ -43,6 +44,7 @@ pub struct Hub {
     station: Arc<Station>,
     catalogue: Arc<Catalogue>,
     services: Vec<ServiceStatus>,
+    dhcp: Arc<Dhcp>,
     doctor: Arc<Doctor>,
     tape: Tape,
     store: Store,
@@ -69,6 +71,7 @@ impl Hub {
             station: Arc::new(station),
             catalogue: Arc::default(),
             services: Vec::new(),
+            dhcp: Arc::default(),
             doctor: Arc::default(),
             tape: Tape::default(),
             store,
@@ -148,6 +151,7 @@ impl Hub {
             }
             Note::Capture(macs, done) => drop(done.send(self.tape.pcap(&macs))),
             Note::Lease(lease) => self.write_behind(vec![Effect::SaveLease(lease)]).await,
+            Note::Dhcp(dhcp) => self.dhcp = dhcp,
             Note::Service(status) => self.take_service(status),
             Note::Catalogue(catalogue) => self.catalogue = catalogue,
             Note::Command(command, done) => self.command(command, done, dropped).await,
@@ -295,6 +299,7 @@ impl Hub {
             policy: self.fleet.policy(),
             last_import: self.fleet.last_import().cloned(),
             services: self.services.clone(),
+            dhcp: self.dhcp.clone(),
             doctor: self.doctor.clone(),
             dropped,
         }));

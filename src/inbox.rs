@@ -3,6 +3,7 @@
 //! | kind | when the queue is full |
 //! |---|---|
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
+//! | what DHCP counts | dropped: it is said again |
 //! | what only the doctor and the tape want to know | the same, when the queue is half full already |
 //! | service state, catalogue, lease | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::command::{Command, Refusal};
+use crate::domain::dhcp::Dhcp;
 use crate::domain::doctor::packet::Packet;
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Hello};
@@ -34,6 +36,7 @@ pub enum Note {
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
     Lease(Lease),
+    Dhcp(Arc<Dhcp>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
     Reports {
@@ -60,6 +63,10 @@ pub enum NotKept {
     #[error("the station is stopping")]
     Stopping,
 }
+
+/// The hub has much to do, or has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
 
 /// The sending side; cheap to clone.
 #[derive(Clone, Debug)]
@@ -88,6 +95,11 @@ impl Inbox {
         if self.notes.try_send(Note::Event(event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Hands `note` over if there is room. Otherwise it is to be said again.
+    pub fn offer(&self, note: Note) -> Result<(), NoRoom> {
+        self.notes.try_send(note).map_err(|_| NoRoom)
     }
 
     /// Tells what is good to know but moves no machine. It never takes the room of what does.
