@@ -14,7 +14,7 @@ use super::stages::{dhcp, loader, program};
 use super::trail::Trail;
 use super::verdict::{Severity, Stop, Verdict};
 use crate::domain::ids::{MacAddr, SystemUuid};
-use crate::domain::phase::Phase;
+use crate::domain::phase::{Phase, Stage};
 use crate::domain::time::Timestamp;
 
 /// What else is known while a trail is read.
@@ -37,7 +37,8 @@ pub fn diagnose(trail: &Trail, now: Timestamp, context: &Context<'_>) -> Option<
     }
     let attempts = Attempt::all(trail);
     let (latest, before) = attempts.split_last()?;
-    if latest.is_plain() || latest.reached() == Reached::Agent {
+    let at_work = matches!(context.phase, Some(Phase::Booting { stage }) if *stage >= Stage::Agent);
+    if latest.is_plain() || latest.reached() == Reached::Agent || (at_work && latest.reached() == Reached::Kernel) {
         return None;
     }
     let silent = now.since(latest.last);
