@@ -13,14 +13,12 @@ use crate::domain::ids::{ProfileId, RunId};
 use crate::domain::snapshot::Station;
 use crate::domain::text;
 
-/// The configuration that makes GRUB say on which machine it runs. It is the same for everybody.
-///
-/// GRUB has HTTP and no HTTPS, so there is none for a station that is reached by HTTPS alone.
+/// The configuration that makes GRUB say on which machine it runs. It is the same for everybody. GRUB has no HTTPS:
+/// `base_url` is the one for plain HTTP.
 pub fn ask(base_url: &str) -> String {
-    match device(base_url) {
-        Some(device) => filled(include_str!("../../assets/grub/ask.cfg"), context! { base_url, device }),
-        None => never("the station is reached by HTTPS alone, and GRUB has none"),
-    }
+    let host = base_url.trim_start_matches("http://");
+    let device = format!("(http,{host})");
+    filled(include_str!("../../assets/grub/ask.cfg"), context! { base_url, device })
 }
 
 /// The configuration that starts the agent for `run`.
@@ -42,16 +40,6 @@ pub fn local_disk() -> String {
 /// The configuration that shows why nothing happens and lets the machine ask again.
 pub fn wait(reason: &str) -> String {
     filled(include_str!("../../assets/grub/wait.cfg"), context! { reason => plain(reason) })
-}
-
-/// The configuration that shows why this machine cannot be installed through GRUB at all.
-fn never(reason: &str) -> String {
-    filled(include_str!("../../assets/grub/never.cfg"), context! { reason => plain(reason) })
-}
-
-/// GRUB's name of the station: `(http,10.77.0.1:8080)`. None if it is not reached by HTTP.
-fn device(base_url: &str) -> Option<String> {
-    base_url.strip_prefix("http://").map(|host| format!("(http,{host})"))
 }
 
 /// `word` as one argument that GRUB takes as it is.
@@ -101,7 +89,6 @@ mod tests {
         insta::assert_snapshot!("install", installed(&["quiet", "isolcpus=1,2"]));
         insta::assert_snapshot!("local", local_disk());
         insta::assert_snapshot!("wait", wait("no profile is assigned"));
-        insta::assert_snapshot!("never", ask("https://10.77.0.1"));
     }
 
     #[test]

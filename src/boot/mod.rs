@@ -20,6 +20,7 @@ pub mod script;
 pub mod segment;
 pub mod shim;
 pub mod sighting;
+pub mod signature_list;
 pub mod site;
 pub mod tally;
 pub mod tape;

@@ -12,9 +12,10 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::reply::Response;
 
+use super::Peer;
 use super::body;
 use super::boot_files::BootFiles;
-use super::routes::{peer, said};
+use super::routes::{ipv4, said};
 use super::script::{self, Loader};
 use crate::boot::shim::{self, SECOND_STAGE, Shims};
 use crate::boot::sighting;
@@ -32,7 +33,7 @@ pub(super) fn route(context: &Context, files: BootFiles) -> BoxedFilter<(Respons
     asked
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
-        .and(peer())
+        .and(warp::ext::get::<Peer>())
         .and_then(move |method: Method, path: FullPath, headers: HeaderMap, peer| {
             let shelf = shelf.clone();
             async move { shelf.answer(&method, path.as_str(), &headers, peer).await.ok_or_else(warp::reject::not_found) }
@@ -47,17 +48,21 @@ struct Shelf {
 }
 
 impl Shelf {
-    async fn answer(&self, method: &Method, path: &str, headers: &HeaderMap, peer: Ipv4Addr) -> Option<Response> {
+    async fn answer(&self, method: &Method, path: &str, headers: &HeaderMap, peer: Peer) -> Option<Response> {
+        let address = ipv4(peer);
         let asked = path.trim_start_matches('/');
         let below = asked.strip_prefix("boot/");
-        match self.find(below.unwrap_or(asked), peer).await {
-            Some(Found::File(name)) => self.send(method, &name, headers, peer).await,
+        let elsewhere = below.is_none();
+        match self.find(below.unwrap_or(asked), address).await {
+            // Outside of /boot/ only programs are looked for.
+            Some(Found::File(name)) if elsewhere && !name.ends_with(".efi") => None,
+            Some(Found::File(name)) => self.send(method, &name, headers, address).await,
             Some(Found::Autoexec) => Some(script::question(&self.context, Loader::Ipxe, peer)),
             Some(Found::GrubConfig) => Some(script::question(&self.context, Loader::Grub, peer)),
             None => {
                 let name = below.filter(|name| !shim::is_optional(name))?;
                 let file = text::clean(name, NAME);
-                self.context.inbox.saw(sighting::http(peer, Http::Missing { file }));
+                self.context.inbox.saw(sighting::http(address, Http::Missing { file }));
                 Some(said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again")))
             }
         }

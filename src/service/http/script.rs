@@ -1,15 +1,14 @@
 //! A machine asks for its boot script, or for GRUB's configuration.
 
-use std::net::Ipv4Addr;
-
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use tracing::{info, warn};
 use warp::reply::Response;
 
-use super::routes::said;
+use super::Peer;
+use super::routes::{ipv4, said};
 use crate::boot::grub;
-use crate::boot::script::{self, Asked};
+use crate::boot::script::{self, Asked, Way};
 use crate::boot::sighting;
 use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
@@ -27,63 +26,83 @@ pub(super) enum Loader {
 }
 
 /// The question, for the machine at `peer` that has not said who it is.
-pub(super) fn question(context: &Context, loader: Loader, peer: Ipv4Addr) -> Response {
-    context.inbox.mention(Note::Event(sighting::http(peer, Http::Ask)));
+pub(super) fn question(context: &Context, loader: Loader, peer: Peer) -> Response {
     let bench = context.snapshot();
-    sent(match loader {
-        Loader::Ipxe => script::ask(&bench.station.base_url),
-        Loader::Grub => grub::ask(&bench.station.base_url),
-    })
+    let station = &*bench.station;
+    let script = match (loader, Way::of(station, peer.by_https, false)) {
+        (Loader::Grub, _) => grub::ask(&station.base_url),
+        (Loader::Ipxe, Way::Detour(https)) => return sent(script::detour(station, https)),
+        (Loader::Ipxe, Way::AsItCame(Some(https))) => script::ask(&https.base_url),
+        (Loader::Ipxe, Way::AsItCame(None) | Way::Closed) => script::ask(&station.base_url),
+    };
+    context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
+    sent(script)
 }
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given. Who only asks how
 /// long the answer is (GRUB under UEFI HTTP Boot) is given none yet.
-pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: &str, peer: Ipv4Addr) -> Response {
+pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: &str, peer: Peer) -> Response {
     let bench = context.snapshot();
+    let station = &*bench.station;
     let asked = Asked::from_query(query);
     if asked.is_nobody() {
         return question(context, loader, peer);
     }
-    let base_url = &bench.station.base_url;
-    let (claims, address) = (asked.claims.clone(), peer);
+    let (claims, address) = (asked.claims.clone(), ipv4(peer));
     let plan = bench.plan(&claims);
+    let query = text::clean(query, QUERY);
+    info!(%address, ?claims, ?plan, query, by_https = peer.by_https, "boot script asked for");
     let tell = |event| {
         if method == Method::GET {
             context.inbox.saw(event);
         }
     };
+    let held = |reason: String| tell(Event::Held { claims: claims.clone(), address, reason });
     let wait = |reason: String| {
+        let came = match Way::of(station, peer.by_https, false) {
+            Way::AsItCame(Some(https)) => &https.base_url,
+            Way::AsItCame(None) | Way::Detour(_) | Way::Closed => &station.base_url,
+        };
         let text = match loader {
-            Loader::Ipxe => script::wait(base_url, &reason),
+            Loader::Ipxe => script::wait(came, &reason),
             Loader::Grub => grub::wait(&reason),
         };
-        tell(Event::Held { claims: asked.claims.clone(), address, reason });
+        held(reason);
         sent(text)
     };
     let refuse = |reason: String| {
-        warn!(%peer, reason, "a machine gets nothing");
+        warn!(%address, reason, "a machine gets nothing");
         wait(reason)
     };
-    info!(%peer, ?claims, ?plan, query = text::clean(query, QUERY), "boot script asked for");
     match (asked.misfit(), plan) {
         (Some(misfit), Plan::Install(_) | Plan::Wait(_) | Plan::Refuse(_)) => refuse(misfit),
-        (None, Plan::Install(profile)) if loader == Loader::Grub && bench.requires_https(&profile) => {
-            refuse(format!("profile {profile} is served by HTTPS only, and GRUB, which Secure Boot needs, has none"))
-        }
         (None, Plan::Install(profile)) => {
+            let known = bench.catalogue.profiles.get(&profile);
+            let required = known.is_some_and(|profile| profile.https);
+            let https = match (loader, Way::of(station, peer.by_https, required)) {
+                // What GRUB has loaded goes on by plain HTTP, as GRUB does.
+                (Loader::Grub, Way::AsItCame(_)) if !required && !station.require_https => None,
+                (Loader::Grub, _) => return refuse(GRUB_HAS_NO_HTTPS.into()),
+                (Loader::Ipxe, Way::AsItCame(https)) => https,
+                (Loader::Ipxe, Way::Detour(https)) => {
+                    warn!(%address, "asked by plain HTTP, sent to HTTPS");
+                    held("it asked by plain HTTP, was sent to HTTPS and has not come there yet".into());
+                    return sent(script::detour(station, https));
+                }
+                (Loader::Ipxe, Way::Closed) => return refuse(NO_HTTPS.into()),
+            };
             let Some(run) = new_run() else {
                 return said(StatusCode::SERVICE_UNAVAILABLE, "the station has no random numbers");
             };
-            let args =
-                bench.catalogue.profiles.get(&profile).map(|profile| profile.kernel_args.clone()).unwrap_or_default();
-            tell(Event::ScriptServed { claims, address, run, profile: profile.clone() });
+            let args = known.map(|profile| profile.kernel_args.clone()).unwrap_or_default();
+            tell(Event::ScriptServed { claims: claims.clone(), address, run, profile: profile.clone() });
             sent(match loader {
-                Loader::Ipxe => script::install(&bench.station, None, run, &profile, &args, &asked),
-                Loader::Grub => grub::install(&bench.station, run, &profile, &args, &asked),
+                Loader::Ipxe => script::install(station, https, run, &profile, &args, &asked),
+                Loader::Grub => grub::install(station, run, &profile, &args, &asked),
             })
         }
         (_, Plan::LocalDisk) => {
-            tell(Event::SentToDisk { claims, address });
+            tell(Event::SentToDisk { claims: claims.clone(), address });
             sent(match loader {
                 Loader::Ipxe => script::local_disk(&asked),
                 Loader::Grub => grub::local_disk(),
@@ -107,5 +126,7 @@ fn sent(text: String) -> Response {
     response
 }
 
+const GRUB_HAS_NO_HTTPS: &str = "it is to be served by HTTPS only, and GRUB, which Secure Boot needs, has none";
+const NO_HTTPS: &str = "it is to be served by HTTPS, which this station cannot at present: its services say why";
 /// As much of what a machine says of itself goes into the log.
 const QUERY: usize = 600;
