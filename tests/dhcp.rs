@@ -63,7 +63,7 @@ fn conversation(capture: &str) -> Vec<String> {
                 let Some(Event::DhcpAnswered { address, answer, bootfile, .. }) = answer.event else {
                     panic!("{capture}: refused")
                 };
-                offered = Some(address);
+                offered = address;
                 format!("{answer:?} {}", bootfile.unwrap_or_default())
             }
             Verdict::Overheard(event) => panic!("{event:?} is for proxies"),
@@ -164,7 +164,7 @@ fn beside_the_sites_server(capture: &str) -> Vec<String> {
                 format!("to {}: {}", answer.to.socket_address(), reply.words())
             }
             Verdict::Overheard(event) => match *event {
-                Event::DhcpAnswered { address, .. } => format!("overheard {address}"),
+                Event::DhcpAnswered { address: Some(address), .. } => format!("overheard {address}"),
                 event => panic!("{event:?}"),
             },
             Verdict::Silence(silence) => silence.to_string(),

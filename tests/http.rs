@@ -73,6 +73,7 @@ impl Bench {
             images: place.path().join("images"),
             store: place.path().join("blobs"),
             boot_files: place.path().join("boot"),
+            quirks: place.path().join("quirks.toml"),
             default_profile: "os".parse().ok(),
         };
         runtime.spawn(images::serve(context, config));

@@ -89,6 +89,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
+                desk.segment.site.learn(&desk.context.bench.borrow());
                 let (mac, verdict) = boot_server::handle(&asked[..len], Way { from, to }, &desk.segment, &leases);
                 desk.carry_out(&doors.boot_server, mac, verdict).await;
             }

@@ -41,7 +41,7 @@ impl Bench {
             default_profile: Some(profile.id.clone()),
             images: [(profile.image.clone(), ImageState::Ready(image))].into(),
             profiles: [(profile.id.clone(), profile)].into(),
-            diagnostics: Vec::new(),
+            ..Catalogue::default()
         };
         Self { fleet: Fleet::default(), catalogue, seconds: 0 }
     }
@@ -66,7 +66,7 @@ impl Bench {
             self.saw(Event::DhcpAnswered {
                 claims: claims(None),
                 firmware,
-                address: ADDRESS,
+                address: Some(ADDRESS),
                 answer,
                 bootfile: Some("snponly.efi".into()),
             });
@@ -416,7 +416,7 @@ fn two_machines_never_share_an_address() {
     let answered = |answer| Event::DhcpAnswered {
         claims: other.clone(),
         firmware: Firmware::Bios,
-        address: ADDRESS,
+        address: Some(ADDRESS),
         answer,
         bootfile: None,
     };
