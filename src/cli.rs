@@ -3,6 +3,7 @@
 mod bench;
 mod import;
 mod nodes;
+mod quirks;
 mod say;
 
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ enum Command {
     Nodes(nodes::Nodes),
     /// Say, or set, what becomes of machines nobody registered
     Policy(nodes::PolicyArgs),
+    /// Say what is done differently for certain machines, and carry it to another bench
+    Quirks(quirks::Quirks),
     /// List the keys of the screen, as the README shows them
     Keys,
     /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
@@ -92,6 +95,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Import(import) => import::run(&import),
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
+        Command::Quirks(options) => quirks::run(&options),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());
             ExitCode::SUCCESS

@@ -61,7 +61,7 @@
 //! | what | where |
 //! |---|---|
 //! | what a DHCP client is answered | `boot::dhcp` |
-//! | which boot program an architecture gets | `assets/architectures.toml`; at one site `DATA/boot-programs.toml`, `boot::site` |
+//! | which boot program an architecture gets | `assets/architectures.toml`; for certain machines `assets/quirks.toml` and `DATA/quirks.toml`, `domain::quirk` |
 //! | what a boot script says | `assets/ipxe/*.ipxe`, filled in by `boot::script` |
 //! | when a node is provisioned, failed, re-imaged | `domain::fleet` |
 //! | which machine is which node, and when that is a conflict | `domain::identity`, `domain::fleet` |

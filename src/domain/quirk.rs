@@ -117,6 +117,13 @@ impl Quirks {
     }
 }
 
+impl Quirk {
+    /// Whether it does the same for the same machines, whatever it says of why.
+    pub fn does_as(&self, other: &Self) -> bool {
+        self.machines == other.machines && self.effects == other.effects
+    }
+}
+
 impl Machines {
     /// Whether the machine has all that is named. What is not known of it does not fit.
     pub fn fit(&self, machine: Machine<'_>) -> bool {

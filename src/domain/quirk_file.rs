@@ -92,16 +92,52 @@ pub fn suggested(nodes: &BTreeMap<NodeId, Arc<Node>>) -> Vec<Quirk> {
     seen.into_iter().map(row).collect()
 }
 
-/// What it says of who does what, in one line: `product "EliteBook", firmware uefi_x64 -> program ipxe.efi`.
+/// Who it is for and what is done, in one line: `product EliteBook, firmware uefi_x64 -> program ipxe.efi`.
 pub fn in_words(row: &Quirk) -> String {
-    let words = toml(row);
+    let only = |machines: &Machines, effects: &Effects| Quirk {
+        machines: machines.clone(),
+        effects: effects.clone(),
+        ..Quirk::default()
+    };
+    let who = pairs(&only(&row.machines, &Effects::default()));
+    let what = pairs(&only(&Machines::default(), &row.effects));
+    if who.is_empty() { what } else { format!("{who} -> {what}") }
+}
+
+fn pairs(row: &Quirk) -> String {
     let pair = |line: &str| line.split_once(" = ").map(|(key, value)| format!("{key} {}", value.trim_matches('"')));
-    let is_about = |line: &&str| !line.starts_with("symptom") && !line.starts_with("source");
-    let pairs: Vec<_> = words.lines().filter(is_about).filter_map(pair).collect();
-    let Machines { architecture, firmware, oui, product } = &row.machines;
-    let named = [product.is_some(), firmware.is_some(), architecture.is_some(), oui.is_some()];
-    let (who, what) = pairs.split_at(named.into_iter().filter(|named| *named).count().min(pairs.len()));
-    text::clean(&format!("{} -> {}", who.join(", "), what.join(", ")), LINE)
+    let pairs: Vec<String> = toml(row).lines().filter_map(pair).collect();
+    text::clean(&pairs.join(", "), LINE)
+}
+
+/// All that is known, for people: what is in force, then the troubles that were met elsewhere.
+pub fn listing(quirks: &Quirks) -> Vec<String> {
+    let mut lines = vec!["In force:".to_owned()];
+    for row in quirks.rows.iter() {
+        let whose = if row.is_sites { "this site" } else { "shipped" };
+        lines.push(format!("  {} ({whose})", in_words(row)));
+        let why = [row.symptom.as_deref(), row.source.as_deref()];
+        let why: Vec<&str> = why.into_iter().flatten().collect();
+        if !why.is_empty() {
+            lines.push(format!("      {}", text::clean(&why.join("; "), LINE)));
+        }
+    }
+    lines.extend([String::new(), "Known troubles:".to_owned()]);
+    for known in quirks.remedies.iter() {
+        lines.push(format!("  {}: {}", known.firmware, known.symptom));
+        let does = in_words(&Quirk { effects: known.effects.clone(), ..Quirk::default() });
+        let does = if does.is_empty() { String::new() } else { format!(" [{does}]") };
+        lines.push(format!("      {}{does}; {}", known.answer, known.source));
+    }
+    lines
+}
+
+/// The site's rows, and what was learned here, as a file for another bench.
+pub fn export(quirks: &Quirks, nodes: &BTreeMap<NodeId, Arc<Node>>) -> Vec<String> {
+    let own: Vec<&Quirk> = quirks.rows.iter().filter(|row| row.is_sites).collect();
+    let learned = suggested(nodes);
+    let is_new = |row: &&Quirk| !own.iter().any(|known| known.does_as(row));
+    own.iter().copied().chain(learned.iter().filter(is_new)).map(toml).collect()
 }
 
 fn read(file: &str, text: &str) -> Result<Written, Vec<Diagnostic>> {

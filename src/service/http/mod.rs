@@ -9,6 +9,7 @@ mod body;
 mod boot_files;
 mod images;
 mod mapped;
+mod pace;
 mod path;
 mod range;
 mod routes;

@@ -20,9 +20,13 @@ use warp::{Filter, Reply};
 
 use super::boot_files::BootFiles;
 use super::images::Images;
+use super::pace::{Broken, Sending};
 use super::{Config, Peer, agent, api, body, script};
+use crate::boot::sighting;
 use crate::domain::digest::Digest;
+use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
+use crate::domain::text;
 use crate::service::Context;
 
 pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
@@ -60,7 +64,7 @@ fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
 }
 
 fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
-    let context = context.clone();
+    let (context, broken) = (context.clone(), Broken::default());
     let asked = warp::path!("boot" / String)
         .and(warp::method())
         .and(warp::get().or(warp::head()).unify())
@@ -68,16 +72,20 @@ fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
         .and(peer());
     asked
         .then(move |name: String, method: Method, headers: HeaderMap, peer| {
-            let (context, files) = (context.clone(), files.clone());
+            let (context, files, broken) = (context.clone(), files.clone(), broken.clone());
             async move {
                 let Some((content, tag)) = files.read(&name).await else {
+                    let file = text::clean(&name, NAME);
+                    context.inbox.saw(sighting::http(peer, Http::Missing { file }));
                     return said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again"));
                 };
                 // UEFI asks for the length first.
-                if method == Method::GET {
-                    context.inbox.saw(Event::KernelServed { address: peer, file: name.clone() });
-                }
-                body::file(&content, &tag, content_type(&name), &headers)
+                context.inbox.saw(match method {
+                    Method::GET => Event::KernelServed { address: peer, file: name.clone() },
+                    _ => sighting::http(peer, Http::Head { file: name.clone() }),
+                });
+                let sending = broken.sending(peer, &name, context.bench.borrow().effects_at(peer).pace);
+                body::file(&content, &tag, content_type(&name), &headers, sending)
             }
         })
         .boxed()
@@ -89,7 +97,9 @@ fn image(images: Images) -> BoxedFilter<(Response,)> {
         .and(warp::header::headers_cloned());
     asked
         .map(move |digest: Digest, _name: String, headers: HeaderMap| match images.open(digest) {
-            Ok(content) => body::file(&content, &digest.to_string(), "application/octet-stream", &headers),
+            Ok(content) => {
+                body::file(&content, &digest.to_string(), "application/octet-stream", &headers, Sending::default())
+            }
             Err(err) => {
                 tracing::warn!(%digest, "an image was asked for that cannot be read: {err}");
                 said(StatusCode::NOT_FOUND, "the station has no image with this digest any more")
@@ -125,3 +135,5 @@ fn content_type(name: &str) -> &'static str {
 }
 
 const AUTOEXEC: &str = "autoexec.ipxe";
+/// Letters of a file that is not there.
+const NAME: usize = 80;

@@ -9,10 +9,13 @@ use warp::reply::Response;
 
 use super::routes::said;
 use crate::boot::script::{self, Asked};
-use crate::domain::event::Event;
+use crate::boot::sighting;
+use crate::domain::doctor::sighting::Http;
+use crate::domain::event::{Event, Firmware};
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
 use crate::domain::text;
+use crate::inbox::Note;
 use crate::service::Context;
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given.
@@ -20,6 +23,7 @@ pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response
     let bench = context.snapshot();
     let asked = Asked::from_query(query);
     if asked.is_nobody() {
+        context.inbox.mention(Note::Event(sighting::http(peer, Http::Ask)));
         return script(script::ask(&bench.station.base_url));
     }
     let (claims, address) = (asked.claims.clone(), peer);
@@ -37,7 +41,12 @@ pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response
         }
         Plan::LocalDisk => {
             context.inbox.saw(Event::SentToDisk { claims, address });
-            script(script::local_disk(&asked))
+            let firmware = if asked.uefi { Firmware::UefiX64 } else { Firmware::Bios };
+            let way = bench.effects(None, Some(firmware), asked.claims.macs.first().copied()).local_boot;
+            match script::local_disk(&asked, way) {
+                Some(text) => script(text),
+                None => said(StatusCode::NOT_FOUND, "this machine starts from its own disk"),
+            }
         }
         Plan::Wait(wait) => {
             context.inbox.saw(Event::Held { claims, address, reason: wait.to_string() });

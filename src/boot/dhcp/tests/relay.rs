@@ -78,7 +78,8 @@ fn a_renewal_comes_past_the_agent() {
 fn each_network_runs_out_by_itself() {
     let mut room = room();
     for last in [1, 2] {
-        room.answers(&through(AGENT, last, MessageType::Discover, &[]));
+        let (offer, _) = room.answers(&through(AGENT, last, MessageType::Discover, &[]));
+        room.answers(&through(AGENT, last, MessageType::Request, &[server(1), wanted(offer.yiaddr())]));
     }
     let third = through(AGENT, 3, MessageType::Discover, &[]);
     assert_eq!(room.keeps_silent(&third), Silence::PoolExhausted);
