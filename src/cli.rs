@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what each command does.
 
 mod bench;
+mod ca;
 mod import;
 mod nodes;
 mod quirks;
@@ -40,6 +41,8 @@ enum Command {
     Policy(nodes::PolicyArgs),
     /// Say what is done differently for certain machines, and carry it to another bench
     Quirks(quirks::Quirks),
+    /// Show the station's certificate authority, or give out its certificate for machines to trust
+    Ca(ca::Ca),
     /// List the keys of the screen, as the README shows them
     Keys,
     /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
@@ -96,6 +99,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
         Command::Quirks(options) => quirks::run(&options),
+        Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());
             ExitCode::SUCCESS

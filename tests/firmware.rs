@@ -177,7 +177,11 @@ impl Edk2 {
         if to != Destination::Asker(from) {
             return Err("PXE-E18: the answer goes elsewhere");
         }
-        if ack.xid() != &request[4..8] || ack.kind() != Some(5) || ack.siaddr() != offer.siaddr() {
+        if ack.xid() != &request[4..8]
+            || ack.ciaddr() != ITS_OWN
+            || ack.kind() != Some(5)
+            || ack.siaddr() != offer.siaddr()
+        {
             return Err("PXE-E18: the answer is to something else");
         }
         if ack.option(60).is_none_or(|class| !class.starts_with(b"PXEClient")) {

@@ -46,6 +46,7 @@ impl Architecture {
 
 impl ArchCode {
     pub const BIOS: Self = Self(0);
+    pub const UEFI_X64: Self = Self(7);
     pub const RASPBERRY_PI: Self = Self(41);
 
     /// What a machine with this card is that says it is `self`.

@@ -36,9 +36,12 @@ pub fn shipped() -> &'static Quirks {
 
 /// The site's rows in `text`, which was read from `file`, before those that oxbow itself knows.
 pub fn parse(file: &str, text: &str) -> Result<Quirks, Vec<Diagnostic>> {
+    before(file, text, shipped())
+}
+
+fn before(file: &str, text: &str, known: &Quirks) -> Result<Quirks, Vec<Diagnostic>> {
     let written = read(file, text)?;
     let rows = written.quirk.into_iter().map(|row| Quirk { is_sites: true, ..row.quirk });
-    let known = shipped();
     Ok(Quirks { rows: rows.chain(known.rows.iter().cloned()).collect(), remedies: known.remedies.clone() })
 }
 
@@ -113,6 +116,9 @@ fn pairs(row: &Quirk) -> String {
 /// All that is known, for people: what is in force, then the troubles that were met elsewhere.
 pub fn listing(quirks: &Quirks) -> Vec<String> {
     let mut lines = vec!["In force:".to_owned()];
+    if quirks.rows.is_empty() {
+        lines.push("  nothing: all machines are treated alike".to_owned());
+    }
     for row in quirks.rows.iter() {
         let whose = if row.is_sites { "this site" } else { "shipped" };
         lines.push(format!("  {} ({whose})", in_words(row)));
@@ -318,7 +324,7 @@ mod tests {
     fn what_is_shipped_is_valid_and_says_where_it_is_known_from() {
         let written = read("assets/quirks.toml", TABLE).map_err(|wrong| format!("{wrong:?}")).expect("valid");
         assert_eq!(written.quirk.len(), shipped().rows.len());
-        assert!(!shipped().rows.is_empty() && !shipped().remedies.is_empty());
+        assert!(shipped().remedies.len() > 15);
         for row in shipped().rows.iter() {
             assert!(row.symptom.is_some() && row.source.is_some(), "{row:?}");
         }
@@ -329,15 +335,21 @@ mod tests {
 
     #[test]
     fn the_sites_rows_come_before_what_is_shipped() {
-        let quirks =
-            parse("quirks.toml", "[[quirk]]\nproduct = \"HP EliteBook\"\nprogram = \"ipxe.efi\"\n").expect("valid");
-        assert!(quirks.rows[0].is_sites && quirks.rows.len() == shipped().rows.len() + 1);
-        let hp =
-            Machine { product: Some("HP EliteBook 840 G6"), firmware: Some(Firmware::UefiX64), ..Machine::default() };
-        assert_eq!(shipped().of(hp).program, "snponly.efi".parse().ok());
-        assert_eq!(quirks.of(hp).program, "ipxe.efi".parse().ok());
+        let known = Quirks {
+            rows: read("a", ROW).expect("valid").quirk.into_iter().map(|row| row.quirk).collect(),
+            ..Quirks::default()
+        };
+        let own = "[[quirk]]\nproduct = \"Box 9\"\nprogram = \"ipxe.efi\"\n";
+        let quirks = before("quirks.toml", own, &known).expect("valid");
+        let product = Some("Box 9 rev 2");
+        let uefi = Machine { product, firmware: Some(Firmware::UefiX64), ..Machine::default() };
+        assert_eq!(known.of(uefi).program, "snponly.efi".parse().ok());
+        assert_eq!((quirks.of(uefi).program, quirks.of(uefi).pace), ("ipxe.efi".parse().ok(), Some(20000)));
+        assert_eq!(quirks.rows.iter().map(|row| row.is_sites).collect::<Vec<_>>(), [true, false]);
         assert_eq!(parse("quirks.toml", "").as_ref(), Ok(shipped()));
     }
+
+    const ROW: &str = "[[quirk]]\nfirmware = \"uefi_x64\"\nprogram = \"snponly.efi\"\npace = 20000\n";
 
     #[test]
     fn what_makes_no_sense_is_said_with_its_line() {

@@ -54,7 +54,7 @@ impl Fleet {
             }
         }
         let who = format!("dhcp: {} client", firmware.word());
-        let told = bootfile.map(|file| format!(", told to load {file}")).unwrap_or_default();
+        let told = bootfile.map(|file| told_to_load(firmware, file)).unwrap_or_default();
         match (answer, address) {
             (DhcpAnswer::Ack, Some(address)) => {
                 change.log(now, node, Level::Info, &format!("{who} leased {address}{told}"));
@@ -181,6 +181,15 @@ impl Fleet {
         self.settle(change)
     }
 
+    pub(super) fn http_refused(&mut self, now: Timestamp, address: Ipv4Addr, reason: &str) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.at_address(address) else { return Vec::new() };
+        node.last_seen = Some(now);
+        change.log(now, node, Level::Warning, &format!("http: {reason}"));
+        change.save(node.id);
+        self.settle(change)
+    }
+
     fn at_address(&mut self, address: Ipv4Addr) -> Option<&mut Node> {
         let id = self.nodes.values().find(|node| node.address == Some(address))?.id;
         self.node_mut(id)
@@ -211,6 +220,15 @@ fn starts_over(node: &Node, firmware: Firmware) -> bool {
         Phase::Booting { stage } => firmware != Firmware::Ipxe || *stage > Stage::Loader,
         Phase::Registered | Phase::Failed(_) | Phase::Held { .. } | Phase::Conflict { .. } => true,
     }
+}
+
+/// An EDK2 without any authority enrolled does not even try a connection: nothing else would tell of that.
+fn told_to_load(firmware: Firmware, file: &str) -> String {
+    let condition = match (firmware, file.starts_with("https://")) {
+        (Firmware::Ipxe, _) | (_, false) => "",
+        (_, true) => " (its firmware must trust the station's certificate authority, `oxbow ca export`)",
+    };
+    format!(", told to load {file}{condition}")
 }
 
 /// Makes the node wait, and says so once.
