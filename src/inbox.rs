@@ -3,6 +3,8 @@
 //! | kind | when the queue is full |
 //! |---|---|
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
+//! | what DHCP counts | dropped: it is said again |
+//! | what only the doctor and the tape want to know | the same, when the queue is half full already |
 //! | service state, catalogue, lease | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
@@ -12,9 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::command::{Command, Refusal};
+use crate::domain::dhcp::Dhcp;
+use crate::domain::doctor::packet::Packet;
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Hello};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{MacAddr, RunId};
 use crate::domain::lease::Lease;
 use crate::domain::logline::Level;
 use crate::domain::report::Report;
@@ -25,13 +29,28 @@ use crate::domain::snapshot::Catalogue;
 #[derive(Debug)]
 pub enum Note {
     Event(Event),
+    /// A packet for the tape.
+    Packet(Box<Packet>),
+    /// The packets that are kept of these cards, as a capture file.
+    Capture(Vec<MacAddr>, oneshot::Sender<Vec<u8>>),
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
     Lease(Lease),
+    Dhcp(Arc<Dhcp>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
-    Reports { run: RunId, first: u32, reports: Vec<Report>, done: oneshot::Sender<Result<u32, NotKept>> },
-    AgentLog { run: RunId, first: u32, lines: Vec<(Level, String)>, done: oneshot::Sender<Result<u32, NotKept>> },
+    Reports {
+        run: RunId,
+        first: u32,
+        reports: Vec<Report>,
+        done: oneshot::Sender<Result<u32, NotKept>>,
+    },
+    AgentLog {
+        run: RunId,
+        first: u32,
+        lines: Vec<(Level, String)>,
+        done: oneshot::Sender<Result<u32, NotKept>>,
+    },
 }
 
 /// Why the hub did not take what an agent sent.
@@ -44,6 +63,10 @@ pub enum NotKept {
     #[error("the station is stopping")]
     Stopping,
 }
+
+/// The hub has much to do, or has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
 
 /// The sending side; cheap to clone.
 #[derive(Clone, Debug)]
@@ -70,6 +93,18 @@ impl Inbox {
     /// Tells what was seen, without ever waiting. Dropped, and counted, when the hub cannot keep up.
     pub fn saw(&self, event: Event) {
         if self.notes.try_send(Note::Event(event)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Hands `note` over if there is room. Otherwise it is to be said again.
+    pub fn offer(&self, note: Note) -> Result<(), NoRoom> {
+        self.notes.try_send(note).map_err(|_| NoRoom)
+    }
+
+    /// Tells what is good to know but moves no machine. It never takes the room of what does.
+    pub fn mention(&self, note: Note) {
+        if self.notes.capacity() < NOTES / 2 || self.notes.try_send(note).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

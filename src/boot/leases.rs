@@ -30,6 +30,8 @@ struct Holding {
     offered: bool,
     /// It is the machine's: it has had it, or nobody was found to use it.
     sure: bool,
+    /// The offer is to a machine of the bench: it is not taken back for a stranger's sake.
+    kept: bool,
 }
 
 /// The machine cannot have the address it asks for.
@@ -41,13 +43,13 @@ impl Leases {
     pub fn restore(leases: Vec<Lease>) -> Self {
         let mut all = Self::default();
         for Lease { mac, address, until } in leases {
-            all.hold(mac, Holding { address, until, offered: false, sure: true });
+            all.hold(mac, Holding { address, until, offered: false, sure: true, kept: false });
         }
         all
     }
 
     /// An address for `mac`, kept for it for [`OFFER_HELD`]: the one it has, the one it wants, one nobody has had, or
-    /// the one that has been free for longest. None when all are in use.
+    /// the one that has been free for longest, or the one that waits for longest to be taken. None when all are in use.
     pub fn offer(
         &mut self,
         now: Timestamp,
@@ -61,16 +63,19 @@ impl Leases {
             .map(|had| had.address)
             .or_else(|| wanted.filter(is_new))
             .or_else(|| segment.pool().find(is_new))
-            .or_else(|| self.longest_ended(now, segment))?;
+            .or_else(|| self.longest_ended(now, segment))
+            .or_else(|| self.longest_offered(now, segment))?;
         let leased_until = had.filter(|had| !had.offered).map(|had| had.until).filter(|until| *until > now);
         let until = now.after(OFFER_HELD).max(leased_until.unwrap_or_default());
         let sure = had.is_some_and(|had| had.sure);
-        self.hold(mac, Holding { address, until, offered: leased_until.is_none(), sure });
+        let kept = had.is_some_and(|had| had.kept);
+        self.hold(mac, Holding { address, until, offered: leased_until.is_none(), sure, kept });
         Some(address)
     }
 
     /// Gives `address` to `mac` for `time`, if it is the one this machine has, or one that is free: a station that has
-    /// lost its leases lets machines keep what they have.
+    /// lost its leases lets machines keep what they have. An offer that nobody has taken yet binds nobody: in a flood it
+    /// was made to others before and since, and the first that takes it is the one that meant it.
     pub fn take(
         &mut self,
         now: Timestamp,
@@ -82,19 +87,32 @@ impl Leases {
         let has = self.by_mac.get(&mac).map(|holding| holding.address);
         let is_theirs = match has {
             Some(has) => has == address,
-            None => self.is_free(address),
+            None => self.is_free(address) || self.is_up_for_grabs(address),
         };
         if !is_theirs || !self.is_usable(now, segment, address) {
             return Err(NotYours);
         }
         let until = now.after(time);
-        self.hold(mac, Holding { address, until, offered: false, sure: true });
+        self.hold(mac, Holding { address, until, offered: false, sure: true, kept: false });
         Ok(Lease { mac, address, until })
     }
 
     /// The machine that has this address, or had it last.
     pub fn holder(&self, address: Ipv4Addr) -> Option<MacAddr> {
         self.by_address.get(&address).copied()
+    }
+
+    /// Whether the machine has taken what is held for it, now or once; false for an offer. None of a machine for which
+    /// nothing is held.
+    pub fn has_taken(&self, mac: MacAddr) -> Option<bool> {
+        self.by_mac.get(&mac).map(|holding| !holding.offered)
+    }
+
+    /// What is offered to this machine is not taken back for another one's sake.
+    pub fn keep(&mut self, mac: MacAddr) {
+        if let Some(holding) = self.by_mac.get_mut(&mac) {
+            holding.kept = true;
+        }
     }
 
     /// Whether another machine may be using what is held for this one.
@@ -152,6 +170,18 @@ impl Leases {
     /// Nobody has it, nor had it.
     fn is_free(&self, address: Ipv4Addr) -> bool {
         !self.by_address.contains_key(&address)
+    }
+
+    /// Offered to a machine of which nothing else is known.
+    fn is_up_for_grabs(&self, address: Ipv4Addr) -> bool {
+        let holder = self.holder(address).and_then(|mac| self.by_mac.get(&mac));
+        holder.is_some_and(|holding| holding.offered && !holding.kept)
+    }
+
+    fn longest_offered(&self, now: Timestamp, segment: &Segment) -> Option<Ipv4Addr> {
+        let offered = self.by_mac.values().filter(|holding| holding.offered && !holding.kept);
+        let usable = offered.filter(|holding| self.is_usable(now, segment, holding.address));
+        usable.min_by_key(|holding| (holding.until, holding.address)).map(|holding| holding.address)
     }
 
     fn longest_ended(&self, now: Timestamp, segment: &Segment) -> Option<Ipv4Addr> {
@@ -217,14 +247,54 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_is_held_for_30_seconds_and_then_goes_to_who_needs_it() {
+    fn an_offer_to_a_known_machine_is_held_for_30_seconds() {
         let mut leases = Leases::default();
         for machine in 1..=3 {
             assert!(leases.offer(START, mac(machine), None, &segment()).is_some());
+            leases.keep(mac(machine));
         }
         assert_eq!(leases.offer(seconds(29), mac(4), None, &segment()), None, "all three are held");
         assert_eq!(leases.offer(seconds(30), mac(4), None, &segment()), Some(at(10)));
+        assert_eq!(leases.take(seconds(30), mac(4), at(10), TIME, &segment()).map(|lease| lease.address), Ok(at(10)));
         assert_eq!(leases.take(seconds(30), mac(1), at(10), TIME, &segment()), Err(NotYours), "too late");
+    }
+
+    #[test]
+    fn an_offer_nobody_takes_goes_to_the_next_and_who_takes_it_first_has_it() {
+        let mut leases = Leases::default();
+        for machine in 1..=3 {
+            assert!(leases.offer(seconds(u64::from(machine)), mac(machine), None, &segment()).is_some());
+        }
+        assert_eq!(leases.offer(seconds(4), mac(4), None, &segment()), Some(at(10)), "the longest offered");
+        assert_eq!(leases.offer(seconds(5), mac(5), None, &segment()), Some(at(11)));
+        let takes = |leases: &mut Leases, machine, address| {
+            leases.take(seconds(6), mac(machine), at(address), TIME, &segment()).map(|lease| lease.address)
+        };
+        assert_eq!(takes(&mut leases, 1, 10), Ok(at(10)), "it was offered .10 first, and means it");
+        assert_eq!(takes(&mut leases, 4, 10), Err(NotYours));
+        assert_eq!(takes(&mut leases, 5, 11), Ok(at(11)));
+        assert_eq!(takes(&mut leases, 3, 12), Ok(at(12)));
+        assert_eq!(leases.offer(seconds(7), mac(6), None, &segment()), None, "what was taken stays taken");
+    }
+
+    #[test]
+    fn a_flood_of_machines_that_take_nothing_does_not_drain_the_pool() {
+        let mut leases = Leases::default();
+        assert_eq!(lease(&mut leases, START, 1), Some(at(10)));
+        let stranger = |number: u32| {
+            let [a, b, c, d] = number.to_be_bytes();
+            MacAddr::new([2, 0, a, b, c, d]).expect("a MAC")
+        };
+        for number in 0..10_000 {
+            assert!(leases.offer(seconds(1), stranger(number), None, &segment()).is_some());
+            if number == 5000 {
+                assert_eq!(leases.offer(seconds(1), mac(2), None, &segment()).map(|_| leases.keep(mac(2))), Some(()));
+            }
+            assert!(leases.by_mac.len() <= 3 && leases.by_address.len() <= 3);
+        }
+        let offered = leases.by_mac[&mac(2)].address;
+        assert_eq!(leases.take(seconds(5), mac(2), offered, TIME, &segment()).map(|lease| lease.address), Ok(offered));
+        assert_eq!(lease(&mut leases, seconds(5), 1), Some(at(10)), "who has a lease has not noticed");
     }
 
     #[test]

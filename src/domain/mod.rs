@@ -5,9 +5,11 @@
 //! bench, in a test and in a replay.
 
 pub mod command;
+pub mod dhcp;
 pub mod diagnostic;
 pub mod digest;
 pub mod disk;
+pub mod doctor;
 pub mod effect;
 pub mod event;
 pub mod fleet;

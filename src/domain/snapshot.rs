@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use crate::domain::dhcp::Dhcp;
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::doctor::Doctor;
 use crate::domain::fleet::ImportDone;
 use crate::domain::https::Https;
 use crate::domain::identity::{Claims, Identity, Index};
@@ -34,6 +36,9 @@ pub struct Snapshot {
     /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
     pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
+    pub dhcp: Arc<Dhcp>,
+    /// What was seen of machines on their way, and why they got no further.
+    pub doctor: Arc<Doctor>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
 }

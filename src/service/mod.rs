@@ -12,6 +12,7 @@ pub mod router_advert;
 pub mod tftp;
 pub mod tls;
 mod udp;
+mod witness;
 
 use std::io;
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use super::witness::TftpWitness;
 use super::{Context, ServiceError, udp};
 use crate::boot::tftp::desk::{Admission, Desk};
 use crate::boot::tftp::names::{self, Found, Missing};
@@ -105,6 +106,9 @@ impl Counter {
     }
 
     async fn take(&mut self, socket: &UdpSocket, peer: SocketAddrV4, packet: &[u8]) {
+        let from = SocketAddrV4::new(self.shelf.config.address, self.shelf.config.port);
+        let witness = TftpWitness { inbox: self.inbox.clone(), peer, from };
+        witness.packet(true, packet);
         match self.desk.admit(peer, packet) {
             Admission::Start(ask) => self.start(peer, ask),
             Admission::Again(ask) => match self.doors.get(&peer).map(|door| door.again.try_send(ask.clone())) {
@@ -112,6 +116,7 @@ impl Counter {
                 Some(Err(TrySendError::Closed(_))) | None => self.start(peer, ask),
             },
             Admission::Refuse(error) => {
+                witness.packet(false, &error);
                 if let Err(error) = socket.send_to(&error, peer).await {
                     debug!(%peer, "tftp refusal not sent: {error}");
                 }
@@ -162,15 +167,18 @@ impl Delivery {
         let at = SocketAddrV4::new(self.shelf.config.address, 0);
         let socket = udp::bound(&self.shelf.config.interface, at)?;
         socket.connect(self.peer).await?;
+        let witness = TftpWitness { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
         match self.shelf.clone().open(self.ask.file.clone()).await {
             Ok((file, content)) => {
                 self.tell(&file, event::Transfer::Started);
-                let end = deliver(&socket, &self.ask, content, again).await;
+                let end = deliver(&socket, &self.ask, (&file, content), again, &witness).await;
+                end.iter().for_each(|end| witness.ended(&file, end));
                 debug!(peer = %self.peer, file, ?end, "tftp transfer ended");
                 end.and_then(|end| end.outcome()).into_iter().for_each(|outcome| self.tell(&file, outcome));
             }
             Err(unopened) => {
                 self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
+                witness.missing(&self.ask.file, &unopened.to_string(), &unopened.packet());
                 socket.send(&unopened.packet()).await?;
             }
         }
@@ -183,8 +191,15 @@ impl Delivery {
 }
 
 /// Moves packets until the transfer is over. None: the machine has turned to another file.
-async fn deliver(socket: &UdpSocket, ask: &Ask, content: Bytes, again: &mut mpsc::Receiver<Ask>) -> Option<End> {
+async fn deliver(
+    socket: &UdpSocket,
+    ask: &Ask,
+    (file, content): (&str, Bytes),
+    again: &mut mpsc::Receiver<Ask>,
+    witness: &TftpWitness,
+) -> Option<End> {
     let (mut transfer, mut turn) = Transfer::start(ask, content);
+    witness.begun(file, &transfer, &turn);
     let mut silence = Box::pin(sleep(turn.wait.unwrap_or_default()));
     let mut packet = vec![0; LARGEST];
     loop {
@@ -202,7 +217,10 @@ async fn deliver(socket: &UdpSocket, ask: &Ask, content: Bytes, again: &mut mpsc
         turn = tokio::select! {
             biased;
             received = socket.recv(&mut packet) => match received {
-                Ok(len) => transfer.on_packet(&packet[..len]),
+                Ok(len) => {
+                    witness.heard(&packet[..len]);
+                    transfer.on_packet(&packet[..len])
+                }
                 Err(_) => transfer.on_refused(),
             },
             asked = again.recv() => match asked {

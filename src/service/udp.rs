@@ -1,7 +1,7 @@
 //! UDP sockets on one interface of the station.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 use nix::libc;
@@ -11,6 +11,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tracing::debug;
 
 /// A socket at `address` that hears and speaks on `interface` only (SO_BINDTODEVICE), and may broadcast. Another
 /// program's socket on the port is noticed: the port is not shared.
@@ -25,12 +26,31 @@ pub(super) fn shared(interface: &str, address: SocketAddrV4) -> io::Result<UdpSo
     ready(socket, interface, address)
 }
 
+/// Gives the socket room for a burst while the program is busy; without the right to (CAP_NET_ADMIN), as much as anybody
+/// may have. The system tells nobody of what does not fit.
+pub(super) fn make_room(socket: &UdpSocket) {
+    if let Err(error) = setsockopt(socket, sockopt::RcvBufForce, &BURST) {
+        debug!("a large receive buffer is not permitted: {error}");
+        if let Err(error) = setsockopt(socket, sockopt::RcvBuf, &BURST) {
+            debug!("the receive buffer stays as it is: {error}");
+        }
+    }
+}
+
 fn ready(socket: Socket, interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
     socket.bind_device(Some(interface.as_bytes())).map_err(no_such_interface)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
+}
+
+/// Where a socket sends from.
+pub(super) fn local(socket: &UdpSocket) -> io::Result<SocketAddrV4> {
+    match socket.local_addr()? {
+        SocketAddr::V4(at) => Ok(at),
+        SocketAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
 }
 
 /// Has [`received`] say to which address each packet was sent.
@@ -79,3 +99,6 @@ pub(super) fn no_such_interface(error: io::Error) -> io::Error {
         _ => error,
     }
 }
+
+/// Bytes for some thousands of DHCP packets, as the kernel counts them.
+const BURST: usize = 8 << 20;

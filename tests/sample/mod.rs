@@ -225,6 +225,7 @@ impl Bench {
             nodes: self.fleet.nodes().clone(),
             index: self.fleet.index().clone(),
             catalogue: Arc::new(self.catalogue),
+            dhcp: Arc::default(),
             services: vec![
                 up(ServiceName::Dhcp, "10.77.0.1:67"),
                 up(ServiceName::Tftp, "10.77.0.1:69"),
@@ -235,6 +236,7 @@ impl Bench {
             ],
             policy: self.fleet.policy(),
             last_import: self.fleet.last_import().cloned(),
+            doctor: Arc::default(),
             dropped: 0,
         }
     }

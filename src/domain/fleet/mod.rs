@@ -87,6 +87,8 @@ impl Fleet {
             Event::HttpRefused { address, reason } => self.http_refused(now, address, &reason),
             Event::Progress { run, step, done, total } => self.progress(now, run, step, done, total),
             Event::AgentLog { run, first, lines } => self.agent_log(now, run, first, lines),
+            // What the doctor makes of these changes no node.
+            Event::Sighted { .. } | Event::OtherServer { .. } | Event::Neighbour { .. } => Vec::new(),
         }
     }
 

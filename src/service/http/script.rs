@@ -8,10 +8,13 @@ use warp::reply::Response;
 use super::Peer;
 use super::routes::{ipv4, said};
 use crate::boot::script::{self, Asked, Way};
+use crate::boot::sighting;
+use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
 use crate::domain::text;
+use crate::inbox::Note;
 use crate::service::Context;
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given.
@@ -21,10 +24,14 @@ pub(super) fn answer(context: &Context, query: &str, peer: Peer) -> Response {
     let asked = Asked::from_query(query);
     let came = match Way::of(station, peer.by_https, false) {
         Way::AsItCame(https) => https.map_or(&station.base_url, |https| &https.base_url),
-        Way::Detour(https) if asked.is_nobody() => return script(script::detour(station, https)),
+        Way::Detour(https) if asked.is_nobody() => {
+            context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
+            return script(script::detour(station, https));
+        }
         Way::Detour(_) | Way::Closed => &station.base_url,
     };
     if asked.is_nobody() {
+        context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
         return script(script::ask(came));
     }
     let (claims, address) = (asked.claims.clone(), ipv4(peer));
