@@ -163,9 +163,9 @@ fn decoded(value: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What a machine says of itself, in iPXE's words. `:uristring` because names of products hold blanks. Asset tag, board
+/// What a machine says of itself, in iPXE's words: `netX` is the card that was opened last. `:uristring` because names of products hold blanks. Asset tag, board
 /// and version are for whoever reads the station's log.
-const CLAIMS: &str = "mac=${mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}\
+const CLAIMS: &str = "mac=${netX/mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}\
     &product=${product:uristring}&platform=${platform}&arch=${buildarch}&asset=${asset:uristring}\
     &board=${board-serial:uristring}&version=${version:uristring}";
 

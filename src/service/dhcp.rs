@@ -84,7 +84,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
                     desk.tell(Some(objection.mac), objection.silence);
-                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, &mut leases).await;
+                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, None, &mut leases).await;
                 }
             }
             _ = each_second.tick() => desk.report(),
@@ -94,8 +94,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             }
             received = udp::received(&doors.server, &mut packet) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
-                witness::arrived(&desk.context, &packet[..len], from, SocketAddrV4::new(to, 67));
-                desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
+                desk.serve(&doors.server, arp.as_ref(), &packet[..len], Some(Way { from, to }), &mut leases).await;
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
@@ -226,15 +225,23 @@ impl Desk {
         }
     }
 
-    /// Answers what was asked on port 67, at once or after a look whether the address is free.
-    async fn serve(&mut self, door: &UdpSocket, arp: Option<&Arp>, packet: &[u8], leases: &mut Leases) {
+    /// Answers what was asked on port 67, at once or after a look whether the address is free. `way` is None for what
+    /// has come before.
+    async fn serve(
+        &mut self,
+        door: &UdpSocket,
+        arp: Option<&Arp>,
+        packet: &[u8],
+        way: Option<Way>,
+        leases: &mut Leases,
+    ) {
         let now = clock::now();
         let admitted = self.gate.admit(now, packet, &self.context.bench.borrow(), leases);
         let Some(caller) = self.or_count(admitted) else { return };
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let verdict = self.gate.settle(now, caller, verdict, leases);
-        witness::asked(&self.context, Door::Dhcp, packet, mac, &verdict);
+        witness::asked(&self.context, Door::Dhcp, packet, way, mac, &verdict);
         let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
         match self.doubts.hold(now, mac, packet, verdict) {
             Ok(address) => {
@@ -252,8 +259,7 @@ impl Desk {
         let admitted = self.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
-        witness::asked(&self.context, Door::BootServer, packet, mac, &verdict);
-        witness::arrived(&self.context, packet, way.from, SocketAddrV4::new(way.to, 4011));
+        witness::asked(&self.context, Door::BootServer, packet, Some(way), mac, &verdict);
         self.carry_out(door, mac, verdict).await;
     }
 

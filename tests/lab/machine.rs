@@ -47,6 +47,8 @@ pub(crate) struct Machine {
     memory_mib: u32,
     trusts: Option<PathBuf>,
     on_network: bool,
+    /// Where another card, which comes first, is plugged in.
+    elsewhere: Option<String>,
     namespace: String,
     tap: String,
     disk: PathBuf,
@@ -70,6 +72,7 @@ impl Machine {
             memory_mib: 256,
             trusts: None,
             on_network: true,
+            elsewhere: None,
             namespace,
             tap,
             disk,
@@ -106,6 +109,11 @@ impl Machine {
 
     pub(crate) fn without_network(self) -> Self {
         Self { on_network: false, ..self }
+    }
+
+    /// Puts another card before the one that the firmware boots from, plugged in at `port`.
+    pub(crate) fn with_card_at(self, port: &str) -> Self {
+        Self { elsewhere: Some(port.into()), ..self }
     }
 
     /// Puts an image on the disk, as if it had been installed.
@@ -176,6 +184,11 @@ impl Machine {
         if !self.on_network {
             qemu.args(["-nic", "none"]);
             return;
+        }
+        if let Some(port) = &self.elsewhere {
+            let mac = self.mac.replace(":77:", ":99:");
+            qemu.args(["-netdev", &format!("tap,id=elsewhere,ifname={port},script=no,downscript=no")])
+                .args(["-device", &format!("virtio-net-pci,netdev=elsewhere,mac={mac},romfile=")]);
         }
         // OVMF has a driver of its own for virtio alone: without a ROM it uses that, and its own PXE client.
         let own_driver = self.firmware.is_uefi() && self.nic.starts_with("virtio-net");
