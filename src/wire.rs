@@ -252,6 +252,8 @@ fn about(config: &Config) -> Station {
         interface: config.interface.clone(),
         address: config.segment.address(),
         base_url: config.segment.base_url.clone(),
+        https: config.segment.https.clone(),
+        require_https: config.segment.require_https,
         started: clock::now(),
         ..Station::default()
     }

@@ -6,7 +6,8 @@ mod lab;
 use std::thread;
 use std::time::Duration;
 
-use lab::{Bench, Bus, Firmware, FlippingProxy, Machine, Station, built};
+use lab::journey::{AGENT_STARTS, INSTALLED, OWN_OS, POWER_OFF, gets_its_os, gets_its_os_by_proxy, own_os, reaches};
+use lab::{Bench, Bus, Firmware, FlippingProxy, Station, built};
 
 #[test]
 fn the_test_image_boots_without_a_station() {
@@ -50,47 +51,6 @@ fn a_uefi_machine_gets_its_os_beside_a_sites_dhcp_server() {
     gets_its_os_by_proxy(&bench, &machine, "nvme0n1");
 }
 
-/// Power-on, installed, own OS, with addresses from the site's server.
-fn gets_its_os_by_proxy(bench: &Bench, machine: &Machine, disk: &str) {
-    let _dnsmasq = bench.with_sites_server();
-    let station = Station::start_as(bench, &built("test-image").join("os.raw.gz"), &["--dhcp", "auto"]);
-    let log = bench.evidence().join("station.log");
-    let picked = || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("proxy (auto: 10.77.0.2 answers DHCP)"));
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while !picked() {
-        assert!(std::time::Instant::now() < deadline, "it did not pick proxy mode: see {}", log.display());
-        thread::sleep(Duration::from_millis(100));
-    }
-
-    let mut power = machine.power_on();
-    reaches(station.wait_node(&machine.mac, INSTALLED, |node| node.phase == "provisioned"));
-    let seconds = reaches(power.wait_for(&own_os(disk), OWN_OS));
-    println!("{}: own OS {seconds:.1} s after power-on, by proxy", machine.name);
-    reaches(power.wait_off(POWER_OFF));
-    assert_eq!(power.said(AGENT_STARTS), 1, "one install, one agent");
-}
-
-/// Power-on, installed, own OS; then power-on again, and its own OS again without a second write.
-fn gets_its_os(bench: &Bench, machine: &Machine, disk: &str) {
-    let station = Station::start(bench, &built("test-image").join("os.raw.gz"));
-
-    let mut power = machine.power_on();
-    let provisioned = reaches(station.wait_node(&machine.mac, INSTALLED, |node| node.phase == "provisioned"));
-    assert_eq!(provisioned.serial.as_deref(), Some(machine.serial.as_str()));
-    let seconds = reaches(power.wait_for(&own_os(disk), OWN_OS));
-    println!("{}: own OS {seconds:.1} s after power-on", machine.name);
-    reaches(power.wait_off(POWER_OFF));
-    assert_eq!(power.said(AGENT_STARTS), 1, "one install, one agent");
-
-    let written = machine.disk_written();
-    let mut power = machine.power_on();
-    reaches(power.wait_for(&own_os(disk), OWN_OS));
-    reaches(power.wait_off(POWER_OFF));
-    assert_eq!(power.said(AGENT_STARTS), 0, "the second power-on must not install again");
-    assert_eq!(machine.disk_written(), written, "the second power-on must not write the disk");
-    assert_eq!(station.node(&machine.mac).map(|node| node.phase).as_deref(), Some("provisioned"));
-}
-
 #[test]
 fn a_byte_changed_on_the_way_is_never_called_provisioned() {
     let bench = Bench::new("a_byte_changed_on_the_way_is_never_called_provisioned");
@@ -130,22 +90,3 @@ fn a_station_killed_while_a_node_writes_finishes_it_when_started_again() {
     reaches(power.wait_for(&own_os("sda"), OWN_OS));
     assert_eq!(power.said(AGENT_STARTS), 1, "the agent went on, it did not begin again");
 }
-
-/// The answer, or a failed test that shows what was seen instead.
-#[track_caller]
-fn reaches<T>(answer: Result<T, String>) -> T {
-    answer.unwrap_or_else(|seen| panic!("{seen}"))
-}
-
-/// The test OS on its first partition after the ESP.
-fn own_os(disk: &str) -> String {
-    format!("OXBOW-TEST-OS running from {disk} ")
-}
-
-/// What the initramfs says before the agent.
-const AGENT_STARTS: &str = "starting the agent";
-
-// At least three times what an emulated machine needs alone on two cores: tests share them.
-const INSTALLED: Duration = Duration::from_secs(240);
-const OWN_OS: Duration = Duration::from_secs(150);
-const POWER_OFF: Duration = Duration::from_secs(30);

@@ -230,6 +230,45 @@ fn what_is_not_there_is_said_in_a_sentence() {
     assert_eq!(bench.get("/boot/vmlinuz"), (200, "kernel".into()));
 }
 
+/// The bytes of OVMF (edk2-stable202211) as they came over the wire, on its one connection; then iPXE's way on.
+#[test]
+fn what_uefi_http_boot_sends_is_answered_on_one_connection() {
+    let bench = Bench::start();
+    let host = bench.base.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(host).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a limit");
+    let mut ask = |head: &str, path: &str| {
+        let request =
+            format!("{head} {path} HTTP/1.1\r\nHost: 10.77.0.1\r\nAccept: */*\r\nUser-Agent: UefiHttpBoot/1.0\r\n\r\n");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("the connection stays open");
+            answer.push(byte[0]);
+        }
+        let lines = String::from_utf8(answer).expect("text").to_ascii_lowercase();
+        let length = lines.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+        let length: usize = length.parse().expect("a number");
+        let mut body = vec![0; if head == "HEAD" { 0 } else { length }];
+        stream.read_exact(&mut body).expect("the whole body");
+        (lines, length, String::from_utf8(body).expect("text"))
+    };
+    for path in ["/boot/vmlinuz", "/boot//vmlinuz", "//boot/vmlinuz"] {
+        let (head, length, _) = ask("HEAD", path);
+        assert!(head.starts_with("http/1.1 200 ") && length == "kernel".len(), "{path}: {head}");
+        assert_eq!(ask("GET", path).2, "kernel", "{path}");
+    }
+    for path in ["/boot/autoexec.ipxe", "/autoexec.ipxe", "/boot/x64//AUTOEXEC.IPXE"] {
+        let (head, length, script) = ask("GET", path);
+        assert!(head.starts_with("http/1.1 200 ") && length == script.len(), "{path}: {head}");
+        assert_eq!(script, ask("GET", "/boot.ipxe").2, "{path}");
+    }
+    let (head, _, said) = ask("GET", "/boot/nothing.efi");
+    assert!(head.starts_with("http/1.1 404 ") && said.contains("nothing.efi"), "{head}{said}");
+    assert_eq!(ask("GET", "/boot/vmlinuz").2, "kernel", "a refusal does not end the connection");
+}
+
 #[test]
 fn what_was_acknowledged_is_there_after_a_restart_and_counts_once() {
     let bench = Bench::start();

@@ -5,9 +5,11 @@
 
 use minijinja::{Environment, UndefinedBehavior, context};
 
+use crate::domain::https::Https;
 use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, ProfileId, RunId};
-use crate::domain::run::{RUN_ARG, STATION_ARG};
+use crate::domain::run::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
+use crate::domain::snapshot::Station;
 use crate::domain::text;
 
 /// What the query of a script's address says (matchbox's names: `mac uuid serial manufacturer product platform`).
@@ -48,13 +50,25 @@ impl Asked {
 /// The script that makes a machine say who it is. The same text is `autoexec.ipxe`, which iPXE's EFI builds fetch from
 /// where they were loaded.
 pub fn ask(base_url: &str) -> String {
-    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url })
+    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url, claims => CLAIMS })
 }
 
-/// The script that starts the agent for `run`.
-pub fn install(base_url: &str, run: RunId, profile: &ProfileId, kernel_args: &[String], asked: &Asked) -> String {
+/// The script that starts the agent for `run`, which speaks to the station by HTTPS if `https` is given.
+pub fn install(
+    station: &Station,
+    https: Option<&Https>,
+    run: RunId,
+    profile: &ProfileId,
+    kernel_args: &[String],
+    asked: &Asked,
+) -> String {
+    let base_url = https.map_or(&station.base_url, |https| &https.base_url);
     let mut args =
         vec!["initrd=initramfs.img".to_owned(), format!("{STATION_ARG}{base_url}"), format!("{RUN_ARG}{run}")];
+    if let Some(https) = https {
+        args.push(format!("{CA_ARG}{}", https.ca));
+        args.push(format!("{CA_URL_ARG}{}/ca.der", station.base_url));
+    }
     args.extend(asked.claims.macs.first().map(|mac| format!("BOOTIF=01-{}", mac.to_string().replace(':', "-"))));
     args.extend(["console=tty0", "console=ttyS0,115200", "loglevel=4"].map(str::to_owned));
     args.extend(kernel_args.iter().map(|word| harmless(word)));
@@ -116,11 +130,18 @@ fn decoded(value: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// What a machine says of itself, in iPXE's words. `:uristring` because names of products hold blanks. Asset tag, board
+/// and version are for whoever reads the station's log.
+const CLAIMS: &str = "mac=${mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}\
+    &product=${product:uristring}&platform=${platform}&arch=${buildarch}&asset=${asset:uristring}\
+    &board=${board-serial:uristring}&version=${version:uristring}";
+
 const NAME: usize = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::digest::Digest;
 
     const STATION: &str = "http://10.77.0.1";
 
@@ -151,7 +172,11 @@ mod tests {
         let run = RunId::new([7; 16]);
         let profile = "emt-s".parse().expect("a name");
         insta::assert_snapshot!("ask", ask(STATION));
-        insta::assert_snapshot!("install", install(STATION, run, &profile, &["quiet".into()], &asked()));
+        let station = Station { base_url: STATION.into(), ..Station::default() };
+        let https = Https { base_url: "https://10.77.0.1".into(), ca: Digest::new([0xca; 32]) };
+        let quiet = ["quiet".to_owned()];
+        insta::assert_snapshot!("install", install(&station, None, run, &profile, &quiet, &asked()));
+        insta::assert_snapshot!("install_https", install(&station, Some(&https), run, &profile, &quiet, &asked()));
         insta::assert_snapshot!("local_uefi", local_disk(&asked()));
         insta::assert_snapshot!("local_bios", local_disk(&Asked::default()));
         insta::assert_snapshot!("wait", wait(STATION, "no profile is assigned"));

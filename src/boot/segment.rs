@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::boot::site::Site;
+use crate::domain::https::Https;
 use crate::domain::ids::MacAddr;
 
 /// An IPv4 network on one interface, valid as it stands: the pool lies in the subnet and has at least one address.
@@ -20,6 +21,10 @@ pub struct Segment {
     /// Where the station's HTTP is, without a slash at the end: `http://10.77.0.1:8080`. An address, never a name:
     /// firmware has no resolver yet.
     pub base_url: String,
+    /// Where it is by HTTPS, and the authority that machines are told to trust. None if that cannot be had.
+    pub https: Option<Https>,
+    /// Machines are given `https` or nothing, as far as they can do it.
+    pub require_https: bool,
     /// Given to clients as their router (option 3), if any.
     pub router: Option<Ipv4Addr>,
     /// For how long an address is given to a machine that boots.
@@ -71,6 +76,8 @@ impl Segment {
             first: first.into(),
             last: last.into(),
             base_url,
+            https: None,
+            require_https: false,
             router: None,
             lease: DEFAULT_LEASE,
             mode: Mode::default(),

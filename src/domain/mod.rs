@@ -11,6 +11,7 @@ pub mod disk;
 pub mod effect;
 pub mod event;
 pub mod fleet;
+pub mod https;
 pub mod identity;
 pub mod ids;
 pub mod image;

@@ -10,6 +10,8 @@ pub struct Profile {
     pub id: ProfileId,
     /// For people, as `Edge Microvisor Toolkit 3.1`.
     pub title: String,
+    /// What lists made for other tools call it, as `os-51c4eba0` (Edge Infrastructure Manager's resource ids).
+    pub aliases: Vec<String>,
     /// A file name in the images directory.
     pub image: String,
     /// What the image file's digest must be; checked before any machine boots.
@@ -17,4 +19,6 @@ pub struct Profile {
     pub disk: DiskRule,
     /// Words added to the install kernel's command line.
     pub kernel_args: Vec<String>,
+    /// Machines get it by HTTPS, or not at all.
+    pub https: bool,
 }

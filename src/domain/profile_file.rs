@@ -50,10 +50,12 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
         (Ok(id), Ok(sha256)) if diagnostics.is_empty() => Ok(Profile {
             title: written.title.unwrap_or_else(|| id.to_string()),
             id,
+            aliases: written.aliases,
             image: written.image,
             sha256,
             disk: written.disk,
             kernel_args: written.kernel_args,
+            https: written.https,
         }),
         _ => Err(diagnostics),
     }
@@ -65,12 +67,16 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
 struct Written {
     schema: u32,
     title: Option<String>,
+    #[serde(default)]
+    aliases: Vec<String>,
     image: String,
     sha256: Option<String>,
     #[serde(default)]
     disk: DiskRule,
     #[serde(default)]
     kernel_args: Vec<String>,
+    #[serde(default)]
+    https: bool,
 }
 
 const SCHEMA: u32 = 1;

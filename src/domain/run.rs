@@ -85,3 +85,7 @@ impl Run {
 /// Words on the install kernel's command line: where the station is, and which run this is.
 pub const STATION_ARG: &str = "oxbow.station=";
 pub const RUN_ARG: &str = "oxbow.run=";
+/// Further words where [`STATION_ARG`] names an `https` URL: the SHA-256 (64 hex digits) of the DER of the certificate of
+/// the station's authority, and where that certificate can be had by plain HTTP, as `http://10.77.0.1:8080/ca.der`.
+pub const CA_ARG: &str = "oxbow.ca=";
+pub const CA_URL_ARG: &str = "oxbow.ca_url=";

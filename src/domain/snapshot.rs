@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::fleet::ImportDone;
+use crate::domain::https::Https;
 use crate::domain::identity::{Claims, Identity, Index};
 use crate::domain::ids::{NodeId, ProfileId, RunId};
 use crate::domain::image::ImageState;
@@ -45,6 +46,10 @@ pub struct Station {
     pub address: Ipv4Addr,
     /// Where machines reach it by HTTP, as `http://10.77.0.1`; no slash at the end.
     pub base_url: String,
+    /// Where by HTTPS; none if that cannot be had.
+    pub https: Option<Https>,
+    /// Machines are served by HTTPS or not at all.
+    pub require_https: bool,
     pub started: Timestamp,
 }
 
@@ -55,6 +60,8 @@ impl Default for Station {
             interface: String::new(),
             address: Ipv4Addr::UNSPECIFIED,
             base_url: String::new(),
+            https: None,
+            require_https: false,
             started: Timestamp::default(),
         }
     }

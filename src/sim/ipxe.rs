@@ -51,7 +51,11 @@ pub(super) enum Answer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pending {
-    Chain { replace: bool },
+    Chain {
+        replace: bool,
+    },
+    /// A question for a key, which nobody presses.
+    Key,
     Other,
 }
 
@@ -95,6 +99,7 @@ impl Ipxe {
             }
             // Not a script: nothing that could be run.
             (Some(Pending::Chain { .. }), Answer::Text(_) | Answer::Done) => false,
+            (Some(Pending::Key), Answer::Text(_) | Answer::Done) => false,
             (Some(Pending::Other) | None, Answer::Text(_) | Answer::Done) => true,
         }
     }
@@ -127,10 +132,24 @@ impl Ipxe {
                 self.pending = Some(Pending::Other);
                 Executed::Asks(Action::Sleep { seconds: seconds.parse().unwrap_or(1) })
             }
+            ("prompt", _) => {
+                self.pending = Some(Pending::Key);
+                let limit = arguments.iter().position(|word| *word == "--timeout").and_then(|at| arguments.get(at + 1));
+                let millis = limit.and_then(|limit| limit.parse::<u64>().ok()).unwrap_or_default();
+                Executed::Asks(Action::Sleep { seconds: millis / 1000 })
+            }
             ("set", Some(setting)) => {
-                self.settings.insert(setting, rest[1..].join(" "));
+                let name = setting.split(':').next().unwrap_or_default().to_owned();
+                self.settings.insert(name, rest[1..].join(" "));
                 Executed::Went(true)
             }
+            ("inc", Some(setting)) => {
+                let value = self.settings.entry(setting).or_default();
+                *value = (value.parse::<i64>().unwrap_or(0) + 1).to_string();
+                Executed::Went(true)
+            }
+            // Its firmware begins again.
+            ("reboot", _) => Executed::Asks(Action::GiveUp),
             ("isset", value) => Executed::Went(value.is_some()),
             ("iseq", _) => Executed::Went(matches!(rest[..], [left, right] if left == right)),
             ("goto", Some(label)) => Executed::Went(self.scripts.last_mut().is_some_and(|script| script.go_to(&label))),
@@ -150,19 +169,18 @@ impl Ipxe {
         Executed::Asks(Action::Load { url })
     }
 
-    /// `command` with every `${setting:type}` replaced by its value; one that is not set has none.
+    /// `command` with every `${setting:type}` replaced by its value, the inner of two first; one that is not set has none.
     fn expanded(&self, command: &str) -> String {
-        let mut out = String::new();
-        let mut rest = command;
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((name, tail)) = after.split_once('}') else { break };
-            out.push_str(before);
+        let mut command = command.to_owned();
+        while let Some(end) = command.find('}') {
+            let Some(start) = command[..end].rfind("${") else { break };
+            let name = &command[start + 2..end];
             let (name, format) = name.split_once(':').unwrap_or((name, ""));
             let name = name.strip_prefix("net0/").unwrap_or(name);
-            out.push_str(&formatted(self.settings.get(name).map_or("", String::as_str), format));
-            rest = tail;
+            let value = formatted(self.settings.get(name).map_or("", String::as_str), format);
+            command.replace_range(start..=end, &value);
         }
-        out + rest
+        command
     }
 }
 
@@ -273,7 +291,7 @@ fn formatted(value: &str, format: &str) -> String {
 
 /// A script that loops without ever doing anything is stopped.
 const STEPS: u32 = 100_000;
-const WITH_VALUE: &[&str] = &["--timeout", "--name", "--drive", "--filename", "--label", "--extra"];
+const WITH_VALUE: &[&str] = &["--timeout", "--name", "--drive", "--filename", "--label", "--extra", "--key"];
 
 #[cfg(test)]
 mod tests {
@@ -330,6 +348,14 @@ mod tests {
             actions(INSTALL, &[Answer::Failed, Answer::Done, Answer::Failed]),
             ["load http://10.77.0.1/boot/vmlinuz", "sleep 5", "script http://10.77.0.1/boot.ipxe", "sleep 5"]
         );
+    }
+
+    #[test]
+    fn a_key_is_waited_for_and_never_pressed_and_a_count_leads_to_a_restart() {
+        let script = "#!ipxe\nset card:int32 0\n:again\ninc tries\niseq ${tries} 3 && goto restart ||\n\
+            prompt --key 0x02 --timeout 3000 Ctrl-B for the command line && shell ||\ngoto again\n\
+            :restart\nisset ${net${card}/mac} && isset ${net1/mac} || reboot\nsleep 9\n";
+        assert_eq!(actions(script, &[Answer::Done, Answer::Done]), ["sleep 3", "sleep 3", "give up"]);
     }
 
     #[test]

@@ -15,6 +15,17 @@ pub(crate) enum Firmware {
     Bios,
     /// OVMF with its own PXE client.
     Uefi,
+    /// OVMF whose PXE clients are switched off in its set-up: UEFI HTTP Boot is what is left of the network.
+    UefiHttp,
+}
+
+impl Firmware {
+    fn is_uefi(self) -> bool {
+        match self {
+            Self::Bios => false,
+            Self::Uefi | Self::UefiHttp => true,
+        }
+    }
 }
 
 /// How the disk is attached.
@@ -128,7 +139,7 @@ impl Machine {
         match self.firmware {
             // Without graphics SeaBIOS and the PXE ROM speak on the serial console.
             Firmware::Bios => qemu.args(["-machine", "pc,graphics=off"]),
-            Firmware::Uefi => {
+            Firmware::Uefi | Firmware::UefiHttp => {
                 if !self.settings.exists() {
                     let copied = fs::copy(OVMF_SETTINGS, &self.settings);
                     copied
@@ -141,6 +152,11 @@ impl Machine {
                     .args(["-device", "virtio-rng-pci"])
             }
         };
+        if self.firmware == Firmware::UefiHttp {
+            for client in ["IPv4PXESupport", "IPv6PXESupport"] {
+                qemu.args(["-fw_cfg", &format!("name=opt/org.tianocore/{client},string=n")]);
+            }
+        }
         let smbios =
             format!("type=1,manufacturer=Oxbow,product=Bench machine,serial={},uuid={}", self.serial, self.uuid);
         qemu.args(["-smbios", &smbios]);
@@ -152,7 +168,7 @@ impl Machine {
             return;
         }
         // OVMF has a driver of its own for virtio alone: without a ROM it uses that, and its own PXE client.
-        let own_driver = self.firmware == Firmware::Uefi && self.nic.starts_with("virtio-net");
+        let own_driver = self.firmware.is_uefi() && self.nic.starts_with("virtio-net");
         let rom = if own_driver { ",romfile=" } else { "" };
         qemu.args(["-netdev", &format!("tap,id=net,ifname={},script=no,downscript=no", self.tap)])
             .args(["-device", &format!("{},netdev=net,mac={},bootindex=1{rom}", self.nic, self.mac)]);

@@ -13,6 +13,7 @@
 #![allow(dead_code, unused_imports, reason = "every test program uses a part of it")]
 
 mod bench;
+pub(crate) mod journey;
 mod machine;
 mod proxy;
 mod serial;

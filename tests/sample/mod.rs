@@ -214,6 +214,8 @@ impl Bench {
                 interface: "enp3s0".into(),
                 address: Ipv4Addr::new(10, 77, 0, 1),
                 base_url: "http://10.77.0.1".into(),
+                https: None,
+                require_https: false,
                 started: ago(3600),
             }),
             nodes: self.fleet.nodes().clone(),
@@ -400,10 +402,12 @@ fn catalogue() -> Catalogue {
     let profile = |id: &str, title: &str, image: &str| Profile {
         id: id.parse().expect("a profile name"),
         title: title.into(),
+        aliases: Vec::new(),
         image: image.into(),
         sha256: None,
         disk: DiskRule::default(),
         kernel_args: Vec::new(),
+        https: false,
     };
     let ready = ImageInfo {
         name: "edge-3.1.raw.gz".into(),

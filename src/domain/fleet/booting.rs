@@ -24,8 +24,10 @@ impl Fleet {
         answer: DhcpAnswer,
         bootfile: Option<&str>,
     ) -> Vec<Effect> {
-        // An ordinary DHCP client is somebody's laptop, or a node's own system: it makes no node.
-        if firmware == Firmware::Plain && !matches!(self.index.settle(&self.nodes, claims), Identity::Known(_)) {
+        // An ordinary DHCP client is somebody's laptop, or a node's own system: it makes no node. Nor does an offer that
+        // nobody has taken yet: anything can ask for one, thousands of times a second and each time by another name.
+        let makes_node = firmware != Firmware::Plain && answer == DhcpAnswer::Ack;
+        if !makes_node && !matches!(self.index.settle(&self.nodes, claims), Identity::Known(_)) {
             return Vec::new();
         }
         let mut change = Change::default();

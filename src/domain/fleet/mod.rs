@@ -7,6 +7,7 @@ mod booting;
 mod commands;
 mod imports;
 mod people;
+mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -114,7 +115,10 @@ impl Fleet {
         let id = match identity {
             Identity::Known(id) => id,
             Identity::New if claims.is_empty() => return None,
-            Identity::New => self.fresh(now),
+            Identity::New => {
+                self.make_room(now, change);
+                self.fresh(now)
+            }
             Identity::Conflict(ids) => {
                 self.mark_conflict(now, claims, &ids, change);
                 return None;

@@ -18,7 +18,7 @@ impl<'c> Profiles<'c> {
         Self { known, asked: BTreeMap::new() }
     }
 
-    /// The profile named or titled so, in any case.
+    /// The profile named, titled or also called so, in any case.
     pub(super) fn find(&mut self, value: &str) -> Result<ProfileId, Flaw> {
         if let Some(answer) = self.asked.get(value) {
             return answer.clone();
@@ -31,9 +31,13 @@ impl<'c> Profiles<'c> {
     fn look_up(&self, value: &str) -> Result<ProfileId, Flaw> {
         let wanted = value.to_lowercase();
         let by_name = self.known.keys().find(|id| id.as_str() == wanted);
-        let mut by_title = self.known.values().filter(|profile| profile.title.to_lowercase() == wanted);
-        let titled = || by_title.next().filter(|_| by_title.next().is_none()).map(|profile| &profile.id);
-        by_name.or_else(titled).cloned().ok_or_else(|| Flaw::UnknownProfile {
+        let is_called = |profile: &&Profile| {
+            let mut names = profile.aliases.iter().chain([&profile.title]);
+            names.any(|name| name.to_lowercase() == wanted)
+        };
+        let mut called = self.known.values().filter(is_called);
+        let by_another = || called.next().filter(|_| called.next().is_none()).map(|profile| &profile.id);
+        by_name.or_else(by_another).cloned().ok_or_else(|| Flaw::UnknownProfile {
             value: value.to_owned(),
             meant: self.nearest(&wanted).map(ToString::to_string),
         })
@@ -52,3 +56,34 @@ impl<'c> Profiles<'c> {
 
 /// Jaro-Winkler likeness from which two names may be one misspelt: `emts` and `emt-s` have 0.95.
 const ALIKE: f64 = 0.8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::profile_file;
+
+    fn meant(value: &str) -> Result<String, Flaw> {
+        let files = [
+            ("edge-rt", "title = \"Edge RT\"\naliases = [\"os-51c4eba0\", \"both\"]"),
+            ("edge", "aliases = [\"both\"]"),
+        ];
+        let known = files.map(|(name, more)| {
+            let text = format!("schema = 1\nimage = \"edge.raw.gz\"\n{more}\n");
+            let profile = profile_file::parse(&format!("{name}.toml"), &text).expect("a profile");
+            (profile.id.clone(), profile)
+        });
+        Profiles::new(&known.into()).find(value).map(|id| id.to_string())
+    }
+
+    #[test]
+    fn a_profile_is_found_by_its_name_its_title_and_what_other_tools_call_it() {
+        for value in ["edge-rt", "Edge RT", "OS-51C4EBA0"] {
+            assert_eq!(meant(value), Ok("edge-rt".to_owned()), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_word_for_two_profiles_is_neither() {
+        assert!(matches!(meant("both"), Err(Flaw::UnknownProfile { .. })));
+    }
+}

@@ -9,6 +9,7 @@ mod body;
 mod boot_files;
 mod images;
 mod mapped;
+mod path;
 mod range;
 mod routes;
 mod script;
@@ -104,6 +105,9 @@ where
     let _small_answers_go_at_once = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        if let Some(tidy) = path::tidied(request.uri()) {
+            *request.uri_mut() = tidy;
+        }
         hyper::service::Service::call(&service, request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();

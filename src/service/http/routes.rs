@@ -3,6 +3,7 @@
 //! ```text
 //! GET  /boot.ipxe                  the script that asks for a machine's own, with its claims
 //! GET  /boot.ipxe?mac=…&serial=…   the machine's own script
+//! GET  …/autoexec.ipxe             the same script, in every folder: iPXE's EFI builds look for it where they came from
 //! GET  /boot/NAME                  kernel, initramfs, network boot programs
 //! GET  /images/DIGEST/NAME         an image, with Range
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
@@ -12,7 +13,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
@@ -26,6 +27,8 @@ use crate::service::Context;
 
 pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
     boot_script(&context)
+        .or(autoexec(&context))
+        .unify()
         .or(boot_file(&context, BootFiles::new(config.boot_files.clone())))
         .unify()
         .or(image(Images::new(config.images.clone())))
@@ -46,20 +49,34 @@ fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
     own.map(move |query: String, peer| script::answer(&context, &query, peer)).boxed()
 }
 
+fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
+    let context = context.clone();
+    let meant = |path: warp::path::FullPath| async move {
+        let name = path.as_str().rsplit('/').next().unwrap_or_default();
+        if name.eq_ignore_ascii_case(AUTOEXEC) { Ok(()) } else { Err(warp::reject()) }
+    };
+    let asked = warp::path::full().and_then(meant).untuple_one().and(warp::get().or(warp::head()).unify()).and(peer());
+    asked.map(move |peer| script::answer(&context, "", peer)).boxed()
+}
+
 fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let asked = warp::path!("boot" / String)
+        .and(warp::method())
         .and(warp::get().or(warp::head()).unify())
         .and(warp::header::headers_cloned())
         .and(peer());
     asked
-        .then(move |name: String, headers: HeaderMap, peer| {
+        .then(move |name: String, method: Method, headers: HeaderMap, peer| {
             let (context, files) = (context.clone(), files.clone());
             async move {
                 let Some((content, tag)) = files.read(&name).await else {
                     return said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again"));
                 };
-                context.inbox.saw(Event::KernelServed { address: peer, file: name.clone() });
+                // UEFI asks for the length first.
+                if method == Method::GET {
+                    context.inbox.saw(Event::KernelServed { address: peer, file: name.clone() });
+                }
                 body::file(&content, &tag, content_type(&name), &headers)
             }
         })
@@ -106,3 +123,5 @@ pub(super) fn said(status: StatusCode, sentence: &str) -> Response {
 fn content_type(name: &str) -> &'static str {
     if name.ends_with(".efi") { "application/efi" } else { "application/octet-stream" }
 }
+
+const AUTOEXEC: &str = "autoexec.ipxe";

@@ -12,6 +12,7 @@ use crate::boot::script::{self, Asked};
 use crate::domain::event::Event;
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
+use crate::domain::text;
 use crate::service::Context;
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given.
@@ -23,7 +24,7 @@ pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response
     }
     let (claims, address) = (asked.claims.clone(), peer);
     let plan = bench.plan(&claims);
-    info!(%peer, ?claims, ?plan, "boot script asked for");
+    info!(%peer, ?claims, ?plan, query = text::clean(query, QUERY), "boot script asked for");
     match plan {
         Plan::Install(profile) => {
             let Some(run) = new_run() else {
@@ -32,7 +33,7 @@ pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response
             let args =
                 bench.catalogue.profiles.get(&profile).map(|profile| profile.kernel_args.clone()).unwrap_or_default();
             context.inbox.saw(Event::ScriptServed { claims, address, run, profile: profile.clone() });
-            script(script::install(&bench.station.base_url, run, &profile, &args, &asked))
+            script(script::install(&bench.station, None, run, &profile, &args, &asked))
         }
         Plan::LocalDisk => {
             context.inbox.saw(Event::SentToDisk { claims, address });
@@ -62,3 +63,6 @@ fn script(text: String) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+/// As much of what a machine says of itself goes into the log.
+const QUERY: usize = 600;

@@ -1,0 +1,52 @@
+//! What iPXE's scripts do when something is missing, by real firmware: the ROM of 2019 in a network card, iPXE of 2025.
+#![cfg(feature = "station")]
+
+mod lab;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use lab::journey::{INSTALLED, OWN_OS, own_os, reaches};
+use lab::{Bench, Bus, Firmware, Station, built};
+
+#[test]
+fn a_bios_machine_that_cannot_load_its_install_system_says_why_and_restarts_until_it_can() {
+    let bench = Bench::new("a_bios_machine_that_cannot_load_its_install_system_says_why_and_restarts_until_it_can");
+    restarts_until_it_can(&bench, Firmware::Bios);
+}
+
+#[test]
+fn a_uefi_machine_that_cannot_load_its_install_system_says_why_and_restarts_until_it_can() {
+    let bench = Bench::new("a_uefi_machine_that_cannot_load_its_install_system_says_why_and_restarts_until_it_can");
+    restarts_until_it_can(&bench, Firmware::UefiHttp);
+}
+
+fn restarts_until_it_can(bench: &Bench, firmware: Firmware) {
+    let boot_files = bench.scratch().join("boot-files");
+    fs::create_dir(&boot_files).expect("a directory");
+    for name in ["undionly.kpxe", "ipxe.efi", "initramfs.img"] {
+        copy(&built("boot-files").join(name), &boot_files.join(name));
+    }
+    let station = Station::start_with(bench, &built("test-image").join("os.raw.gz"), boot_files.clone());
+    let machine = bench.machine("starved").firmware(firmware).bus(Bus::Sata);
+    let mut power = machine.power_on();
+
+    reaches(power.wait_for("could not be loaded from http://10.77.0.1, try 1 of 5", INSTALLED));
+    reaches(power.wait_for("THIS MACHINE IS NOT INSTALLED", SCREEN));
+    reaches(power.wait_for(&format!("machine {} {}, profile test, run ", machine.serial, machine.mac), SCREEN));
+    reaches(power.wait_for("it restarts in 30 seconds, or at a key; Ctrl-B is the command line", SCREEN));
+    let shown = power.said("try 4 of 5");
+    assert_eq!((shown, power.said("try 5 of 5")), (1, 0), "it is tried five times");
+
+    copy(&built("boot-files").join("vmlinuz"), &boot_files.join("vmlinuz"));
+    reaches(station.wait_node(&machine.mac, INSTALLED, |node| node.phase == "provisioned"));
+    reaches(power.wait_for(&own_os("sda"), OWN_OS));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap_or_else(|err| panic!("{}: {err}", from.display()));
+}
+
+/// Five attempts with five seconds between them, several times over.
+const SCREEN: Duration = Duration::from_secs(120);
