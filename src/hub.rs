@@ -133,7 +133,7 @@ impl Hub {
                 let effects = self.fleet.observe(now, event);
                 self.write_behind(effects).await;
             }
-            Note::Lease(lease) => self.write_behind(vec![Effect::SaveLease(lease)]).await,
+            Note::Leases(leases) => self.write_behind(leases.into_iter().map(Effect::SaveLease).collect()).await,
             Note::Service(status) => self.take_service(status),
             Note::Catalogue(catalogue) => self.catalogue = catalogue,
             Note::Command(command, done) => self.command(command, done, dropped).await,

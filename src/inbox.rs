@@ -3,7 +3,8 @@
 //! | kind | when the queue is full |
 //! |---|---|
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
-//! | service state, catalogue, lease | waits: they are few |
+//! | leases | stay where they are, the latest of each address, and are offered again |
+//! | service state, catalogue | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub enum Note {
     Event(Event),
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
-    Lease(Lease),
+    Leases(Vec<Lease>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
     Reports { run: RunId, first: u32, reports: Vec<Report>, done: oneshot::Sender<Result<u32, NotKept>> },
@@ -72,6 +73,11 @@ impl Inbox {
         if self.notes.try_send(Note::Event(event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Hands over what `note` makes, if there is room. Otherwise nothing is made, and it is to be offered again.
+    pub fn offer(&self, note: impl FnOnce() -> Note) -> bool {
+        self.notes.try_reserve().map(|room| room.send(note())).is_ok()
     }
 
     /// Hands `note` over, waiting for room. Lost only when the hub has stopped.
