@@ -19,6 +19,7 @@ use tracing::{Level as Severity, error, info};
 
 use crate::clock;
 use crate::domain::command::{Command, Refusal};
+use crate::domain::dhcp::Dhcp;
 use crate::domain::effect::Effect;
 use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
 use crate::domain::ids::{NodeId, RunId};
@@ -40,6 +41,7 @@ pub struct Hub {
     station: Arc<Station>,
     catalogue: Arc<Catalogue>,
     services: Vec<ServiceStatus>,
+    dhcp: Arc<Dhcp>,
     store: Store,
     node_log: Box<dyn NodeLog>,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -64,6 +66,7 @@ impl Hub {
             station: Arc::new(station),
             catalogue: Arc::default(),
             services: Vec::new(),
+            dhcp: Arc::default(),
             store,
             node_log,
             publish,
@@ -134,6 +137,7 @@ impl Hub {
                 self.write_behind(effects).await;
             }
             Note::Leases(leases) => self.write_behind(leases.into_iter().map(Effect::SaveLease).collect()).await,
+            Note::Dhcp(dhcp) => self.dhcp = dhcp,
             Note::Service(status) => self.take_service(status),
             Note::Catalogue(catalogue) => self.catalogue = catalogue,
             Note::Command(command, done) => self.command(command, done, dropped).await,
@@ -279,6 +283,7 @@ impl Hub {
             policy: self.fleet.policy(),
             last_import: self.fleet.last_import().cloned(),
             services: self.services.clone(),
+            dhcp: self.dhcp.clone(),
             dropped,
         }));
         tracing::event!(Severity::TRACE, version = self.version, "published");

@@ -3,6 +3,7 @@
 //! | kind | when the queue is full |
 //! |---|---|
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
+//! | what DHCP counts | dropped: it is said again |
 //! | leases | stay where they are, the latest of each address, and are offered again |
 //! | service state, catalogue | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::command::{Command, Refusal};
+use crate::domain::dhcp::Dhcp;
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Hello};
 use crate::domain::ids::RunId;
@@ -29,6 +31,7 @@ pub enum Note {
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
     Leases(Vec<Lease>),
+    Dhcp(Arc<Dhcp>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
     Reports { run: RunId, first: u32, reports: Vec<Report>, done: oneshot::Sender<Result<u32, NotKept>> },

@@ -53,7 +53,7 @@ pub struct Answer {
     pub event: Option<Event>,
     /// What this machine will miss although it was answered.
     pub lacks: Option<Silence>,
-    /// To be remembered over a restart of the station.
+    /// What the machine has from now on.
     pub lease: Option<Lease>,
     /// An address that is offered without being known to be this machine's: somebody may use it.
     pub doubtful: Option<Ipv4Addr>,
@@ -121,6 +121,29 @@ pub enum Silence {
 }
 
 impl Silence {
+    /// The same without what differs from machine to machine, to be counted.
+    pub fn sort(self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "it cannot be read as DHCP",
+            Self::NoMac => "its hardware address is not that of one Ethernet card",
+            Self::Bootp => "it is BOOTP",
+            Self::NotForServers(_) => "its message type is not for a server",
+            Self::OtherNetwork(_) => "its relay agent serves another network",
+            Self::PoolExhausted => "every address of the pool is in use",
+            Self::AnotherServer(_) => "the machine chose another DHCP server",
+            Self::NoAddress => "it names no address",
+            Self::Released(_) => "the machine gave its address back",
+            Self::Declined(_) => "the machine found that another one uses its address",
+            Self::InUse(..) => "somebody uses the address that was to be offered",
+            Self::NotItsAddress(_) => "the address was not given to this machine",
+            Self::Unsupported(_) => "there is no boot program for its architecture",
+            Self::OwnProbe => "it is the station's own question for other DHCP servers",
+            Self::NotBooting => "it does not boot from the network",
+            Self::ForTheSitesServer => "it is for the site's DHCP server",
+            Self::NotForBootServers => "it is not for port 4011",
+        }
+    }
+
     /// Whether a person wants to know. What is meant for the site's server, or for nobody, is no trouble of a machine's.
     pub fn is_news(self) -> bool {
         !matches!(self, Self::NotBooting | Self::ForTheSitesServer | Self::OwnProbe)

@@ -104,6 +104,14 @@ pub enum Unreadable {
     NoMagic,
 }
 
+/// Who sent a packet, at a glance, whatever else is in it.
+pub fn sender(packet: &[u8]) -> Option<MacAddr> {
+    match packet {
+        [_, ETHERNET, 6, ..] => MacAddr::new(packet.get(28..34)?.try_into().ok()?).ok(),
+        _ => None,
+    }
+}
+
 impl Request {
     /// Reads a UDP payload. Fails only if it is no DHCP request at all.
     pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {

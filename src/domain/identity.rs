@@ -113,6 +113,11 @@ impl Index {
         }
     }
 
+    /// The node that this network card is said to be of.
+    pub fn owner_of(&self, mac: MacAddr) -> Option<NodeId> {
+        self.macs.get(&mac).copied()
+    }
+
     /// What identifies nobody at this site, beside what is shipped.
     pub fn placeholders(&self) -> &Placeholders {
         &self.placeholders

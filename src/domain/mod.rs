@@ -5,6 +5,7 @@
 //! bench, in a test and in a replay.
 
 pub mod command;
+pub mod dhcp;
 pub mod diagnostic;
 pub mod digest;
 pub mod disk;

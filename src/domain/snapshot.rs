@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use crate::domain::dhcp::Dhcp;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::fleet::ImportDone;
 use crate::domain::https::Https;
@@ -34,6 +35,7 @@ pub struct Snapshot {
     /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
     pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
+    pub dhcp: Arc<Dhcp>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
 }

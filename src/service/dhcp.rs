@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
+use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
 use super::link::Arp;
@@ -16,11 +17,15 @@ use crate::boot::arp;
 use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
 use crate::boot::doubts::{Doubts, Objection};
+use crate::boot::gate::Gate;
 use crate::boot::leases::Leases;
+use crate::boot::limits::Excess;
 use crate::boot::rival::{Refused, Standing};
 use crate::boot::segment::Segment;
+use crate::boot::tally::Tally;
 use crate::boot::told::Told;
 use crate::clock;
+use crate::domain::dhcp::Dhcp;
 use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
@@ -52,8 +57,9 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     let mut leases = leases.lock_owned().await;
     let doors = Doors::open(&interface)?;
     let mut scout = Scout::open(&interface, segment.address())?;
-    let mut desk =
-        Desk { context, segment, standing, told: Told::default(), said: None, doubts: Doubts::default(), unsent: 0 };
+    let mut desk = Desk::new(context, segment, standing);
+    let mut each_second = tokio::time::interval(SECOND);
+    each_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     desk.segment.card = Some(scout.card());
     if desk.standing.must_listen_first() {
         let met = tokio::select! {
@@ -81,6 +87,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                     desk.serve(&doors.server, arp.as_ref(), &objection.packet, &mut leases).await;
                 }
             }
+            _ = each_second.tick() => desk.report(),
             rival = scout.watch() => {
                 desk.meet(rival, &interface)?;
                 desk.stand(&interface).await;
@@ -96,8 +103,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
-                let (mac, verdict) = boot_server::handle(&asked[..len], Way { from, to }, &desk.segment, &leases);
-                desk.carry_out(&doors.boot_server, mac, verdict).await;
+                desk.serve_boot(&doors.boot_server, &asked[..len], Way { from, to }, &leases).await;
             }
         }
     }
@@ -145,6 +151,7 @@ impl Doors {
             socket.map_err(|error| ServiceError::bind(&format!("UDP port {port} on {interface}"), error))
         };
         let doors = Self { server: bound(67)?, boot_server: bound(4011)? };
+        udp::make_room(&doors.server);
         udp::tell_destination(&doors.boot_server).map_err(|error| lost(interface, error))?;
         Ok(doors)
     }
@@ -159,11 +166,48 @@ struct Desk {
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
-    /// Replies that the system did not take.
-    unsent: u64,
+    gate: Gate,
+    unanswered: Tally<&'static str>,
+    dropped: Tally<Drop>,
+    reported: Arc<Dhcp>,
+}
+
+/// Why a request or its reply was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+enum Drop {
+    #[error("{0}")]
+    Excess(Excess),
+    #[error("the system did not take the reply: see whether the cable is in")]
+    Unsent,
 }
 
 impl Desk {
+    fn new(context: Context, segment: Segment, standing: Standing) -> Self {
+        Self {
+            context,
+            segment,
+            standing,
+            told: Told::default(),
+            said: None,
+            doubts: Doubts::default(),
+            gate: Gate::default(),
+            unanswered: Tally::default(),
+            dropped: Tally::default(),
+            reported: Arc::default(),
+        }
+    }
+
+    /// Tells the bench what was counted, if that has changed, and the log what was dropped.
+    fn report(&mut self) {
+        for news in self.dropped.news(clock::now()) {
+            warn!("dhcp dropped requests: {news}");
+        }
+        let now = Arc::new(Dhcp { unanswered: self.unanswered.lines(), dropped: self.dropped.lines() });
+        if now != self.reported && self.context.inbox.offer(|| Note::Dhcp(now.clone())) {
+            self.reported = now;
+        }
+    }
+
     fn meet(&mut self, rival: Ipv4Addr, interface: &str) -> Result<(), ServiceError> {
         self.standing.meet(rival).map_err(|Refused(rival)| ServiceError {
             what: format!(
@@ -187,8 +231,11 @@ impl Desk {
     /// Answers what was asked on port 67, at once or after a look whether the address is free.
     async fn serve(&mut self, door: &UdpSocket, arp: Option<&Arp>, packet: &[u8], leases: &mut Leases) {
         let now = clock::now();
+        let admitted = self.gate.admit(now, packet, &self.context.bench.borrow(), leases);
+        let Some(caller) = self.or_count(admitted) else { return };
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
+        let verdict = self.gate.settle(now, caller, verdict, leases);
         let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
         match self.doubts.hold(now, mac, packet, verdict) {
             Ok(address) => {
@@ -198,6 +245,19 @@ impl Desk {
             }
             Err(verdict) => self.carry_out(door, mac, verdict).await,
         }
+    }
+
+    /// Answers what was asked on port 4011.
+    async fn serve_boot(&mut self, door: &UdpSocket, packet: &[u8], way: Way, leases: &Leases) {
+        let from = *way.from.ip();
+        let admitted = self.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
+        let Some(()) = self.or_count(admitted) else { return };
+        let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
+        self.carry_out(door, mac, verdict).await;
+    }
+
+    fn or_count<T>(&mut self, admitted: Result<T, Excess>) -> Option<T> {
+        admitted.map_err(|excess| self.dropped.count(Drop::Excess(excess))).ok()
     }
 
     fn hear(&mut self, frame: &[u8], leases: &mut Leases) -> Option<Objection> {
@@ -217,8 +277,8 @@ impl Desk {
         match udp::send_from(door, answer.from, to, &answer.message).await {
             Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
             Err(error) => {
-                self.unsent += 1;
-                warn!(?mac, %to, unsent = self.unsent, "dhcp reply not sent: {error}");
+                self.dropped.count(Drop::Unsent);
+                debug!(?mac, %to, "dhcp reply not sent: {error}");
             }
         }
         answer.event.into_iter().for_each(|event| self.context.inbox.saw(event));
@@ -233,6 +293,7 @@ impl Desk {
     }
 
     fn tell(&mut self, mac: Option<MacAddr>, silence: Silence) {
+        self.unanswered.count(silence.sort());
         if silence.is_news() && self.told.is_news(clock::now(), (mac, silence)) {
             debug!(?mac, "dhcp silent: {silence}");
             self.context.inbox.saw(Event::DhcpSilence { mac, reason: silence.to_string() });
@@ -256,3 +317,5 @@ const TOGETHER: usize = 64;
 const LEASES: usize = 256;
 /// Until the hub is asked again for room.
 const SOON: Duration = Duration::from_millis(20);
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tracing::debug;
 
 use crate::boot::tftp::packet::Packet;
 
@@ -25,6 +26,17 @@ pub(super) fn shared(interface: &str, address: SocketAddrV4) -> io::Result<UdpSo
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_address(true)?;
     ready(socket, interface, address)
+}
+
+/// Gives the socket room for a burst while the program is busy; without the right to (CAP_NET_ADMIN), as much as anybody
+/// may have. The system tells nobody of what does not fit.
+pub(super) fn make_room(socket: &UdpSocket) {
+    if let Err(error) = setsockopt(socket, sockopt::RcvBufForce, &BURST) {
+        debug!("a large receive buffer is not permitted: {error}");
+        if let Err(error) = setsockopt(socket, sockopt::RcvBuf, &BURST) {
+            debug!("the receive buffer stays as it is: {error}");
+        }
+    }
 }
 
 fn ready(socket: Socket, interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
@@ -136,3 +148,5 @@ const LONGEST_RUN: usize = 65_507;
 /// UDP_MAX_SEGMENTS of older kernels.
 const PACKETS_IN_RUN: usize = 64;
 const NO_RUNS: [i32; 4] = [libc::EINVAL, libc::EIO, libc::EMSGSIZE, libc::EOPNOTSUPP];
+/// Bytes for some thousands of DHCP packets, as the kernel counts them.
+const BURST: usize = 8 << 20;

@@ -221,6 +221,7 @@ impl Bench {
             nodes: self.fleet.nodes().clone(),
             index: self.fleet.index().clone(),
             catalogue: Arc::new(self.catalogue),
+            dhcp: Arc::default(),
             services: vec![
                 up(ServiceName::Dhcp, "10.77.0.1:67"),
                 up(ServiceName::Tftp, "10.77.0.1:69"),
