@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::dhcp::Dhcp;
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::doctor::Doctor;
 use crate::domain::fleet::ImportDone;
 use crate::domain::https::Https;
 use crate::domain::identity::{Claims, Identity, Index};
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
     pub dhcp: Arc<Dhcp>,
+    /// What was seen of machines on their way, and why they got no further.
+    pub doctor: Arc<Doctor>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
 }

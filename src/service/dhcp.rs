@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 
 use super::link::Arp;
 use super::rival::Scout;
-use super::{Context, ServiceError, udp};
+use super::{Context, ServiceError, udp, witness};
 use crate::boot::arp;
 use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
@@ -26,6 +26,7 @@ use crate::boot::tally::Tally;
 use crate::boot::told::Told;
 use crate::clock;
 use crate::domain::dhcp::Dhcp;
+use crate::domain::doctor::sighting::Door;
 use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
@@ -78,13 +79,14 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             () = rest(leases.has_unsaved().then_some(SOON)) => {}
             () = rest(desk.doubts.rest(clock::now())) => {
                 for (mac, answer) in desk.doubts.settled(clock::now(), &mut leases) {
-                    desk.answer(&doors.server, Some(mac), *answer).await;
+                    desk.answer(&doors.server, Some(mac), *answer, true).await;
                 }
             }
             len = heard(arp.as_ref(), &mut frame) => {
+                witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
                     desk.tell(Some(objection.mac), objection.silence);
-                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, &mut leases).await;
+                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, None, &mut leases).await;
                 }
             }
             _ = each_second.tick() => desk.report(),
@@ -92,13 +94,14 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 desk.meet(rival, &interface)?;
                 desk.stand(&interface).await;
             }
-            received = doors.server.recv(&mut packet) => {
-                let len = received.map_err(|error| lost(&interface, error))?;
-                desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
-                // Whatever else has queued up, before all the rest is looked at again.
+            received = udp::received(&doors.server, &mut packet) => {
+                let (mut len, mut from, mut to) = received.map_err(|error| lost(&interface, error))?;
+                // With whatever else has queued up, before all the rest is looked at again.
                 for _ in 0..TOGETHER {
-                    let Ok(len) = doors.server.try_recv(&mut packet) else { break };
-                    desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
+                    let way = Way { from, to };
+                    desk.serve(&doors.server, arp.as_ref(), &packet[..len], Some(way), &mut leases).await;
+                    let Ok(next) = udp::received_already(&doors.server, &mut packet) else { break };
+                    (len, from, to) = next;
                 }
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
@@ -152,7 +155,9 @@ impl Doors {
         };
         let doors = Self { server: bound(67)?, boot_server: bound(4011)? };
         udp::make_room(&doors.server);
-        udp::tell_destination(&doors.boot_server).map_err(|error| lost(interface, error))?;
+        for door in [&doors.server, &doors.boot_server] {
+            udp::tell_destination(door).map_err(|error| lost(interface, error))?;
+        }
         Ok(doors)
     }
 }
@@ -163,6 +168,8 @@ struct Desk {
     segment: Segment,
     standing: Standing,
     told: Told<(Option<MacAddr>, Silence)>,
+    /// Who was said lately to use which address.
+    neighbours: Told<(MacAddr, Ipv4Addr)>,
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
@@ -188,6 +195,7 @@ impl Desk {
             segment,
             standing,
             told: Told::default(),
+            neighbours: Told::default(),
             said: None,
             doubts: Doubts::default(),
             gate: Gate::default(),
@@ -209,6 +217,7 @@ impl Desk {
     }
 
     fn meet(&mut self, rival: Ipv4Addr, interface: &str) -> Result<(), ServiceError> {
+        self.context.inbox.saw(Event::OtherServer { address: rival });
         self.standing.meet(rival).map_err(|Refused(rival)| ServiceError {
             what: format!(
                 "another DHCP server, {rival}, answers on {interface}: two would give out the same addresses"
@@ -228,22 +237,39 @@ impl Desk {
         }
     }
 
-    /// Answers what was asked on port 67, at once or after a look whether the address is free.
-    async fn serve(&mut self, door: &UdpSocket, arp: Option<&Arp>, packet: &[u8], leases: &mut Leases) {
+    /// Answers what was asked on port 67, at once or after a look whether the address is free. Without a `way` it has been
+    /// asked before.
+    async fn serve(
+        &mut self,
+        door: &UdpSocket,
+        arp: Option<&Arp>,
+        packet: &[u8],
+        way: Option<Way>,
+        leases: &mut Leases,
+    ) {
         let now = clock::now();
         let admitted = self.gate.admit(now, packet, &self.context.bench.borrow(), leases);
         let Some(caller) = self.or_count(admitted) else { return };
+        let witnessed = self.gate.is_witnessed(now, caller);
+        if let Some(Way { from, to }) = way.filter(|_| witnessed) {
+            witness::arrived(&self.context, packet, from, SocketAddrV4::new(to, 67));
+        }
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let verdict = self.gate.settle(now, caller, verdict, leases);
-        let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
+        if witnessed {
+            witness::asked(&self.context, Door::Dhcp, packet, mac, &verdict);
+        }
+        let (Some(arp), Some(card)) = (arp, self.segment.card) else {
+            return self.carry_out(door, mac, verdict, witnessed).await;
+        };
         match self.doubts.hold(now, mac, packet, verdict) {
             Ok(address) => {
                 if let Err(error) = arp.send(&arp::question(card, address)).await {
                     debug!(%address, "not asked by arp: {error}");
                 }
             }
-            Err(verdict) => self.carry_out(door, mac, verdict).await,
+            Err(verdict) => self.carry_out(door, mac, verdict, witnessed).await,
         }
     }
 
@@ -253,7 +279,9 @@ impl Desk {
         let admitted = self.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
-        self.carry_out(door, mac, verdict).await;
+        witness::asked(&self.context, Door::BootServer, packet, mac, &verdict);
+        witness::arrived(&self.context, packet, way.from, SocketAddrV4::new(way.to, 4011));
+        self.carry_out(door, mac, verdict, true).await;
     }
 
     fn or_count<T>(&mut self, admitted: Result<T, Excess>) -> Option<T> {
@@ -264,16 +292,19 @@ impl Desk {
         self.doubts.hear(clock::now(), arp::claim(frame)?, leases)
     }
 
-    async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict) {
+    async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict, witnessed: bool) {
         match verdict {
-            Verdict::Reply(answer) => self.answer(door, mac, *answer).await,
+            Verdict::Reply(answer) => self.answer(door, mac, *answer, witnessed).await,
             Verdict::Overheard(event) => self.context.inbox.saw(*event),
             Verdict::Silence(silence) => self.tell(mac, silence),
         }
     }
 
-    async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer) {
+    async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer, witnessed: bool) {
         let to = answer.to.socket_address();
+        if witnessed {
+            witness::answered(&self.context, door, mac, &answer);
+        }
         match udp::send_from(door, answer.from, to, &answer.message).await {
             Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
             Err(error) => {

@@ -39,6 +39,8 @@ pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stati
     }
     lines.push(Line::default());
     lines.extend(bench.services.iter().flat_map(|service| about(screen, service, width)));
+    lines.extend(counted(screen, "DHCP requests dropped", &bench.dhcp.dropped, Meaning::Warning, width));
+    lines.extend(counted(screen, "DHCP requests not answered", &bench.dhcp.unanswered, Meaning::Muted, width));
     lines
 }
 
@@ -90,6 +92,25 @@ fn about(screen: &Screen, service: &ServiceStatus, width: usize) -> Vec<Line<'st
             lines
         }
     }
+}
+
+/// What happened how often, the most frequent first. Nothing at all if nothing did.
+fn counted(
+    screen: &Screen,
+    what: &str,
+    counts: &[(String, u64)],
+    meaning: Meaning,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    if !counts.is_empty() {
+        lines.extend([Line::default(), Line::from(format!("   {what}"))]);
+    }
+    for (reason, times) in counts {
+        let head = Span::styled(format!("{times:>12} "), screen.theme.style(meaning));
+        lines.extend(paragraph(head, &clean(reason, WORDS), screen.theme.style(Meaning::Plain), width));
+    }
+    lines
 }
 
 fn count_events(dropped: u64) -> String {
