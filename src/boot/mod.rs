@@ -8,6 +8,8 @@ pub mod dhcp;
 pub mod doubts;
 pub mod gate;
 pub mod grub;
+pub mod lanes;
+pub mod later;
 pub mod leases;
 pub mod limits;
 pub mod pcap;

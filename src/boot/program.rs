@@ -25,24 +25,24 @@ impl Program {
     /// for that; who cannot be helped to it is sent by plain HTTP, and told there. The signed chain is for firmware alone.
     pub fn of(client: Client, mac: Option<MacAddr>, segment: &Segment) -> Option<Self> {
         let base = segment.given_url();
-        let own = |arch| segment.site.file(arch, mac);
-        let usual = |arch: ArchCode, transport| own(arch).or_else(|| arch.file(transport));
-        let signed = |arch, transport| own(arch).or_else(|| segment.chain.file(arch, transport, mac));
-        let first = |arch, transport| signed(arch, transport).or_else(|| usual(arch, transport));
-        let tftp = |file: &str| Self::Tftp(file.to_owned());
+        let own = |arch| segment.site.file(arch, mac).map(String::from);
+        let named = |file: &str| Some(file.to_owned());
+        let usual = |arch: ArchCode, transport| own(arch).or_else(|| arch.file(transport).and_then(named));
+        let signed = |arch, transport| segment.chain.file(arch, transport, mac).and_then(named);
+        let first = |arch, transport| own(arch).or_else(|| signed(arch, transport)).or_else(|| usual(arch, transport));
         match client {
-            Client::Pxe(arch) => first(arch, Transport::Tftp).map(tftp),
+            Client::Pxe(arch) => first(arch, Transport::Tftp).map(Self::Tftp),
             Client::Ipxe { arch, features: IpxeFeatures { http: true, https: false } }
                 if segment.required_https().is_some() =>
             {
                 // The one from here, whatever the site has: that may be the very one that asks.
-                let own = arch.file(Transport::Tftp).map(tftp);
+                let own = arch.file(Transport::Tftp).map(|file| Self::Tftp(file.to_owned()));
                 own.or_else(|| Some(Self::Script(format!("{}/boot.ipxe", segment.base_url))))
             }
             Client::Ipxe { features: IpxeFeatures { http: true, .. }, .. } => {
                 Some(Self::Script(format!("{base}/boot.ipxe")))
             }
-            Client::Ipxe { arch, .. } => usual(arch, Transport::Tftp).map(tftp),
+            Client::Ipxe { arch, .. } => usual(arch, Transport::Tftp).map(Self::Tftp),
             Client::HttpClient(arch) => {
                 first(arch, Transport::Http).map(|file| Self::Http(format!("{base}/boot/{file}")))
             }
@@ -61,11 +61,14 @@ impl Program {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::boot::site::Site;
     use crate::domain::digest::Digest;
     use crate::domain::https::Https;
     use crate::domain::profile_file;
+    use crate::domain::quirk_file;
     use crate::domain::snapshot::{Catalogue, Snapshot};
 
     fn segment() -> Segment {
@@ -112,9 +115,12 @@ mod tests {
             let told = Program::of(client, None, &secure);
             assert_eq!(told.as_ref().map(Program::name), Some(program), "{client:?}");
         }
-        secure.site = Site::parse("[[program]]\narchitecture = 7\nfile = \"ours.efi\"").expect("valid");
+        let rows = "[[quirk]]\narchitecture = 7\nprogram = \"ours.efi\"";
+        let quirks = Arc::new(quirk_file::parse("quirks.toml", rows).expect("valid"));
+        let catalogue = Arc::new(Catalogue { quirks, ..Catalogue::default() });
+        secure.site = Site::new(Arc::new(Snapshot { catalogue, ..Snapshot::default() }));
         let told = Program::of(Client::Pxe(ArchCode(7)), None, &secure);
-        assert_eq!(told.as_ref().map(Program::name), Some("ours.efi"), "the site's rows come first");
+        assert_eq!(told.as_ref().map(Program::name), Some("ours.efi"), "the register of quirks comes first");
     }
 
     fn bench_with_secure_default() -> Snapshot {

@@ -15,6 +15,7 @@ use warp::reply::Response;
 use super::Peer;
 use super::body;
 use super::boot_files::BootFiles;
+use super::pace::Broken;
 use super::routes::{ipv4, said};
 use super::script::{self, Loader};
 use crate::boot::shim::{self, SECOND_STAGE, Shims};
@@ -28,7 +29,7 @@ use crate::service::Context;
 
 /// Answers for every path that means a boot file or a loader's first question; rejects the others.
 pub(super) fn route(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
-    let shelf = Arc::new(Shelf { context: context.clone(), files, shims: Mutex::default() });
+    let shelf = Arc::new(Shelf { context: context.clone(), files, shims: Mutex::default(), broken: Broken::default() });
     let asked = warp::get().map(|| Method::GET).or(warp::head().map(|| Method::HEAD)).unify();
     asked
         .and(warp::path::full())
@@ -45,6 +46,7 @@ struct Shelf {
     context: Context,
     files: BootFiles,
     shims: Mutex<Shims>,
+    broken: Broken,
 }
 
 impl Shelf {
@@ -88,7 +90,8 @@ impl Shelf {
             }
             _ => sighting::http(peer, Http::Head { file: name.to_owned() }),
         });
-        Some(body::file(&content, &tag, content_type(name), headers))
+        let sending = self.broken.sending(peer, name, self.context.bench.borrow().effects_at(peer).pace);
+        Some(body::file(&content, &tag, content_type(name), headers, sending))
     }
 }
 

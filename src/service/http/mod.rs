@@ -12,6 +12,7 @@ mod grub;
 mod images;
 mod loaders;
 mod mapped;
+mod pace;
 mod path;
 mod range;
 mod routes;

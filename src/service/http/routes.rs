@@ -26,6 +26,7 @@ use warp::{Filter, Rejection, Reply};
 
 use super::boot_files::BootFiles;
 use super::images::Images;
+use super::pace::Sending;
 use super::script::Loader;
 use super::{Config, Peer, agent, api, body, loaders, script};
 use crate::domain::digest::Digest;
@@ -100,7 +101,9 @@ fn image(images: Images) -> BoxedFilter<(Response,)> {
         .and(warp::header::headers_cloned());
     asked
         .map(move |digest: Digest, _name: String, headers: HeaderMap| match images.open(digest) {
-            Ok(content) => body::file(&content, &digest.to_string(), "application/octet-stream", &headers),
+            Ok(content) => {
+                body::file(&content, &digest.to_string(), "application/octet-stream", &headers, Sending::default())
+            }
             Err(err) => {
                 tracing::warn!(%digest, "an image was asked for that cannot be read: {err}");
                 said(StatusCode::NOT_FOUND, "the station has no image with this digest any more")
@@ -124,7 +127,7 @@ fn authority(tls: Option<&Tls>) -> BoxedFilter<(Response,)> {
                 };
                 let content = Bytes::from(exported.form(format).to_owned());
                 let tag = format!("{}-{name}", exported.fingerprint.short());
-                Ok::<_, Rejection>(body::file(&content, &tag, format.content_type(), &headers))
+                Ok::<_, Rejection>(body::file(&content, &tag, format.content_type(), &headers, Sending::default()))
             }
         })
         .boxed()

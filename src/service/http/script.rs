@@ -11,7 +11,7 @@ use crate::boot::grub;
 use crate::boot::script::{self, Asked, Way};
 use crate::boot::sighting;
 use crate::domain::doctor::sighting::Http;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Firmware};
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
 use crate::domain::text;
@@ -29,14 +29,13 @@ pub(super) enum Loader {
 pub(super) fn question(context: &Context, loader: Loader, peer: Peer) -> Response {
     let bench = context.snapshot();
     let station = &*bench.station;
-    let script = match (loader, Way::of(station, peer.by_https, false)) {
+    context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
+    sent(match (loader, Way::of(station, peer.by_https, false)) {
         (Loader::Grub, _) => grub::ask(&station.base_url),
-        (Loader::Ipxe, Way::Detour(https)) => return sent(script::detour(station, https)),
+        (Loader::Ipxe, Way::Detour(https)) => script::detour(station, https),
         (Loader::Ipxe, Way::AsItCame(Some(https))) => script::ask(&https.base_url),
         (Loader::Ipxe, Way::AsItCame(None) | Way::Closed) => script::ask(&station.base_url),
-    };
-    context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
-    sent(script)
+    })
 }
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given. Who only asks how
@@ -103,10 +102,13 @@ pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: 
         }
         (_, Plan::LocalDisk) => {
             tell(Event::SentToDisk { claims: claims.clone(), address });
-            sent(match loader {
-                Loader::Ipxe => script::local_disk(&asked),
-                Loader::Grub => grub::local_disk(),
-            })
+            let firmware = if asked.uefi { Firmware::UefiX64 } else { Firmware::Bios };
+            let way = bench.effects(None, Some(firmware), claims.macs.first().copied()).local_boot;
+            let script = match loader {
+                Loader::Ipxe => script::local_disk(&asked, way),
+                Loader::Grub => Some(grub::local_disk()),
+            };
+            script.map_or_else(|| said(StatusCode::NOT_FOUND, "this machine starts from its own disk"), sent)
         }
         (None, Plan::Wait(reason)) => wait(reason.to_string()),
         (None, Plan::Refuse(reason)) => refuse(reason.to_string()),
