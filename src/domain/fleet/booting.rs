@@ -185,7 +185,7 @@ impl Fleet {
         let mut change = Change::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
         node.last_seen = Some(now);
-        change.log(now, node, Level::Warning, &format!("http: {reason}"));
+        change.log(now, node, Level::Warning, &format!("https: {reason}"));
         change.save(node.id);
         self.settle(change)
     }

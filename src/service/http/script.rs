@@ -24,7 +24,10 @@ pub(super) fn answer(context: &Context, query: &str, peer: Peer) -> Response {
     let asked = Asked::from_query(query);
     let came = match Way::of(station, peer.by_https, false) {
         Way::AsItCame(https) => https.map_or(&station.base_url, |https| &https.base_url),
-        Way::Detour(https) if asked.is_nobody() => return script(script::detour(station, https)),
+        Way::Detour(https) if asked.is_nobody() => {
+            context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
+            return script(script::detour(station, https));
+        }
         Way::Detour(_) | Way::Closed => &station.base_url,
     };
     if asked.is_nobody() {
