@@ -32,7 +32,7 @@ use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
-use crate::service::tls::{Tls, TlsError};
+use crate::service::tls::{Authority, Tls, TlsError};
 use crate::service::{Context, ServiceError, control, dhcp, http, images, import_folder, router_advert, tftp};
 use crate::store::{self, StoreError};
 use crate::supervise::Supervisor;
@@ -70,7 +70,14 @@ pub fn check(config: &Config) -> Vec<Problem> {
             (what, "take out secure_boot, or serve its machines from a station that does not demand HTTPS".into())
         }));
     }
-    wrong.into_iter().map(|(what, hint)| Problem { what, hint }).collect()
+    let wrong = wrong.into_iter().map(|(what, hint)| Problem { what, hint });
+    wrong.chain(no_authority(&config.data.join(TLS))).collect()
+}
+
+/// What is wrong with the authority, if there is one: the station makes it when it is first started.
+fn no_authority(directory: &Path) -> Option<Problem> {
+    let error = directory.exists().then(|| Authority::open(directory, clock::now()).err())??;
+    Some(Problem { what: error.to_string(), hint: error.hint().into() })
 }
 
 fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {

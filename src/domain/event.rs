@@ -80,7 +80,7 @@ pub enum Event {
     Held { claims: Claims, address: Ipv4Addr, reason: String },
     /// A kernel, an initramfs or a network boot program was sent by HTTP.
     KernelServed { address: Ipv4Addr, file: String },
-    /// A machine did not get what it asked for by HTTP or HTTPS, or did not come to ask.
+    /// A machine came by HTTPS, and no TLS connection came about.
     HttpRefused { address: Ipv4Addr, reason: String },
     /// The node moved bytes. Only the newest figure matters.
     Progress { run: RunId, step: Step, done: u64, total: u64 },

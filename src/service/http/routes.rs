@@ -62,7 +62,7 @@ fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
         let is_for_machines = ["/boot/", "/images/", "/agent/"].iter().any(|place| path.starts_with(place));
         (is_for_machines && !peer.by_https && context.snapshot().station.require_https).then(|| {
             let reason = format!("{path} was asked for by plain HTTP, and this station requires HTTPS");
-            context.inbox.saw(Event::HttpRefused { address: ipv4(peer), reason: reason.clone() });
+            tracing::info!(peer = %peer.address, "refused: {reason}");
             said(StatusCode::FORBIDDEN, &reason)
         })
     };
