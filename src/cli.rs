@@ -37,6 +37,8 @@ enum Command {
     Nodes(nodes::Nodes),
     /// Say, or set, what becomes of machines nobody registered
     Policy(nodes::PolicyArgs),
+    /// Say, or set while the station runs, whose the network's addresses are
+    Dhcp(nodes::DhcpArgs),
     /// List the keys of the screen, as the README shows them
     Keys,
     /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
@@ -92,6 +94,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Import(import) => import::run(&import),
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
+        Command::Dhcp(dhcp) => nodes::dhcp(&dhcp),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());
             ExitCode::SUCCESS

@@ -58,6 +58,8 @@ pub struct Config {
     pub segment: Segment,
     /// What it is to other DHCP servers there.
     pub dhcp: Standing,
+    /// The same as it was written, if it was.
+    pub dhcp_setting: Option<Choice>,
     pub http: SocketAddr,
     pub data: PathBuf,
     pub profiles: PathBuf,
@@ -155,6 +157,7 @@ impl Settings {
             name.parse::<ProfileId>()
                 .map_err(|err| problems.push(Problem::new(format!("default profile {name:?}: {err}"), hint)))
         });
+        let dhcp_setting = self.dhcp.as_deref().and_then(|word| word.parse().ok());
         let dhcp = standing(self.dhcp.as_deref(), self.dhcp_force).map_err(|problem| problems.push(problem));
         let data = self.data.unwrap_or_else(|| DATA.into());
         let within = |chosen: Option<PathBuf>, name: &str| chosen.unwrap_or_else(|| data.join(name));
@@ -175,9 +178,18 @@ impl Settings {
             Ok((interface, http, segment))
         });
         match (segment, dhcp, default_profile.transpose()) {
-            (Ok((interface, http, segment)), Ok(dhcp), Ok(default_profile)) if problems.is_empty() => {
-                Ok(Config { interface, segment, dhcp, http, data, profiles, images, boot_files, default_profile })
-            }
+            (Ok((interface, http, segment)), Ok(dhcp), Ok(default_profile)) if problems.is_empty() => Ok(Config {
+                interface,
+                segment,
+                dhcp,
+                dhcp_setting,
+                http,
+                data,
+                profiles,
+                images,
+                boot_files,
+                default_profile,
+            }),
             _ => Err(problems),
         }
     }

@@ -7,13 +7,14 @@
 //! | service state, catalogue, lease | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::command::{Command, Refusal};
-use crate::domain::dhcp::Dhcp;
+use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Hello};
 use crate::domain::ids::RunId;
@@ -31,10 +32,22 @@ pub enum Note {
     Catalogue(Arc<Catalogue>),
     Lease(Lease),
     Dhcp(Arc<Dhcp>),
+    /// DHCP has looked whether it can be this, and may have met another server.
+    DhcpTried(Choice, Option<Ipv4Addr>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
-    Reports { run: RunId, first: u32, reports: Vec<Report>, done: oneshot::Sender<Result<u32, NotKept>> },
-    AgentLog { run: RunId, first: u32, lines: Vec<(Level, String)>, done: oneshot::Sender<Result<u32, NotKept>> },
+    Reports {
+        run: RunId,
+        first: u32,
+        reports: Vec<Report>,
+        done: oneshot::Sender<Result<u32, NotKept>>,
+    },
+    AgentLog {
+        run: RunId,
+        first: u32,
+        lines: Vec<(Level, String)>,
+        done: oneshot::Sender<Result<u32, NotKept>>,
+    },
 }
 
 /// Why the hub did not take what an agent sent.

@@ -22,6 +22,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::boot::script;
 use crate::config::{Config, Problem};
+use crate::domain::dhcp::Choice;
 use crate::domain::fleet::Fleet;
 use crate::domain::lease::Lease;
 use crate::domain::node::Node;
@@ -86,7 +87,7 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let signals_stop = CancellationToken::new();
     let mut signals = Supervisor::new(signals_stop.clone());
     let (inbox, outlet) = inbox();
-    let fleet = restored(memory.nodes, memory.policy, memory.shared);
+    let fleet = restored(memory.nodes, memory.policy, memory.shared).with_dhcp(memory.dhcp.under(config.dhcp_setting));
     let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
     let exit = {
         let _inside = runtime.enter();
@@ -146,7 +147,8 @@ pub struct Alone {
 
 /// Opens the bench in `data` for one command, which is spoken as on a station's control socket. None while another oxbow
 /// has it.
-pub fn alone(data: &Path, profiles: &Path) -> Result<Option<(UnixStream, Alone)>, Problem> {
+/// `setting` is what the settings say of DHCP.
+pub fn alone(data: &Path, profiles: &Path, setting: Option<Choice>) -> Result<Option<(UnixStream, Alone)>, Problem> {
     let cannot = |err: io::Error| Problem {
         what: format!("cannot work in {}: {err}", data.display()),
         hint: "check that the data directory can be written and has room".into(),
@@ -162,7 +164,7 @@ pub fn alone(data: &Path, profiles: &Path) -> Result<Option<(UnixStream, Alone)>
 
     let (stop, hub_stop) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, outlet) = inbox();
-    let fleet = restored(memory.nodes, memory.policy, memory.shared);
+    let fleet = restored(memory.nodes, memory.policy, memory.shared).with_dhcp(memory.dhcp.under(setting));
     let (hub, bench) = Hub::new(fleet, Station::default(), store, Box::new(node_logs));
     let inside = runtime.enter();
     let theirs = tokio::net::UnixStream::from_std(theirs).map_err(cannot)?;

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{DATA, Problem, Settings};
+use crate::domain::dhcp::Choice;
 use crate::protocol::control::{Answer, Ask, Message};
 use crate::wire::{self, Alone, CONTROL_SOCKET};
 
@@ -43,11 +44,12 @@ impl Bench {
             let what = format!("there is no station's data in {}", data.display());
             return Err(vec![Problem { what, hint: "name its place with --data".into() }]);
         }
-        Self::find(&data, &profiles).map_err(|problem| vec![problem])
+        let setting = settings.dhcp.as_deref().and_then(|word| word.parse().ok());
+        Self::find(&data, &profiles, setting).map_err(|problem| vec![problem])
     }
 
     /// A station that starts or stops has the lock and no socket; another command has it for a moment.
-    fn find(data: &Path, profiles: &Path) -> Result<Self, Problem> {
+    fn find(data: &Path, profiles: &Path, setting: Option<Choice>) -> Result<Self, Problem> {
         let (socket, deadline) = (data.join(CONTROL_SOCKET), Instant::now() + BUSY);
         loop {
             match UnixStream::connect(&socket) {
@@ -60,7 +62,7 @@ impl Bench {
                     });
                 }
             }
-            if let Some((stream, alone)) = wire::alone(data, profiles)? {
+            if let Some((stream, alone)) = wire::alone(data, profiles, setting)? {
                 return Self::over(stream, Some(alone));
             }
             if Instant::now() > deadline {

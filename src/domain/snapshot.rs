@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use crate::domain::dhcp::Dhcp;
+use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::fleet::ImportDone;
 use crate::domain::https::Https;
@@ -36,6 +36,10 @@ pub struct Snapshot {
     pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
     pub dhcp: Arc<Dhcp>,
+    /// What DHCP is to be, if somebody chose; else what the settings say.
+    pub dhcp_chosen: Option<Choice>,
+    /// What somebody wants DHCP to be, if the service finds that it can.
+    pub dhcp_asked: Option<Choice>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
 }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::nodes::NodeRow;
+use crate::domain::dhcp::Choice;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
 
@@ -69,6 +70,10 @@ pub enum Ask {
     SetPolicy {
         policy: Policy,
     },
+    Dhcp,
+    SetDhcp {
+        choice: Choice,
+    },
     /// A list of machines, whose bytes follow the line.
     Import(List),
     UndoImport {
@@ -83,7 +88,7 @@ impl Ask {
     /// Whether it changes nothing.
     pub fn is_question(&self) -> bool {
         match self {
-            Self::Nodes | Self::Node { .. } | Self::Policy => true,
+            Self::Nodes | Self::Node { .. } | Self::Policy | Self::Dhcp => true,
             Self::Import(list) => list.dry_run,
             Self::Register(_)
             | Self::Assign { .. }
@@ -92,6 +97,7 @@ impl Ask {
             | Self::Approve { .. }
             | Self::Resolve { .. }
             | Self::SetPolicy { .. }
+            | Self::SetDhcp { .. }
             | Self::UndoImport { .. }
             | Self::Unknown => false,
         }
