@@ -153,7 +153,7 @@ impl Hub {
                 let effects = self.fleet.observe(now, event);
                 self.write_behind(effects).await;
             }
-            Note::Lease(lease) => self.write_behind(vec![Effect::SaveLease(lease)]).await,
+            Note::Leases(leases) => self.write_behind(leases.into_iter().map(Effect::SaveLease).collect()).await,
             Note::Dhcp(dhcp) => self.dhcp = dhcp,
             Note::DhcpTried(choice, met) => self.tried(choice, met, dropped).await,
             Note::Command(Command::SetDhcp(choice), done) if self.is_to_be_tried(choice) => {

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
 //! | what DHCP counts | dropped: it is said again |
-//! | service state, catalogue, lease | waits: they are few |
+//! | leases | stay where they are, the latest of each address, and are offered again |
+//! | service state, catalogue | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
 use std::net::Ipv4Addr;
@@ -30,7 +31,7 @@ pub enum Note {
     Event(Event),
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
-    Lease(Lease),
+    Leases(Vec<Lease>),
     Dhcp(Arc<Dhcp>),
     /// DHCP has looked whether it can be this, and may have met another server.
     DhcpTried(Choice, Option<Ipv4Addr>),
@@ -61,10 +62,6 @@ pub enum NotKept {
     Stopping,
 }
 
-/// The hub has much to do, or has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoRoom;
-
 /// The sending side; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Inbox {
@@ -94,9 +91,9 @@ impl Inbox {
         }
     }
 
-    /// Hands `note` over if there is room. Otherwise it is to be said again.
-    pub fn offer(&self, note: Note) -> Result<(), NoRoom> {
-        self.notes.try_send(note).map_err(|_| NoRoom)
+    /// Hands over what `note` makes, if there is room. Otherwise nothing is made, and it is to be offered again.
+    pub fn offer(&self, note: impl FnOnce() -> Note) -> bool {
+        self.notes.try_reserve().map(|room| room.send(note())).is_ok()
     }
 
     /// Hands `note` over, waiting for room. Lost only when the hub has stopped.

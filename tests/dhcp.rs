@@ -372,7 +372,7 @@ async fn lease_over_a_cable(client: &str) {
     while let Ok(note) = outlet.notes.try_recv() {
         match note {
             Note::Event(Event::DhcpAnswered { answer, firmware, .. }) => answers.push((answer, firmware)),
-            Note::Lease(_) => leases += 1,
+            Note::Leases(saved) => leases += saved.len(),
             other => panic!("unexpected {other:?}"),
         }
     }

@@ -53,7 +53,7 @@ pub struct Answer {
     pub event: Option<Event>,
     /// What this machine will miss although it was answered.
     pub lacks: Option<Silence>,
-    /// To be remembered over a restart of the station.
+    /// What the machine has from now on.
     pub lease: Option<Lease>,
     /// An address that is offered without being known to be this machine's: somebody may use it.
     pub doubtful: Option<Ipv4Addr>,

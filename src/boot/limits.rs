@@ -5,7 +5,8 @@
 //! awaited    was offered an address here or has the site's         its own pace, and one that all of these share
 //! stranger   anybody else                                          its own pace, and one that all of these share
 //! ```
-//! A machine that boots sends a packet every few seconds: nobody notices these limits but who does not mean to boot.
+//! A machine that boots sends a packet every few seconds, and takes what it is offered, which leaves its share to others
+//! again: nobody notices these limits but who does not mean to boot.
 //! Paces are kept by the generic cell rate algorithm (ITU-T I.371, annex A): one moment each.
 
 use std::collections::BTreeMap;
@@ -67,6 +68,15 @@ impl<K: Ord + Copy> Limits<K> {
             each.insert(who, due);
         }
         Ok(())
+    }
+
+    /// The machine has taken what it was offered: it was no flood, and what it sent leaves room for others again.
+    pub fn redeem(&mut self, caller: Caller) {
+        if caller == Caller::Awaited {
+            for due in [&mut self.strangers, &mut self.awaited] {
+                due.0 = due.0.saturating_sub(1_000_000 / ALL.rate);
+            }
+        }
     }
 
     /// Whether the bench is told that this machine was offered something. Beyond some hundreds a second a stranger is

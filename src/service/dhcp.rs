@@ -72,8 +72,10 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     let arp = Arp::open(&interface).inspect_err(|error| warn!("offers are not checked by ARP: {error}")).ok();
     let (mut packet, mut asked, mut frame) = (vec![0; LARGEST], vec![0; LARGEST], vec![0; LARGEST]);
     loop {
+        desk.hand_over(&mut leases);
         tokio::select! {
-            () = desk.context.stop.cancelled() => return Ok(()),
+            () = desk.context.stop.cancelled() => break,
+            () = rest(leases.has_unsaved().then_some(SOON)) => {}
             () = rest(desk.doubts.rest(clock::now())) => {
                 for (mac, answer) in desk.doubts.settled(clock::now(), &mut leases) {
                     desk.answer(&doors.server, Some(mac), *answer).await;
@@ -93,6 +95,11 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             received = doors.server.recv(&mut packet) => {
                 let len = received.map_err(|error| lost(&interface, error))?;
                 desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
+                // Whatever else has queued up, before all the rest is looked at again.
+                for _ in 0..TOGETHER {
+                    let Ok(len) = doors.server.try_recv(&mut packet) else { break };
+                    desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
+                }
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
@@ -100,6 +107,10 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             }
         }
     }
+    if leases.has_unsaved() {
+        desk.context.inbox.send(Note::Leases(leases.unsaved(usize::MAX))).await;
+    }
+    Ok(())
 }
 
 async fn rest(time: Option<Duration>) {
@@ -192,7 +203,7 @@ impl Desk {
             warn!("dhcp dropped requests: {news}");
         }
         let now = Arc::new(Dhcp { unanswered: self.unanswered.lines(), dropped: self.dropped.lines() });
-        if now != self.reported && self.context.inbox.offer(Note::Dhcp(now.clone())).is_ok() {
+        if now != self.reported && self.context.inbox.offer(|| Note::Dhcp(now.clone())) {
             self.reported = now;
         }
     }
@@ -272,8 +283,12 @@ impl Desk {
         }
         answer.event.into_iter().for_each(|event| self.context.inbox.saw(event));
         answer.lacks.into_iter().for_each(|silence| self.tell(mac, silence));
-        if let Some(lease) = answer.lease {
-            self.context.inbox.send(Note::Lease(lease)).await;
+    }
+
+    /// Has what was leased remembered, as far as the hub has room now. Packets never wait for the disk.
+    fn hand_over(&self, leases: &mut Leases) {
+        if leases.has_unsaved() {
+            self.context.inbox.offer(|| Note::Leases(leases.unsaved(LEASES)));
         }
     }
 
@@ -296,5 +311,11 @@ fn lost(interface: &str, error: std::io::Error) -> ServiceError {
 
 /// More than any DHCP message over Ethernet.
 const LARGEST: usize = 2048;
+/// Packets that are answered before anything else gets its turn.
+const TOGETHER: usize = 64;
+/// Leases that are handed over in one piece.
+const LEASES: usize = 256;
+/// Until the hub is asked again for room.
+const SOON: Duration = Duration::from_millis(20);
 
 const SECOND: Duration = Duration::from_secs(1);
