@@ -32,7 +32,7 @@ use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
-use crate::service::{Context, control, dhcp, http, images, import_folder, router_advert, tftp};
+use crate::service::{Context, control, dhcp, http, images, import_folder, link, router_advert, tftp};
 use crate::store::{self, StoreError};
 use crate::supervise::Supervisor;
 use crate::{clock, logs, tui};
@@ -207,7 +207,8 @@ fn complain(err: &tui::TuiError) -> ExitCode {
 }
 
 fn start_services(services: &mut Supervisor, context: &Context, config: &Config, leases: Vec<Lease>) {
-    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), config.dhcp, leases);
+    let place = link::Place { interface: config.interface.clone(), address: config.segment.address() };
+    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), config.dhcp.clone(), leases);
     let tftp = tftp::Config {
         interface: config.interface.clone(),
         address: config.segment.address(),
@@ -217,18 +218,24 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
     };
     let http =
         http::Config { listen: config.http, boot_files: config.boot_files.clone(), images: config.data.join(BLOBS) };
-    let advert = router_advert::Config { interface: config.interface.clone() };
+    let advert = router_advert::Config { interface: config.interface.clone(), address: place.address };
     let images = image_config(config);
     let control = control::Config { socket: config.data.join(CONTROL_SOCKET) };
     let lists = import_folder::Config { folder: config.data.join(IMPORT_FOLDER) };
 
     let to = || (context.inbox.clone(), context.clone());
     let (inbox, context) = to();
+    let network = place.clone();
+    services.serve(ServiceName::Network, inbox, move || link::serve(context.clone(), network.clone()));
+    let (inbox, context) = to();
     services.serve(ServiceName::Dhcp, inbox, move || dhcp::serve(context.clone(), dhcp.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::Tftp, inbox, move || tftp::serve(context.clone(), tftp.clone()));
     let (inbox, context) = to();
-    services.serve(ServiceName::Http, inbox, move || http::serve(context.clone(), http.clone()));
+    services.serve(ServiceName::Http, inbox, move || {
+        let serving = http::serve(context.clone(), http.clone());
+        link::beside(context.clone(), ServiceName::Http, place.clone(), http.listen.to_string(), serving)
+    });
     let (inbox, context) = to();
     services.serve(ServiceName::RouterAdvert, inbox, move || router_advert::serve(context.clone(), advert.clone()));
     let (inbox, context) = to();

@@ -19,3 +19,4 @@ pub mod site;
 pub mod tally;
 pub mod tftp;
 pub mod told;
+pub mod trial;

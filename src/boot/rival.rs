@@ -253,7 +253,10 @@ mod tests {
         standing.hear(Claim { address: Ipv4Addr::new(10, 77, 0, 9), by: card });
         assert_eq!(standing.rivals(), [Rival { address: OTHER, mac: Some(card), first: at(0), last: at(60) }]);
         standing.choose(Choice::Auto);
-        assert_eq!((standing.mode(), standing.tolerates(Choice::Authoritative, OTHER)), (Mode::Proxy, Err(Refused(OTHER))));
+        assert_eq!(
+            (standing.mode(), standing.tolerates(Choice::Authoritative, OTHER)),
+            (Mode::Proxy, Err(Refused(OTHER)))
+        );
         for other in 10..100 {
             assert_eq!(standing.meet(at(61), Ipv4Addr::new(10, 77, 0, other)), Ok(()));
         }

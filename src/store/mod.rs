@@ -223,6 +223,7 @@ mod tests {
             macs: macs.into_iter().collect(),
             ..Claims::default()
         });
+        use crate::domain::dhcp::Choice;
         let dhcp = Chosen { choice: Some(Choice::Proxy), setting: Some(Choice::Auto) };
         let effects =
             vec![Effect::SavePolicy(Policy::Hold), Effect::SaveDhcp(dhcp), Effect::SaveShared(shared.clone())];
