@@ -18,9 +18,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level as Severity, error, info};
 
+use crate::boot::tape::Tape;
 use crate::clock;
 use crate::domain::command::{Command, Refusal};
 use crate::domain::dhcp::{Choice, Dhcp};
+use crate::domain::doctor::Doctor;
+use crate::domain::doctor::sighting::{Sighting, Who};
 use crate::domain::effect::Effect;
 use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
 use crate::domain::ids::{NodeId, RunId};
@@ -45,6 +48,8 @@ pub struct Hub {
     dhcp: Arc<Dhcp>,
     /// What the DHCP service is to find out before it is done.
     changing: Option<Changing>,
+    doctor: Arc<Doctor>,
+    tape: Tape,
     store: Store,
     node_log: Box<dyn NodeLog>,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -78,6 +83,8 @@ impl Hub {
             services: Vec::new(),
             dhcp: Arc::default(),
             changing: None,
+            doctor: Arc::default(),
+            tape: Tape::default(),
             store,
             node_log,
             publish,
@@ -150,9 +157,16 @@ impl Hub {
         let now = clock::now();
         match note {
             Note::Event(event) => {
+                Arc::make_mut(&mut self.doctor).observe(now, &event);
                 let effects = self.fleet.observe(now, event);
                 self.write_behind(effects).await;
             }
+            Note::Packet(packet) => {
+                if let Some(mac) = self.doctor.card(packet.who) {
+                    self.tape.keep(mac, *packet);
+                }
+            }
+            Note::Capture(macs, done) => drop(done.send(self.tape.pcap(&macs))),
             Note::Leases(leases) => self.write_behind(leases.into_iter().map(Effect::SaveLease).collect()).await,
             Note::Dhcp(dhcp) => self.dhcp = dhcp,
             Note::DhcpTried(choice, met) => self.tried(choice, met, dropped).await,
@@ -221,6 +235,8 @@ impl Hub {
     }
 
     async fn hello(&mut self, hello: &Hello, done: oneshot::Sender<Result<Grant, NotKept>>) {
+        let who = Who { mac: hello.claims.macs.first().copied(), address: Some(hello.address) };
+        Arc::make_mut(&mut self.doctor).sight(clock::now(), who, Sighting::Agent);
         let (grant, effects) = self.fleet.hello(clock::now(), hello, &self.catalogue);
         // A station that cannot store lets machines work: what a hello says the agent says again if it is lost. Its
         // reports are not acknowledged before they are stored, so it does not restart the machine without its proof.
@@ -337,6 +353,7 @@ impl Hub {
             dhcp: self.dhcp.clone(),
             dhcp_chosen: self.fleet.dhcp(),
             dhcp_asked: self.changing.as_ref().map(|changing| changing.to),
+            doctor: self.doctor.clone(),
             dropped,
         }));
         tracing::event!(Severity::TRACE, version = self.version, "published");

@@ -5,6 +5,7 @@
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
 //! | what DHCP counts | dropped: it is said again |
 //! | leases | stay where they are, the latest of each address, and are offered again |
+//! | what only the doctor and the tape want to know | dropped and counted, when the queue is half full already |
 //! | service state, catalogue | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
@@ -16,9 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::command::{Command, Refusal};
 use crate::domain::dhcp::{Choice, Dhcp};
+use crate::domain::doctor::packet::Packet;
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Hello};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{MacAddr, RunId};
 use crate::domain::lease::Lease;
 use crate::domain::logline::Level;
 use crate::domain::report::Report;
@@ -29,6 +31,10 @@ use crate::domain::snapshot::Catalogue;
 #[derive(Debug)]
 pub enum Note {
     Event(Event),
+    /// A packet for the tape.
+    Packet(Box<Packet>),
+    /// The packets that are kept of these cards, as a capture file.
+    Capture(Vec<MacAddr>, oneshot::Sender<Vec<u8>>),
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
     Leases(Vec<Lease>),
@@ -94,6 +100,13 @@ impl Inbox {
     /// Hands over what `note` makes, if there is room. Otherwise nothing is made, and it is to be offered again.
     pub fn offer(&self, note: impl FnOnce() -> Note) -> bool {
         self.notes.try_reserve().map(|room| room.send(note())).is_ok()
+    }
+
+    /// Tells what is good to know but moves no machine. It never takes the room of what does.
+    pub fn mention(&self, note: Note) {
+        if self.notes.capacity() < NOTES / 2 || self.notes.try_send(note).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Hands `note` over, waiting for room. Lost only when the hub has stopped.

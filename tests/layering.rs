@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["store", "domain"]),
     ("tui", &["tui", "domain", "inbox", "clock"]),
     ("service", &["service", "boot", "protocol", "domain", "inbox", "clock"]),
-    ("hub", &["hub", "store", "domain", "inbox", "clock"]),
+    ("hub", &["hub", "store", "boot", "domain", "inbox", "clock"]),
     ("inbox", &["domain"]),
     ("logs", &["hub", "domain"]),
     ("supervise", &["service", "inbox", "domain"]),

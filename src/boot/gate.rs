@@ -48,6 +48,11 @@ impl Gate {
         self.addresses.admit(now, Some(from), caller)
     }
 
+    /// Whether the doctor and the tape get this packet: of machines that are not known only so many.
+    pub fn is_witnessed(&mut self, now: Timestamp, caller: Caller) -> bool {
+        self.machines.is_witnessed(now, caller)
+    }
+
     /// What comes of a verdict: a known machine's offer is kept for it, and of the strangers that are offered something
     /// only so many are told of before they take it.
     pub fn settle(&mut self, now: Timestamp, caller: Caller, verdict: Verdict, leases: &mut Leases) -> Verdict {

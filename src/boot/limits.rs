@@ -22,6 +22,7 @@ pub struct Limits<K> {
     strangers: Due,
     awaited: Due,
     shown: Due,
+    witnessed: Due,
 }
 
 /// How well the station knows who sends.
@@ -45,8 +46,8 @@ pub enum Excess {
 
 impl<K> Default for Limits<K> {
     fn default() -> Self {
-        let (strangers, awaited, shown) = Default::default();
-        Self { known: BTreeMap::new(), others: BTreeMap::new(), strangers, awaited, shown }
+        let (strangers, awaited, shown, witnessed) = Default::default();
+        Self { known: BTreeMap::new(), others: BTreeMap::new(), strangers, awaited, shown, witnessed }
     }
 }
 
@@ -87,6 +88,15 @@ impl<K: Ord + Copy> Limits<K> {
             Caller::Awaited | Caller::Stranger => self.shown.next(now, SHOWN),
         };
         next.map(|due| self.shown = due).is_some()
+    }
+
+    /// Whether this packet is worth keeping. In a flood only some of the strangers' are: they are much alike.
+    pub fn is_witnessed(&mut self, now: Timestamp, caller: Caller) -> bool {
+        let next = match caller {
+            Caller::Known => return true,
+            Caller::Awaited | Caller::Stranger => self.witnessed.next(now, WITNESSED),
+        };
+        next.map(|due| self.witnessed = due).is_some()
     }
 }
 
@@ -136,6 +146,9 @@ const ALL: Pace = Pace { rate: 5000, burst: 5000 };
 
 /// Of how many unknown machines the screen, the fleet and the store hear before they have taken an offer.
 const SHOWN: Pace = Pace { rate: 100, burst: 1000 };
+
+/// Of how many packets of unknown machines the doctor and the tape get to know.
+const WITNESSED: Pace = Pace { rate: 200, burst: 2000 };
 
 /// How many machines are told apart. More than any network here has addresses.
 const MOST: usize = 1 << 16;

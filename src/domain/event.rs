@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::doctor::sighting::{Sighting, Who};
 use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, ProfileId, RunId};
 use crate::domain::logline::Level;
@@ -70,6 +71,12 @@ pub enum Event {
     KernelServed { address: Ipv4Addr, file: String },
     /// The node moved bytes. Only the newest figure matters.
     Progress { run: RunId, step: Step, done: u64, total: u64 },
+    /// A machine on its way was seen; for the doctor alone.
+    Sighted { who: Who, sighting: Box<Sighting> },
+    /// Another DHCP server answers on the cable.
+    OtherServer { address: Ipv4Addr },
+    /// This card was seen to use this address.
+    Neighbour { mac: MacAddr, address: Ipv4Addr },
     /// Lines of the agent's log, the first of them numbered `first`.
     AgentLog { run: RunId, first: u32, lines: Vec<(Level, String)> },
 }

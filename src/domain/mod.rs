@@ -9,6 +9,7 @@ pub mod dhcp;
 pub mod diagnostic;
 pub mod digest;
 pub mod disk;
+pub mod doctor;
 pub mod effect;
 pub mod event;
 pub mod fleet;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::doctor::Doctor;
 use crate::domain::fleet::ImportDone;
 use crate::domain::https::Https;
 use crate::domain::identity::{Claims, Identity, Index};
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub dhcp_chosen: Option<Choice>,
     /// What somebody wants DHCP to be, if the service finds that it can.
     pub dhcp_asked: Option<Choice>,
+    /// What was seen of machines on their way, and why they got no further.
+    pub doctor: Arc<Doctor>,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
 }

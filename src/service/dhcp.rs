@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::link::{self, Arp, Place};
 use super::rival::Scout;
-use super::{Context, ServiceError, udp};
+use super::{Context, ServiceError, udp, witness};
 use crate::boot::arp;
 use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
@@ -27,6 +27,7 @@ use crate::boot::told::Told;
 use crate::boot::trial::{Step, Trial};
 use crate::clock;
 use crate::domain::dhcp::{Choice, Dhcp};
+use crate::domain::doctor::sighting::Door;
 use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
@@ -94,13 +95,14 @@ async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
             () = rest(leases.has_unsaved().then_some(SOON)) => {}
             () = rest(desk.doubts.rest(clock::now())) => {
                 for (mac, answer) in desk.doubts.settled(clock::now(), &mut leases) {
-                    desk.answer(&doors.server, Some(mac), *answer).await;
+                    desk.answer(&doors.server, Some(mac), *answer, true).await;
                 }
             }
             len = heard(arp.as_ref(), &mut frame) => {
+                witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
                     desk.tell(Some(objection.mac), objection.silence);
-                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, &mut leases).await;
+                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, None, &mut leases).await;
                 }
             }
             _ = each_second.tick() => {
@@ -119,13 +121,14 @@ async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
                 }
                 desk.stand().await;
             }
-            received = doors.server.recv(&mut packet) => {
-                let len = received.map_err(|error| lost(&desk.interface, error))?;
-                desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
-                // Whatever else has queued up, before all the rest is looked at again.
+            received = udp::received(&doors.server, &mut packet) => {
+                let (mut len, mut from, mut to) = received.map_err(|error| lost(&desk.interface, error))?;
+                // With whatever else has queued up, before all the rest is looked at again.
                 for _ in 0..TOGETHER {
-                    let Ok(len) = doors.server.try_recv(&mut packet) else { break };
-                    desk.serve(&doors.server, arp.as_ref(), &packet[..len], &mut leases).await;
+                    let way = Way { from, to };
+                    desk.serve(&doors.server, arp.as_ref(), &packet[..len], Some(way), &mut leases).await;
+                    let Ok(next) = udp::received_already(&doors.server, &mut packet) else { break };
+                    (len, from, to) = next;
                 }
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
@@ -197,7 +200,9 @@ impl Doors {
         };
         let doors = Self { server: bound(67)?, boot_server: bound(4011)? };
         udp::make_room(&doors.server);
-        udp::tell_destination(&doors.boot_server).map_err(|error| lost(interface, error))?;
+        for door in [&doors.server, &doors.boot_server] {
+            udp::tell_destination(door).map_err(|error| lost(interface, error))?;
+        }
         Ok(doors)
     }
 
@@ -222,6 +227,8 @@ struct Desk {
     wishes: watch::Receiver<Arc<Snapshot>>,
     trial: Option<Trial>,
     told: Told<(Option<MacAddr>, Silence)>,
+    /// Who was said lately to use which address.
+    neighbours: Told<(MacAddr, Ipv4Addr)>,
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
@@ -248,6 +255,7 @@ impl Desk {
             past,
             trial: None,
             told: Told::default(),
+            neighbours: Told::default(),
             said: None,
             doubts: Doubts::default(),
             reported: Arc::default(),
@@ -302,7 +310,9 @@ impl Desk {
                 () = stop.cancelled() => return false,
                 met = scout.look() => met,
             };
-            let Some(Err(refused)) = met.map(|rival| standing.meet(clock::now(), rival)) else { return true };
+            let Some(rival) = met else { return true };
+            self.context.inbox.saw(Event::OtherServer { address: rival });
+            let Err(refused) = standing.meet(clock::now(), rival) else { return true };
             self.say_refused(refused).await;
             tokio::select! {
                 () = stop.cancelled() => return false,
@@ -347,6 +357,7 @@ impl Desk {
 
     /// Another server has answered while this one serves.
     async fn met(&mut self, rival: Ipv4Addr, arp: Option<&Arp>) -> Result<(), Refused> {
+        self.context.inbox.saw(Event::OtherServer { address: rival });
         let met = self.past.standing.meet(clock::now(), rival);
         if let (Some(arp), Some(card)) = (arp, self.segment.card) {
             let _asked_again_next_time = arp.send(&arp::question(card, rival)).await;
@@ -389,22 +400,39 @@ impl Desk {
         }
     }
 
-    /// Answers what was asked on port 67, at once or after a look whether the address is free.
-    async fn serve(&mut self, door: &UdpSocket, arp: Option<&Arp>, packet: &[u8], leases: &mut Leases) {
+    /// Answers what was asked on port 67, at once or after a look whether the address is free. Without a `way` it has been
+    /// asked before.
+    async fn serve(
+        &mut self,
+        door: &UdpSocket,
+        arp: Option<&Arp>,
+        packet: &[u8],
+        way: Option<Way>,
+        leases: &mut Leases,
+    ) {
         let now = clock::now();
         let admitted = self.past.gate.admit(now, packet, &self.context.bench.borrow(), leases);
         let Some(caller) = self.or_count(admitted) else { return };
+        let witnessed = self.gate.is_witnessed(now, caller);
+        if let Some(Way { from, to }) = way.filter(|_| witnessed) {
+            witness::arrived(&self.context, packet, from, SocketAddrV4::new(to, 67));
+        }
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let verdict = self.past.gate.settle(now, caller, verdict, leases);
-        let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
+        if witnessed {
+            witness::asked(&self.context, Door::Dhcp, packet, mac, &verdict);
+        }
+        let (Some(arp), Some(card)) = (arp, self.segment.card) else {
+            return self.carry_out(door, mac, verdict, witnessed).await;
+        };
         match self.doubts.hold(now, mac, packet, verdict) {
             Ok(address) => {
                 if let Err(error) = arp.send(&arp::question(card, address)).await {
                     debug!(%address, "not asked by arp: {error}");
                 }
             }
-            Err(verdict) => self.carry_out(door, mac, verdict).await,
+            Err(verdict) => self.carry_out(door, mac, verdict, witnessed).await,
         }
     }
 
@@ -414,7 +442,9 @@ impl Desk {
         let admitted = self.past.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
-        self.carry_out(door, mac, verdict).await;
+        witness::asked(&self.context, Door::BootServer, packet, mac, &verdict);
+        witness::arrived(&self.context, packet, way.from, SocketAddrV4::new(way.to, 4011));
+        self.carry_out(door, mac, verdict, true).await;
     }
 
     fn or_count<T>(&mut self, admitted: Result<T, Excess>) -> Option<T> {
@@ -427,16 +457,19 @@ impl Desk {
         self.doubts.hear(clock::now(), claim, leases)
     }
 
-    async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict) {
+    async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict, witnessed: bool) {
         match verdict {
-            Verdict::Reply(answer) => self.answer(door, mac, *answer).await,
+            Verdict::Reply(answer) => self.answer(door, mac, *answer, witnessed).await,
             Verdict::Overheard(event) => self.context.inbox.saw(*event),
             Verdict::Silence(silence) => self.tell(mac, silence),
         }
     }
 
-    async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer) {
+    async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer, witnessed: bool) {
         let to = answer.to.socket_address();
+        if witnessed {
+            witness::answered(&self.context, door, mac, &answer);
+        }
         match udp::send_from(door, answer.from, to, &answer.message).await {
             Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
             Err(error) => {

@@ -11,6 +11,7 @@ mod rival;
 pub mod router_advert;
 pub mod tftp;
 mod udp;
+mod witness;
 
 use std::io;
 use std::sync::Arc;

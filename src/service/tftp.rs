@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 use self::shelf::Shelf;
 use super::link::{self, Place};
 use super::udp::Line;
+use super::witness::TftpWitness;
 use super::{Context, ServiceError, udp};
 use crate::boot::tftp::desk::{Admission, Desk};
 use crate::boot::tftp::packet::Ask;
@@ -85,6 +86,7 @@ struct Counter {
     inbox: Inbox,
     interface: Arc<str>,
     address: Ipv4Addr,
+    port: u16,
     shelf: Arc<Shelf>,
     desk: Desk,
     transfers: JoinSet<Closed>,
@@ -112,6 +114,7 @@ impl Counter {
             inbox,
             interface: config.interface.into(),
             address: config.address,
+            port: config.port,
             shelf: Arc::new(Shelf::new(config.directory, config.autoexec)),
             desk: Desk::default(),
             transfers: JoinSet::new(),
@@ -121,6 +124,9 @@ impl Counter {
     }
 
     async fn take(&mut self, socket: &UdpSocket, peer: SocketAddrV4, packet: &[u8]) {
+        let from = SocketAddrV4::new(self.address, self.port);
+        let witness = TftpWitness { inbox: self.inbox.clone(), peer, from };
+        witness.packet(true, packet);
         match self.desk.admit(peer, packet) {
             Admission::Start(ask) => self.start(peer, ask),
             Admission::Again(ask) => match self.doors.get(&peer).map(|door| door.again.try_send(ask.clone())) {
@@ -128,6 +134,7 @@ impl Counter {
                 Some(Err(TrySendError::Closed(_))) | None => self.start(peer, ask),
             },
             Admission::Refuse(error) => {
+                witness.packet(false, &error);
                 if let Err(error) = socket.send_to(&error, peer).await {
                     debug!(%peer, "tftp refusal not sent: {error}");
                 }
@@ -181,16 +188,19 @@ impl Delivery {
         let at = SocketAddrV4::new(self.address, 0);
         let socket = udp::bound(&self.interface, at)?;
         socket.connect(self.peer).await?;
+        let witness = TftpWitness { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
         let mut line = Line::new(socket);
         match self.shelf.clone().open(self.ask.file.clone()).await {
             Ok((file, content)) => {
                 self.tell(&file, event::Transfer::Started);
-                let end = deliver(&mut line, &self.ask, content, again).await;
+                let end = deliver(&mut line, &self.ask, (&file, content), again, &witness).await;
+                end.iter().for_each(|end| witness.ended(&file, end));
                 debug!(peer = %self.peer, file, ?end, "tftp transfer ended");
                 end.and_then(|end| end.outcome()).into_iter().for_each(|outcome| self.tell(&file, outcome));
             }
             Err(unopened) => {
                 self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
+                witness.missing(&self.ask.file, &unopened.to_string(), &unopened.packet());
                 line.socket().send(&unopened.packet()).await?;
             }
         }
@@ -203,8 +213,15 @@ impl Delivery {
 }
 
 /// Moves packets until the transfer is over. None: the machine has turned to another file.
-async fn deliver(line: &mut Line, ask: &Ask, content: Bytes, again: &mut mpsc::Receiver<Ask>) -> Option<End> {
+async fn deliver(
+    line: &mut Line,
+    ask: &Ask,
+    (file, content): (&str, Bytes),
+    again: &mut mpsc::Receiver<Ask>,
+    witness: &TftpWitness,
+) -> Option<End> {
     let (mut transfer, mut turn) = Transfer::start(ask, content);
+    witness.begun(file, &transfer, &turn);
     let mut deadline = Instant::now();
     let mut alarm = pin!(sleep_until(deadline + LONG));
     let mut packet = vec![0; LARGEST];
@@ -227,7 +244,10 @@ async fn deliver(line: &mut Line, ask: &Ask, content: Bytes, again: &mut mpsc::R
         turn = tokio::select! {
             biased;
             received = line.socket().recv(&mut packet) => match received {
-                Ok(len) => transfer.on_packet(&packet[..len]),
+                Ok(len) => {
+                    witness.heard(&packet[..len]);
+                    transfer.on_packet(&packet[..len])
+                }
                 Err(_) => transfer.on_refused(),
             },
             asked = again.recv() => match asked {

@@ -1,7 +1,7 @@
 //! UDP sockets on one interface of the station.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 use nix::libc;
@@ -47,6 +47,14 @@ fn ready(socket: Socket, interface: &str, address: SocketAddrV4) -> io::Result<U
     UdpSocket::from_std(socket.into())
 }
 
+/// Where a socket sends from.
+pub(super) fn local(socket: &UdpSocket) -> io::Result<SocketAddrV4> {
+    match socket.local_addr()? {
+        SocketAddr::V4(at) => Ok(at),
+        SocketAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
 /// Has [`received`] say to which address each packet was sent.
 pub(super) fn tell_destination(socket: &UdpSocket) -> io::Result<()> {
     setsockopt(socket, sockopt::Ipv4PacketInfo, &true).map_err(io::Error::from)
@@ -54,18 +62,24 @@ pub(super) fn tell_destination(socket: &UdpSocket) -> io::Result<()> {
 
 /// A packet: how long it is, where it came from, and to which address it was sent (IP_PKTINFO).
 pub(super) async fn received(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
-    let receive = || {
-        let mut control = nix::cmsg_space!(libc::in_pktinfo);
-        let mut parts = [io::IoSliceMut::new(packet)];
-        let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
-        let from = message.address.map_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), SocketAddrV4::from);
-        let to = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())),
-            _ => None,
-        });
-        Ok((message.bytes, from, to.unwrap_or(Ipv4Addr::UNSPECIFIED)))
-    };
-    socket.async_io(Interest::READABLE, receive).await
+    socket.async_io(Interest::READABLE, || receive(socket, packet)).await
+}
+
+/// The same of a packet that is there already.
+pub(super) fn received_already(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
+    socket.try_io(Interest::READABLE, || receive(socket, packet))
+}
+
+fn receive(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
+    let mut control = nix::cmsg_space!(libc::in_pktinfo);
+    let mut parts = [io::IoSliceMut::new(packet)];
+    let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let from = message.address.map_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), SocketAddrV4::from);
+    let to = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4PacketInfo(info) => Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())),
+        _ => None,
+    });
+    Ok((message.bytes, from, to.unwrap_or(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// Sends from `source`, of all the addresses the interface may have (IP_PKTINFO): firmware drops what comes from another

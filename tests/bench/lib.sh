@@ -1,9 +1,9 @@
 # Sourced by the benches: a cable between two namespaces, servers at its one end, and how to stop them.
 # shellcheck shell=bash
 #
-#   ┌ $station ───────────────┐   ┌ $client ─────────┐
-#   │ one server, s0 10.77.0.1 ─┼───┼─ c0 10.77.0.3, load │
-#   └─────────────────────────┘   └──────────────────┘
+#   ┌ $station ─────────────────┐   ┌ $client ────────────┐
+#   │ servers, s0 10.77.0.1 … 9 ─┼───┼─ c0 10.77.0.100, load │
+#   └───────────────────────────┘   └─────────────────────┘
 
 # shellcheck source=../../packaging/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../packaging/lib.sh"
@@ -13,7 +13,7 @@ station=oxb-$$-bench-s client=oxb-$$-bench-c
 mkdir -p "$target"
 home=$(mktemp -d "$target/bench-XXXXXX")
 oxbow=$target/release/oxbow
-server=
+server= servers=()
 
 # shellcheck disable=SC2317  # the trap calls it
 clean_up() {
@@ -46,8 +46,8 @@ lay_cable() {
     ip netns add "$station"
     ip netns add "$client"
     ip -n "$station" link add s0 type veth peer name c0 netns "$client"
-    ip -n "$station" address add 10.77.0.1/16 dev s0
-    ip -n "$client" address add 10.77.0.3/16 dev c0
+    for last in 1 2 3 4 5 6 7 8 9; do ip -n "$station" address add "10.77.0.$last/16" dev s0; done
+    ip -n "$client" address add 10.77.0.100/16 dev c0
     for name in "$station" "$client"; do ip -n "$name" link set lo up; done
     ip -n "$station" link set s0 up
     ip -n "$client" link set c0 up
@@ -55,33 +55,38 @@ lay_cable() {
 
 at_client() { ip netns exec "$client" "$@"; }
 
-# start NAME COMMAND... : the server of this run, its words in $home/NAME.log.
+# start NAME COMMAND... : one more server, its words in $home/NAME.log. Its number is in $server.
 start() {
     local name=$1
     shift
     # `ip` and `setpriv` become the program: the number is its own.
     ip netns exec "$station" setpriv --pdeathsig KILL "$@" >"$home/$name.log" 2>&1 &
     server=$!
+    servers+=("$server")
 }
 
+# stop : all that were started.
 stop() {
-    [ -n "$server" ] || return 0
-    kill "$server" 2>/dev/null || true
-    for _ in $(seq 50); do
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.1
+    local pid
+    [ ${#servers[@]} -gt 0 ] || return 0
+    kill "${servers[@]}" 2>/dev/null || true
+    for pid in "${servers[@]}"; do
+        for _ in $(seq 50); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
     done
-    kill -9 "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-    server=
+    servers=()
 }
 
-# listens tcp|udp PORT : waits until the server does.
+# listens tcp|udp PORT [ADDRESS] : waits until the server does.
 listens() {
     local kind=-Huln
     [ "$1" = udp ] || kind=-Htln
     for _ in $(seq 300); do
-        if ip netns exec "$station" ss "$kind" "sport = :$2" | grep -q .; then return 0; fi
+        if ip netns exec "$station" ss "$kind" "sport = :$2" | grep -q "${3:-}"; then return 0; fi
         kill -0 "$server" 2>/dev/null || break
         sleep 0.1
     done
@@ -89,10 +94,10 @@ listens() {
     die "no server listens on $1 port $2"
 }
 
-# cpu : the server's processor time so far, its children's too, in milliseconds.
+# cpu [PID] : a server's processor time so far, its children's too, in milliseconds.
 cpu() {
     local ticks
-    ticks=$(awk '{ sub(/.*\) /, ""); print $12 + $13 + $14 + $15 }' "/proc/$server/stat")
+    ticks=$(awk '{ sub(/.*\) /, ""); print $12 + $13 + $14 + $15 }' "/proc/${1:-$server}/stat")
     echo $((ticks * 1000 / $(getconf CLK_TCK)))
 }
 

@@ -287,6 +287,7 @@ impl Bench {
             ],
             policy: self.fleet.policy(),
             last_import: self.fleet.last_import().cloned(),
+            doctor: Arc::default(),
             dropped: 0,
         }
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::packet::{self, Ask, Fault, Options, Packet, Reaction};
+use crate::domain::doctor::sighting::Terms;
 use crate::domain::event;
 
 /// A transfer that has begun.
@@ -98,6 +99,12 @@ impl Transfer {
         };
         let turn = transfer.go_on();
         (transfer, turn)
+    }
+
+    /// On what terms it is sent.
+    pub fn terms(&self) -> Terms {
+        let number = |of: u64| u16::try_from(of).unwrap_or(u16::MAX);
+        Terms { bytes: self.content.len() as u64, blksize: number(self.blksize as u64), window: number(self.window) }
     }
 
     /// What to do about a packet from the machine.

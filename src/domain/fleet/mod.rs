@@ -98,6 +98,8 @@ impl Fleet {
             Event::KernelServed { address, file } => self.kernel_served(now, address, &file),
             Event::Progress { run, step, done, total } => self.progress(now, run, step, done, total),
             Event::AgentLog { run, first, lines } => self.agent_log(now, run, first, lines),
+            // What the doctor makes of these changes no node.
+            Event::Sighted { .. } | Event::OtherServer { .. } | Event::Neighbour { .. } => Vec::new(),
         }
     }
 

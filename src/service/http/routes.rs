@@ -21,8 +21,11 @@ use warp::{Filter, Reply};
 use super::boot_files::BootFiles;
 use super::images::Images;
 use super::{Config, Peer, agent, api, body, script};
+use crate::boot::sighting;
 use crate::domain::digest::Digest;
+use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
+use crate::domain::text;
 use crate::service::Context;
 
 pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
@@ -71,12 +74,15 @@ fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
             let (context, files) = (context.clone(), files.clone());
             async move {
                 let Some((content, tag)) = files.read(&name).await else {
+                    let file = text::clean(&name, NAME);
+                    context.inbox.saw(sighting::http(peer, Http::Missing { file }));
                     return said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again"));
                 };
                 // UEFI asks for the length first.
-                if method == Method::GET {
-                    context.inbox.saw(Event::KernelServed { address: peer, file: name.clone() });
-                }
+                context.inbox.saw(match method {
+                    Method::GET => Event::KernelServed { address: peer, file: name.clone() },
+                    _ => sighting::http(peer, Http::Head { file: name.clone() }),
+                });
                 body::file(&content, &tag, content_type(&name), &headers)
             }
         })
@@ -125,3 +131,5 @@ fn content_type(name: &str) -> &'static str {
 }
 
 const AUTOEXEC: &str = "autoexec.ipxe";
+/// Letters of a file that is not there.
+const NAME: usize = 80;

@@ -9,10 +9,13 @@ use warp::reply::Response;
 
 use super::routes::said;
 use crate::boot::script::{self, Asked};
+use crate::boot::sighting;
+use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
 use crate::domain::text;
+use crate::inbox::Note;
 use crate::service::Context;
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given.
@@ -20,6 +23,7 @@ pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response
     let bench = context.snapshot();
     let asked = Asked::from_query(query);
     if asked.is_nobody() {
+        context.inbox.mention(Note::Event(sighting::http(peer, Http::Ask)));
         return script(script::ask(&bench.station.base_url));
     }
     let (claims, address) = (asked.claims.clone(), peer);

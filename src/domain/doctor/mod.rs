@@ -1,0 +1,148 @@
+//! The doctor: why did this machine not boot?
+//!
+//! ```text
+//! services ─ sightings ─► Doctor: a trail for each card ─ diagnose(trail, now, context) ─► verdict: stage, what, hint
+//! ```
+//! Trails are kept by Ethernet address. What is seen by address alone (TFTP, HTTP) goes to the card that was seen to get
+//! or to use that address. A diagnosis is made when somebody looks, and is a function of the trail and the time.
+
+pub mod crowd;
+pub mod packet;
+pub mod sighting;
+pub mod trail;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::domain::event::Event;
+use crate::domain::identity::Claims;
+use crate::domain::ids::MacAddr;
+use crate::domain::time::Timestamp;
+use crowd::Crowd;
+use sighting::{Http, Script, Sighting, Who};
+use trail::{Trail, address_in, is_far};
+
+/// Everything that was seen lately of machines on their way.
+#[derive(Clone, Debug)]
+pub struct Doctor {
+    trails: Crowd<Arc<Trail>>,
+    addresses: BTreeMap<Ipv4Addr, MacAddr>,
+    /// Another DHCP server that was found on the cable.
+    other_server: Option<Ipv4Addr>,
+    /// Sightings at an address that no known card has.
+    unplaced: u64,
+    nameless: Option<Nameless>,
+}
+
+/// Requests that did not even say which card they came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nameless {
+    pub times: u64,
+    pub last: Timestamp,
+    /// What was wrong with the last of them.
+    pub reason: String,
+}
+
+impl Default for Doctor {
+    fn default() -> Self {
+        Self { trails: Crowd::new(TRAILS), addresses: BTreeMap::new(), other_server: None, unplaced: 0, nameless: None }
+    }
+}
+
+impl Doctor {
+    /// Takes in what a service saw, if it is about a machine on its way.
+    pub fn observe(&mut self, now: Timestamp, event: &Event) {
+        match event {
+            Event::Sighted { who, sighting } => self.sight(now, *who, (**sighting).clone()),
+            Event::ScriptServed { claims, address, profile, .. } => {
+                self.scripted(now, claims, *address, Script::Install(profile.clone()))
+            }
+            Event::SentToDisk { claims, address } => self.scripted(now, claims, *address, Script::Disk),
+            Event::Held { claims, address, reason } => {
+                self.scripted(now, claims, *address, Script::Wait(reason.clone()))
+            }
+            Event::KernelServed { address, file } => {
+                self.sight(now, Who::at(*address), Sighting::Http(Http::Get { file: file.clone() }))
+            }
+            Event::OtherServer { address } => self.other_server = Some(*address),
+            Event::Neighbour { mac, address } => self.learn(*mac, *address),
+            Event::DhcpSilence { mac: None, reason } => {
+                let times = self.nameless.as_ref().map_or(0, |nameless| nameless.times);
+                self.nameless = Some(Nameless { times: times + 1, last: now, reason: reason.clone() });
+            }
+            Event::DhcpSilence { mac: Some(_), .. }
+            | Event::DhcpAnswered { .. }
+            | Event::Loader { .. }
+            | Event::Progress { .. }
+            | Event::AgentLog { .. } => {}
+        }
+    }
+
+    /// Takes in one sighting.
+    pub fn sight(&mut self, now: Timestamp, who: Who, what: Sighting) {
+        let Some(mac) = self.card(who) else { return self.unplaced += 1 };
+        let address = address_in(&what).or(who.address);
+        let far = is_far(&what);
+        let gone = self.trails.hear(now, mac, |trail| {
+            Arc::make_mut(trail).push(now, what);
+            far
+        });
+        if let Some((mac, trail)) = gone {
+            trail.address.into_iter().for_each(|address| self.lose(mac, address));
+        }
+        address.into_iter().for_each(|address| self.learn(mac, address));
+    }
+
+    /// The card that was seen.
+    pub fn card(&self, who: Who) -> Option<MacAddr> {
+        who.mac.or_else(|| self.addresses.get(&who.address?).copied())
+    }
+
+    pub fn trail(&self, mac: MacAddr) -> Option<&Trail> {
+        self.trails.get(mac).map(|trail| &**trail)
+    }
+
+    pub fn trails(&self) -> impl Iterator<Item = (MacAddr, &Trail)> {
+        self.trails.iter().map(|(mac, trail)| (mac, &**trail))
+    }
+
+    /// Machines whose trail had to make room for another's.
+    pub fn dropped(&self) -> u64 {
+        self.trails.dropped()
+    }
+
+    /// Sightings at an address that no known card has.
+    pub fn unplaced(&self) -> u64 {
+        self.unplaced
+    }
+
+    pub fn nameless(&self) -> Option<&Nameless> {
+        self.nameless.as_ref()
+    }
+
+    fn scripted(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr, script: Script) {
+        let who = Who { mac: claims.macs.first().copied(), address: Some(address) };
+        self.sight(now, who, Sighting::Http(Http::Script(script)));
+    }
+
+    /// This address is this card's from now on, if anything is known of it.
+    fn learn(&mut self, mac: MacAddr, address: Ipv4Addr) {
+        let Some(before) = self.trails.get(mac).map(|trail| trail.address) else { return };
+        if before == Some(address) && self.addresses.get(&address) == Some(&mac) {
+            return;
+        }
+        before.into_iter().for_each(|address| self.lose(mac, address));
+        self.addresses.insert(address, mac);
+        self.trails.edit(mac, |trail| Arc::make_mut(trail).address = Some(address));
+    }
+
+    fn lose(&mut self, mac: MacAddr, address: Ipv4Addr) {
+        if self.addresses.get(&address) == Some(&mac) {
+            self.addresses.remove(&address);
+        }
+    }
+}
+
+/// Machines that are kept in mind: three times the largest bench, cards that are tried in turn included.
+const TRAILS: usize = 1024;

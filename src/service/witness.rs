@@ -1,0 +1,95 @@
+//! Tells the doctor what machines ask and are answered, and gives the tape the packets. Nothing here waits, and nothing
+//! takes the room of what moves a machine (see [`Inbox::mention`]).
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use tokio::net::UdpSocket;
+
+use super::Context;
+use crate::boot::arp;
+use crate::boot::dhcp::{Answer, Verdict};
+use crate::boot::sighting;
+use crate::boot::tftp::transfer::{End, Transfer, Turn};
+use crate::boot::told::Told;
+use crate::clock;
+use crate::domain::doctor::packet::{Frame, Packet};
+use crate::domain::doctor::sighting::{Door, Who};
+use crate::domain::event::Event;
+use crate::domain::ids::MacAddr;
+use crate::inbox::{Inbox, Note};
+
+/// A DHCP message, and what was decided about it.
+pub(super) fn asked(context: &Context, door: Door, packet: &[u8], mac: Option<MacAddr>, verdict: &Verdict) {
+    if let Some(event) = sighting::dhcp(door, packet, mac, verdict) {
+        context.inbox.mention(Note::Event(event));
+    }
+}
+
+/// A DHCP packet as it came.
+pub(super) fn arrived(context: &Context, packet: &[u8], from: SocketAddrV4, to: SocketAddrV4) {
+    let who = Who { mac: sighting::card(packet), address: Some(*from.ip()) };
+    keep(&context.inbox, who, Frame::Udp { inward: true, from, to, payload: packet.to_vec() });
+}
+
+/// A DHCP answer as it goes out through `door`.
+pub(super) fn answered(context: &Context, door: &UdpSocket, mac: Option<MacAddr>, answer: &Answer) {
+    let to = answer.to.socket_address();
+    let from = SocketAddrV4::new(answer.from, door.local_addr().map_or(0, |at| at.port()));
+    let who = Who { mac, address: Some(*to.ip()) };
+    keep(&context.inbox, who, Frame::Udp { inward: false, from, to, payload: answer.message.clone() });
+}
+
+/// An ARP frame: whoever says that an address is its own.
+pub(super) fn neighbour(context: &Context, told: &mut Told<(MacAddr, Ipv4Addr)>, frame: &[u8]) {
+    let Some(arp::Claim { address, by }) = arp::claim(frame) else { return };
+    if told.is_news(clock::now(), (by, address)) {
+        context.inbox.mention(Note::Event(Event::Neighbour { mac: by, address }));
+        keep(&context.inbox, Who::card(by), Frame::Ethernet(frame.to_vec()));
+    }
+}
+
+/// One TFTP request or transfer: who, and from where it is answered.
+#[derive(Clone, Debug)]
+pub(super) struct TftpWitness {
+    pub(super) inbox: Inbox,
+    pub(super) peer: SocketAddrV4,
+    pub(super) from: SocketAddrV4,
+}
+
+impl TftpWitness {
+    /// A packet that is worth keeping for itself: a request, or an error.
+    pub(super) fn packet(&self, inward: bool, packet: &[u8]) {
+        let (from, to) = if inward { (self.peer, self.from) } else { (self.from, self.peer) };
+        keep(&self.inbox, Who::at(*self.peer.ip()), Frame::Udp { inward, from, to, payload: packet.to_vec() });
+    }
+
+    /// A transfer has begun: on what terms, and what it begins with.
+    pub(super) fn begun(&self, file: &str, transfer: &Transfer, turn: &Turn) {
+        self.inbox.mention(Note::Event(sighting::begun(*self.peer.ip(), file, transfer.terms())));
+        turn.send.first().into_iter().for_each(|first| self.packet(false, &first.parts().concat()));
+    }
+
+    /// Something came from the machine in the middle of a transfer. Of acknowledgements there are too many to keep.
+    pub(super) fn heard(&self, packet: &[u8]) {
+        if packet.starts_with(&TFTP_ERROR) {
+            self.packet(true, packet);
+        }
+    }
+
+    pub(super) fn ended(&self, file: &str, end: &End) {
+        self.inbox.mention(Note::Event(sighting::ended(*self.peer.ip(), file, end)));
+    }
+
+    /// There is nothing to send.
+    pub(super) fn missing(&self, file: &str, reason: &str, answer: &[u8]) {
+        self.inbox.mention(Note::Event(sighting::missing(*self.peer.ip(), file, reason)));
+        self.packet(false, answer);
+    }
+}
+
+fn keep(inbox: &Inbox, who: Who, frame: Frame) {
+    inbox.mention(Note::Packet(Box::new(Packet { at: clock::now(), who, frame })));
+}
+
+/// RFC 1350 section 5.
+const TFTP_ERROR: [u8; 2] = [0, 5];
