@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what each command does.
 
 mod bench;
+mod ca;
 mod import;
 mod nodes;
 mod say;
@@ -39,6 +40,8 @@ enum Command {
     Policy(nodes::PolicyArgs),
     /// Say, or set while the station runs, whose the network's addresses are
     Dhcp(nodes::DhcpArgs),
+    /// Show the station's certificate authority, or give out its certificate for machines to trust
+    Ca(ca::Ca),
     /// List the keys of the screen, as the README shows them
     Keys,
     /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
@@ -95,6 +98,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
         Command::Dhcp(dhcp) => nodes::dhcp(&dhcp),
+        Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());
             ExitCode::SUCCESS

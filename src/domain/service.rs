@@ -8,6 +8,7 @@ pub enum ServiceName {
     Dhcp,
     Tftp,
     Http,
+    Https,
     /// Answers IPv6 router solicitations so that iPXE does not wait for them.
     RouterAdvert,
     /// Reads profiles and checks images.
@@ -26,6 +27,7 @@ impl ServiceName {
             Self::Dhcp => "dhcp",
             Self::Tftp => "tftp",
             Self::Http => "http",
+            Self::Https => "https",
             Self::RouterAdvert => "ipv6",
             Self::Images => "images",
             Self::Control => "control",

@@ -1,16 +1,19 @@
 //! The bench at one moment, shared with everybody who reads.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::doctor::Doctor;
+use crate::domain::doctor::verdict::Verdict;
 use crate::domain::fleet::ImportDone;
 use crate::domain::https::Https;
 use crate::domain::identity::{Claims, Identity, Index};
-use crate::domain::ids::{NodeId, ProfileId, RunId};
+use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
 use crate::domain::image::ImageState;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
@@ -106,6 +109,36 @@ impl Snapshot {
     }
 }
 
+/// A machine that asks, does not boot, and is no node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    pub mac: MacAddr,
+    pub last: Timestamp,
+    pub verdict: Verdict,
+}
+
+impl Snapshot {
+    /// Why the machine of `node` got no further, if anything is wrong.
+    pub fn verdict(&self, node: &Node, now: Timestamp) -> Option<Verdict> {
+        self.doctor.verdict_of(node, now)
+    }
+
+    /// Machines of the last minutes that are no nodes and did not boot, the worst and the newest first.
+    pub fn strangers(&self, now: Timestamp) -> Vec<Stranger> {
+        let recent = self.doctor.trails().filter_map(|(mac, trail)| Some((mac, trail.last()?)));
+        let recent = recent.filter(|(_, last)| now.since(*last) < LATELY);
+        let unknown = recent.filter(|(mac, _)| {
+            let claims = Claims { macs: vec![*mac], ..Claims::default() };
+            self.index.settle(&self.nodes, &claims) == Identity::New
+        });
+        let mut strangers: Vec<Stranger> = unknown
+            .filter_map(|(mac, last)| Some(Stranger { mac, last, verdict: self.doctor.verdict(mac, None, now)? }))
+            .collect();
+        strangers.sort_by_key(|stranger| (Reverse(stranger.verdict.severity), Reverse(stranger.last)));
+        strangers
+    }
+}
+
 impl Snapshot {
     /// What the agent of `run`, whose work has ended or was refused, is to do now.
     /// None: nobody here knows of it.
@@ -160,3 +193,6 @@ impl Catalogue {
         }
     }
 }
+
+/// Who asked before that has been switched off, or was helped.
+const LATELY: Duration = Duration::from_secs(600);

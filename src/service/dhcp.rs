@@ -400,8 +400,8 @@ impl Desk {
         }
     }
 
-    /// Answers what was asked on port 67, at once or after a look whether the address is free. Without a `way` it has been
-    /// asked before.
+    /// Answers what was asked on port 67, at once or after a look whether the address is free. `way` is None for what
+    /// has come before.
     async fn serve(
         &mut self,
         door: &UdpSocket,
@@ -413,15 +413,12 @@ impl Desk {
         let now = clock::now();
         let admitted = self.past.gate.admit(now, packet, &self.context.bench.borrow(), leases);
         let Some(caller) = self.or_count(admitted) else { return };
-        let witnessed = self.gate.is_witnessed(now, caller);
-        if let Some(Way { from, to }) = way.filter(|_| witnessed) {
-            witness::arrived(&self.context, packet, from, SocketAddrV4::new(to, 67));
-        }
+        let witnessed = self.past.gate.is_witnessed(now, caller);
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let verdict = self.past.gate.settle(now, caller, verdict, leases);
         if witnessed {
-            witness::asked(&self.context, Door::Dhcp, packet, mac, &verdict);
+            witness::asked(&self.context, Door::Dhcp, packet, way, mac, &verdict);
         }
         let (Some(arp), Some(card)) = (arp, self.segment.card) else {
             return self.carry_out(door, mac, verdict, witnessed).await;
@@ -442,8 +439,7 @@ impl Desk {
         let admitted = self.past.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
-        witness::asked(&self.context, Door::BootServer, packet, mac, &verdict);
-        witness::arrived(&self.context, packet, way.from, SocketAddrV4::new(way.to, 4011));
+        witness::asked(&self.context, Door::BootServer, packet, Some(way), mac, &verdict);
         self.carry_out(door, mac, verdict, true).await;
     }
 

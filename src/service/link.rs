@@ -144,15 +144,17 @@ pub async fn beside(
     context: Context,
     name: ServiceName,
     place: Place,
-    at: String,
     service: impl Future<Output = Result<(), ServiceError>>,
 ) -> Result<(), ServiceError> {
     let watch = async {
         loop {
             let Some(card) = place.found(&context, name).await else { return };
             place.lost(card).await;
-            if place.found(&context, name).await.is_some() {
-                context.up(name, &at).await;
+            let said = context.snapshot().services.iter().find(|service| service.name == name).cloned();
+            if place.found(&context, name).await.is_some()
+                && let Some(as_before) = said
+            {
+                context.inbox.send(Note::Service(as_before)).await;
             }
         }
     };

@@ -7,6 +7,7 @@ use tokio::net::UdpSocket;
 
 use super::Context;
 use crate::boot::arp;
+use crate::boot::dhcp::boot_server::Way;
 use crate::boot::dhcp::{Answer, Verdict};
 use crate::boot::sighting;
 use crate::boot::tftp::transfer::{End, Transfer, Turn};
@@ -18,17 +19,23 @@ use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
 use crate::inbox::{Inbox, Note};
 
-/// A DHCP message, and what was decided about it.
-pub(super) fn asked(context: &Context, door: Door, packet: &[u8], mac: Option<MacAddr>, verdict: &Verdict) {
+/// A DHCP message, and what was decided about it. `way` is how it came, unless it was told of before.
+pub(super) fn asked(
+    context: &Context,
+    door: Door,
+    packet: &[u8],
+    way: Option<Way>,
+    mac: Option<MacAddr>,
+    verdict: &Verdict,
+) {
     if let Some(event) = sighting::dhcp(door, packet, mac, verdict) {
         context.inbox.mention(Note::Event(event));
     }
-}
-
-/// A DHCP packet as it came.
-pub(super) fn arrived(context: &Context, packet: &[u8], from: SocketAddrV4, to: SocketAddrV4) {
-    let who = Who { mac: sighting::card(packet), address: Some(*from.ip()) };
-    keep(&context.inbox, who, Frame::Udp { inward: true, from, to, payload: packet.to_vec() });
+    if let Some(Way { from, to }) = way {
+        let port = if door == Door::BootServer { 4011 } else { 67 };
+        let frame = Frame::Udp { inward: true, from, to: SocketAddrV4::new(to, port), payload: packet.to_vec() };
+        keep(&context.inbox, Who { mac: mac.or(sighting::card(packet)), address: Some(*from.ip()) }, frame);
+    }
 }
 
 /// A DHCP answer as it goes out through `door`.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use crate::domain::ids::NodeId;
 use crate::domain::node::Node;
-use crate::domain::snapshot::{Catalogue, Snapshot};
+use crate::domain::snapshot::{Catalogue, Snapshot, Stranger};
 use crate::domain::time::Timestamp;
 use crate::tui::filter::Filter;
 use crate::tui::status::Status;
@@ -85,6 +85,8 @@ pub struct Listing {
     /// Columns that the longest name and the longest profile of all nodes shown need.
     pub name_width: usize,
     pub profile_width: usize,
+    /// Machines that ask, do not boot, and are no nodes.
+    pub strangers: Vec<Stranger>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +109,7 @@ impl Listing {
         let mut counts = Counts::default();
         let mut rows = Vec::with_capacity(bench.nodes.len());
         for node in bench.nodes.values() {
-            let row = Row::new(node, now, &bench.catalogue);
+            let row = Row::new(bench, node, now);
             counts.add(row.status);
             if filter.keeps(node, row.status, &row.profile) {
                 rows.push(row);
@@ -123,6 +125,7 @@ impl Listing {
             name_width: rows.iter().map(|row| width(&row.name)).max().unwrap_or(0),
             profile_width: rows.iter().map(|row| width(&row.profile)).max().unwrap_or(0),
             nodes: rows.into_iter().map(|row| row.id).collect(),
+            strangers: bench.strangers(now),
         };
         true
     }
@@ -152,13 +155,13 @@ struct Row {
 }
 
 impl Row {
-    fn new(node: &Node, now: Timestamp, catalogue: &Catalogue) -> Self {
+    fn new(bench: &Snapshot, node: &Node, now: Timestamp) -> Self {
         let percent = node.progress.as_ref().map_or(0, |progress| progress.percent());
         Self {
             id: node.id,
-            status: Status::of(node, now),
+            status: Status::judged(bench, node, now).0,
             name: node.label(),
-            profile: profile_of(node, catalogue),
+            profile: profile_of(node, &bench.catalogue),
             percent,
             since: node.phase_since,
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::domain::doctor::verdict::{Severity, Verdict};
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
+use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::tui::glyphs::Glyphs;
 use crate::tui::theme::Meaning;
@@ -30,6 +32,22 @@ impl Status {
             Phase::Booting { stage } => node.stalled(now).map_or(Self::Active(stage), Self::Stalled),
             Phase::Registered => Self::Registered,
             Phase::Provisioned => Self::Provisioned,
+        }
+    }
+
+    /// The same, with what the doctor says of a machine that does not get as far as its agent. Whoever has stopped is
+    /// stalled, however short a time ago.
+    pub fn judged(bench: &Snapshot, node: &Node, now: Timestamp) -> (Self, Option<Verdict>) {
+        let own = Self::of(node, now);
+        let verdict = match own {
+            Self::Active(_) | Self::Stalled(_) | Self::Registered => bench.verdict(node, now),
+            Self::Failed | Self::Conflict | Self::Held | Self::Provisioned => None,
+        };
+        let stopped = verdict.as_ref().is_some_and(|verdict| verdict.severity >= Severity::Warning);
+        let last = || bench.doctor.trail(bench.doctor.latest(node)?)?.last();
+        match last().filter(|_| stopped) {
+            Some(last) => (Self::Stalled(now.since(last)), verdict),
+            None => (own, verdict),
         }
     }
 

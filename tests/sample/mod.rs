@@ -11,6 +11,8 @@ use oxbow::domain::dhcp::{Choice, Dhcp, Mode, Pool, Rival};
 use oxbow::domain::diagnostic::Diagnostic;
 use oxbow::domain::digest::Digest;
 use oxbow::domain::disk::{Disk, DiskRule, Transport};
+use oxbow::domain::doctor::Doctor;
+use oxbow::domain::doctor::sighting::{Asked, Cause, Door, Kind, Reply, Sighting, Speaker, Tftp, Who};
 use oxbow::domain::event::{DhcpAnswer, Event, Firmware, Transfer};
 use oxbow::domain::fleet::{Fleet, Hello};
 use oxbow::domain::identity::Claims;
@@ -85,6 +87,25 @@ pub(crate) fn waiting() -> Snapshot {
     bench.snapshot()
 }
 
+/// Machines that got no further: one whose firmware refuses the program it fetched, and two that are no nodes.
+pub(crate) fn stuck() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.provision(1, 900);
+    bench.write(4, 63, 62);
+    bench.refuse_program(13, 70);
+    bench.knock(21, 90, 0, Reply::Offered { address: Some(address(21)), file: Some("undionly.kpxe".into()) });
+    bench.knock(22, 30, 6, Reply::Silent(Cause::NoProgram("6 (UEFI IA32)".into())));
+    bench.snapshot()
+}
+
+/// Only machines that are no nodes.
+pub(crate) fn strangers() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.knock(21, 90, 0, Reply::Offered { address: Some(address(21)), file: Some("undionly.kpxe".into()) });
+    bench.knock(22, 30, 6, Reply::Silent(Cause::NoProgram("6 (UEFI IA32)".into())));
+    bench.snapshot()
+}
+
 /// A bench that a list has just been imported to.
 pub(crate) fn imported() -> Snapshot {
     let mut bench = Bench::new();
@@ -150,6 +171,7 @@ pub(crate) fn ailing() -> Snapshot {
             }
             ServiceName::Network
             | ServiceName::Dhcp
+            | ServiceName::Https
             | ServiceName::RouterAdvert
             | ServiceName::Images
             | ServiceName::Control
@@ -157,6 +179,9 @@ pub(crate) fn ailing() -> Snapshot {
             | ServiceName::Store => {}
         }
     }
+    let trusted = "3f9d41c07be25a6d8e14f0a2b7c6d95e8a3b1f60c4d27e9512ab34cd56ef7890";
+    let at = format!("10.77.0.1:443, authority {trusted}; fails with 10.77.0.104, 7 handshakes in all: see their logs");
+    bench.services.insert(3, ServiceStatus { name: ServiceName::Https, state: ServiceState::Up { at }, restarts: 0 });
     let catalogue = Arc::make_mut(&mut bench.catalogue);
     catalogue.images.insert(
         "ubuntu-24.04.raw.gz".into(),
@@ -248,12 +273,13 @@ pub(crate) fn exhausted() -> Snapshot {
 
 struct Bench {
     fleet: Fleet,
+    doctor: Doctor,
     catalogue: Catalogue,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { fleet: Fleet::default(), catalogue: catalogue() }
+        Self { fleet: Fleet::default(), doctor: Doctor::default(), catalogue: catalogue() }
     }
 
     fn snapshot(self) -> Snapshot {
@@ -287,9 +313,39 @@ impl Bench {
             ],
             policy: self.fleet.policy(),
             last_import: self.fleet.last_import().cloned(),
-            doctor: Arc::default(),
+            doctor: Arc::new(self.doctor),
             dropped: 0,
         }
+    }
+
+    /// `number` asks four times by DHCP and goes no further.
+    fn knock(&mut self, number: u8, seconds: u64, arch: u16, reply: Reply) {
+        for later in [0, 4, 12, 28] {
+            let asked = asked(number, Kind::Discover, arch);
+            let sighting = Sighting::Dhcp { asked, reply: reply.clone() };
+            let who = Who { mac: claims(number).macs.first().copied(), address: None };
+            self.observe(seconds - later, Event::Sighted { who, sighting: Box::new(sighting) });
+        }
+    }
+
+    /// `number` fetches its program, and it does not start.
+    fn refuse_program(&mut self, number: u8, seconds: u64) {
+        let (mac, address, file) = (claims(number).macs.first().copied(), address(number), Some(loader(number)));
+        let offered = Reply::Offered { address: Some(address), file: file.clone() };
+        let given = Reply::Acked { address: Some(address), file };
+        for (later, kind, reply) in [(0, Kind::Discover, offered), (4, Kind::Request, given)] {
+            let sighting = Box::new(Sighting::Dhcp { asked: asked(number, kind, 7), reply });
+            let who = Who { mac, address: None };
+            self.observe(seconds - later, Event::Sighted { who, sighting });
+        }
+        self.see(number, seconds - 4);
+        let transfers = [Tftp::Probed, Tftp::Done { bytes: 296_448 }];
+        for how in transfers {
+            let sighting = Box::new(Sighting::Tftp { file: loader(number), how });
+            self.observe(seconds - 5, Event::Sighted { who: Who::at(address), sighting });
+        }
+        let transfer = Transfer::Started;
+        self.observe(seconds - 5, Event::Loader { address, file: loader(number), transfer });
     }
 
     fn register(&mut self, numbers: impl Iterator<Item = u8>) {
@@ -399,6 +455,7 @@ impl Bench {
     }
 
     fn observe(&mut self, seconds: u64, event: Event) {
+        self.doctor.observe(ago(seconds), &event);
         self.fleet.observe(ago(seconds), event);
     }
 
@@ -425,6 +482,20 @@ fn claims(number: u8) -> Claims {
 
 fn address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, 100 + number)
+}
+
+fn asked(number: u8, kind: Kind, arch: u16) -> Asked {
+    let firmware = match arch {
+        0 => Firmware::Bios,
+        7 => Firmware::UefiX64,
+        _ => Firmware::Other,
+    };
+    let (server, address) = match kind {
+        Kind::Request => (Some(Ipv4Addr::new(10, 77, 0, 1)), Some(address(number))),
+        _ => (None, None),
+    };
+    let (door, speaker) = (Door::Dhcp, Speaker::Pxe);
+    Asked { door, kind, speaker, firmware, arch, secs: 0, relay: None, server, address, uuid: None }
 }
 
 fn is_bios(number: u8) -> bool {

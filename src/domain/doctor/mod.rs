@@ -6,10 +6,14 @@
 //! Trails are kept by Ethernet address. What is seen by address alone (TFTP, HTTP) goes to the card that was seen to get
 //! or to use that address. A diagnosis is made when somebody looks, and is a function of the trail and the time.
 
+mod attempt;
 pub mod crowd;
+pub mod diagnose;
 pub mod packet;
 pub mod sighting;
+mod stages;
 pub mod trail;
+pub mod verdict;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -18,10 +22,13 @@ use std::sync::Arc;
 use crate::domain::event::Event;
 use crate::domain::identity::Claims;
 use crate::domain::ids::MacAddr;
+use crate::domain::node::Node;
 use crate::domain::time::Timestamp;
 use crowd::Crowd;
+use diagnose::{Context, diagnose};
 use sighting::{Http, Script, Sighting, Who};
 use trail::{Trail, address_in, is_far};
+use verdict::Verdict;
 
 /// Everything that was seen lately of machines on their way.
 #[derive(Clone, Debug)]
@@ -65,6 +72,9 @@ impl Doctor {
             Event::KernelServed { address, file } => {
                 self.sight(now, Who::at(*address), Sighting::Http(Http::Get { file: file.clone() }))
             }
+            Event::HttpRefused { address, reason } => {
+                self.sight(now, Who::at(*address), Sighting::Http(Http::TlsRefused { why: reason.clone() }))
+            }
             Event::OtherServer { address } => self.other_server = Some(*address),
             Event::Neighbour { mac, address } => self.learn(*mac, *address),
             Event::DhcpSilence { mac: None, reason } => {
@@ -105,6 +115,36 @@ impl Doctor {
 
     pub fn trails(&self) -> impl Iterator<Item = (MacAddr, &Trail)> {
         self.trails.iter().map(|(mac, trail)| (mac, &**trail))
+    }
+
+    /// Why the machine with this card got no further; `node` is the one that has the card, if any has.
+    pub fn verdict(&self, mac: MacAddr, node: Option<&Node>, now: Timestamp) -> Option<Verdict> {
+        let trail = self.trail(mac)?;
+        let phase = node.map(|node| &node.phase);
+        let context = Context { other_server: self.other_server, phase, twin: self.twin(mac, trail, node) };
+        diagnose(trail, now, &context)
+    }
+
+    /// The same for a node, by the card of it that was heard last.
+    pub fn verdict_of(&self, node: &Node, now: Timestamp) -> Option<Verdict> {
+        self.verdict(self.latest(node)?, Some(node), now)
+    }
+
+    /// The card of `node` that was heard last.
+    pub fn latest(&self, node: &Node) -> Option<MacAddr> {
+        let heard = |mac: &MacAddr| Some((self.trail(*mac)?.last(), *mac));
+        node.macs.iter().filter_map(heard).max().map(|(_, mac)| mac)
+    }
+
+    /// Another card, of no part of `node`, that says the same UUID in the same seconds.
+    fn twin(&self, mac: MacAddr, trail: &Trail, node: Option<&Node>) -> Option<MacAddr> {
+        let (uuid, from, to) = trail.knocking()?;
+        let is_twin = |(other, trail): &(MacAddr, &Trail)| {
+            let foreign = *other != mac && !node.is_some_and(|node| node.macs.contains(other));
+            let knocking = trail.knocking().filter(|(theirs, ..)| theirs.canonical() == uuid.canonical());
+            foreign && knocking.is_some_and(|(_, since, until)| since < to && from < until)
+        };
+        self.trails().find(is_twin).map(|(other, _)| other)
     }
 
     /// Machines whose trail had to make room for another's.

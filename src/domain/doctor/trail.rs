@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use super::sighting::{Asked, Kind, Reply, Sighting, Tftp};
+use crate::domain::ids::SystemUuid;
 use crate::domain::time::Timestamp;
 
 /// The latest that was seen of one machine.
@@ -81,6 +82,16 @@ impl Trail {
     /// When it was last heard.
     pub fn last(&self) -> Option<Timestamp> {
         self.entries.iter().map(|entry| entry.last).max()
+    }
+
+    /// The UUID that its firmware last said by DHCP more than once, from when and until when.
+    pub(super) fn knocking(&self) -> Option<(SystemUuid, Timestamp, Timestamp)> {
+        self.entries.iter().rev().find_map(|entry| match &entry.what {
+            Sighting::Dhcp { asked, .. } if asked.kind == Kind::Discover && entry.first < entry.last => {
+                Some((asked.uuid?, entry.first, entry.last))
+            }
+            _ => None,
+        })
     }
 
     /// Entries that are not kept any more.

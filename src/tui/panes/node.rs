@@ -8,6 +8,8 @@
 //! │ ✓ seen 2s  ✓ loader 3s  ✓ script 1s  ✓ kernel 9s  ✓ agent 2s          │
 //! │ ✓ writing 1:12  ✗ verifying 14s  · configuring  · rebooting           │
 //! │                                                                       │
+//! │ 14:02:11     DISCOVER by UEFI x64 > offered 10.77.0.100, snponly.efi  │
+//! │                                                                       │
 //! │ serial   SN-0003                       MAC      52:54:00:12:34:03     │
 //! │ disk     /dev/nvme0n1 (nvme, 512.1 GB, Acme NV2)                      │
 //! │ run 2    ✗ failed at verifying after 1:43, profile emt-s              │
@@ -19,6 +21,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::domain::disk::in_bytes;
+use crate::domain::doctor::trail::Entry;
+use crate::domain::doctor::verdict::{Severity, Verdict};
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::plan::Plan;
@@ -26,6 +30,7 @@ use crate::domain::run::{Outcome, Run};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
+use crate::tui::glyphs::Glyphs;
 use crate::tui::screen::Screen;
 use crate::tui::status::Status;
 use crate::tui::theme::Meaning;
@@ -40,7 +45,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node
         return;
     };
     let now = screen.moment();
-    let status = Status::of(node, now);
+    let (status, verdict) = Status::judged(bench, node, now);
     let since = match status {
         Status::Stalled(silent) => format!("silent for {}", age(silent)),
         _ => format!("for {}", age(now.since(node.phase_since))),
@@ -53,7 +58,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node
     let title = Line::styled(cut(&clean(&node.label(), WORDS), room.max(8)), strong);
     let inner = boxed(theme, title, remark, area, frame);
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
-    text(&whole(lines(screen, bench, node, status, width, height), height), 0, inner, frame);
+    text(&whole(lines(screen, bench, node, (status, verdict.as_ref()), width, height), height), 0, inner, frame);
 }
 
 /// What is said of `node`, the most useful first, with empty lines between as far as `height` has room.
@@ -61,17 +66,22 @@ fn lines(
     screen: &Screen,
     bench: &Snapshot,
     node: &Node,
-    status: Status,
+    (status, verdict): (Status, Option<&Verdict>),
     width: usize,
     height: usize,
 ) -> Vec<Line<'static>> {
-    let parts = [
-        trouble(screen, bench, node, status, width),
+    let mut parts = [
+        trouble(screen, bench, node, (status, verdict), width),
         stages(screen, node, status, width),
         moving(screen, node, status, width),
+        Vec::new(),
         identity(screen, bench, node, width),
         runs(screen, node, width),
     ];
+    // Who asks why wants to see what happened; else it has what room there is.
+    let needed = parts.iter().filter(|part| !part.is_empty()).map(|part| part.len() + 1).sum();
+    let least = if verdict.is_some() { LEAST } else { 0 };
+    parts[3] = timeline(screen, bench, node, height.saturating_sub(needed).clamp(least, MOST), width);
     let mut spare = height.saturating_sub(parts.iter().map(Vec::len).sum());
     let mut lines = Vec::new();
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
@@ -82,6 +92,29 @@ fn lines(
         lines.extend(part);
     }
     lines
+}
+
+/// What it did last and was answered, from the latest back, as many as there is room for.
+fn timeline(screen: &Screen, bench: &Snapshot, node: &Node, room: usize, width: usize) -> Vec<Line<'static>> {
+    let trail = bench.doctor.latest(node).and_then(|mac| bench.doctor.trail(mac));
+    let Some(trail) = trail.filter(|_| room > 0) else { return Vec::new() };
+    let (muted, skipped) = (screen.theme.style(Meaning::Muted), trail.entries().len().saturating_sub(room));
+    let row = |entry: &Entry| {
+        let times = if entry.times > 1 { format!("x{}", entry.times) } else { String::new() };
+        let head = format!(" {} {times:<4}", clock(&screen.zone, entry.first));
+        let words = cut(&clean(&entry.what.to_string(), WORDS), width.saturating_sub(width_of(&head)));
+        Line::from(vec![Span::styled(head, muted), Span::raw(words)])
+    };
+    trail.entries().skip(skipped).map(row).collect()
+}
+
+/// How a verdict is marked.
+pub(super) fn look(severity: Severity, glyphs: &Glyphs) -> (Meaning, &'static str) {
+    match severity {
+        Severity::Failure => (Meaning::Failure, glyphs.failed),
+        Severity::Warning => (Meaning::Warning, glyphs.stalled),
+        Severity::Notice => (Meaning::Notice, glyphs.held),
+    }
 }
 
 /// Every stage with how long it took, or has lasted.
@@ -140,7 +173,20 @@ fn moving(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Lin
 }
 
 /// What is in its way and what to try.
-fn trouble(screen: &Screen, bench: &Snapshot, node: &Node, status: Status, width: usize) -> Vec<Line<'static>> {
+fn trouble(
+    screen: &Screen,
+    bench: &Snapshot,
+    node: &Node,
+    (status, verdict): (Status, Option<&Verdict>),
+    width: usize,
+) -> Vec<Line<'static>> {
+    if let Some(Verdict { stage, severity, what, hint }) = verdict {
+        let (meaning, glyph) = look(*severity, screen.theme.glyphs);
+        let what =
+            if *severity == Severity::Notice { what.clone() } else { format!("stopped at {}: {what}", stage.word()) };
+        let found = Problem { meaning, glyph, what, hint: Some(hint.clone()) };
+        return problem(&screen.theme, &found, width);
+    }
     let (what, hint) = match (&node.phase, status) {
         (Phase::Failed(failure), _) => {
             let what = format!("failed at {}: {}", failure.stage.word(), failure.reason);
@@ -243,6 +289,9 @@ fn attempt(screen: &Screen, number: usize, run: &Run, width: usize) -> Line<'sta
 
 /// Columns of the names of facts.
 const LABEL: usize = 9;
+/// Rows of the timeline: with a verdict at least, and at most.
+const LEAST: usize = 4;
+const MOST: usize = 16;
 /// Attempts that are listed.
 const RUNS: usize = 4;
 const WORDS: usize = 400;

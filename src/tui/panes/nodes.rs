@@ -9,6 +9,14 @@
 //! └──────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! Machines that ask and are no nodes, because they got no further, stand below the table with what to try:
+//!
+//! ```text
+//! │ Not booting, and no node yet: 1                                                    │
+//! │ ! 3c:ec:ef:12:34:01: there is no boot program for its architecture 6 (UEFI IA32)   │
+//! │   hint: set its firmware to 64-bit UEFI or BIOS boot, or put a program for it into │
+//! ```
+//!
 //! Where there is little room, columns go in a fixed order: rate, profile, MAC, time. Name and phase stay.
 
 use std::time::Duration;
@@ -18,22 +26,25 @@ use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::domain::disk::in_bytes;
+use crate::domain::doctor::verdict::Verdict;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
-use crate::tui::layout::split_left;
+use crate::tui::layout::{split_left, split_top};
 use crate::tui::listing::{Listing, Sort, profile_of};
+use crate::tui::panes::node::look;
 use crate::tui::panes::welcome;
 use crate::tui::screen::Screen;
 use crate::tui::status::Status;
 use crate::tui::theme::Meaning;
-use crate::tui::widgets::{bar, boxed, window};
+use crate::tui::widgets::{Problem, bar, boxed, problem, text, window};
 use crate::tui::words::{age, count, cut};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let inner = boxed(&screen.theme, title(screen), remark(screen), area, frame);
+    let inner = strangers(screen, bench, inner, frame);
     if bench.nodes.is_empty() {
         return welcome::view(screen, bench, inner, frame);
     }
@@ -60,6 +71,33 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
             frame.render_widget(mark, Rect { x: marks.x, width: marks.width, ..row });
         }
     }
+}
+
+/// Says of machines that are no nodes why they got no further, at the lower end of `area`. What is left is given back.
+fn strangers(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) -> Rect {
+    let (theme, known) = (&screen.theme, &screen.listing.strangers);
+    if known.is_empty() {
+        return area;
+    }
+    let width = usize::from(area.width);
+    let heading = format!(" Not booting, and no node yet: {}", known.len());
+    let mut lines = vec![Line::styled(cut(&heading, width), theme.style(Meaning::Title))];
+    for stranger in known.iter().take(STRANGERS) {
+        let what = format!("{}: {}", stranger.mac, stranger.verdict.what);
+        let (meaning, glyph) = look(stranger.verdict.severity, theme.glyphs);
+        let hint = Some(stranger.verdict.hint.clone());
+        lines.extend(problem(theme, &Problem { meaning, glyph, what, hint }, width));
+    }
+    // An empty table needs no room, and the welcome is for who has nothing else to read.
+    let share = if bench.nodes.is_empty() { area.height / 2 } else { area.height / 3 };
+    let height = share.max(4).min(u16::try_from(lines.len()).unwrap_or(u16::MAX)).min(area.height);
+    if lines.len() > usize::from(height) || known.len() > STRANGERS {
+        lines.truncate(usize::from(height.saturating_sub(1)));
+        lines.push(Line::raw(cut(" … oxbow nodes shows all of it", width)));
+    }
+    let (above, below) = split_top(area, area.height - height);
+    text(&lines, 0, below, frame);
+    above
 }
 
 fn title(screen: &Screen) -> Line<'static> {
@@ -179,13 +217,13 @@ fn headings(screen: &Screen, columns: &[(Column, usize)], row: Rect, frame: &mut
 
 fn draw(screen: &Screen, bench: &Snapshot, node: &Node, columns: &[(Column, usize)], row: Rect, frame: &mut Frame<'_>) {
     let (theme, chosen) = (&screen.theme, screen.chosen == Some(node.id));
-    let status = Status::of(node, screen.moment());
+    let (status, verdict) = Status::judged(bench, node, screen.moment());
     let cursor = if chosen { theme.glyphs.cursor } else { " " };
     let mark =
         Line::from(vec![Span::raw(cursor), Span::styled(status.glyph(theme.glyphs), theme.style(status.meaning()))]);
     frame.render_widget(mark, Rect { width: row.width.min(2), ..row });
     for (column, cell) in cells(columns, row) {
-        let (words, meaning) = say(screen, bench, node, status, column, cell.width.into());
+        let (words, meaning) = say(screen, bench, node, (status, verdict.as_ref()), column, cell.width.into());
         let line = Line::styled(cut(&words, cell.width.into()), theme.style(meaning)).alignment(column.alignment());
         frame.render_widget(line, cell);
     }
@@ -209,7 +247,7 @@ fn say(
     screen: &Screen,
     bench: &Snapshot,
     node: &Node,
-    status: Status,
+    (status, verdict): (Status, Option<&Verdict>),
     column: Column,
     width: usize,
 ) -> (String, Meaning) {
@@ -219,7 +257,10 @@ fn say(
         Column::Mac => (node.macs.first().map(ToString::to_string).unwrap_or_default(), Meaning::Muted),
         Column::Profile => (profile_of(node, &bench.catalogue), Meaning::Plain),
         Column::Phase => (status.word().to_owned(), status.meaning()),
-        Column::Progress => progress(screen, node, status, width),
+        Column::Progress => match (status, verdict) {
+            (Status::Stalled(_), Some(verdict)) => (verdict.what.clone(), Meaning::Plain),
+            _ => progress(screen, node, status, width),
+        },
         Column::Rate => {
             let rate = node.progress.as_ref().filter(|_| moves(status)).map(|progress| progress.rate(now));
             (rate.filter(|rate| *rate > 0).map(|rate| in_bytes(rate) + "/s").unwrap_or_default(), Meaning::Plain)
@@ -277,6 +318,8 @@ const MARK: usize = 3;
 const GAP: usize = 1;
 /// A bar wider than this says no more.
 const BAR: usize = 24;
+/// Machines that are no nodes of which all is said.
+const STRANGERS: usize = 20;
 const NAME: usize = 60;
 const REASON: usize = 200;
 
