@@ -206,7 +206,7 @@ impl Hub {
 
     /// Whether the service must see first that nobody else gives addresses. One that does not serve sees it as it starts.
     fn is_to_be_tried(&self, choice: Choice) -> bool {
-        self.dhcp.mode.is_some() && choice != Choice::Proxy && choice != self.dhcp.choice
+        self.dhcp.mode.is_some() && choice != Choice::Proxy && choice != self.fleet.dhcp().unwrap_or(self.dhcp.choice)
     }
 
     fn have_tried(&mut self, to: Choice, done: oneshot::Sender<Result<(), Refusal>>, dropped: u64) {

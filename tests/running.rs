@@ -136,7 +136,7 @@ fn the_command_line_switches_dhcp_and_the_station_keeps_to_it() {
     home.does("proxy", "");
 
     let dnsmasq = Dnsmasq::start(&site::server_of(&site.client), &["--no-ping"]);
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(1));
     let (code, said) = home.dhcp(&["authoritative"]);
     assert_ne!(code, Some(0));
     assert!(said.contains("another DHCP server, 10.77.0.2, answers: two would give out the same addresses"), "{said}");
@@ -173,6 +173,7 @@ fn a_card_that_is_unplugged_and_plugged_in_again_is_served_again() {
     assert_serves(&site);
 
     let before = station.said();
+    let card = card(&site);
     ip(&format!("-n {} link del s0", site.station));
     let gone = "interface s0 is gone: plug it in";
     station.says(
@@ -185,7 +186,7 @@ fn a_card_that_is_unplugged_and_plugged_in_again_is_served_again() {
     for command in [
         format!("-n {server} link add p1 type veth peer name s0 netns {}", site.station),
         format!("-n {server} link set p1 master br0 up"),
-        format!("-n {} link set s0 up", site.station),
+        format!("-n {} link set s0 address {card} up", site.station),
     ] {
         ip(&command);
     }
@@ -228,6 +229,15 @@ const DOWN: [&str; 5] =
 fn ip(command: &str) {
     let done = Command::new("ip").args(command.split(' ')).status().expect("iproute2 is installed");
     assert!(done.success(), "`ip {command}` failed");
+}
+
+/// The Ethernet address of the station's card: an adapter keeps its own.
+fn card(site: &Site) -> String {
+    let shown =
+        Command::new("ip").args(["-n", &site.station, "-oneline", "link", "show", "s0"]).output().expect("`ip`");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let mut words = shown.split_whitespace().skip_while(|word| *word != "link/ether").skip(1);
+    words.next().expect("an Ethernet address").to_owned()
 }
 
 /// A machine gets an offer, a boot program by TFTP and one by HTTP.

@@ -303,7 +303,6 @@ impl Bench {
             dhcp_chosen: None,
             dhcp_asked: None,
             services: vec![
-                up(ServiceName::Network, "enp3s0 as 10.77.0.1"),
                 up(ServiceName::Dhcp, "10.77.0.1 on enp3s0, pool 10.77.0.100–250"),
                 up(ServiceName::Tftp, "10.77.0.1 on enp3s0"),
                 up(ServiceName::Http, "10.77.0.1:80"),
