@@ -99,66 +99,44 @@ fn every_tftp_client_fetches_boot_files_whole() {
             std::fs::write(boot_files.path().join(name), content(size)).expect("writes");
         }
         let station = Station::with_boot_files(boot_files.path());
-        let clients: [(&str, &[&str]); 10] = [
-            ("curl", &["curl", "-sS", "-o", "GOT", "tftp://10.77.0.1/FILE"]),
-            ("curl, large blocks", &["curl", "-sS", "--tftp-blksize", "1468", "-o", "GOT", "tftp://10.77.0.1/FILE"]),
-            ("curl, too large", &["curl", "-sS", "--tftp-blksize", "65464", "-o", "GOT", "tftp://10.77.0.1/FILE"]),
-            ("atftp", &["atftp", "--get", "-r", "FILE", "-l", "GOT", "10.77.0.1"]),
-            (
-                "atftp, windows",
-                &[
-                    "atftp",
-                    "--option",
-                    "blksize 1468",
-                    "--option",
-                    "windowsize 16",
-                    "--get",
-                    "-r",
-                    "FILE",
-                    "-l",
-                    "GOT",
-                    "10.77.0.1",
-                ],
-            ),
-            (
-                "atftp, small blocks in windows",
-                &["atftp", "--option", "windowsize 64", "--get", "-r", "FILE", "-l", "GOT", "10.77.0.1"],
-            ),
-            (
-                "atftp, too large",
-                &["atftp", "--option", "blksize 65464", "--get", "-r", "FILE", "-l", "GOT", "10.77.0.1"],
-            ),
-            ("tftp-hpa", &["tftp", "10.77.0.1", "-m", "binary", "-c", "get", "FILE", "GOT"]),
-            ("busybox", &["busybox", "tftp", "-g", "-r", "FILE", "-l", "GOT", "10.77.0.1"]),
-            (
-                "busybox, large blocks",
-                &["busybox", "tftp", "-b", "65464", "-g", "-r", "FILE", "-l", "GOT", "10.77.0.1"],
-            ),
+        let small_blocks = [
+            "curl -sS -o GOT tftp://10.77.0.1/FILE",
+            "atftp --get -r FILE -l GOT 10.77.0.1",
+            "atftp --option=windowsize_64 --get -r FILE -l GOT 10.77.0.1",
+            "tftp 10.77.0.1 -m binary -c get FILE GOT",
+            "busybox tftp -g -r FILE -l GOT 10.77.0.1",
+        ];
+        let large_blocks = [
+            "curl -sS --tftp-blksize 1468 -o GOT tftp://10.77.0.1/FILE",
+            "curl -sS --tftp-blksize 65464 -o GOT tftp://10.77.0.1/FILE",
+            "atftp --option=blksize_1468 --option=windowsize_16 --get -r FILE -l GOT 10.77.0.1",
+            "atftp --option=blksize_65464 --get -r FILE -l GOT 10.77.0.1",
+            "busybox tftp -b 65464 -g -r FILE -l GOT 10.77.0.1",
         ];
         let fetched = tokio::task::spawn_blocking(move || {
-            let folder = TempDir::new().expect("a folder");
-            for (name, words) in clients {
-                for (file, size) in files {
-                    let got = folder.path().join("got");
-                    let words: Vec<String> = words
-                        .iter()
-                        .map(|word| word.replace("FILE", file).replace("GOT", &got.to_string_lossy()))
-                        .collect();
-                    let run =
-                        Command::new("ip").args(["netns", "exec", &client]).args(&words).output().expect("`ip` starts");
-                    let told = format!("{name}, {file}: {}", String::from_utf8_lossy(&run.stderr));
-                    assert!(run.status.success(), "{told}");
-                    let is_whole = std::fs::read(&got).is_ok_and(|got| got == content(size));
-                    assert!(is_whole, "{told}");
-                    std::fs::remove_file(&got).expect("removes");
-                }
-            }
-            clients.len() * files.len()
+            let large = large_blocks.iter().flat_map(|words| files[..2].iter().map(move |file| (*words, *file)));
+            let small = small_blocks.iter().flat_map(|words| files.iter().map(move |file| (*words, *file)));
+            large.chain(small).map(|(words, (file, size))| fetch(&client, words, file, size)).count()
         });
         let fetched = fetched.await.expect("every client succeeds");
         let ends = station.ends(fetched).await;
         assert!(ends.iter().all(|end| matches!(end, Transfer::Done { .. })), "{ends:?}");
     });
+}
+
+/// Has a client fetch a file, and compares it. `_` is a space within a word.
+fn fetch(client: &str, words: &str, file: &str, size: usize) {
+    let folder = TempDir::new().expect("a folder");
+    let got = folder.path().join("got");
+    let fill = |word: &str| match word {
+        "GOT" => got.to_string_lossy().into_owned(),
+        word => word.replace("FILE", file).replace('_', " "),
+    };
+    let words: Vec<String> = words.split(' ').map(fill).collect();
+    let run = Command::new("ip").args(["netns", "exec", client]).args(&words).output().expect("`ip` starts");
+    let told = format!("{words:?}: {}", String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{told}");
+    assert!(std::fs::read(&got).is_ok_and(|got| got == content(size)), "{told}");
 }
 
 /// The services of a station, at their end of the cable.
@@ -224,6 +202,8 @@ impl Station {
             match self.next().await {
                 Event::Loader { transfer: Transfer::Started, .. } => {}
                 Event::Loader { transfer, .. } => ends.push(transfer),
+                // For the doctor.
+                Event::Sighted { .. } => {}
                 other => panic!("unexpected {other:?}"),
             }
         }

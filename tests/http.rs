@@ -1,8 +1,7 @@
 //! The station's HTTP side as machines and agents meet it: real sockets, real store, real hub; only DHCP is not there.
 #![cfg(feature = "station")]
-#![cfg(feature = "station")]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -391,6 +390,58 @@ fn a_flood_of_messages_does_not_hold_the_station_up() {
     let lines = json!({"version": 1, "first": 0, "lines": vec![json!(["info", ""]); 60_000]});
     assert_eq!(bench.post(&paths::log(run), &lines), (200, json!({"next": 256})));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn whatever_bytes_come_to_its_port_it_goes_on_serving() {
+    let bench = Bench::start();
+    let run = bench.run();
+    let wordings = [
+        format!("GET {ASK} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        "GET /images/00/x HTTP/1.1\r\nHost: a\r\nRange: bytes=0-9\r\n\r\n".to_owned(),
+        "HEAD /boot/vmlinuz HTTP/1.0\r\nIf-Range: \"x\"\r\nRange: bytes=-1\r\n\r\n".to_owned(),
+        format!("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n{{\"version\":1}}", paths::hello(run)),
+        format!(
+            "POST {} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            paths::log(run)
+        ),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+        "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0".to_owned(),
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % 1_000_003).expect("small") % below
+    };
+    let port = bench.base.trim_start_matches("http://").to_owned();
+    for _ in 0..400 {
+        let mut bytes = wordings[next(wordings.len())].clone().into_bytes();
+        for _ in 0..next(6) {
+            let at = next(bytes.len());
+            match next(3) {
+                0 => bytes[at] = u8::try_from(next(256)).expect("a byte"),
+                1 => drop(bytes.drain(at..(at + next(20)).min(bytes.len()))),
+                _ => drop(bytes.splice(at..at, std::iter::repeat_n(b'a', next(3000)))),
+            }
+            if bytes.is_empty() {
+                bytes.push(0);
+            }
+        }
+        let mut stream = std::net::TcpStream::connect(&port).expect("it listens");
+        // It may close its side as soon as it has read enough.
+        let _refused = stream.write_all(&bytes).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+        let mut answer = Vec::new();
+        match stream.read_to_end(&mut answer) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{}", bytes.escape_ascii()),
+        }
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{}", answer.escape_ascii());
+    }
+    assert_eq!(bench.get("/healthz").0, 200);
+    assert_eq!(bench.hello(run)["answer"], "job");
 }
 
 #[test]

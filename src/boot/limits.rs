@@ -42,6 +42,8 @@ pub enum Excess {
     Strangers,
     #[error("more than {} requests a second from machines that were offered an address", ALL.rate)]
     Awaited,
+    #[error("more requests at once than the station can answer")]
+    Busy,
 }
 
 impl<K> Default for Limits<K> {

@@ -18,8 +18,9 @@ use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
 use crate::boot::doubts::{Doubts, Objection};
 use crate::boot::gate::Gate;
+use crate::boot::lanes::Lanes;
 use crate::boot::leases::Leases;
-use crate::boot::limits::Excess;
+use crate::boot::limits::{Caller, Excess};
 use crate::boot::rival::{Refused, Standing};
 use crate::boot::segment::Segment;
 use crate::boot::tally::Tally;
@@ -90,8 +91,18 @@ async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
     let (mut packet, mut asked, mut frame) = (vec![0; LARGEST], vec![0; LARGEST], vec![0; LARGEST]);
     loop {
         desk.hand_over(&mut leases);
+        // All that has queued up is looked at before anybody is answered: a flood makes nobody wait but itself.
+        for _ in 0..LOOKED_AT {
+            let Ok((len, from, to)) = udp::received_already(&doors.server, &mut packet) else { break };
+            desk.admit(&packet[..len], Some(Way { from, to }), &leases);
+        }
+        for _ in 0..TOGETHER {
+            let Some(request) = desk.lanes.pop() else { break };
+            desk.serve(&doors.server, arp.as_ref(), request, &mut leases).await;
+        }
         tokio::select! {
             () = desk.context.stop.cancelled() => break,
+            () = std::future::ready(()), if !desk.lanes.is_empty() => {}
             () = rest(leases.has_unsaved().then_some(SOON)) => {}
             () = rest(desk.doubts.rest(clock::now())) => {
                 for (mac, answer) in desk.doubts.settled(clock::now(), &mut leases) {
@@ -102,7 +113,7 @@ async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
                 witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
                     desk.tell(Some(objection.mac), objection.silence);
-                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, None, &mut leases).await;
+                    desk.admit(&objection.packet, None, &leases);
                 }
             }
             _ = each_second.tick() => {
@@ -122,14 +133,8 @@ async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
                 desk.stand().await;
             }
             received = udp::received(&doors.server, &mut packet) => {
-                let (mut len, mut from, mut to) = received.map_err(|error| lost(&desk.interface, error))?;
-                // With whatever else has queued up, before all the rest is looked at again.
-                for _ in 0..TOGETHER {
-                    let way = Way { from, to };
-                    desk.serve(&doors.server, arp.as_ref(), &packet[..len], Some(way), &mut leases).await;
-                    let Ok(next) = udp::received_already(&doors.server, &mut packet) else { break };
-                    (len, from, to) = next;
-                }
+                let (len, from, to) = received.map_err(|error| lost(&desk.interface, error))?;
+                desk.admit(&packet[..len], Some(Way { from, to }), &leases);
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
                 let (len, from, to) = received.map_err(|error| lost(&desk.interface, error))?;
@@ -232,7 +237,15 @@ struct Desk {
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
+    lanes: Lanes<Waiting>,
     reported: Arc<Dhcp>,
+}
+
+/// A request to port 67 that is to be answered.
+struct Waiting {
+    packet: Vec<u8>,
+    way: Option<Way>,
+    caller: Caller,
 }
 
 /// Why a request or its reply was lost.
@@ -258,6 +271,7 @@ impl Desk {
             neighbours: Told::default(),
             said: None,
             doubts: Doubts::default(),
+            lanes: Lanes::default(),
             reported: Arc::default(),
         }
     }
@@ -400,19 +414,22 @@ impl Desk {
         }
     }
 
-    /// Answers what was asked on port 67, at once or after a look whether the address is free. `way` is None for what
-    /// has come before.
-    async fn serve(
-        &mut self,
-        door: &UdpSocket,
-        arp: Option<&Arp>,
-        packet: &[u8],
-        way: Option<Way>,
-        leases: &mut Leases,
-    ) {
+    /// Takes in what came to port 67, to be answered in its turn. `way` is None for what has come before.
+    fn admit(&mut self, packet: &[u8], way: Option<Way>, leases: &Leases) {
         let now = clock::now();
         let admitted = self.past.gate.admit(now, packet, &self.context.bench.borrow(), leases);
         let Some(caller) = self.or_count(admitted) else { return };
+        let request = Waiting { packet: packet.to_vec(), way, caller };
+        if self.lanes.push(caller, request).is_some() {
+            self.past.dropped.count(Drop::Excess(Excess::Busy));
+        }
+    }
+
+    /// Answers what was asked on port 67, at once or after a look whether the address is free.
+    async fn serve(&mut self, door: &UdpSocket, arp: Option<&Arp>, request: Waiting, leases: &mut Leases) {
+        let now = clock::now();
+        let Waiting { packet, way, caller } = request;
+        let packet = packet.as_slice();
         let witnessed = self.past.gate.is_witnessed(now, caller);
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
@@ -503,7 +520,8 @@ fn lost(interface: &str, error: std::io::Error) -> ServiceError {
 
 /// More than any DHCP message over Ethernet.
 const LARGEST: usize = 2048;
-/// Packets that are answered before anything else gets its turn.
+/// Requests that are looked at, and that are answered, before anything else gets its turn.
+const LOOKED_AT: usize = 512;
 const TOGETHER: usize = 64;
 /// Leases that are handed over in one piece.
 const LEASES: usize = 256;
