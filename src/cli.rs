@@ -4,6 +4,7 @@ mod bench;
 mod ca;
 mod import;
 mod nodes;
+mod quirks;
 mod say;
 
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ enum Command {
     Policy(nodes::PolicyArgs),
     /// Say, or set while the station runs, whose the network's addresses are
     Dhcp(nodes::DhcpArgs),
+    /// Say what is done differently for certain machines, and carry it to another bench
+    Quirks(quirks::Quirks),
     /// Show the station's certificate authority, or give out its certificate for machines to trust
     Ca(ca::Ca),
     /// List the keys of the screen, as the README shows them
@@ -98,6 +101,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
         Command::Dhcp(dhcp) => nodes::dhcp(&dhcp),
+        Command::Quirks(options) => quirks::run(&options),
         Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());

@@ -26,6 +26,28 @@ pub(super) struct Place {
     config: Option<PathBuf>,
 }
 
+impl Place {
+    /// The station's data directory.
+    pub(super) fn data(&self) -> Result<PathBuf, Vec<Problem>> {
+        self.folders().map(|folders| folders.data)
+    }
+
+    fn folders(&self) -> Result<Folders, Vec<Problem>> {
+        let given = Settings { data: self.data.clone(), profiles: self.profiles.clone(), ..Settings::default() };
+        let settings = given.over_file(self.config.as_deref())?;
+        let data = settings.data.unwrap_or_else(|| DATA.into());
+        let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
+        Ok(Folders { data, profiles, dhcp: settings.dhcp.and_then(|word| word.parse().ok()) })
+    }
+}
+
+/// What the settings say of the bench.
+struct Folders {
+    data: PathBuf,
+    profiles: PathBuf,
+    dhcp: Option<Choice>,
+}
+
 /// An open conversation with the bench.
 pub(super) struct Bench {
     /// Dropped before `alone`, which then ends.
@@ -36,16 +58,12 @@ pub(super) struct Bench {
 impl Bench {
     /// Finds the station, or takes its place for as long as this lives.
     pub(super) fn open(place: &Place, question: bool) -> Result<Self, Vec<Problem>> {
-        let given = Settings { data: place.data.clone(), profiles: place.profiles.clone(), ..Settings::default() };
-        let settings = given.over_file(place.config.as_deref())?;
-        let data = settings.data.unwrap_or_else(|| DATA.into());
-        let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
+        let Folders { data, profiles, dhcp } = place.folders()?;
         if question && !data.is_dir() {
             let what = format!("there is no station's data in {}", data.display());
             return Err(vec![Problem { what, hint: "name its place with --data".into() }]);
         }
-        let setting = settings.dhcp.as_deref().and_then(|word| word.parse().ok());
-        Self::find(&data, &profiles, setting).map_err(|problem| vec![problem])
+        Self::find(&data, &profiles, dhcp).map_err(|problem| vec![problem])
     }
 
     /// A station that starts or stops has the lock and no socket; another command has it for a moment.
