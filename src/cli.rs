@@ -39,6 +39,8 @@ enum Command {
     Nodes(nodes::Nodes),
     /// Say, or set, what becomes of machines nobody registered
     Policy(nodes::PolicyArgs),
+    /// Say, or set while the station runs, whose the network's addresses are
+    Dhcp(nodes::DhcpArgs),
     /// Say what is done differently for certain machines, and carry it to another bench
     Quirks(quirks::Quirks),
     /// Show the station's certificate authority, or give out its certificate for machines to trust
@@ -98,6 +100,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Import(import) => import::run(&import),
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
+        Command::Dhcp(dhcp) => nodes::dhcp(&dhcp),
         Command::Quirks(options) => quirks::run(&options),
         Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {

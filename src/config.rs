@@ -66,6 +66,8 @@ pub struct Config {
     pub segment: Segment,
     /// What it is to other DHCP servers there.
     pub dhcp: Standing,
+    /// The same as it was written, if it was.
+    pub dhcp_setting: Option<Choice>,
     pub http: SocketAddr,
     pub https: SocketAddr,
     pub data: PathBuf,
@@ -167,6 +169,7 @@ impl Settings {
             name.parse::<ProfileId>()
                 .map_err(|err| problems.push(Problem::new(format!("default profile {name:?}: {err}"), hint)))
         });
+        let dhcp_setting = self.dhcp.as_deref().and_then(|word| word.parse().ok());
         let dhcp = standing(self.dhcp.as_deref(), self.dhcp_force).map_err(|problem| problems.push(problem));
         let data = self.data.unwrap_or_else(|| DATA.into());
         let within = |chosen: Option<PathBuf>, name: &str| chosen.unwrap_or_else(|| data.join(name));
@@ -192,6 +195,7 @@ impl Settings {
                     interface,
                     segment,
                     dhcp,
+                    dhcp_setting,
                     http,
                     https,
                     data,

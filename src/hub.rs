@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tracing::{Level as Severity, error, info};
 use crate::boot::tape::Tape;
 use crate::clock;
 use crate::domain::command::{Command, Refusal};
-use crate::domain::dhcp::Dhcp;
+use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::doctor::Doctor;
 use crate::domain::doctor::sighting::{Sighting, Who};
 use crate::domain::effect::Effect;
@@ -45,6 +46,8 @@ pub struct Hub {
     catalogue: Arc<Catalogue>,
     services: Vec<ServiceStatus>,
     dhcp: Arc<Dhcp>,
+    /// What the DHCP service is to find out before it is done.
+    changing: Option<Changing>,
     doctor: Arc<Doctor>,
     tape: Tape,
     store: Store,
@@ -53,6 +56,13 @@ pub struct Hub {
     version: u64,
     /// Answers that wait for the disk.
     waiting: FuturesUnordered<BoxFuture<'static, (Written, Option<Answer>)>>,
+}
+
+/// Somebody wants DHCP to be something that it may not be.
+struct Changing {
+    to: Choice,
+    until: Instant,
+    done: oneshot::Sender<Result<(), Refusal>>,
 }
 
 /// Tells whoever asked how the storing went.
@@ -72,6 +82,7 @@ impl Hub {
             catalogue: Arc::default(),
             services: Vec::new(),
             dhcp: Arc::default(),
+            changing: None,
             doctor: Arc::default(),
             tape: Tape::default(),
             store,
@@ -89,6 +100,7 @@ impl Hub {
         let mut next_publish: Option<Instant> = None;
         loop {
             let publish_at = next_publish.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let tried_until = self.changing.as_ref().map_or(publish_at, |changing| changing.until);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -101,6 +113,11 @@ impl Hub {
                         self.publish(outlet.dropped());
                     }
                     answer.into_iter().for_each(|answer| answer(written.clone()));
+                }
+                () = tokio::time::sleep_until(tried_until), if self.changing.is_some() => {
+                    if let Some(Changing { done, .. }) = self.changing.take() {
+                        self.leave(done, Refusal::DhcpSilent, outlet.dropped());
+                    }
                 }
                 note = outlet.notes.recv() => {
                     let Some(note) = note else { break };
@@ -152,6 +169,10 @@ impl Hub {
             Note::Capture(macs, done) => drop(done.send(self.tape.pcap(&macs))),
             Note::Leases(leases) => self.write_behind(leases.into_iter().map(Effect::SaveLease).collect()).await,
             Note::Dhcp(dhcp) => self.dhcp = dhcp,
+            Note::DhcpTried(choice, met) => self.tried(choice, met, dropped).await,
+            Note::Command(Command::SetDhcp(choice), done) if self.is_to_be_tried(choice) => {
+                self.have_tried(choice, done, dropped);
+            }
             Note::Service(status) => self.take_service(status),
             Note::Catalogue(catalogue) => self.catalogue = catalogue,
             Note::Command(command, done) => self.command(command, done, dropped).await,
@@ -181,6 +202,36 @@ impl Hub {
                 }
             },
         }
+    }
+
+    /// Whether the service must see first that nobody else gives addresses. One that does not serve sees it as it starts.
+    fn is_to_be_tried(&self, choice: Choice) -> bool {
+        self.dhcp.mode.is_some() && choice != Choice::Proxy && choice != self.fleet.dhcp().unwrap_or(self.dhcp.choice)
+    }
+
+    fn have_tried(&mut self, to: Choice, done: oneshot::Sender<Result<(), Refusal>>, dropped: u64) {
+        info!(%to, "asked for: DHCP looks for other servers first");
+        if self.changing.is_some() {
+            return drop(done.send(Err(Refusal::DhcpIsChanging)));
+        }
+        self.changing = Some(Changing { to, until: Instant::now() + TRIAL, done });
+        self.publish(dropped);
+    }
+
+    /// The service has looked; `met` is another server that answered.
+    async fn tried(&mut self, choice: Choice, met: Option<Ipv4Addr>, dropped: u64) {
+        let Some(Changing { done, .. }) = self.changing.take_if(|changing| changing.to == choice) else { return };
+        match met {
+            Some(rival) => self.leave(done, Refusal::OtherServer(rival), dropped),
+            None => self.command(Command::SetDhcp(choice), done, dropped).await,
+        }
+    }
+
+    /// What was to be changed stays as it is.
+    fn leave(&mut self, done: oneshot::Sender<Result<(), Refusal>>, why: Refusal, dropped: u64) {
+        info!(%why, "refused");
+        self.publish(dropped);
+        let _nobody_waits = done.send(Err(why));
     }
 
     async fn hello(&mut self, hello: &Hello, done: oneshot::Sender<Result<Grant, NotKept>>) {
@@ -300,6 +351,8 @@ impl Hub {
             last_import: self.fleet.last_import().cloned(),
             services: self.services.clone(),
             dhcp: self.dhcp.clone(),
+            dhcp_chosen: self.fleet.dhcp(),
+            dhcp_asked: self.changing.as_ref().map(|changing| changing.to),
             doctor: self.doctor.clone(),
             dropped,
         }));
@@ -336,3 +389,5 @@ fn only_latest(effects: Vec<Effect>) -> Vec<Effect> {
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 /// Notes that are taken in before the store's answers and the snapshot get their turn again.
 const TOGETHER: usize = 512;
+/// How long the DHCP service may look for other servers.
+const TRIAL: Duration = Duration::from_secs(15);

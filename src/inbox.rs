@@ -9,13 +9,14 @@
 //! | service state, catalogue | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::command::{Command, Refusal};
-use crate::domain::dhcp::Dhcp;
+use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::doctor::packet::Packet;
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Hello};
@@ -38,6 +39,8 @@ pub enum Note {
     Catalogue(Arc<Catalogue>),
     Leases(Vec<Lease>),
     Dhcp(Arc<Dhcp>),
+    /// DHCP has looked whether it can be this, and may have met another server.
+    DhcpTried(Choice, Option<Ipv4Addr>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
     Reports {

@@ -22,6 +22,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::boot::{grub, script};
 use crate::config::{Config, Problem, url};
+use crate::domain::dhcp::Choice;
 use crate::domain::fleet::Fleet;
 use crate::domain::https::Https;
 use crate::domain::lease::Lease;
@@ -33,7 +34,7 @@ use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
 use crate::service::tls::{Authority, Tls, TlsError};
-use crate::service::{Context, ServiceError, control, dhcp, http, images, import_folder, router_advert, tftp};
+use crate::service::{Context, ServiceError, control, dhcp, http, images, import_folder, link, router_advert, tftp};
 use crate::store::{self, StoreError};
 use crate::supervise::Supervisor;
 use crate::{clock, logs, tui};
@@ -111,7 +112,7 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let signals_stop = CancellationToken::new();
     let mut signals = Supervisor::new(signals_stop.clone());
     let (inbox, outlet) = inbox();
-    let fleet = restored(memory.nodes, memory.policy, memory.shared);
+    let fleet = restored(memory.nodes, memory.policy, memory.shared).with_dhcp(memory.dhcp.under(config.dhcp_setting));
     let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
     let exit = {
         let _inside = runtime.enter();
@@ -174,7 +175,8 @@ pub struct Alone {
 
 /// Opens the bench in `data` for one command, which is spoken as on a station's control socket. None while another oxbow
 /// has it.
-pub fn alone(data: &Path, profiles: &Path) -> Result<Option<(UnixStream, Alone)>, Problem> {
+/// `setting` is what the settings say of DHCP.
+pub fn alone(data: &Path, profiles: &Path, setting: Option<Choice>) -> Result<Option<(UnixStream, Alone)>, Problem> {
     let cannot = |err: io::Error| Problem {
         what: format!("cannot work in {}: {err}", data.display()),
         hint: "check that the data directory can be written and has room".into(),
@@ -190,7 +192,7 @@ pub fn alone(data: &Path, profiles: &Path) -> Result<Option<(UnixStream, Alone)>
 
     let (stop, hub_stop) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, outlet) = inbox();
-    let fleet = restored(memory.nodes, memory.policy, memory.shared);
+    let fleet = restored(memory.nodes, memory.policy, memory.shared).with_dhcp(memory.dhcp.under(setting));
     let (hub, bench) = Hub::new(fleet, Station::default(), store, Box::new(node_logs));
     let inside = runtime.enter();
     let theirs = tokio::net::UnixStream::from_std(theirs).map_err(cannot)?;
@@ -239,7 +241,8 @@ fn start_services(
     tls: Result<Arc<Tls>, TlsError>,
     leases: Vec<Lease>,
 ) {
-    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), config.dhcp, leases);
+    let place = link::Place { interface: config.interface.clone(), address: config.segment.address() };
+    let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), config.dhcp.clone(), leases);
     let tftp = tftp::Config {
         interface: config.interface.clone(),
         address: config.segment.address(),
@@ -255,22 +258,31 @@ fn start_services(
         tls: tls.as_ref().ok().cloned(),
     };
     let https = http::Config { listen: config.https, ..http.clone() };
-    let advert = router_advert::Config { interface: config.interface.clone() };
+    let advert = router_advert::Config { interface: config.interface.clone(), address: place.address };
     let images = image_config(config);
     let control = control::Config { socket: config.data.join(CONTROL_SOCKET) };
     let lists = import_folder::Config { folder: config.data.join(IMPORT_FOLDER) };
 
     let to = || (context.inbox.clone(), context.clone());
     let (inbox, context) = to();
+    let network = place.clone();
+    services.serve(ServiceName::Network, inbox, move || link::serve(context.clone(), network.clone()));
+    let (inbox, context) = to();
     services.serve(ServiceName::Dhcp, inbox, move || dhcp::serve(context.clone(), dhcp.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::Tftp, inbox, move || tftp::serve(context.clone(), tftp.clone()));
     let (inbox, context) = to();
-    services.serve(ServiceName::Http, inbox, move || http::serve(context.clone(), http.clone()));
+    let at = place.clone();
+    services.serve(ServiceName::Http, inbox, move || {
+        let serving = http::serve(context.clone(), http.clone());
+        link::beside(context.clone(), ServiceName::Http, at.clone(), serving)
+    });
     let (inbox, context) = to();
     match tls {
-        Ok(tls) => services
-            .serve(ServiceName::Https, inbox, move || http::serve_tls(context.clone(), https.clone(), tls.clone())),
+        Ok(tls) => services.serve(ServiceName::Https, inbox, move || {
+            let serving = http::serve_tls(context.clone(), https.clone(), tls.clone());
+            link::beside(context.clone(), ServiceName::Https, place.clone(), serving)
+        }),
         Err(error) => {
             error!(hint = error.hint(), "no HTTPS: {error}");
             let error = Arc::new(error);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
+use oxbow::domain::dhcp::Choice;
 use oxbow::domain::ids::NodeId;
 use oxbow::domain::node::Node;
 use oxbow::domain::phase::Phase;
@@ -387,6 +388,34 @@ fn the_policy_is_shown_and_chosen() {
     journey.asks_for(Command::SetPolicy(Policy::Hold));
 }
 
+#[test]
+fn dhcp_is_switched_after_a_question_that_says_what_follows() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("5").sees("3 of 151 addresses leased, 147 free, 1 offered").type_text("d");
+    journey.sees("authoritative (now)").press([Enter]);
+    assert_eq!(journey.wishes, [], "it is that already");
+    journey.type_text("d").press([Down, Enter]).sees("Switch DHCP from authoritative to proxy?");
+    journey.sees("None was heard so far: without one no machine gets an").sees("end, in 9:50 at last").press([Enter]);
+    assert_eq!(journey.wishes, [], "the focus is on no");
+    journey.type_text("d").press([Down, Enter]).type_text("y");
+    journey.asks_for(Command::SetDhcp(Choice::Proxy));
+
+    let mut journey = Journey::at(sample::beside());
+    journey.type_text("5d").press([Home, Enter]).sees("Switch DHCP from auto to authoritative?");
+    journey.sees("Another DHCP server, 10.77.0.2, answered 12s ago.").type_text("y");
+    journey.asks_for(Command::SetDhcp(Choice::Authoritative));
+    let refused = NotDone::Refused(Refusal::OtherServer([10, 77, 0, 2].into()));
+    journey.tell(Msg::Answered(Answer { deed: "DHCP authoritative".into(), result: Err(refused) }));
+    journey.sees("another DHCP server, 10.77.0.2, answers");
+}
+
+#[test]
+fn a_pool_that_is_used_up_is_said_with_what_to_do() {
+    let mut journey = Journey::at(sample::exhausted());
+    journey.type_text("5").sees("149 of 151 addresses leased, none is free: choose a");
+    journey.sees("larger --pool, 2 used by somebody else").press([End]).sees("every address of the pool is in use");
+}
+
 /// What registers this with the profile.
 fn registers(serial: &str, macs: &[&str], profile: Option<&str>) -> Command {
     Command::Register(Registration {
@@ -570,14 +599,15 @@ fn id_of(bench: &Snapshot, number: u8) -> NodeId {
 #[test]
 fn every_key_is_reachable_and_does_something() {
     type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
-    let ways: [Way<'_>; 20] = [
+    let ways: [Way<'_>; 21] = [
         (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
         (Place::Nodes, sample::waiting, &[]),
         (Place::Node, sample::long, &[Enter, Up]),
         (Place::Nodes, sample::waiting, &[Char('/'), Char('c'), Char('o'), Char('n'), Char('f'), Enter]),
         (Place::Nodes, sample::waiting, &[Char('/'), Char('h'), Char('e'), Char('l'), Char('d'), Enter]),
         (Place::Text, sample::long, &[Char('4')]),
-        (Place::Text, sample::long, &[Char('5')]),
+        (Place::Services, sample::long, &[Char('5')]),
+        (Place::Services, sample::long, &[Char('5'), Down]),
         (Place::Lists, sample::imported, &[Char('3')]),
         (Place::Path, sample::imported, &[Char('3'), Char('/'), Char('a')]),
         (Place::Preview, sample::imported, &[Char('3'), Enter]),

@@ -40,6 +40,8 @@ fn at_a_site<F: Future<Output = ()>>(name: &str, short: &str, test: impl FnOnce(
 /// A station's DHCP service that is running.
 struct Serving {
     outlet: Outlet,
+    /// What people choose is seen here.
+    bench: watch::Sender<Arc<Snapshot>>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<Result<(), ServiceError>>,
 }
@@ -47,26 +49,45 @@ struct Serving {
 impl Serving {
     fn start(standing: Standing) -> Self {
         let (inbox, outlet) = inbox();
-        let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
-        let context = Context { inbox, bench, stop: CancellationToken::new() };
+        let (bench, seen) = watch::channel(Arc::new(Snapshot::default()));
+        let context = Context { inbox, bench: seen, stop: CancellationToken::new() };
         let segment = Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1").expect("a segment");
         let stop = context.stop.clone();
         let task = tokio::spawn(dhcp::serve(context, dhcp::Config::new("s0", segment, standing, Vec::new())));
-        Self { outlet, stop, task }
+        Self { outlet, bench, stop, task }
     }
 
     /// What the services line says next.
     async fn says(&mut self) -> String {
+        match self.state().await {
+            ServiceState::Up { at } => at,
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+
+    async fn state(&mut self) -> ServiceState {
         loop {
             match self.outlet.notes.recv().await {
-                Some(Note::Service(status)) => match status.state {
-                    ServiceState::Up { at } => return at,
-                    other => panic!("unexpected {other:?}"),
-                },
+                Some(Note::Service(status)) => return status.state,
                 Some(_) => {}
                 None => panic!("it has ended: {:?}", (&mut self.task).await),
             }
         }
+    }
+
+    /// What came of a wish.
+    async fn tried(&mut self) -> (Choice, Option<Ipv4Addr>) {
+        loop {
+            match self.outlet.notes.recv().await {
+                Some(Note::DhcpTried(choice, met)) => return (choice, met),
+                Some(_) => {}
+                None => panic!("it has ended: {:?}", (&mut self.task).await),
+            }
+        }
+    }
+
+    fn choose(&self, choice: Choice) {
+        self.bench.send_replace(Arc::new(Snapshot { dhcp_chosen: Some(choice), ..Snapshot::default() }));
     }
 
     async fn stop(self) {
@@ -203,19 +224,79 @@ fn beside_another_server_the_station_refuses_to_be_the_only_one() {
             let _dnsmasq = Dnsmasq::start(&server, arguments);
             tokio::time::sleep(Duration::from_millis(300)).await;
             let began = Instant::now();
-            let serving = Serving::start(Standing::new(Choice::Authoritative, false));
-            let refused = serving.task.await.expect("joins").expect_err("it serves");
+            let mut serving = Serving::start(Standing::new(Choice::Authoritative, false));
+            let ServiceState::Down { what, hint } = serving.state().await else { panic!("it serves") };
             println!("dnsmasq {arguments:?} was noticed after {:?}", began.elapsed());
-            assert_eq!(
-                refused.to_string(),
-                "another DHCP server, 10.77.0.2, answers on s0: two would give out the same addresses"
-            );
-            assert!(refused.hint.contains("--dhcp proxy") && refused.hint.contains("--dhcp-force"), "{}", refused.hint);
+            assert_eq!(what, "another DHCP server, 10.77.0.2, answers on s0: two would give out the same addresses");
+            for way in ["oxbow dhcp proxy", "--dhcp proxy", "--dhcp-force"] {
+                assert!(hint.contains(way), "{hint}");
+            }
+            let asked = Instant::now();
+            serving.choose(Choice::Proxy);
+            assert_eq!(serving.says().await, "10.77.0.1 on s0, proxy beside 10.77.0.2");
+            assert!(asked.elapsed() < Duration::from_secs(2), "it serves at once: {:?}", asked.elapsed());
+            serving.stop().await;
         }
         let _dnsmasq = Dnsmasq::start(&server, &["--no-ping"]);
         let mut forced = Serving::start(Standing::new(Choice::Authoritative, true));
         assert_eq!(forced.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250");
         forced.stop().await;
+    });
+}
+
+#[test]
+fn the_mode_is_switched_without_a_lease_or_a_packet_lost() {
+    at_a_site("the_mode_is_switched_without_a_lease_or_a_packet_lost", "switch", |client| async move {
+        let mut serving = Serving::start(Standing::new(Choice::Authoritative, false));
+        assert_eq!(serving.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250");
+        let offered = |client: &str| {
+            let client = client.to_owned();
+            tokio::task::spawn_blocking(move || {
+                site::inside(&client, || {
+                    let said = pcap::read("uefi-ovmf-pxe.authoritative");
+                    first_offer(&said.iter().find(|it| it.to.port() == 67).expect("captured").payload)[16..20].to_vec()
+                })
+            })
+        };
+        assert_eq!(offered(&client).await.expect("is served"), [10, 77, 0, 100]);
+        serving.choose(Choice::Proxy);
+        assert_eq!(serving.says().await, "10.77.0.1 on s0, proxy (no DHCP server answers: machines get no address)");
+        assert_eq!(offered(&client).await.expect("is served"), [0; 4], "a proxy gives no address");
+        serving.choose(Choice::Authoritative);
+        assert_eq!(serving.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250");
+        assert_eq!(offered(&client).await.expect("is served"), [10, 77, 0, 100], "it is known still");
+        serving.stop().await;
+    });
+}
+
+#[test]
+fn a_wish_is_looked_into_while_machines_are_served() {
+    at_a_site("a_wish_is_looked_into_while_machines_are_served", "wish", |client| async move {
+        let mut serving = Serving::start(Standing::new(Choice::Proxy, false));
+        serving.says().await;
+        let wish = |to| Arc::new(Snapshot { dhcp_asked: Some(to), ..Snapshot::default() });
+        let dnsmasq = Dnsmasq::start(&site::server_of(&client), &["--no-ping"]);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let met = Some(Ipv4Addr::new(10, 77, 0, 2));
+        for (to, word) in [(Choice::Authoritative, met), (Choice::Auto, None)] {
+            serving.bench.send_replace(wish(to));
+            assert_eq!(serving.tried().await, (to, word), "beside another server");
+        }
+        drop(dnsmasq);
+        let asked = Instant::now();
+        serving.bench.send_replace(wish(Choice::Authoritative));
+        let machine = tokio::task::spawn_blocking(move || {
+            site::inside(&client, || {
+                let said = pcap::read("uefi-ovmf-pxe.authoritative");
+                let discover = said.iter().find(|it| it.to.port() == 67).expect("captured").payload.clone();
+                (Instant::now(), first_offer(&discover)[16..20].to_vec())
+            })
+        });
+        let (answered, address) = machine.await.expect("the machine is served meanwhile");
+        assert_eq!(address, [0; 4], "it is a proxy until it is told otherwise");
+        assert_eq!(serving.tried().await, (Choice::Authoritative, None), "nobody answers any more");
+        assert!(answered.duration_since(asked) < asked.elapsed());
+        serving.stop().await;
     });
 }
 

@@ -37,7 +37,7 @@ async fn advertise(name: &'static str, machine: &str) {
     let (inbox, mut outlet) = inbox();
     let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
     let context = Context { inbox, bench, stop: CancellationToken::new() };
-    let config = router_advert::Config { interface: "s0".into() };
+    let config = router_advert::Config { interface: "s0".into(), address: [10, 77, 0, 1].into() };
     let serving = tokio::spawn(router_advert::serve(context.clone(), config));
     let mut said = Vec::new();
     while said.last().is_none_or(|at| at != "s0") {
@@ -84,7 +84,7 @@ async fn an_interface_without_ipv6_is_no_fault() {
     let (inbox, mut outlet) = inbox();
     let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
     let context = Context { inbox, bench, stop: CancellationToken::new() };
-    let config = router_advert::Config { interface: "lo".into() };
+    let config = router_advert::Config { interface: "lo".into(), address: [127, 0, 0, 1].into() };
     let serving = tokio::spawn(router_advert::serve(context.clone(), config));
     let Some(Note::Service(status)) = outlet.notes.recv().await else { panic!("says nothing") };
     assert_eq!(status.state, ServiceState::Up { at: "not needed: no IPv6 on lo".into() });

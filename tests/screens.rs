@@ -10,7 +10,7 @@ use ratatui::layout::Size;
 
 /// Each view: its name, its bench, and the keys that lead to it.
 fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
-    use KeyCode::{Char, Down, Enter, Home};
+    use KeyCode::{Char, Down, End, Enter, Home, Up};
     vec![
         ("nodes", sample::busy(), vec![]),
         ("node_failed", sample::busy(), vec![Enter]),
@@ -19,6 +19,11 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("filter", sample::busy(), "/press !phase:held".chars().map(Char).collect()),
         ("profiles", sample::busy(), vec![Char('4')]),
         ("services", sample::busy(), vec![Char('5')]),
+        ("services_beside", sample::beside(), vec![Char('5')]),
+        ("services_exhausted", sample::exhausted(), vec![Char('5'), End]),
+        ("dhcp_choice", sample::beside(), vec![Char('5'), Char('d'), Up]),
+        ("dhcp_to_proxy", sample::busy(), vec![Char('5'), Char('d'), Down, Enter]),
+        ("dhcp_to_authoritative", sample::beside(), vec![Char('5'), Char('d'), Home, Enter]),
         ("help", sample::busy(), vec![Char('?')]),
         ("question", sample::busy(), vec![Char('r')]),
         ("marked", sample::busy(), vec![Char('m'), Down, Char('m'), Char('m')]),

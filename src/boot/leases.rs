@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::boot::dhcp::recall::Recall;
 use crate::boot::segment::Segment;
+use crate::domain::dhcp::Pool;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
 use crate::domain::time::Timestamp;
@@ -137,6 +138,32 @@ impl Leases {
             leases.extend(taken.map(|(mac, holding)| Lease { mac, address, until: holding.until }));
         }
         leases
+    }
+
+    /// What has become of the pool's addresses, of which there are `size`.
+    pub fn pool(&self, now: Timestamp, segment: &Segment, size: usize) -> Pool {
+        let running = self.running(now);
+        let (mut leased, mut offered) = (0, 0);
+        for holding in running.filter(|(_, holding)| segment.gives(holding.address)).map(|(_, holding)| holding) {
+            *if holding.offered { &mut offered } else { &mut leased } += 1;
+        }
+        let resting =
+            self.quarantined.iter().filter(|(address, until)| **until > now && segment.gives(**address)).count();
+        Pool { range: segment.pool_in_words(), size, leased, offered, resting }
+    }
+
+    /// The leases that run, those that end last first.
+    pub fn latest(&self, now: Timestamp, most: usize) -> Vec<Lease> {
+        let taken = self.running(now).filter(|(_, holding)| !holding.offered);
+        taken.take(most).map(|(mac, held)| Lease { mac, address: held.address, until: held.until }).collect()
+    }
+
+    fn running(&self, now: Timestamp) -> impl Iterator<Item = (MacAddr, &Holding)> {
+        let running = self.by_end.iter().rev().take_while(move |(until, _)| *until > now);
+        running.filter_map(|(_, address)| {
+            let mac = self.by_address.get(address)?;
+            Some((*mac, self.by_mac.get(mac)?))
+        })
     }
 
     /// The machine that has this address, or had it last.
@@ -414,6 +441,23 @@ mod tests {
         assert_eq!(leases.take(START, mac(2), at(11), TIME, &segment()), Err(NotYours));
         assert_eq!(leases.take(START, mac(1), at(12), TIME, &segment()), Err(NotYours), "one machine, one address");
         assert_eq!(leases.take(START, mac(3), at(200), TIME, &segment()), Err(NotYours));
+    }
+
+    #[test]
+    fn the_pool_is_counted_by_what_has_become_of_its_addresses() {
+        let mut leases = Leases::default();
+        assert_eq!(lease(&mut leases, seconds(0), 1), Some(at(10)));
+        assert_eq!(leases.offer(seconds(1), mac(2), None, &segment()), Some(at(11)));
+        let counts = |leases: &Leases, second| {
+            let pool = leases.pool(seconds(second), &segment(), 3);
+            (pool.leased, pool.offered, pool.resting, pool.free())
+        };
+        assert_eq!(counts(&leases, 2), (1, 1, 0, 1));
+        assert_eq!(leases.latest(seconds(2), 9), [Lease { mac: mac(1), address: at(10), until: seconds(600) }]);
+        assert_eq!(leases.decline(seconds(3), mac(2), at(11)), Ok(()));
+        assert_eq!(counts(&leases, 4), (1, 0, 1, 1));
+        assert_eq!(counts(&leases, 700), (0, 0, 0, 3), "what has ended is free");
+        assert_eq!(leases.latest(seconds(700), 9), []);
     }
 
     #[test]

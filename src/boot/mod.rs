@@ -28,3 +28,4 @@ pub mod tally;
 pub mod tape;
 pub mod tftp;
 pub mod told;
+pub mod trial;

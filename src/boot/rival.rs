@@ -7,15 +7,19 @@
 //! ```
 //! Who was found to be a proxy stays one: a site's server that restarts must not find its network taken.
 
-use std::fmt;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
+use std::time::Duration;
 
 use dhcproto::Encodable;
 use dhcproto::v4::{Decodable, Decoder, DhcpOption, Flags, Message, MessageType, Opcode, OptionCode};
 
+use crate::boot::arp::Claim;
 use crate::boot::segment::{Mode, Segment};
+use crate::domain::dhcp::Rival;
 use crate::domain::ids::MacAddr;
+use crate::domain::time::Timestamp;
+
+pub use crate::domain::dhcp::{Choice, NoChoice};
 
 /// A DHCP client that only wants to see who answers.
 #[derive(Clone, Copy, Debug)]
@@ -65,39 +69,14 @@ impl Probe {
     }
 }
 
-/// What a person asked the station to be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
-    #[default]
-    Authoritative,
-    Proxy,
-    Auto,
-}
-
-impl FromStr for Choice {
-    type Err = NoChoice;
-
-    fn from_str(word: &str) -> Result<Self, NoChoice> {
-        match word {
-            "authoritative" => Ok(Self::Authoritative),
-            "proxy" => Ok(Self::Proxy),
-            "auto" => Ok(Self::Auto),
-            _ => Err(NoChoice),
-        }
-    }
-}
-
-/// It is none of the words for a [`Choice`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoChoice;
-
 /// How the station stands to other servers: what was chosen, and who was met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     choice: Choice,
     /// To serve although another server answers.
     forced: bool,
-    rival: Option<Ipv4Addr>,
+    /// The one that was heard last comes first.
+    rivals: Vec<Rival>,
 }
 
 /// Another server answers, and this one was to be the only one.
@@ -106,12 +85,25 @@ pub struct Refused(pub Ipv4Addr);
 
 impl Standing {
     pub fn new(choice: Choice, forced: bool) -> Self {
-        Self { choice, forced, rival: None }
+        Self { choice, forced, rivals: Vec::new() }
     }
 
-    /// Whether nothing may be served until it is clear who else does.
-    pub fn must_listen_first(&self) -> bool {
-        match self.choice {
+    pub fn choice(&self) -> Choice {
+        self.choice
+    }
+
+    /// From now on the station is to be this. Whoever was met stays met.
+    pub fn choose(&mut self, choice: Choice) {
+        self.choice = choice;
+    }
+
+    pub fn rivals(&self) -> &[Rival] {
+        &self.rivals
+    }
+
+    /// Whether nothing may be served as `choice` until it is clear who else does.
+    pub fn must_listen_first(&self, choice: Choice) -> bool {
+        match choice {
             Choice::Authoritative => !self.forced,
             Choice::Auto => true,
             Choice::Proxy => false,
@@ -119,41 +111,69 @@ impl Standing {
     }
 
     /// Another server answered.
-    pub fn meet(&mut self, rival: Ipv4Addr) -> Result<(), Refused> {
-        self.rival = Some(rival);
-        match self.choice {
+    pub fn meet(&mut self, now: Timestamp, address: Ipv4Addr) -> Result<(), Refused> {
+        let known = self.rivals.iter().position(|rival| rival.address == address);
+        let known = known.map(|at| self.rivals.remove(at));
+        let met = known.unwrap_or(Rival { address, mac: None, first: now, last: now });
+        self.rivals.insert(0, Rival { last: now, ..met });
+        self.rivals.truncate(REMEMBERED);
+        self.tolerates(self.choice, address)
+    }
+
+    /// Whether the station may be `choice` beside this server.
+    pub fn tolerates(&self, choice: Choice, rival: Ipv4Addr) -> Result<(), Refused> {
+        match choice {
             Choice::Authoritative if !self.forced => Err(Refused(rival)),
             Choice::Authoritative | Choice::Proxy | Choice::Auto => Ok(()),
         }
     }
 
-    pub fn mode(&self) -> Mode {
-        match (self.choice, self.rival) {
-            (Choice::Authoritative, _) | (Choice::Auto, None) => Mode::Authoritative,
-            (Choice::Proxy, _) | (Choice::Auto, Some(_)) => Mode::Proxy,
+    /// A card said by ARP that an address is its own.
+    pub fn hear(&mut self, claim: Claim) {
+        for rival in self.rivals.iter_mut().filter(|rival| rival.address == claim.address) {
+            rival.mac = Some(claim.by);
         }
     }
 
-    /// As the services line says it: `10.77.0.1 on enp3s0, proxy (auto: 10.77.0.2 answers DHCP)`.
-    pub fn in_words(&self, segment: &Segment, interface: &str) -> String {
-        let does: &dyn fmt::Display = match self.mode() {
-            Mode::Authoritative => &format_args!("pool {}", segment.pool_in_words()),
-            Mode::Proxy => &"proxy",
+    pub fn mode(&self) -> Mode {
+        match (self.choice, self.rivals.as_slice()) {
+            (Choice::Authoritative, _) | (Choice::Auto, []) => Mode::Authoritative,
+            (Choice::Proxy, _) | (Choice::Auto, [_, ..]) => Mode::Proxy,
+        }
+    }
+
+    /// What it is and why: `proxy (auto: 10.77.0.2 answers DHCP)`.
+    pub fn in_words(&self, now: Timestamp, segment: &Segment) -> String {
+        let does = match self.mode() {
+            Mode::Authoritative => format!("pool {}", segment.pool_in_words()),
+            Mode::Proxy => "proxy".to_owned(),
         };
-        let at = format!("{} on {interface}, {does}", segment.address());
-        match (self.choice, self.rival) {
-            (Choice::Authoritative, None) => at,
-            (Choice::Authoritative, Some(rival)) => format!("{at} (forced: {rival} answers DHCP too)"),
-            (Choice::Proxy, None) => format!("{at} (no DHCP server answers: machines get no address)"),
-            (Choice::Proxy, Some(rival)) => format!("{at} beside {rival}"),
-            (Choice::Auto, None) => format!("{at} (auto: nobody else answers DHCP)"),
-            (Choice::Auto, Some(rival)) => format!("{at} (auto: {rival} answers DHCP)"),
+        let heard = self.rivals.first().map(|rival| (rival.address, now.since(rival.last) < GONE));
+        match (self.choice, heard) {
+            (Choice::Authoritative, None | Some((_, false))) => does,
+            (Choice::Authoritative, Some((rival, true))) => format!("{does} (forced: {rival} answers DHCP too)"),
+            (Choice::Proxy, None) => format!("{does} (no DHCP server answers: machines get no address)"),
+            (Choice::Proxy, Some((rival, true))) => format!("{does} beside {rival}"),
+            (Choice::Proxy, Some((rival, false))) => {
+                format!("{does} ({rival} does not answer any more: machines get no address)")
+            }
+            (Choice::Auto, None) => format!("{does} (auto: nobody else answers DHCP)"),
+            (Choice::Auto, Some((rival, true))) => format!("{does} (auto: {rival} answers DHCP)"),
+            (Choice::Auto, Some((rival, false))) => format!(
+                "{does} (auto: {rival} answered DHCP, and does not any more: if it is gone for good, choose authoritative)"
+            ),
         }
     }
 }
 
 const BROADCAST: u16 = 0x8000;
 const SHORTEST: usize = 300;
+
+/// Other servers that are remembered.
+const REMEMBERED: usize = 8;
+
+/// A server that has not answered for so long, asked once a minute, is said not to.
+const GONE: Duration = Duration::from_secs(200);
 
 #[cfg(test)]
 mod tests {
@@ -203,6 +223,10 @@ mod tests {
         assert_eq!((probe().rival(&long), probe().rival(&[]), probe().rival(&[2; 30])), (None, None, None));
     }
 
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + seconds * 1000)
+    }
+
     #[test]
     fn what_is_served_follows_from_the_choice_and_who_was_met() {
         use Choice::{Authoritative, Auto, Proxy};
@@ -213,29 +237,58 @@ mod tests {
             (Auto, false, true, Mode::Authoritative, Ok(Mode::Proxy)),
         ] {
             let mut standing = Standing::new(choice, forced);
-            assert_eq!((standing.must_listen_first(), standing.mode()), (listens, alone), "{choice:?}");
-            assert_eq!(standing.meet(OTHER).map(|()| standing.mode()), beside, "{choice:?} forced={forced}");
+            assert_eq!((standing.must_listen_first(choice), standing.mode()), (listens, alone), "{choice:?}");
+            let met = standing.meet(at(0), OTHER).map(|()| standing.mode());
+            assert_eq!(met, beside, "{choice:?} forced={forced}");
         }
     }
 
     #[test]
+    fn who_was_met_is_remembered_over_a_change_of_mind() {
+        let mut standing = Standing::new(Choice::Proxy, false);
+        assert_eq!(standing.meet(at(0), OTHER), Ok(()));
+        assert_eq!(standing.meet(at(60), OTHER), Ok(()));
+        let card = MacAddr::new([0x52, 0x54, 0, 0, 0, 2]).expect("a MAC");
+        standing.hear(Claim { address: OTHER, by: card });
+        standing.hear(Claim { address: Ipv4Addr::new(10, 77, 0, 9), by: card });
+        assert_eq!(standing.rivals(), [Rival { address: OTHER, mac: Some(card), first: at(0), last: at(60) }]);
+        standing.choose(Choice::Auto);
+        assert_eq!(
+            (standing.mode(), standing.tolerates(Choice::Authoritative, OTHER)),
+            (Mode::Proxy, Err(Refused(OTHER)))
+        );
+        for other in 10..100 {
+            assert_eq!(standing.meet(at(61), Ipv4Addr::new(10, 77, 0, other)), Ok(()));
+        }
+        assert_eq!(standing.rivals().len(), REMEMBERED, "memory is bounded");
+    }
+
+    #[test]
     fn the_services_line_says_what_was_picked_and_why() {
-        let says = |choice, met: bool| {
+        let says = |choice, met: bool, seconds| {
             let mut standing = Standing::new(choice, true);
             if met {
-                standing.meet(OTHER).expect("forced");
+                standing.meet(at(0), OTHER).expect("forced");
             }
-            standing.in_words(&segment(STATION), "s0")
+            standing.in_words(at(seconds), &segment(STATION))
         };
-        for (choice, met, words) in [
-            (Choice::Authoritative, false, "10.77.0.1 on s0, pool 10.77.0.100–250"),
-            (Choice::Authoritative, true, "10.77.0.1 on s0, pool 10.77.0.100–250 (forced: 10.77.0.2 answers DHCP too)"),
-            (Choice::Proxy, false, "10.77.0.1 on s0, proxy (no DHCP server answers: machines get no address)"),
-            (Choice::Proxy, true, "10.77.0.1 on s0, proxy beside 10.77.0.2"),
-            (Choice::Auto, false, "10.77.0.1 on s0, pool 10.77.0.100–250 (auto: nobody else answers DHCP)"),
-            (Choice::Auto, true, "10.77.0.1 on s0, proxy (auto: 10.77.0.2 answers DHCP)"),
+        for (choice, met, seconds, words) in [
+            (Choice::Authoritative, false, 0, "pool 10.77.0.100–250"),
+            (Choice::Authoritative, true, 0, "pool 10.77.0.100–250 (forced: 10.77.0.2 answers DHCP too)"),
+            (Choice::Authoritative, true, 200, "pool 10.77.0.100–250"),
+            (Choice::Proxy, false, 0, "proxy (no DHCP server answers: machines get no address)"),
+            (Choice::Proxy, true, 199, "proxy beside 10.77.0.2"),
+            (Choice::Proxy, true, 200, "proxy (10.77.0.2 does not answer any more: machines get no address)"),
+            (Choice::Auto, false, 0, "pool 10.77.0.100–250 (auto: nobody else answers DHCP)"),
+            (Choice::Auto, true, 0, "proxy (auto: 10.77.0.2 answers DHCP)"),
+            (
+                Choice::Auto,
+                true,
+                200,
+                "proxy (auto: 10.77.0.2 answered DHCP, and does not any more: if it is gone for good, choose authoritative)",
+            ),
         ] {
-            assert_eq!(says(choice, met), words);
+            assert_eq!(says(choice, met, seconds), words);
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::boot::site::Site;
 use crate::domain::https::Https;
 use crate::domain::ids::MacAddr;
 
+pub use crate::domain::dhcp::Mode;
+
 /// An IPv4 network on one interface, valid as it stands: the pool lies in the subnet and has at least one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -53,16 +55,6 @@ struct Network {
 /// with its prefix, and the addresses that are given away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relayed(Network);
-
-/// Whose the network's addresses are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// The station's: it leases them.
-    #[default]
-    Authoritative,
-    /// The site's DHCP server's. The station says beside it what to load, and never leases an address.
-    Proxy,
-}
 
 /// Why an interface cannot be served like this.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{DATA, Problem, Settings};
+use crate::domain::dhcp::Choice;
 use crate::protocol::control::{Answer, Ask, Message};
 use crate::wire::{self, Alone, CONTROL_SOCKET};
 
@@ -28,16 +29,23 @@ pub(super) struct Place {
 impl Place {
     /// The station's data directory.
     pub(super) fn data(&self) -> Result<PathBuf, Vec<Problem>> {
-        self.folders().map(|(data, _)| data)
+        self.folders().map(|folders| folders.data)
     }
 
-    fn folders(&self) -> Result<(PathBuf, PathBuf), Vec<Problem>> {
+    fn folders(&self) -> Result<Folders, Vec<Problem>> {
         let given = Settings { data: self.data.clone(), profiles: self.profiles.clone(), ..Settings::default() };
         let settings = given.over_file(self.config.as_deref())?;
         let data = settings.data.unwrap_or_else(|| DATA.into());
         let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
-        Ok((data, profiles))
+        Ok(Folders { data, profiles, dhcp: settings.dhcp.and_then(|word| word.parse().ok()) })
     }
+}
+
+/// What the settings say of the bench.
+struct Folders {
+    data: PathBuf,
+    profiles: PathBuf,
+    dhcp: Option<Choice>,
 }
 
 /// An open conversation with the bench.
@@ -50,16 +58,16 @@ pub(super) struct Bench {
 impl Bench {
     /// Finds the station, or takes its place for as long as this lives.
     pub(super) fn open(place: &Place, question: bool) -> Result<Self, Vec<Problem>> {
-        let (data, profiles) = place.folders()?;
+        let Folders { data, profiles, dhcp } = place.folders()?;
         if question && !data.is_dir() {
             let what = format!("there is no station's data in {}", data.display());
             return Err(vec![Problem { what, hint: "name its place with --data".into() }]);
         }
-        Self::find(&data, &profiles).map_err(|problem| vec![problem])
+        Self::find(&data, &profiles, dhcp).map_err(|problem| vec![problem])
     }
 
     /// A station that starts or stops has the lock and no socket; another command has it for a moment.
-    fn find(data: &Path, profiles: &Path) -> Result<Self, Problem> {
+    fn find(data: &Path, profiles: &Path, setting: Option<Choice>) -> Result<Self, Problem> {
         let (socket, deadline) = (data.join(CONTROL_SOCKET), Instant::now() + BUSY);
         loop {
             match UnixStream::connect(&socket) {
@@ -72,7 +80,7 @@ impl Bench {
                     });
                 }
             }
-            if let Some((stream, alone)) = wire::alone(data, profiles)? {
+            if let Some((stream, alone)) = wire::alone(data, profiles, setting)? {
                 return Self::over(stream, Some(alone));
             }
             if Instant::now() > deadline {

@@ -1,4 +1,4 @@
-//! `oxbow nodes` and `oxbow policy`.
+//! `oxbow nodes`, `oxbow policy` and `oxbow dhcp`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -105,6 +105,17 @@ pub(super) struct PolicyArgs {
     policy: Option<Policy>,
 }
 
+/// Whose the network's addresses are.
+#[derive(Debug, clap::Args)]
+pub(super) struct DhcpArgs {
+    #[command(flatten)]
+    place: Place,
+    /// show: what it is now, and why; authoritative: the station gives the addresses; proxy: the site's DHCP server does;
+    /// auto: proxy where another server answers
+    #[arg(value_parser = ["show", "authoritative", "proxy", "auto"])]
+    choice: Option<String>,
+}
+
 pub(super) fn run(nodes: &Nodes) -> ExitCode {
     let asks = match asks(nodes.what.as_ref().unwrap_or(&What::List)) {
         Ok(asks) => asks,
@@ -149,8 +160,17 @@ pub(super) fn run(nodes: &Nodes) -> ExitCode {
 }
 
 pub(super) fn policy(options: &PolicyArgs) -> ExitCode {
-    let ask = options.policy.map_or(Ask::Policy, |policy| Ask::SetPolicy { policy });
-    let mut bench = match Bench::open(&options.place, ask.is_question()) {
+    say_once(&options.place, options.policy.map_or(Ask::Policy, |policy| Ask::SetPolicy { policy }))
+}
+
+pub(super) fn dhcp(options: &DhcpArgs) -> ExitCode {
+    let choice = options.choice.as_deref().and_then(|word| word.parse().ok());
+    say_once(&options.place, choice.map_or(Ask::Dhcp, |choice| Ask::SetDhcp { choice }))
+}
+
+/// Asks one thing and says how it went.
+fn say_once(place: &Place, ask: Ask) -> ExitCode {
+    let mut bench = match Bench::open(place, ask.is_question()) {
         Ok(bench) => bench,
         Err(problems) => return say::failed(&problems),
     };

@@ -1,7 +1,9 @@
 //! What people ask for, and the ways of being refused.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
+use crate::domain::dhcp::Choice;
 use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::policy::Policy;
 use crate::domain::quirk::Loader;
@@ -27,6 +29,8 @@ pub enum Command {
     UndoImport(Undo),
     /// From now on machines nobody registered are treated so.
     SetPolicy(Policy),
+    /// From now on the network's addresses are this one's.
+    SetDhcp(Choice),
     /// Let machines that wait for approval go on, with this profile if one is given.
     Approve { nodes: Approval, profile: Option<ProfileId> },
     /// Say who the machine is that is in conflict with this node, and perhaps with others.
@@ -112,6 +116,12 @@ pub enum Refusal {
     NoConflict(String),
     #[error("{0} would have nothing left to know it by: forget it instead, or give it a serial or UUID first")]
     WouldBeNobody(String),
+    #[error("another DHCP server, {0}, answers: two would give out the same addresses")]
+    OtherServer(Ipv4Addr),
+    #[error("a change of DHCP's mode is under way already: wait a few seconds")]
+    DhcpIsChanging,
+    #[error("the DHCP service does not answer: its line on the Services screen says why")]
+    DhcpSilent,
     /// The store could not keep it, so it did not happen.
     #[error("the change could not be stored: {0}")]
     NotStored(String),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::dhcp::Chosen;
 use crate::domain::ids::{NodeId, RunId};
 use crate::domain::lease::Lease;
 use crate::domain::logline::LogLine;
@@ -22,6 +23,8 @@ pub enum Effect {
     SaveLease(Lease),
     /// Store what becomes of machines nobody registered.
     SavePolicy(Policy),
+    /// Store what DHCP is to be.
+    SaveDhcp(Chosen),
     /// Store what this bench has found to identify nobody, all of it.
     SaveShared(Placeholders),
     /// Remove a run and its reports: its agent never spoke, or it was long ago.

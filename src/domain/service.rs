@@ -3,6 +3,8 @@
 /// The services, in the order they are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServiceName {
+    /// The network card and its cable.
+    Network,
     Dhcp,
     Tftp,
     Http,
@@ -21,11 +23,12 @@ pub enum ServiceName {
 impl ServiceName {
     pub fn word(self) -> &'static str {
         match self {
+            Self::Network => "network",
             Self::Dhcp => "dhcp",
             Self::Tftp => "tftp",
             Self::Http => "http",
             Self::Https => "https",
-            Self::RouterAdvert => "ra",
+            Self::RouterAdvert => "ipv6",
             Self::Images => "images",
             Self::Control => "control",
             Self::ImportFolder => "import",

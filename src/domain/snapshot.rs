@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::dhcp::Dhcp;
+use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::doctor::Doctor;
 use crate::domain::doctor::verdict::Verdict;
@@ -42,6 +42,10 @@ pub struct Snapshot {
     pub last_import: Option<ImportDone>,
     pub services: Vec<ServiceStatus>,
     pub dhcp: Arc<Dhcp>,
+    /// What DHCP is to be, if somebody chose; else what the settings say.
+    pub dhcp_chosen: Option<Choice>,
+    /// What somebody wants DHCP to be, if the service finds that it can.
+    pub dhcp_asked: Option<Choice>,
     /// What was seen of machines on their way, and why they got no further.
     pub doctor: Arc<Doctor>,
     /// Observations that were dropped because the hub could not keep up.

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::nodes::NodeRow;
+use crate::domain::dhcp::Choice;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
 use crate::domain::quirk::Loader;
@@ -70,6 +71,10 @@ pub enum Ask {
     SetPolicy {
         policy: Policy,
     },
+    Dhcp,
+    SetDhcp {
+        choice: Choice,
+    },
     /// A list of machines, whose bytes follow the line.
     Import(List),
     /// What is done differently for certain machines: for people, or as a file for another bench.
@@ -94,7 +99,7 @@ impl Ask {
     /// Whether it changes nothing.
     pub fn is_question(&self) -> bool {
         match self {
-            Self::Nodes | Self::Node { .. } | Self::Policy | Self::Quirks { .. } => true,
+            Self::Nodes | Self::Node { .. } | Self::Policy | Self::Dhcp | Self::Quirks { .. } => true,
             Self::Import(list) => list.dry_run,
             Self::Register(_)
             | Self::Assign { .. }
@@ -103,6 +108,7 @@ impl Ask {
             | Self::Approve { .. }
             | Self::Resolve { .. }
             | Self::SetPolicy { .. }
+            | Self::SetDhcp { .. }
             | Self::ChooseLoader { .. }
             | Self::UndoImport { .. }
             | Self::Unknown => false,

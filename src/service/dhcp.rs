@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::MissedTickBehavior;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use super::link::Arp;
+use super::link::{self, Arp, Place};
 use super::rival::Scout;
 use super::{Context, ServiceError, udp, witness};
 use crate::boot::arp;
@@ -26,53 +26,69 @@ use crate::boot::rival::{Refused, Standing};
 use crate::boot::segment::Segment;
 use crate::boot::tally::Tally;
 use crate::boot::told::Told;
+use crate::boot::trial::{Step, Trial};
 use crate::clock;
-use crate::domain::dhcp::Dhcp;
+use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::doctor::sighting::Door;
 use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
-use crate::domain::service::ServiceName;
+use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::domain::snapshot::Snapshot;
 use crate::inbox::Note;
 
-/// What to serve, and where. Clones share their leases, so that these outlive a service that had to be started again.
+/// What to serve, and where. Clones share what is remembered, so that it outlives a service that had to be started again,
+/// and a card that was plugged in again.
 #[derive(Clone, Debug)]
 pub struct Config {
     interface: String,
     segment: Segment,
-    standing: Standing,
     /// Taken once, for as long as the service runs: nothing waits for it on the way of a packet.
     leases: Arc<Mutex<Leases>>,
+    past: Arc<Mutex<Past>>,
+}
+
+/// What was met and counted so far.
+#[derive(Debug)]
+struct Past {
+    standing: Standing,
+    gate: Gate,
+    unanswered: Tally<&'static str>,
+    dropped: Tally<Drop>,
 }
 
 impl Config {
-    /// `restored` are the leases that the station has given before it was started.
+    /// `standing` is what the settings say, `restored` are the leases that the station has given before it was started.
     pub fn new(interface: impl Into<String>, segment: Segment, standing: Standing, restored: Vec<Lease>) -> Self {
         let leases = Arc::new(Mutex::new(Leases::restore(restored)));
-        Self { interface: interface.into(), segment, standing, leases }
+        let (gate, unanswered, dropped) = Default::default();
+        let past = Arc::new(Mutex::new(Past { standing, gate, unanswered, dropped }));
+        Self { interface: interface.into(), segment, leases, past }
     }
 }
 
-/// Answers until told to stop. Fails if a port cannot be had or a socket breaks, or if another DHCP server answers and
-/// this one was to be the only one; before it serves as such it listens.
+/// Answers until told to stop, on whatever card is behind the interface. Fails if a port cannot be had. Where another
+/// DHCP server answers and this one was to be the only one, it says so and looks again from time to time.
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
-    let Config { interface, segment, standing, leases } = config;
+    let place = Place { interface: config.interface.clone(), address: config.segment.address() };
+    link::while_there(&context, ServiceName::Dhcp, &place, || session(context.clone(), config.clone())).await
+}
+
+async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
+    let Config { interface, segment, leases, past } = config;
     let mut leases = leases.lock_owned().await;
-    let doors = Doors::open(&interface)?;
-    let mut scout = Scout::open(&interface, segment.address())?;
-    let mut desk = Desk::new(context, segment, standing);
+    let mut desk = Desk::new(context, interface, segment, past.lock_owned().await);
+    let doors = Doors::open(&desk.interface)?;
+    let mut scout = Scout::open(&desk.interface, desk.segment.address())?;
     let mut each_second = tokio::time::interval(SECOND);
     each_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     desk.segment.card = Some(scout.card());
-    if desk.standing.must_listen_first() {
-        let met = tokio::select! {
-            () = desk.context.stop.cancelled() => return Ok(()),
-            met = scout.look() => met,
-        };
-        met.map_or(Ok(()), |rival| desk.meet(rival, &interface))?;
+    desk.choose();
+    if !desk.find_its_place(&mut scout, &doors).await {
+        return Ok(());
     }
-    desk.stand(&interface).await;
-    let arp = Arp::open(&interface).inspect_err(|error| warn!("offers are not checked by ARP: {error}")).ok();
+    desk.stand().await;
+    let arp = Arp::open(&desk.interface).inspect_err(|error| warn!("offers are not checked by ARP: {error}")).ok();
     let (mut packet, mut asked, mut frame) = (vec![0; LARGEST], vec![0; LARGEST], vec![0; LARGEST]);
     loop {
         desk.hand_over(&mut leases);
@@ -102,17 +118,28 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                     desk.admit(&objection.packet, None, &leases);
                 }
             }
-            _ = each_second.tick() => desk.report(),
+            _ = each_second.tick() => {
+                desk.stand().await;
+                desk.report(&leases);
+            }
+            () = changed(&mut desk.wishes) => {
+                desk.choose();
+                desk.stand().await;
+                desk.begin_trial();
+            }
+            step = tried(&mut desk.trial) => desk.go_on(step, &scout).await,
             rival = scout.watch() => {
-                desk.meet(rival, &interface)?;
-                desk.stand(&interface).await;
+                if desk.met(rival, arp.as_ref()).await.is_err() && !desk.find_its_place(&mut scout, &doors).await {
+                    break;
+                }
+                desk.stand().await;
             }
             received = udp::received(&doors.server, &mut packet) => {
-                let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
+                let (len, from, to) = received.map_err(|error| lost(&desk.interface, error))?;
                 desk.admit(&packet[..len], Some(Way { from, to }), &leases);
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
-                let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
+                let (len, from, to) = received.map_err(|error| lost(&desk.interface, error))?;
                 desk.serve_boot(&doors.boot_server, &asked[..len], Way { from, to }, &leases).await;
             }
         }
@@ -121,6 +148,24 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
         desk.context.inbox.send(Note::Leases(leases.unsaved(usize::MAX))).await;
     }
     Ok(())
+}
+
+/// The bench has news. Never, once it has none any more.
+async fn changed(bench: &mut watch::Receiver<Arc<Snapshot>>) {
+    if bench.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// What is to be done next about a wish.
+async fn tried(trial: &mut Option<Trial>) -> Step {
+    let Some(trial) = trial else { return std::future::pending().await };
+    loop {
+        match trial.step(clock::now()) {
+            Step::Wait(time) => tokio::time::sleep(time).await,
+            step => return step,
+        }
+    }
 }
 
 async fn rest(time: Option<Duration>) {
@@ -167,24 +212,35 @@ impl Doors {
         }
         Ok(doors)
     }
+
+    /// Who asked while nothing was served asks again, or has gone elsewhere.
+    fn turn_away(&self) {
+        let mut packet = [0; LARGEST];
+        for door in [&self.server, &self.boot_server] {
+            while door.try_recv(&mut packet).is_ok() {}
+        }
+    }
 }
 
 /// What carries out the decisions.
 struct Desk {
     context: Context,
+    interface: String,
     segment: Segment,
-    standing: Standing,
+    /// How many addresses the pool has.
+    size: usize,
+    past: OwnedMutexGuard<Past>,
+    /// Where people's wishes are seen.
+    wishes: watch::Receiver<Arc<Snapshot>>,
+    trial: Option<Trial>,
     told: Told<(Option<MacAddr>, Silence)>,
     /// Who was said lately to use which address.
     neighbours: Told<(MacAddr, Ipv4Addr)>,
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
-    later: Later,
-    gate: Gate,
     lanes: Lanes<Waiting>,
-    unanswered: Tally<&'static str>,
-    dropped: Tally<Drop>,
+    later: Later,
     reported: Arc<Dhcp>,
 }
 
@@ -205,50 +261,157 @@ enum Drop {
 }
 
 impl Desk {
-    fn new(context: Context, segment: Segment, standing: Standing) -> Self {
+    fn new(context: Context, interface: String, segment: Segment, past: OwnedMutexGuard<Past>) -> Self {
         Self {
+            wishes: context.bench.clone(),
             context,
+            interface,
+            size: segment.pool().count(),
             segment,
-            standing,
+            past,
+            trial: None,
             told: Told::default(),
             neighbours: Told::default(),
             said: None,
             doubts: Doubts::default(),
-            later: Later::default(),
-            gate: Gate::default(),
             lanes: Lanes::default(),
-            unanswered: Tally::default(),
-            dropped: Tally::default(),
+            later: Later::default(),
             reported: Arc::default(),
         }
     }
 
-    /// Tells the bench what was counted, if that has changed, and the log what was dropped.
-    fn report(&mut self) {
-        for news in self.dropped.news(clock::now()) {
+    /// Tells the bench how things are, if that has changed, and the log what was dropped.
+    fn report(&mut self, leases: &Leases) {
+        let now = clock::now();
+        for news in self.past.dropped.news(now) {
             warn!("dhcp dropped requests: {news}");
         }
-        let now = Arc::new(Dhcp { unanswered: self.unanswered.lines(), dropped: self.dropped.lines() });
-        if now != self.reported && self.context.inbox.offer(|| Note::Dhcp(now.clone())) {
-            self.reported = now;
+        let standing = &self.past.standing;
+        self.say(Dhcp {
+            choice: standing.choice(),
+            mode: Some(standing.mode()),
+            why: standing.in_words(now, &self.segment),
+            rivals: standing.rivals().to_vec(),
+            pool: leases.pool(now, &self.segment, self.size),
+            leases: leases.latest(now, SHOWN),
+            unanswered: self.past.unanswered.lines(),
+            dropped: self.past.dropped.lines(),
+        });
+    }
+
+    fn say(&mut self, dhcp: Dhcp) {
+        let dhcp = Arc::new(dhcp);
+        if dhcp != self.reported && self.context.inbox.offer(|| Note::Dhcp(dhcp.clone())) {
+            self.reported = dhcp;
         }
     }
 
-    fn meet(&mut self, rival: Ipv4Addr, interface: &str) -> Result<(), ServiceError> {
+    /// Takes over what people have chosen.
+    fn choose(&mut self) {
+        let chosen = self.wishes.borrow_and_update().dhcp_chosen;
+        if let Some(choice) = chosen.filter(|choice| *choice != self.past.standing.choice()) {
+            info!(%choice, "dhcp is to be");
+            self.past.standing.choose(choice);
+        }
+    }
+
+    /// Before anything is answered: listens if it must, and waits for as long as another server answers that there may
+    /// not be. False when the station stops meanwhile.
+    async fn find_its_place(&mut self, scout: &mut Scout, doors: &Doors) -> bool {
+        let stop = self.context.stop.clone();
+        loop {
+            let standing = &mut self.past.standing;
+            if !standing.must_listen_first(standing.choice()) {
+                return true;
+            }
+            let met = tokio::select! {
+                () = stop.cancelled() => return false,
+                met = scout.look() => met,
+            };
+            let Some(rival) = met else { return true };
+            self.context.inbox.saw(Event::OtherServer { address: rival });
+            let Err(refused) = standing.meet(clock::now(), rival) else { return true };
+            self.say_refused(refused).await;
+            tokio::select! {
+                () = stop.cancelled() => return false,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = self.wish() => {}
+            }
+            self.choose();
+            doors.turn_away();
+        }
+    }
+
+    /// Another choice than what is refused.
+    async fn wish(&mut self) {
+        let now = self.past.standing.choice();
+        loop {
+            changed(&mut self.wishes).await;
+            if self.wishes.borrow_and_update().dhcp_chosen.is_some_and(|chosen| chosen != now) {
+                return;
+            }
+        }
+    }
+
+    async fn say_refused(&mut self, Refused(rival): Refused) {
+        self.said = None;
+        let what = format!(
+            "another DHCP server, {rival}, answers on {}: two would give out the same addresses",
+            self.interface
+        );
+        let hint = "unplug it, or work beside it as a proxy (d on the Services screen, `oxbow dhcp proxy`, or --dhcp proxy); \
+                    --dhcp-force serves all the same";
+        let state = ServiceState::Down { what, hint: hint.into() };
+        self.context.inbox.send(Note::Service(ServiceStatus { name: ServiceName::Dhcp, state, restarts: 0 })).await;
+        let standing = &self.past.standing;
+        self.say(Dhcp {
+            choice: standing.choice(),
+            rivals: standing.rivals().to_vec(),
+            unanswered: self.past.unanswered.lines(),
+            dropped: self.past.dropped.lines(),
+            ..Dhcp::default()
+        });
+    }
+
+    /// Another server has answered while this one serves.
+    async fn met(&mut self, rival: Ipv4Addr, arp: Option<&Arp>) -> Result<(), Refused> {
         self.context.inbox.saw(Event::OtherServer { address: rival });
-        self.standing.meet(rival).map_err(|Refused(rival)| ServiceError {
-            what: format!(
-                "another DHCP server, {rival}, answers on {interface}: two would give out the same addresses"
-            ),
-            hint: "unplug it, or work beside it with --dhcp proxy; --dhcp-force serves all the same".into(),
-            source: None,
-        })
+        let met = self.past.standing.meet(clock::now(), rival);
+        if let (Some(arp), Some(card)) = (arp, self.segment.card) {
+            let _asked_again_next_time = arp.send(&arp::question(card, rival)).await;
+        }
+        if let Some(trial) = self.trial.take() {
+            self.end_trial(trial.to, trial.meet(rival, &self.past.standing)).await;
+        }
+        met
+    }
+
+    /// Looks into what somebody wants, if it is new.
+    fn begin_trial(&mut self) {
+        let asked = self.wishes.borrow().dhcp_asked;
+        if self.trial.map(|trial| trial.to) != asked {
+            self.trial = asked.map(|to| Trial::begin(clock::now(), to, &self.past.standing));
+        }
+    }
+
+    async fn go_on(&mut self, step: Step, scout: &Scout) {
+        match (step, self.trial) {
+            (Step::Ask, _) => scout.ask().await,
+            (Step::Over, Some(Trial { to, .. })) => self.end_trial(to, None).await,
+            (Step::Over, None) | (Step::Wait(_), _) => {}
+        }
+    }
+
+    async fn end_trial(&mut self, to: Choice, met: Option<Ipv4Addr>) {
+        self.trial = None;
+        self.context.inbox.send(Note::DhcpTried(to, met)).await;
     }
 
     /// Serves as it now stands, and says how if that is news.
-    async fn stand(&mut self, interface: &str) {
-        self.segment.mode = self.standing.mode();
-        let at = self.standing.in_words(&self.segment, interface);
+    async fn stand(&mut self) {
+        self.segment.mode = self.past.standing.mode();
+        let does = self.past.standing.in_words(clock::now(), &self.segment);
+        let at = format!("{} on {}, {does}", self.segment.address(), self.interface);
         if self.said.as_ref() != Some(&at) {
             self.context.up(ServiceName::Dhcp, &at).await;
             self.said = Some(at);
@@ -258,11 +421,11 @@ impl Desk {
     /// Takes in what came to port 67, to be answered in its turn. `way` is None for what has come before.
     fn admit(&mut self, packet: &[u8], way: Option<Way>, leases: &Leases) {
         let now = clock::now();
-        let admitted = self.gate.admit(now, packet, &self.context.bench.borrow(), leases);
+        let admitted = self.past.gate.admit(now, packet, &self.context.bench.borrow(), leases);
         let Some(caller) = self.or_count(admitted) else { return };
         let request = Waiting { packet: packet.to_vec(), way, caller };
         if self.lanes.push(caller, request).is_some() {
-            self.dropped.count(Drop::Excess(Excess::Busy));
+            self.past.dropped.count(Drop::Excess(Excess::Busy));
         }
     }
 
@@ -271,11 +434,11 @@ impl Desk {
         let now = clock::now();
         let Waiting { packet, way, caller } = request;
         let packet = packet.as_slice();
-        let witnessed = self.gate.is_witnessed(now, caller);
+        let witnessed = self.past.gate.is_witnessed(now, caller);
         self.segment.site.learn(&self.context.bench.borrow());
         self.segment.chain.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
-        let verdict = self.gate.settle(now, caller, verdict, leases);
+        let verdict = self.past.gate.settle(now, caller, verdict, leases);
         if witnessed {
             witness::asked(&self.context, Door::Dhcp, packet, way, mac, &verdict);
         }
@@ -295,7 +458,7 @@ impl Desk {
     /// Answers what was asked on port 4011.
     async fn serve_boot(&mut self, door: &UdpSocket, packet: &[u8], way: Way, leases: &Leases) {
         let from = *way.from.ip();
-        let admitted = self.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
+        let admitted = self.past.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
@@ -304,11 +467,13 @@ impl Desk {
     }
 
     fn or_count<T>(&mut self, admitted: Result<T, Excess>) -> Option<T> {
-        admitted.map_err(|excess| self.dropped.count(Drop::Excess(excess))).ok()
+        admitted.map_err(|excess| self.past.dropped.count(Drop::Excess(excess))).ok()
     }
 
     fn hear(&mut self, frame: &[u8], leases: &mut Leases) -> Option<Objection> {
-        self.doubts.hear(clock::now(), arp::claim(frame)?, leases)
+        let claim = arp::claim(frame)?;
+        self.past.standing.hear(claim);
+        self.doubts.hear(clock::now(), claim, leases)
     }
 
     async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict, witnessed: bool) {
@@ -335,7 +500,7 @@ impl Desk {
         match udp::send_from(door, answer.from, to, &answer.message).await {
             Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
             Err(error) => {
-                self.dropped.count(Drop::Unsent);
+                self.past.dropped.count(Drop::Unsent);
                 debug!(?mac, %to, "dhcp reply not sent: {error}");
             }
         }
@@ -351,7 +516,7 @@ impl Desk {
     }
 
     fn tell(&mut self, mac: Option<MacAddr>, silence: Silence) {
-        self.unanswered.count(silence.sort());
+        self.past.unanswered.count(silence.sort());
         if silence.is_news() && self.told.is_news(clock::now(), (mac, silence)) {
             debug!(?mac, "dhcp silent: {silence}");
             self.context.inbox.saw(Event::DhcpSilence { mac, reason: silence.to_string() });
@@ -380,5 +545,8 @@ const TOGETHER: usize = 64;
 const LEASES: usize = 256;
 /// Until the hub is asked again for room.
 const SOON: Duration = Duration::from_millis(20);
-
 const SECOND: Duration = Duration::from_secs(1);
+/// Until another server is asked whether it is still there.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// Leases that people may look at.
+const SHOWN: usize = 256;

@@ -6,7 +6,7 @@ pub mod dhcp;
 pub mod http;
 pub mod images;
 pub mod import_folder;
-mod link;
+pub mod link;
 mod rival;
 pub mod router_advert;
 pub mod tftp;

@@ -66,7 +66,7 @@ impl Scout {
         hear(&self.socket, &self.probe).await
     }
 
-    async fn ask(&self) {
+    pub(super) async fn ask(&self) {
         let everybody = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
         let xid = getrandom::u32().unwrap_or_default();
         match self.socket.send_to(&self.probe.discover(xid), everybody).await {

@@ -1,7 +1,7 @@
 //! Answers IPv6 router solicitations on the interface (RFC 4861 section 6.2.6), so that iPXE does not wait for them.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
 
 use nix::ifaddrs::getifaddrs;
@@ -11,6 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::time::sleep;
 use tracing::{debug, info};
 
+use super::link::Place;
 use super::{Context, ServiceError, link, udp};
 use crate::boot::router_advert;
 use crate::domain::ids::MacAddr;
@@ -20,11 +21,19 @@ use crate::domain::service::ServiceName;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub interface: String,
+    /// The station's IPv4 address there.
+    pub address: Ipv4Addr,
 }
 
 /// Answers until told to stop. An interface without IPv6 is no fault: nobody can ask there.
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
-    let Config { interface } = config;
+    let Config { interface, address } = config;
+    let place = Place { interface, address };
+    let session = || session(context.clone(), place.interface.clone());
+    link::while_there(&context, ServiceName::RouterAdvert, &place, session).await
+}
+
+async fn session(context: Context, interface: String) -> Result<(), ServiceError> {
     let mut told = None;
     loop {
         let door =

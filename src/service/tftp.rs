@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use self::shelf::Shelf;
+use super::link::{self, Place};
 use super::udp::Line;
 use super::witness::TftpWitness;
 use super::{Context, ServiceError, udp};
@@ -50,8 +51,14 @@ pub struct Config {
 /// Where firmware asks.
 pub const PORT: u16 = 69;
 
-/// Serves until told to stop. Fails if the port cannot be had or the socket breaks.
+/// Serves until told to stop, on whatever card is behind the interface. Fails if the port cannot be had.
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+    let place = Place { interface: config.interface.clone(), address: config.address };
+    link::while_there(&context, ServiceName::Tftp, &place, || session(context.clone(), config.clone())).await
+}
+
+/// Fails if the socket breaks.
+async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
     let at = SocketAddrV4::new(config.address, config.port);
     let socket = udp::bound(&config.interface, at)
         .map_err(|error| ServiceError::bind(&format!("UDP {at} on {}", config.interface), error))?;

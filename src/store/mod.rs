@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
+use crate::domain::dhcp::Chosen;
 use crate::domain::effect::Effect;
 use crate::domain::lease::Lease;
 use crate::domain::node::Node;
@@ -47,6 +48,7 @@ pub struct Memory {
     pub leases: Vec<Lease>,
     /// None until somebody has set it.
     pub policy: Option<Policy>,
+    pub dhcp: Chosen,
     /// What conflicts have shown to identify nobody.
     pub shared: Placeholders,
     /// Rows that could not be understood: kept in the file, not on the bench.
@@ -221,12 +223,16 @@ mod tests {
             macs: macs.into_iter().collect(),
             ..Claims::default()
         });
-        let effects = vec![Effect::SavePolicy(Policy::Hold), Effect::SaveShared(shared.clone())];
+        use crate::domain::dhcp::Choice;
+        let dhcp = Chosen { choice: Some(Choice::Proxy), setting: Some(Choice::Auto) };
+        let effects =
+            vec![Effect::SavePolicy(Policy::Hold), Effect::SaveDhcp(dhcp), Effect::SaveShared(shared.clone())];
         store.write(effects).await.await.expect("the thread lives").expect("written");
         drop(store);
         thread.join().expect("it ends in order");
         let (_, memory, _) = open(&file).expect("the same store");
         assert_eq!((memory.policy, memory.shared, memory.unreadable.len()), (Some(Policy::Hold), shared, 0));
+        assert_eq!(memory.dhcp, dhcp);
     }
 
     #[tokio::test]

@@ -33,6 +33,7 @@ impl Owed {
                 Effect::SaveReport { .. }
                 | Effect::SaveLease(_)
                 | Effect::SavePolicy(_)
+                | Effect::SaveDhcp(_)
                 | Effect::SaveShared(_)
                 | Effect::ForgetRun(_) => {
                     self.rest.retain(|known| !is_outdated(known, &effect));
@@ -57,7 +58,9 @@ fn is_outdated(known: &Effect, newer: &Effect) -> bool {
         (Effect::SaveLease(known), Effect::SaveLease(newer)) => {
             known.mac == newer.mac || known.address == newer.address
         }
-        (Effect::SavePolicy(_), Effect::SavePolicy(_)) | (Effect::SaveShared(_), Effect::SaveShared(_)) => true,
+        (Effect::SavePolicy(_), Effect::SavePolicy(_))
+        | (Effect::SaveDhcp(_), Effect::SaveDhcp(_))
+        | (Effect::SaveShared(_), Effect::SaveShared(_)) => true,
         (known, newer) => known == newer,
     }
 }

@@ -42,6 +42,7 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
                 .map(drop)
         }
         Effect::SavePolicy(policy) => save_setting(to, POLICY, policy),
+        Effect::SaveDhcp(chosen) => save_setting(to, DHCP, chosen),
         Effect::SaveShared(shared) => save_setting(to, SHARED, shared),
         Effect::ForgetRun(run) => {
             to.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([run.to_string()]).map(drop)
@@ -144,6 +145,7 @@ pub(super) fn load(from: &Connection) -> rusqlite::Result<Memory> {
         let (name, body) = row?;
         match name.as_str() {
             POLICY => memory.policy = understood(&mut memory.unreadable, "setting", POLICY, &body),
+            DHCP => memory.dhcp = understood(&mut memory.unreadable, "setting", DHCP, &body).unwrap_or_default(),
             SHARED => memory.shared = understood(&mut memory.unreadable, "setting", SHARED, &body).unwrap_or_default(),
             // A newer oxbow's.
             _ => memory.unreadable.push(format!("setting {name}")),
@@ -202,4 +204,5 @@ const EVENTS_KEPT: i64 = 1000;
 const THIN_OUT_EVERY: i64 = 16;
 /// Names of settings.
 const POLICY: &str = "policy";
+const DHCP: &str = "dhcp";
 const SHARED: &str = "shared";

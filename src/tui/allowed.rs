@@ -95,6 +95,7 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::MarkAll
         | Action::ApproveAll
         | Action::Policy
+        | Action::Dhcp
         | Action::Move(_)
         | Action::GoTo(_)
         | Action::NextTab

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::domain::command::{Approval, Command, Resolution};
+use crate::domain::dhcp::Choice as Dhcp;
 use crate::domain::identity::Contest;
 use crate::domain::ids::ProfileId;
 use crate::domain::node::Node;
@@ -12,6 +13,7 @@ use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
+use crate::domain::time::in_words;
 use crate::tui::allowed::{fits, waits};
 use crate::tui::keymap::Action;
 use crate::tui::msg::{Ask, Effect, What};
@@ -127,6 +129,63 @@ pub fn policy(bench: &Snapshot) -> Popup {
         choices: Policy::ALL.into_iter().map(choice).collect(),
         at: Policy::ALL.iter().position(|policy| *policy == bench.policy).unwrap_or(0),
     }
+}
+
+/// Whose the network's addresses are to be; each choice asks once more.
+pub fn dhcp(screen: &Screen, bench: &Snapshot) -> Popup {
+    let now = bench.dhcp_chosen.unwrap_or(bench.dhcp.choice);
+    let choice = |to: Dhcp| {
+        let ask = Ask::one(Command::SetDhcp(to), format!("DHCP {to}: {}", to.meaning()));
+        let question = Popup::Question {
+            title: format!("Switch DHCP from {now} to {to}?"),
+            text: what_follows(to, screen, bench),
+            on_yes: Effect::Ask(ask),
+            yes: false,
+        };
+        Choice {
+            words: if to == now { format!("{to} (now)") } else { to.to_string() },
+            about: to.meaning().into(),
+            then: if to == now { Then::Nothing } else { Then::Ask(Box::new(question)) },
+        }
+    };
+    Popup::Choice {
+        title: "Who gives machines their addresses?".into(),
+        text: vec!["It can be changed while machines boot: no lease is lost.".into()],
+        choices: Dhcp::ALL.into_iter().map(choice).collect(),
+        at: Dhcp::ALL.iter().position(|choice| *choice == now).unwrap_or(0),
+    }
+}
+
+fn what_follows(to: Dhcp, screen: &Screen, bench: &Snapshot) -> Vec<String> {
+    let dhcp = &bench.dhcp;
+    let other = dhcp.rivals.first().map(|rival| {
+        let ago = in_words(screen.moment().since(rival.last));
+        format!("Another DHCP server, {}, answered {ago} ago.", rival.address)
+    });
+    let until = dhcp.leases.first().map(|lease| in_words(lease.until.since(screen.moment())));
+    let looks = "The station first looks for four seconds whether another server answers";
+    let mut text = match to {
+        Dhcp::Authoritative => vec![
+            other.unwrap_or("No other DHCP server was heard.".into()),
+            format!("{looks}: then nothing is changed. Else machines get {}.", dhcp.pool.range),
+        ],
+        Dhcp::Auto => vec![
+            other.unwrap_or("No other DHCP server was heard.".into()),
+            format!("{looks}: then it is a proxy, else machines get {}.", dhcp.pool.range),
+        ],
+        Dhcp::Proxy => vec![
+            "From now on the site's DHCP server must give machines their addresses.".into(),
+            other.unwrap_or("None was heard so far: without one no machine gets an address!".into()),
+            match until {
+                Some(until) => {
+                    format!("Machines keep the addresses they have until their leases end, in {until} at last.")
+                }
+                None => "No machine has an address of the station's now.".into(),
+            },
+        ],
+    };
+    text.push("It stays so over a restart, until the setting `dhcp` is changed.".into());
+    text
 }
 
 /// Both sides of a conflict, and the ways out of it.

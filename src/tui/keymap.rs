@@ -28,6 +28,8 @@ pub enum Action {
     Forget,
     /// What becomes of machines nobody registered.
     Policy,
+    /// Whose the network's addresses are.
+    Dhcp,
     Move(Motion),
     GoTo(Tab),
     NextTab,
@@ -137,6 +139,7 @@ pub enum Scope {
     Preview,
     /// Where an import can be taken back.
     Undo,
+    Services,
     Path,
     Filter,
     /// Where letters are text.
@@ -152,7 +155,7 @@ pub enum Scope {
 
 impl Scope {
     /// In the order of the help page.
-    pub const ALL: [Scope; 19] = [
+    pub const ALL: [Scope; 20] = [
         Self::Nodes,
         Self::Node,
         Self::Chosen,
@@ -163,6 +166,7 @@ impl Scope {
         Self::Lists,
         Self::Preview,
         Self::Undo,
+        Self::Services,
         Self::Path,
         Self::Filter,
         Self::Text,
@@ -186,6 +190,7 @@ impl Scope {
             Self::Lists => "Import: choosing a list",
             Self::Preview => "Import: looking at a list",
             Self::Undo => "Import: afterwards",
+            Self::Services => "Services",
             Self::Path => "While a path is typed",
             Self::Filter => "While a filter is typed",
             Self::Text => "While something is typed",
@@ -205,6 +210,7 @@ pub enum Place {
     Nodes,
     Node,
     Text,
+    Services,
     Form,
     Lists,
     Preview,
@@ -218,10 +224,11 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 13] = [
+    pub const ALL: [Place; 14] = [
         Self::Nodes,
         Self::Node,
         Self::Text,
+        Self::Services,
         Self::Form,
         Self::Lists,
         Self::Preview,
@@ -240,6 +247,7 @@ impl Place {
             Self::Nodes => &[Scope::Nodes, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Moving, Scope::Always],
             Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Services => &[Scope::Services, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Form => &[Scope::Form, Scope::Text, Scope::Always],
             Self::Lists => &[Scope::Lists, Scope::Undo, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Preview => &[Scope::Preview, Scope::Undo, Scope::Everywhere, Scope::Moving, Scope::Always],
@@ -375,6 +383,9 @@ pub const BINDINGS: &[Binding] = &[
         .brief("profile"),
     bind(Scope::Preview, &[ESC], Action::CloseList, "another list").brief("another list"),
     bind(Scope::Undo, &[char('u')], Action::UndoImport, "take the latest import back, within a minute").brief("undo"),
+    bind(Scope::Services, &[char('d')], Action::Dhcp, "choose who gives machines their addresses, while it all runs")
+        .brief("DHCP")
+        .asks_first(),
     bind(Scope::Path, &[ENTER], Action::ReadPath, "look at this file").brief("look"),
     bind(Scope::Path, &[ESC], Action::DropPath, "type no path").brief("drop"),
     bind(Scope::Filter, &[ENTER], Action::KeepFilter, "keep the filter").brief("keep"),

@@ -206,7 +206,8 @@ impl Screen {
             Pane::Import if self.desk.typing => Place::Path,
             Pane::Import if self.desk.open.is_some() => Place::Preview,
             Pane::Import => Place::Lists,
-            Pane::Profiles | Pane::Services => Place::Text,
+            Pane::Services => Place::Services,
+            Pane::Profiles => Place::Text,
         }
     }
 

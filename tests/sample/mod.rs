@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use oxbow::domain::command::{Command, Registration};
+use oxbow::domain::dhcp::{Choice, Dhcp, Mode, Pool, Rival};
 use oxbow::domain::diagnostic::Diagnostic;
 use oxbow::domain::digest::Digest;
 use oxbow::domain::disk::{Disk, DiskRule, Transport};
@@ -18,6 +19,7 @@ use oxbow::domain::identity::Claims;
 use oxbow::domain::ids::{NodeId, RunId};
 use oxbow::domain::image::{Format, ImageInfo, ImageState};
 use oxbow::domain::import::{self, Preview, preview};
+use oxbow::domain::lease::Lease;
 use oxbow::domain::logline::Level;
 use oxbow::domain::node::Node;
 use oxbow::domain::phase::{Phase, Stage};
@@ -167,7 +169,8 @@ pub(crate) fn ailing() -> Snapshot {
                 service.state = down("binding 10.77.0.1:69 is not permitted", "start oxbow as root, or with sudo");
                 service.restarts = 3;
             }
-            ServiceName::Dhcp
+            ServiceName::Network
+            | ServiceName::Dhcp
             | ServiceName::Https
             | ServiceName::RouterAdvert
             | ServiceName::Images
@@ -219,6 +222,55 @@ pub(crate) fn key(code: KeyCode) -> Msg {
     Msg::Key(KeyEvent::new(code, KeyModifiers::NONE))
 }
 
+/// What DHCP says of itself where it is the network's server.
+fn served() -> Dhcp {
+    let lease = |number: u8, seconds| Lease {
+        mac: format!("52:54:00:12:34:{number:02x}").parse().expect("a MAC"),
+        address: [10, 77, 0, 99 + number].into(),
+        until: NOW.after(Duration::from_secs(seconds)),
+    };
+    Dhcp {
+        mode: Some(Mode::Authoritative),
+        why: "pool 10.77.0.100–250".into(),
+        pool: Pool { range: "10.77.0.100–250".into(), size: 151, leased: 3, offered: 1, resting: 0 },
+        leases: vec![lease(4, 590), lease(5, 400), lease(99, 45)],
+        ..Dhcp::default()
+    }
+}
+
+/// Beside the site's server, after a flood.
+pub(crate) fn beside() -> Snapshot {
+    let mut bench = busy();
+    bench.dhcp_chosen = Some(Choice::Auto);
+    for service in bench.services.iter_mut().filter(|service| service.name == ServiceName::Dhcp) {
+        service.state = ServiceState::Up { at: "10.77.0.1 on enp3s0, proxy (auto: 10.77.0.2 answers DHCP)".into() };
+    }
+    let address = |last| [10, 77, 0, last].into();
+    let rival = Rival { address: address(2), mac: "52:54:00:00:00:02".parse().ok(), first: ago(7200), last: ago(12) };
+    bench.dhcp = Arc::new(Dhcp {
+        choice: Choice::Auto,
+        mode: Some(Mode::Proxy),
+        why: "proxy (auto: 10.77.0.2 answers DHCP)".into(),
+        rivals: vec![rival, Rival { address: address(250), mac: None, first: ago(3000), last: ago(2950) }],
+        unanswered: vec![
+            ("it is for the site's DHCP server".into(), 312),
+            ("it does not boot from the network".into(), 17),
+        ],
+        dropped: vec![("more than 5000 requests a second from machines that nobody knows".into(), 1_204_377)],
+        ..served()
+    });
+    bench
+}
+
+/// Every address is out.
+pub(crate) fn exhausted() -> Snapshot {
+    let mut bench = busy();
+    let dhcp = Arc::make_mut(&mut bench.dhcp);
+    dhcp.pool = Pool { leased: 149, resting: 2, offered: 0, ..dhcp.pool.clone() };
+    dhcp.unanswered = vec![("every address of the pool is in use".into(), 4)];
+    bench
+}
+
 struct Bench {
     fleet: Fleet,
     doctor: Doctor,
@@ -247,10 +299,12 @@ impl Bench {
             nodes: self.fleet.nodes().clone(),
             index: self.fleet.index().clone(),
             catalogue: Arc::new(self.catalogue),
-            dhcp: Arc::default(),
+            dhcp: Arc::new(served()),
+            dhcp_chosen: None,
+            dhcp_asked: None,
             services: vec![
-                up(ServiceName::Dhcp, "10.77.0.1:67"),
-                up(ServiceName::Tftp, "10.77.0.1:69"),
+                up(ServiceName::Dhcp, "10.77.0.1 on enp3s0, pool 10.77.0.100–250"),
+                up(ServiceName::Tftp, "10.77.0.1 on enp3s0"),
                 up(ServiceName::Http, "10.77.0.1:80"),
                 up(ServiceName::RouterAdvert, "enp3s0"),
                 up(ServiceName::Images, "2 images"),

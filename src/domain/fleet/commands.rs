@@ -24,6 +24,10 @@ impl Fleet {
             Command::Import(import) => self.import(now, &import, catalogue, &mut change)?,
             Command::UndoImport(scope) => self.undo_import(now, scope, &mut change)?,
             Command::SetPolicy(policy) => self.set_policy(policy, &mut change),
+            Command::SetDhcp(choice) => {
+                self.dhcp.choice = Some(choice);
+                change.effects.push(Effect::SaveDhcp(self.dhcp));
+            }
             Command::Approve { nodes, profile } => {
                 known(profile.as_ref(), catalogue)?;
                 self.approve(now, nodes, profile.as_ref(), &mut change)?;

@@ -12,6 +12,7 @@ mod strangers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::dhcp::{Choice, Chosen};
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::identity::{Claims, Identity, Index};
@@ -37,6 +38,7 @@ pub struct Fleet {
     /// Not stored: a station that starts again takes nothing back.
     last_import: Option<Arc<imports::LastImport>>,
     policy: Policy,
+    dhcp: Chosen,
     /// What conflicts have shown to identify nobody at this bench; it is in the index too.
     shared: Placeholders,
 }
@@ -60,6 +62,16 @@ impl Fleet {
         index.distrust(site);
         index.distrust(&shared);
         Self { policy, shared, ..self }
+    }
+
+    /// With what was chosen for DHCP.
+    pub fn with_dhcp(self, dhcp: Chosen) -> Self {
+        Self { dhcp, ..self }
+    }
+
+    /// What DHCP is to be, if somebody chose; else what the settings say.
+    pub fn dhcp(&self) -> Option<Choice> {
+        self.dhcp.choice
     }
 
     pub fn nodes(&self) -> &BTreeMap<NodeId, Arc<Node>> {

@@ -4,11 +4,13 @@ use tokio::sync::mpsc;
 
 use super::list;
 use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
+use crate::domain::dhcp::{Choice, Mode};
 use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::naming::{Unclear, named};
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::quirk_file;
+use crate::domain::service::{ServiceName, ServiceState};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text;
 use crate::inbox::Note;
@@ -46,6 +48,7 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
         Ask::Nodes => return Ok(nodes(&bench, to).await),
         Ask::Node { which } => return Ok(node(&bench, find(&which)?.0, to).await),
         Ask::Policy => return Ok(Answer::Done { said: format!("{}: {}", bench.policy, bench.policy.meaning()) }),
+        Ask::Dhcp => return Ok(Answer::Done { said: dhcp(&bench) }),
         Ask::Register(wish) => return Ok(register(context, wish).await),
         Ask::Assign { which, profile } => {
             let (node, label) = find(&which)?;
@@ -82,6 +85,15 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
             (Command::ChooseLoader { node, loader }, said)
         }
         Ask::SetPolicy { policy } => (Command::SetPolicy(policy), format!("{policy}: {}", policy.meaning())),
+        Ask::SetDhcp { choice } => {
+            let answer = carry_out(context, Command::SetDhcp(choice), format!("{choice}: {}", choice.meaning())).await;
+            return Ok(match answer {
+                Answer::Refused { why, .. } if choice != Choice::Proxy => {
+                    Answer::Refused { why, hint: Some("unplug the other server, or work beside it as a proxy".into()) }
+                }
+                answer => answer,
+            });
+        }
         Ask::UndoImport { idle } => {
             let of = bench.last_import.as_ref().map(|done| format!(" of {}", done.file)).unwrap_or_default();
             let scope = if idle { Undo::Idle } else { Undo::All };
@@ -90,6 +102,31 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
         Ask::Import(_) | Ask::Unknown => return Ok(unknown()),
     };
     Ok(carry_out(context, command, said).await)
+}
+
+/// What DHCP is and why, and what it is to be if that is something else.
+fn dhcp(bench: &Snapshot) -> String {
+    let Some(mode) = bench.dhcp.mode else {
+        let down = bench.services.iter().find(|service| service.name == ServiceName::Dhcp);
+        let why = match down.map(|service| &service.state) {
+            Some(ServiceState::Down { what, .. }) => what.as_str(),
+            _ => "no station is running",
+        };
+        let chosen = bench.dhcp_chosen.map_or("what the settings say".into(), |choice| choice.to_string());
+        return format!("DHCP is not served: {why}; chosen is {chosen}");
+    };
+    let word = match mode {
+        Mode::Authoritative => Choice::Authoritative,
+        Mode::Proxy => Choice::Proxy,
+    };
+    let chosen = bench.dhcp.choice;
+    let (by, why) = (if chosen == word { String::new() } else { format!(" (chosen: {chosen})") }, &bench.dhcp.why);
+    let pool = &bench.dhcp.pool;
+    let used = format!("{} of {} addresses leased, {} free", pool.leased, pool.size, pool.free());
+    match mode {
+        Mode::Authoritative => format!("{word}{by}: {why}; {used}"),
+        Mode::Proxy => format!("{word}{by}: {why}"),
+    }
 }
 
 async fn nodes(bench: &Snapshot, to: &Answers) -> Answer {

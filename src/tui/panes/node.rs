@@ -226,8 +226,8 @@ fn identity(screen: &Screen, bench: &Snapshot, node: &Node, width: usize) -> Vec
         ("address", node.address.map_or_else(|| "none yet".into(), |address| address.to_string())),
         ("profile", own),
         ("firmware", node.firmware.map_or_else(unknown, |firmware| firmware.word().to_owned())),
-        ("known as", if node.registered { "registered".into() } else { "seen, not registered".into() }),
-        ("heard", node.last_seen.map_or_else(|| "never".into(), |seen| format!("{} ago", age(now.since(seen))))),
+        ("registered", if node.registered { "yes".into() } else { "no, only seen".into() }),
+        ("last seen", node.last_seen.map_or_else(|| "never".into(), |seen| format!("{} ago", age(now.since(seen))))),
     ];
     facts.extend(node.macs.iter().skip(1).map(|mac| ("also MAC", mac.to_string())));
     facts.extend(node.uuid.map(|uuid| ("UUID", uuid.to_string())));
@@ -288,7 +288,7 @@ fn attempt(screen: &Screen, number: usize, run: &Run, width: usize) -> Line<'sta
 }
 
 /// Columns of the names of facts.
-const LABEL: usize = 9;
+const LABEL: usize = 11;
 /// Rows of the timeline: with a verdict at least, and at most.
 const LEAST: usize = 4;
 const MOST: usize = 16;

@@ -2,45 +2,111 @@
 //!
 //! ```text
 //! ┌ Services ──────────────────────────────────────────────┐
-//! │ ✓ dhcp    up         10.77.0.1:67                       │
+//! │ ✓ dhcp    up         10.77.0.1 on s0, proxy beside …    │
 //! │ ✗ http    down       port 80 is in use by another       │
 //! │                      program                            │
 //! │               hint: stop it, or start oxbow with …      │
+//! │   DHCP mode   auto, chosen here: proxy where another …  │
+//! │   pool        3 of 151 addresses leased, 148 free       │
 //! └─────────────────────────────────────────────────────────┘
 //! ```
 
 use ratatui::text::{Line, Span};
 
+use crate::domain::dhcp::Mode;
 use crate::domain::service::{ServiceState, ServiceStatus};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
+use crate::domain::time::in_words;
 use crate::tui::glyphs::Glyphs;
 use crate::tui::screen::Screen;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::{Problem, paragraph};
-use crate::tui::words::count;
+use crate::tui::words::{age, clock, count};
 
 pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
     let station = &bench.station;
-    let fact = |name: &str, value: String| {
-        Line::from(vec![
-            Span::styled(format!("   {name:<NAME$}"), screen.theme.style(Meaning::Muted)),
-            Span::raw(value),
-        ])
-    };
-    let mut lines = vec![
-        fact("station", format!("oxbow {}", station.version)),
-        fact("network", format!("{} as {}", station.interface, station.address)),
+    let fact = |name: &str, value: String| fact(screen, name, Meaning::Plain, &value, width);
+    let mut lines = [
+        fact("station", format!("oxbow {} on {}", station.version, station.interface)),
         fact("machines reach it at", station.base_url.clone()),
         fact("policy", format!("{}: {}", bench.policy, bench.policy.meaning())),
-    ];
+    ]
+    .concat();
     if bench.dropped > 0 {
-        lines.push(fact("dropped", format!("{}, the station could not keep up", count_events(bench.dropped))));
+        lines.extend(fact("dropped", format!("{}, the station could not keep up", count_events(bench.dropped))));
     }
     lines.push(Line::default());
     lines.extend(bench.services.iter().flat_map(|service| about(screen, service, width)));
+    lines.extend(addresses(screen, bench, width));
     lines.extend(counted(screen, "DHCP requests dropped", &bench.dhcp.dropped, Meaning::Warning, width));
     lines.extend(counted(screen, "DHCP requests not answered", &bench.dhcp.unanswered, Meaning::Muted, width));
+    lines.extend(leases(screen, bench));
+    lines
+}
+
+fn fact(screen: &Screen, name: &str, meaning: Meaning, value: &str, width: usize) -> Vec<Line<'static>> {
+    let head = Span::styled(format!("   {name:<NAME$}"), screen.theme.style(Meaning::Muted));
+    paragraph(head, &clean(value, WORDS), screen.theme.style(meaning), width)
+}
+
+/// Whose the addresses are, how many are left, and who else gives some.
+fn addresses(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
+    let (dhcp, now) = (&bench.dhcp, screen.moment());
+    if dhcp.mode.is_none() && dhcp.rivals.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![Line::default()];
+    let chosen = bench.dhcp_chosen.unwrap_or(dhcp.choice);
+    let by = if bench.dhcp_chosen.is_some() { "chosen here" } else { "by the settings" };
+    let words = match bench.dhcp_asked {
+        Some(asked) => format!("{chosen}; looks for other servers before it is {asked}"),
+        None => format!("{chosen}, {by}: {}", chosen.meaning()),
+    };
+    lines.extend(fact(screen, "DHCP mode", Meaning::Plain, &words, width));
+    if dhcp.mode == Some(Mode::Authoritative) {
+        let pool = &dhcp.pool;
+        let (meaning, left) = match pool.free() {
+            0 => (Meaning::Failure, "none is free: choose a larger --pool".to_owned()),
+            free => (Meaning::Plain, format!("{free} free")),
+        };
+        let mut words = format!("{} of {} addresses leased, {left}", pool.leased, pool.size);
+        for (number, what) in [(pool.offered, "offered"), (pool.resting, "used by somebody else")] {
+            if number > 0 {
+                words += &format!(", {number} {what}");
+            }
+        }
+        lines.extend(fact(screen, "pool", meaning, &words, width));
+    }
+    for (number, rival) in dhcp.rivals.iter().enumerate() {
+        let name = if number == 0 { "other DHCP servers" } else { "" };
+        let card = rival.mac.map(|mac| format!(" ({mac})")).unwrap_or_default();
+        let (first, last) = (clock(&screen.zone, rival.first), age(now.since(rival.last)));
+        let words = format!("{}{card}, since {first}, last heard {last} ago", rival.address);
+        lines.extend(fact(screen, name, Meaning::Warning, &words, width));
+    }
+    lines
+}
+
+/// Who has which address, and for how long.
+fn leases(screen: &Screen, bench: &Snapshot) -> Vec<Line<'static>> {
+    let leases = &bench.dhcp.leases;
+    if leases.is_empty() {
+        return Vec::new();
+    }
+    let muted = screen.theme.style(Meaning::Muted);
+    let mut lines = vec![Line::default(), Line::styled("   Leases", muted)];
+    for lease in leases {
+        let node = bench.index.owner_of(lease.mac).and_then(|id| bench.nodes.get(&id));
+        let name = node.map(|node| clean(&node.label(), LABEL)).unwrap_or_default();
+        let left = in_words(lease.until.since(screen.moment()));
+        let address = lease.address.to_string();
+        lines.push(Line::from(format!("   {address:<17}{left:>8}  {}  {name}", lease.mac)));
+    }
+    let untold = bench.dhcp.pool.leased.saturating_sub(leases.len());
+    if untold > 0 {
+        lines.push(Line::from(format!("   and {untold} more")));
+    }
     lines
 }
 
@@ -104,7 +170,7 @@ fn counted(
 ) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if !counts.is_empty() {
-        lines.extend([Line::default(), Line::from(format!("   {what}"))]);
+        lines.extend([Line::default(), Line::styled(format!("   {what}"), screen.theme.style(Meaning::Muted))]);
     }
     for (reason, times) in counts {
         let head = Span::styled(format!("{times:>12} "), screen.theme.style(meaning));
@@ -120,3 +186,5 @@ fn count_events(dropped: u64) -> String {
 /// Columns of the names of facts.
 const NAME: usize = 22;
 const WORDS: usize = 400;
+/// Letters of a node's name.
+const LABEL: usize = 40;
