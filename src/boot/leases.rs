@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::boot::dhcp::recall::Recall;
 use crate::boot::segment::Segment;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
@@ -20,6 +21,8 @@ pub struct Leases {
     by_address: BTreeMap<Ipv4Addr, MacAddr>,
     /// Addresses that somebody else uses, as a machine found out (RFC 2131 section 4.3.3), and until when to believe it.
     quarantined: BTreeMap<Ipv4Addr, Timestamp>,
+    /// Beside who has what: what those who ask for an address said before.
+    pub(super) recall: Recall,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -18,6 +18,7 @@ use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
 use crate::boot::doubts::{Doubts, Objection};
 use crate::boot::gate::Gate;
+use crate::boot::later::Later;
 use crate::boot::leases::Leases;
 use crate::boot::limits::Excess;
 use crate::boot::rival::{Refused, Standing};
@@ -80,6 +81,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                     desk.answer(&doors.server, Some(mac), *answer).await;
                 }
             }
+            () = rest(desk.later.rest(clock::now())) => desk.send_due(&doors).await,
             len = heard(arp.as_ref(), &mut frame) => {
                 witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
@@ -161,6 +163,7 @@ struct Desk {
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
+    later: Later,
     gate: Gate,
     unanswered: Tally<&'static str>,
     dropped: Tally<Drop>,
@@ -186,6 +189,7 @@ impl Desk {
             neighbours: Told::default(),
             said: None,
             doubts: Doubts::default(),
+            later: Later::default(),
             gate: Gate::default(),
             unanswered: Tally::default(),
             dropped: Tally::default(),
@@ -258,6 +262,7 @@ impl Desk {
         let from = *way.from.ip();
         let admitted = self.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
+        self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
         witness::asked(&self.context, Door::BootServer, packet, Some(way), mac, &verdict);
         self.carry_out(door, mac, verdict).await;
@@ -279,7 +284,15 @@ impl Desk {
         }
     }
 
+    async fn send_due(&mut self, doors: &Doors) {
+        for (port, mac, answer) in self.later.due(clock::now()) {
+            let door = if port == port_of(&doors.boot_server) { &doors.boot_server } else { &doors.server };
+            self.answer(door, mac, answer).await;
+        }
+    }
+
     async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer) {
+        let Some(answer) = self.later.hold(clock::now(), port_of(door), mac, answer) else { return };
         let to = answer.to.socket_address();
         witness::answered(&self.context, door, mac, &answer);
         match udp::send_from(door, answer.from, to, &answer.message).await {
@@ -303,6 +316,10 @@ impl Desk {
             self.context.inbox.saw(Event::DhcpSilence { mac, reason: silence.to_string() });
         }
     }
+}
+
+fn port_of(door: &UdpSocket) -> u16 {
+    door.local_addr().map_or(0, |at| at.port())
 }
 
 fn lost(interface: &str, error: std::io::Error) -> ServiceError {

@@ -172,7 +172,7 @@ impl Bench {
             Verdict::Silence(_) => {}
             Verdict::Overheard(event) => {
                 if let Event::DhcpAnswered { address, .. } = *event {
-                    self.address = address;
+                    self.address = address.unwrap_or(self.address);
                 }
             }
         }
