@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what each command does.
 
 mod bench;
+mod ca;
 mod import;
 mod nodes;
 mod say;
@@ -37,6 +38,8 @@ enum Command {
     Nodes(nodes::Nodes),
     /// Say, or set, what becomes of machines nobody registered
     Policy(nodes::PolicyArgs),
+    /// Show the station's certificate authority, or give out its certificate for machines to trust
+    Ca(ca::Ca),
     /// List the keys of the screen, as the README shows them
     Keys,
     /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
@@ -92,6 +95,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Import(import) => import::run(&import),
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
+        Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());
             ExitCode::SUCCESS

@@ -48,6 +48,12 @@ pub struct Settings {
     /// TCP port of the station's HTTP server
     #[arg(long, value_name = "PORT", env = "OXBOW_HTTP_PORT")]
     pub http_port: Option<u16>,
+    /// TCP port of the station's HTTPS server [default: 443 beside HTTP's 80, and always 363 above HTTP's]
+    #[arg(long, value_name = "PORT", env = "OXBOW_HTTPS_PORT")]
+    pub https_port: Option<u16>,
+    /// Serve machines by HTTPS or not at all, from the boot script on
+    #[arg(long, env = "OXBOW_REQUIRE_HTTPS")]
+    pub require_https: bool,
 }
 
 /// A configuration that can be started.
@@ -59,6 +65,7 @@ pub struct Config {
     /// What it is to other DHCP servers there.
     pub dhcp: Standing,
     pub http: SocketAddr,
+    pub https: SocketAddr,
     pub data: PathBuf,
     pub profiles: PathBuf,
     pub images: PathBuf,
@@ -141,6 +148,8 @@ impl Settings {
             dhcp_force: self.dhcp_force || filed.dhcp_force,
             allow_default_route: self.allow_default_route || filed.allow_default_route,
             http_port: self.http_port.or(filed.http_port),
+            https_port: self.https_port.or(filed.https_port),
+            require_https: self.require_https || filed.require_https,
         })
     }
 
@@ -169,14 +178,27 @@ impl Settings {
         let site = site(&data.join(SITE), &boot_files).map_err(|problem| problems.push(problem));
         let segment = network.and_then(|(interface, address, prefix)| {
             let site = site?;
-            let http = SocketAddr::from((address, self.http_port.unwrap_or(80)));
+            let (http, https) = ports(self.http_port, self.https_port).map_err(|problem| problems.push(problem))?;
+            let [http, https] = [http, https].map(|port| SocketAddr::from((address, port)));
             let mut segment = segment(http, prefix, self.pool.as_deref()).map_err(|problem| problems.push(problem))?;
             segment.site = site;
-            Ok((interface, http, segment))
+            segment.require_https = self.require_https;
+            Ok((interface, http, https, segment))
         });
         match (segment, dhcp, default_profile.transpose()) {
-            (Ok((interface, http, segment)), Ok(dhcp), Ok(default_profile)) if problems.is_empty() => {
-                Ok(Config { interface, segment, dhcp, http, data, profiles, images, boot_files, default_profile })
+            (Ok((interface, http, https, segment)), Ok(dhcp), Ok(default_profile)) if problems.is_empty() => {
+                Ok(Config {
+                    interface,
+                    segment,
+                    dhcp,
+                    http,
+                    https,
+                    data,
+                    profiles,
+                    images,
+                    boot_files,
+                    default_profile,
+                })
             }
             _ => Err(problems),
         }
@@ -216,17 +238,33 @@ fn network(name: Option<&str>, interfaces: &[Interface], routed: bool) -> Result
     }
 }
 
+/// The ports of HTTP and HTTPS.
+fn ports(http: Option<u16>, https: Option<u16>) -> Result<(u16, u16), Problem> {
+    let http = http.unwrap_or(80);
+    match https.or_else(|| http.checked_add(HTTPS_ABOVE_HTTP)) {
+        Some(https) if https != http => Ok((http, https)),
+        Some(_) => {
+            Err(Problem::new(format!("HTTP and HTTPS cannot both have port {http}"), "choose another https-port"))
+        }
+        None => Err(Problem::new(format!("there is no port {HTTPS_ABOVE_HTTP} above {http}"), "choose an https-port")),
+    }
+}
+
+/// How a service of the station is written in a URL, without its usual port.
+pub fn url(scheme: &str, at: SocketAddr) -> String {
+    match (scheme, at.port()) {
+        ("http", 80) | ("https", 443) => format!("{scheme}://{}", at.ip()),
+        (_, port) => format!("{scheme}://{}:{port}", at.ip()),
+    }
+}
+
 fn segment(http: SocketAddr, prefix: u8, pool: Option<&str>) -> Result<Segment, Problem> {
     let IpAddr::V4(address) = http.ip() else {
         return Err(Problem::new("the station needs an IPv4 address", "give it one"));
     };
-    let base_url = match http.port() {
-        80 => format!("http://{address}"),
-        port => format!("http://{address}:{port}"),
-    };
     let wrong =
         |err: BadSegment| Problem::new(err.to_string(), "choose another --pool, or another address for the interface");
-    let segment = Segment::new(address, prefix, base_url).map_err(wrong)?;
+    let segment = Segment::new(address, prefix, url("http", http)).map_err(wrong)?;
     let Some(pool) = pool else { return Ok(segment) };
     let hint = format!("write it as {}-{}", segment.range().start(), segment.range().end());
     let parsed =
@@ -273,6 +311,8 @@ pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
 pub const DATA: &str = "/var/lib/oxbow";
 /// Which boot programs the site wants instead of the usual ones, in the data directory.
 const SITE: &str = "boot-programs.toml";
+/// 443 is this far from 80, and 8443 from 8080.
+const HTTPS_ABOVE_HTTP: u16 = 363;
 const ROUTES: &str = "/proc/net/route";
 const BOOT_FILES: &str = "/usr/share/oxbow/boot";
 
@@ -365,6 +405,22 @@ mod tests {
             let said = problems(|settings| settings.pool = Some(pool.into()));
             assert!(said[0].contains(why), "{said:?}");
         }
+    }
+
+    #[test]
+    fn https_is_on_443_beside_80_and_else_as_far_above() {
+        let place = tempfile::TempDir::new().expect("a directory");
+        let chosen = |http_port, https_port| {
+            let settings = Settings { http_port, https_port, require_https: true, ..settings(&place) };
+            let config = settings.check(&bench()).map_err(|problems| problems[0].what.clone())?;
+            assert!(config.segment.require_https);
+            Ok::<_, String>(url("https", config.https))
+        };
+        assert_eq!(chosen(None, None).as_deref(), Ok("https://10.77.0.1"));
+        assert_eq!(chosen(Some(8080), None).as_deref(), Ok("https://10.77.0.1:8443"));
+        assert_eq!(chosen(Some(8080), Some(443)).as_deref(), Ok("https://10.77.0.1"));
+        assert_eq!(chosen(None, Some(80)), Err("HTTP and HTTPS cannot both have port 80".to_owned()));
+        assert_eq!(chosen(Some(65500), None), Err("there is no port 363 above 65500".to_owned()));
     }
 
     #[test]

@@ -52,6 +52,9 @@
 //!   system a stick can have, and needs no debouncing.
 //! * **TFTP is our own** (`boot::tftp`, `service::tftp`): `async-tftp` 0.4.2 keeps sending after a client's ERROR, which
 //!   every UEFI firmware sends after its size probe, and refuses that client's port for minutes.
+//! * **HTTPS is OpenSSL's, not `rustls`'**, and the authority is made by it too, so that there is one TLS in the program.
+//!   UEFI's HTTPS Boot (EDK2 to 2025) offers RSA key exchange and DHE alone, and `rustls` has neither; an iPXE before 2.0
+//!   takes RSA certificates only. MEASURED
 //! * **A command takes the station's place** when none runs: it opens the store under the station's lock and speaks to
 //!   itself over a socket pair, as it would to a station over `control.sock`. Nothing is decided, or tested, twice.
 //! * **The store writes with `synchronous = FULL`**, so that what was acknowledged survives a power cut.
@@ -62,6 +65,8 @@
 //! |---|---|
 //! | what a DHCP client is answered | `boot::dhcp` |
 //! | which boot program an architecture gets | `assets/architectures.toml`; at one site `DATA/boot-programs.toml`, `boot::site` |
+//! | whom machines trust, what the station shows them | `service::tls` |
+//! | who is sent to HTTPS, and with what | `boot::script::Way`, `boot::program` |
 //! | what a boot script says | `assets/ipxe/*.ipxe`, filled in by `boot::script` |
 //! | when a node is provisioned, failed, re-imaged | `domain::fleet` |
 //! | which machine is which node, and when that is a conflict | `domain::identity`, `domain::fleet` |

@@ -21,8 +21,9 @@ use tracing::{error, info, warn};
 use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::boot::script;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, url};
 use crate::domain::fleet::Fleet;
+use crate::domain::https::Https;
 use crate::domain::lease::Lease;
 use crate::domain::node::Node;
 use crate::domain::placeholder::Placeholders;
@@ -31,7 +32,8 @@ use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
-use crate::service::{Context, control, dhcp, http, images, import_folder, router_advert, tftp};
+use crate::service::tls::{Tls, TlsError};
+use crate::service::{Context, ServiceError, control, dhcp, http, images, import_folder, router_advert, tftp};
 use crate::store::{self, StoreError};
 use crate::supervise::Supervisor;
 use crate::{clock, logs, tui};
@@ -60,7 +62,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     images::examine(&image_config(config)).into_iter().map(|(what, hint)| Problem { what, hint }).collect()
 }
 
-fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
+fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let logs_at = config.data.join("log");
     let unwritable = |err: &dyn std::fmt::Display| Problem {
         what: format!("cannot write logs in {}: {err}", logs_at.display()),
@@ -72,6 +74,11 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         hint: "use the one that is running, or give this one its own --data".into(),
     })?;
     info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
+
+    // Without HTTPS the station goes on: its services say why there is none.
+    let tls = Tls::open(&config.data.join(TLS), config.segment.address(), clock::now()).map(Arc::new);
+    let https = |tls: &Arc<Tls>| Https { base_url: url("https", config.https), ca: tls.fingerprint() };
+    config.segment.https = tls.as_ref().ok().map(https);
 
     let (store, memory, store_thread) = store::open(&config.data.join("oxbow.db")).map_err(explained)?;
     memory.unreadable.iter().for_each(|row| warn!("not understood, left in the store: {row}"));
@@ -95,7 +102,7 @@ fn station(config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         hub_task.spawn("hub", hub.run(outlet, hub_stop.clone()));
         runtime.block_on(publish_profiles(&context, images::read(&config.profiles, config.default_profile.as_ref())));
         let mut services = Supervisor::new(stop.clone());
-        start_services(&mut services, &context, &config, memory.leases);
+        start_services(&mut services, &context, &config, tls, memory.leases);
         // Outlives both, so that a second signal is heard while they end.
         signals.spawn("signals", until_signalled(stop.clone(), hub_stop.clone(), signals_stop.clone()));
 
@@ -205,17 +212,28 @@ fn complain(err: &tui::TuiError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn start_services(services: &mut Supervisor, context: &Context, config: &Config, leases: Vec<Lease>) {
+fn start_services(
+    services: &mut Supervisor,
+    context: &Context,
+    config: &Config,
+    tls: Result<Arc<Tls>, TlsError>,
+    leases: Vec<Lease>,
+) {
     let dhcp = dhcp::Config::new(&config.interface, config.segment.clone(), config.dhcp, leases);
     let tftp = tftp::Config {
         interface: config.interface.clone(),
         address: config.segment.address(),
         port: tftp::PORT,
         directory: config.boot_files.clone(),
-        autoexec: script::ask(&config.segment.base_url),
+        autoexec: script::ask(config.segment.given_url()),
     };
-    let http =
-        http::Config { listen: config.http, boot_files: config.boot_files.clone(), images: config.data.join(BLOBS) };
+    let http = http::Config {
+        listen: config.http,
+        boot_files: config.boot_files.clone(),
+        images: config.data.join(BLOBS),
+        tls: tls.as_ref().ok().cloned(),
+    };
+    let https = http::Config { listen: config.https, ..http.clone() };
     let advert = router_advert::Config { interface: config.interface.clone() };
     let images = image_config(config);
     let control = control::Config { socket: config.data.join(CONTROL_SOCKET) };
@@ -229,6 +247,16 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
     let (inbox, context) = to();
     services.serve(ServiceName::Http, inbox, move || http::serve(context.clone(), http.clone()));
     let (inbox, context) = to();
+    match tls {
+        Ok(tls) => services
+            .serve(ServiceName::Https, inbox, move || http::serve_tls(context.clone(), https.clone(), tls.clone())),
+        Err(error) => {
+            error!(hint = error.hint(), "no HTTPS: {error}");
+            let error = Arc::new(error);
+            services.serve(ServiceName::Https, inbox, move || no_https(context.clone(), error.clone()));
+        }
+    }
+    let (inbox, context) = to();
     services.serve(ServiceName::RouterAdvert, inbox, move || router_advert::serve(context.clone(), advert.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::Images, inbox, move || images::serve(context.clone(), images.clone()));
@@ -236,6 +264,13 @@ fn start_services(services: &mut Supervisor, context: &Context, config: &Config,
     services.serve(ServiceName::Control, inbox, move || control::serve(context.clone(), control.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::ImportFolder, inbox, move || import_folder::serve(context.clone(), lists.clone()));
+}
+
+/// Stands where HTTPS would, as what is wrong needs a person.
+async fn no_https(context: Context, error: Arc<TlsError>) -> Result<(), ServiceError> {
+    context.down(ServiceName::Https, &error, error.hint()).await;
+    context.stop.cancelled().await;
+    Ok(())
 }
 
 fn image_config(config: &Config) -> images::Config {
@@ -361,3 +396,5 @@ pub const IMPORT_FOLDER: &str = "import";
 const CAPTURES: &str = "captures";
 /// The station's own copies of images, below the data directory.
 const BLOBS: &str = "blobs";
+/// The station's certificate authority, below the data directory.
+pub const TLS: &str = "tls";

@@ -1,5 +1,8 @@
 //! The agent against a station over real sockets, with a file as its disk.
 
+#[cfg(feature = "station")]
+#[path = "agent/https.rs"]
+mod https;
 #[path = "agent/station.rs"]
 mod station;
 
@@ -451,7 +454,7 @@ impl Medium for Faulty {
 }
 
 fn orders(station: &Station) -> Orders {
-    let cmdline = format!("oxbow.station={} oxbow.run=0123456789abcdef0123456789abcdef", station.url);
+    let cmdline = format!("{} oxbow.run=0123456789abcdef0123456789abcdef", station.words);
     cmdline.parse().expect("orders")
 }
 

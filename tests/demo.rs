@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::{Bench, Simulated, Station};
+use lab::{Bench, Simulated, Station, Traffic};
 
 #[test]
 fn a_bench_of_simulated_machines_provisions_itself() {
@@ -18,6 +18,21 @@ fn a_bench_of_simulated_machines_provisions_itself() {
     let mut machines = Simulated::power_on(&bench, 16, 8_000_000, LIMIT);
     machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
     all_provisioned(&station, 16);
+}
+
+#[test]
+fn a_bench_that_requires_https_provisions_itself_by_nothing_else() {
+    let bench = Bench::new("a_bench_that_requires_https_provisions_itself_by_nothing_else");
+    let image = image(&bench);
+    let station = Station::start_by(&bench, &image, boot_files(&bench), "", &["--require-https"]);
+    let traffic = Traffic::count(&bench);
+    let mut machines = Simulated::power_on(&bench, 4, 8_000_000, LIMIT);
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned(&station, 4);
+    let (clear, secret) = (traffic.sent_from(80), traffic.sent_from(443));
+    let image = fs::metadata(image).expect("an image").len();
+    assert!(secret > 4 * image, "{secret} bytes by HTTPS, four images of {image} were needed");
+    assert!(clear < 64 * 1024, "{clear} bytes went in the clear: more than certificates");
 }
 
 #[test]

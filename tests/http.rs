@@ -65,8 +65,12 @@ impl Bench {
         let stop = CancellationToken::new();
         let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
         runtime.spawn(hub.run(outlet, stop.clone()));
-        let config =
-            http::Config { listen: port, boot_files: place.path().join("boot"), images: place.path().join("blobs") };
+        let config = http::Config {
+            listen: port,
+            boot_files: place.path().join("boot"),
+            images: place.path().join("blobs"),
+            tls: None,
+        };
         runtime.spawn(http::serve(context.clone(), config));
         let config = images::Config {
             profiles: place.path().join("profiles"),
@@ -188,7 +192,7 @@ fn proof(answer: &Value) -> Vec<Value> {
 #[test]
 fn a_machine_is_asked_who_it_is_then_given_its_script_then_its_job() {
     let bench = Bench::start();
-    assert!(bench.get("/boot.ipxe").1.contains("mac=${mac:hexhyp}"));
+    assert!(bench.get("/boot.ipxe").1.contains("mac=${netX/mac:hexhyp}"));
     let run = bench.run();
     bench.until("the node is known", |bench| bench.get("/api/v1/nodes").1.contains("SN-1"));
     let answer = bench.hello(run);

@@ -10,10 +10,14 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
 use super::machine::Dialer;
+use super::orders::Trust;
+use super::tls::{self, Tls};
 
-/// An HTTP client for the station at `address`. Every connection is opened by `dialer`.
-pub fn client(config: ureq::config::Config, dialer: Dialer, address: SocketAddr) -> ureq::Agent {
-    ureq::Agent::with_parts(config, Dialing { dialer, address }, OneAddress(address))
+/// An HTTP client for the station at `address`. Every connection is opened by `dialer`, and led by TLS to whom `trust`
+/// vouches for if it is given.
+pub fn client(config: ureq::config::Config, dialer: Dialer, address: SocketAddr, trust: Option<Trust>) -> ureq::Agent {
+    let tls = trust.map(|trust| Tls::new(trust, dialer.clone()));
+    ureq::Agent::with_parts(config, Dialing { dialer, address, tls }, OneAddress(address))
 }
 
 #[derive(Debug)]
@@ -31,21 +35,58 @@ impl Resolver for OneAddress {
 struct Dialing {
     dialer: Dialer,
     address: SocketAddr,
+    tls: Option<Tls>,
 }
 
 impl Connector for Dialing {
     type Out = Connection;
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Connection>, Error> {
-        let stream = timed(details.timeout, |limit| self.dialer.dial(self.address, limit.unwrap_or(LONGEST)))?;
-        stream.set_nodelay(true)?;
-        Ok(Some(Connection { stream, buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER) }))
+        let wire = timed(details.timeout, |limit| {
+            let limit = limit.unwrap_or(LONGEST);
+            let stream = self.dialer.dial(self.address, limit)?;
+            stream.set_nodelay(true)?;
+            let Some(tls) = &self.tls else { return Ok(Wire::Plain(stream)) };
+            stream.set_read_timeout(Some(limit))?;
+            stream.set_write_timeout(Some(limit))?;
+            Ok(Wire::Secret(Box::new(tls.secure(stream, self.address.ip())?)))
+        })?;
+        Ok(Some(Connection { wire, buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER) }))
+    }
+}
+
+#[derive(Debug)]
+enum Wire {
+    Plain(TcpStream),
+    Secret(Box<tls::Stream>),
+}
+
+impl Wire {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Secret(stream) => &stream.sock,
+        }
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(room),
+            Self::Secret(stream) => stream.read(room),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes),
+            Self::Secret(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        }
     }
 }
 
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    wire: Wire,
     buffers: LazyBuffers,
 }
 
@@ -56,15 +97,15 @@ impl Transport for Connection {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         timed(timeout.for_write(), |limit| {
-            self.stream.set_write_timeout(limit)?;
-            self.stream.write_all(&self.buffers.output()[..amount])
+            self.wire.tcp().set_write_timeout(limit)?;
+            self.wire.write_all(&self.buffers.output()[..amount])
         })
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let amount = timed(timeout.for_read(), |limit| {
-            self.stream.set_read_timeout(limit)?;
-            self.stream.read(self.buffers.input_append_buf())
+            self.wire.tcp().set_read_timeout(limit)?;
+            self.wire.read(self.buffers.input_append_buf())
         })?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
@@ -72,13 +113,18 @@ impl Transport for Connection {
 
     /// An idle connection is open while there is nothing to read on it, not even its end.
     fn is_open(&mut self) -> bool {
+        let stream = self.wire.tcp();
         let quiet = || -> io::Result<bool> {
-            self.stream.set_nonblocking(true)?;
-            let peeked = self.stream.peek(&mut [0]);
-            self.stream.set_nonblocking(false)?;
+            stream.set_nonblocking(true)?;
+            let peeked = stream.peek(&mut [0]);
+            stream.set_nonblocking(false)?;
             Ok(peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock))
         };
         quiet().unwrap_or(false)
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self.wire, Wire::Secret(_))
     }
 }
 

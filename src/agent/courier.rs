@@ -72,7 +72,7 @@ impl Courier<'_> {
             }
             (Errand::Reports(_), Trouble::Refused { .. } | Trouble::Unreadable(_))
             | (Errand::Lines(_), Trouble::Refused { .. })
-            | (Errand::Reports(_) | Errand::Lines(_), Trouble::Away(_)) => Err(trouble),
+            | (Errand::Reports(_) | Errand::Lines(_), Trouble::Away(_) | Trouble::Doubtful(_)) => Err(trouble),
         }
     }
 

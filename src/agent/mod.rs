@@ -30,6 +30,7 @@ mod mailbox;
 mod meter;
 mod session;
 mod station;
+mod tls;
 mod verify;
 mod write;
 

@@ -11,6 +11,7 @@ use super::connection::client;
 use super::machine::Dialer;
 use super::orders::{Orders, StationUrl};
 use super::patience::Patience;
+use super::tls::Doubt;
 use crate::domain::ids::RunId;
 use crate::protocol::{Ack, Answer, Hello, LogLines, Moved, Reports, Word, paths};
 
@@ -28,6 +29,9 @@ pub(super) enum Trouble {
     /// Nobody there, or the connection broke.
     #[error("the station does not answer: {0}")]
     Away(String),
+    /// Somebody is there, and it is not sure that it is the station.
+    #[error("the station is not trusted: {0}")]
+    Doubtful(String),
     #[error("the station says {status}: {reason}")]
     Refused { status: u16, reason: String },
     #[error("the station does not know this run")]
@@ -59,7 +63,8 @@ impl Station {
             .timeout_per_write(Some(patience.read))
             .timeout_recv_response(Some(patience.question))
             .build();
-        Self { url: orders.station, run: orders.run, http: client(config, dialer, orders.station.address()) }
+        let http = client(config, dialer, orders.station.address(), orders.trust.clone());
+        Self { url: orders.station, run: orders.run, http }
     }
 
     pub(super) fn url(&self) -> StationUrl {
@@ -129,11 +134,23 @@ fn read<T: DeserializeOwned>(mut response: Response<Body>) -> Result<T, Trouble>
 }
 
 fn away(error: ureq::Error) -> Trouble {
-    Trouble::Away(match error {
+    let doubt = match &error {
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<Doubt>()),
+        _ => None,
+    };
+    if let Some(doubt) = doubt {
+        return Trouble::Doubtful(doubt.to_string());
+    }
+    Trouble::Away(in_words(&error))
+}
+
+/// Why there is no answer.
+pub(super) fn in_words(error: &ureq::Error) -> String {
+    match error {
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
-        ureq::Error::Io(error) => why(&error),
+        ureq::Error::Io(error) => why(error),
         error => error.to_string(),
-    })
+    }
 }
 
 /// An I/O error in as few words as it has.

@@ -41,6 +41,7 @@ impl Architecture {
 
 impl ArchCode {
     pub const BIOS: Self = Self(0);
+    pub const UEFI_X64: Self = Self(7);
 
     /// The row of this architecture. None for a number that nobody has described.
     pub fn row(self) -> Option<&'static Architecture> {

@@ -17,6 +17,7 @@ pub mod router_advert;
 pub mod script;
 pub mod segment;
 pub mod sighting;
+pub mod signature_list;
 pub mod site;
 pub mod tally;
 pub mod tape;

@@ -21,13 +21,21 @@ impl Program {
     /// What `client` is told to load. None for those who do not boot from the network, or for whom nothing is here.
     ///
     /// An iPXE that can do HTTP gets the script. One that cannot is given the iPXE from here, once: that one can. It is
-    /// the feature that decides, never a count or a version, so it cannot loop.
+    /// the feature that decides, never a count or a version, so it cannot loop. Where HTTPS is required the same holds
+    /// for that; who cannot be helped to it is sent by plain HTTP, and told there.
     pub fn of(client: Client, mac: Option<MacAddr>, segment: &Segment) -> Option<Self> {
-        let base = &segment.base_url;
+        let base = segment.given_url();
         let file = |arch: ArchCode, transport| segment.site.file(arch, mac).or_else(|| arch.file(transport));
         let tftp = |arch| file(arch, Transport::Tftp).map(|file| Self::Tftp(file.to_owned()));
         match client {
             Client::Pxe(arch) => tftp(arch),
+            Client::Ipxe { arch, features: IpxeFeatures { http: true, https: false } }
+                if segment.required_https().is_some() =>
+            {
+                // The one from here, whatever the site has: that may be the very one that asks.
+                let own = arch.file(Transport::Tftp).map(|file| Self::Tftp(file.to_owned()));
+                own.or_else(|| Some(Self::Script(format!("{}/boot.ipxe", segment.base_url))))
+            }
             Client::Ipxe { features: IpxeFeatures { http: true, .. }, .. } => {
                 Some(Self::Script(format!("{base}/boot.ipxe")))
             }
@@ -51,6 +59,8 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::digest::Digest;
+    use crate::domain::https::Https;
 
     fn told(client: Client) -> Option<String> {
         let segment = Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1:8080").expect("a segment");
@@ -73,5 +83,30 @@ mod tests {
         ] {
             assert_eq!(told(client).as_deref(), program, "{client:?}");
         }
+    }
+
+    #[test]
+    fn where_https_is_required_everyone_is_helped_to_it() {
+        let mut segment = Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1").expect("a segment");
+        segment.https = Some(Https { base_url: "https://10.77.0.1".into(), ca: Digest::new([7; 32]) });
+        segment.require_https = true;
+        let ipxe = |arch, http, https| Client::Ipxe { arch: ArchCode(arch), features: IpxeFeatures { http, https } };
+        for (client, program) in [
+            (Client::Pxe(ArchCode(7)), Some("snponly.efi")),
+            (ipxe(0, true, true), Some("https://10.77.0.1/boot.ipxe")),
+            (ipxe(0, true, false), Some("undionly.kpxe")),
+            (ipxe(7, true, false), Some("snponly.efi")),
+            (ipxe(7, false, false), Some("snponly.efi")),
+            (ipxe(11, true, false), Some("http://10.77.0.1/boot.ipxe")),
+            (Client::HttpClient(ArchCode(16)), Some("https://10.77.0.1/boot/ipxe.efi")),
+            (Client::Plain, None),
+        ] {
+            let told = Program::of(client, None, &segment);
+            assert_eq!(told.as_ref().map(Program::name), program, "{client:?}");
+        }
+        segment.https = None;
+        let told = Program::of(ipxe(0, true, false), None, &segment);
+        let plain = Some(Program::Script("http://10.77.0.1/boot.ipxe".into()));
+        assert_eq!(told, plain, "it is told there that the station has no HTTPS");
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! header  op=2 xid chaddr giaddr from the request · yiaddr the machine's · siaddr ours · sname ours · file the program
 //! options 53 54 · 51 58 59 · 1 28 3 · 60 43 · 66 67 · 97 · 175 · 82 · 255, padded to 300 bytes
-//!         (a proxy and a boot server leave out 51 58 59, 1 28 3 and 175)
+//!         (a proxy and a boot server leave out 51 58 59, 1 28 3, and of 175 that nobody need wait for a proxy)
 //! ```
 //! Order and padding matter to old ROMs (RFC 1542 section 2.1 asks for 300 bytes). `dhcproto` writes each option; the
 //! order is ours, since its own message sorts them by number.
@@ -120,9 +120,21 @@ impl Reply<'_> {
             options.push(DhcpOption::BootfileName(terminated(program.name())));
         }
         options.extend(echo(OptionCode::ClientMachineIdentifier, &self.request.machine_id));
+        options.extend(echo(OptionCode::Unknown(175), &self.ipxe_options(client)));
+    }
+
+    /// Option 175 (iPXE `src/include/ipxe/dhcp.h`). Whom to trust is said to every firmware, and unasked: iPXE looks for
+    /// it once, when it starts, in what the firmware was answered that loaded it.
+    fn ipxe_options(&self, client: Client) -> Vec<u8> {
+        let mut options = Vec::new();
         if matches!((client, self.role), (Client::Ipxe { .. }, Role::Server)) {
-            options.extend(echo(OptionCode::Unknown(175), &NO_PROXY_WAIT));
+            options.extend(NO_PROXY_WAIT);
         }
+        if let Some(https) = self.segment.https.as_ref().filter(|_| client.arch().is_some()) {
+            options.extend(TRUST);
+            options.extend(https.ca.octets());
+        }
+        options
     }
 
     /// Option 43 (PXE 2.1, table 2-1).
@@ -202,6 +214,9 @@ const BOOT_ITEM: u8 = 71;
 
 /// iPXE's `no-pxedhcp`: do not wait for a proxy's offer.
 const NO_PROXY_WAIT: [u8; 3] = [176, 1, 1];
+
+/// iPXE's `trust`: the SHA-256 of the one authority that is believed, 32 bytes.
+const TRUST: [u8; 2] = [90, 32];
 
 const BROADCAST: u16 = 0x8000;
 const END: u8 = 255;

@@ -5,6 +5,7 @@
 
 use minijinja::{Environment, UndefinedBehavior, context};
 
+use crate::boot::architecture::{ArchCode, Transport};
 use crate::domain::https::Https;
 use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, ProfileId, RunId};
@@ -50,7 +51,39 @@ impl Asked {
 /// The script that makes a machine say who it is. The same text is `autoexec.ipxe`, which iPXE's EFI builds fetch from
 /// where they were loaded.
 pub fn ask(base_url: &str) -> String {
-    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url, claims => CLAIMS })
+    let https = base_url.starts_with("https:");
+    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url, https, claims => CLAIMS })
+}
+
+/// How a machine is to reach the station for what it asked by `by_https`, or by plain HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way<'a> {
+    /// As it came; by HTTPS if that is given.
+    AsItCame(Option<&'a Https>),
+    /// It came by plain HTTP and is sent to HTTPS.
+    Detour(&'a Https),
+    /// It must come by HTTPS, and the station has none.
+    Closed,
+}
+
+impl<'a> Way<'a> {
+    /// `required` is what the profile demands; the station may demand it for everybody.
+    pub fn of(station: &'a Station, by_https: bool, required: bool) -> Self {
+        match &station.https {
+            Some(https) if by_https => Self::AsItCame(Some(https)),
+            _ if !required && !station.require_https => Self::AsItCame(None),
+            Some(https) => Self::Detour(https),
+            None => Self::Closed,
+        }
+    }
+}
+
+/// The script that sends a machine from plain HTTP to HTTPS; if its boot program cannot speak that, it gets the station's.
+pub fn detour(station: &Station, https: &Https) -> String {
+    let own = |arch: ArchCode| arch.file(Transport::Tftp).unwrap_or_default();
+    let (bios, efi, address) = (own(ArchCode::BIOS), own(ArchCode::UEFI_X64), station.address.to_string());
+    let base_url = &https.base_url;
+    filled(include_str!("../../assets/ipxe/detour.ipxe"), context! { base_url, address, bios, efi })
 }
 
 /// The script that starts the agent for `run`, which speaks to the station by HTTPS if `https` is given.
@@ -130,9 +163,9 @@ fn decoded(value: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What a machine says of itself, in iPXE's words. `:uristring` because names of products hold blanks. Asset tag, board
+/// What a machine says of itself, in iPXE's words: `netX` is the card that was opened last. `:uristring` because names of products hold blanks. Asset tag, board
 /// and version are for whoever reads the station's log.
-const CLAIMS: &str = "mac=${mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}\
+const CLAIMS: &str = "mac=${netX/mac:hexhyp}&uuid=${uuid}&serial=${serial:uristring}&manufacturer=${manufacturer:uristring}\
     &product=${product:uristring}&platform=${platform}&arch=${buildarch}&asset=${asset:uristring}\
     &board=${board-serial:uristring}&version=${version:uristring}";
 
@@ -177,9 +210,32 @@ mod tests {
         let quiet = ["quiet".to_owned()];
         insta::assert_snapshot!("install", install(&station, None, run, &profile, &quiet, &asked()));
         insta::assert_snapshot!("install_https", install(&station, Some(&https), run, &profile, &quiet, &asked()));
+        insta::assert_snapshot!("detour", detour(&station, &https));
+        insta::assert_snapshot!("ask_https", ask(&https.base_url));
         insta::assert_snapshot!("local_uefi", local_disk(&asked()));
         insta::assert_snapshot!("local_bios", local_disk(&Asked::default()));
         insta::assert_snapshot!("wait", wait(STATION, "no profile is assigned"));
+    }
+
+    #[test]
+    fn who_must_come_by_https_is_sent_there_and_nobody_else() {
+        let https = Https { base_url: "https://10.77.0.1".into(), ca: Digest::new([0xca; 32]) };
+        let plain = Station::default();
+        let free = Station { https: Some(https.clone()), ..Station::default() };
+        let strict = Station { require_https: true, ..free.clone() };
+        let broken = Station { https: None, ..strict.clone() };
+        for (station, by_https, required, way) in [
+            (&plain, false, false, Way::AsItCame(None)),
+            (&plain, false, true, Way::Closed),
+            (&free, false, false, Way::AsItCame(None)),
+            (&free, false, true, Way::Detour(&https)),
+            (&free, true, false, Way::AsItCame(Some(&https))),
+            (&strict, false, false, Way::Detour(&https)),
+            (&strict, true, true, Way::AsItCame(Some(&https))),
+            (&broken, false, false, Way::Closed),
+        ] {
+            assert_eq!(Way::of(station, by_https, required), way, "{station:?} {by_https} {required}");
+        }
     }
 
     #[test]

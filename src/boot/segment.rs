@@ -109,6 +109,15 @@ impl Segment {
         self.address
     }
 
+    /// The URL that machines are given: HTTPS where it is required, and can be had.
+    pub fn given_url(&self) -> &str {
+        self.required_https().map_or(&self.base_url, |https| &https.base_url)
+    }
+
+    pub fn required_https(&self) -> Option<&Https> {
+        self.https.as_ref().filter(|_| self.require_https)
+    }
+
     pub fn mask(&self) -> Ipv4Addr {
         Ipv4Addr::from(u32::MAX << (32 - self.prefix))
     }

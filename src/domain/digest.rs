@@ -17,6 +17,10 @@ impl Digest {
         Self(octets)
     }
 
+    pub fn octets(self) -> [u8; 32] {
+        self.0
+    }
+
     /// The first eight hex digits: enough for a person to compare two.
     pub fn short(self) -> String {
         self.to_string()[..8].to_owned()

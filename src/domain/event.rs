@@ -69,6 +69,8 @@ pub enum Event {
     Held { claims: Claims, address: Ipv4Addr, reason: String },
     /// A kernel or initramfs was sent by HTTP.
     KernelServed { address: Ipv4Addr, file: String },
+    /// A machine did not get what it asked for by HTTP or HTTPS, or did not come to ask.
+    HttpRefused { address: Ipv4Addr, reason: String },
     /// The node moved bytes. Only the newest figure matters.
     Progress { run: RunId, step: Step, done: u64, total: u64 },
     /// A machine on its way was seen; for the doctor alone.

@@ -6,6 +6,7 @@ pub enum ServiceName {
     Dhcp,
     Tftp,
     Http,
+    Https,
     /// Answers IPv6 router solicitations so that iPXE does not wait for them.
     RouterAdvert,
     /// Reads profiles and checks images.
@@ -23,6 +24,7 @@ impl ServiceName {
             Self::Dhcp => "dhcp",
             Self::Tftp => "tftp",
             Self::Http => "http",
+            Self::Https => "https",
             Self::RouterAdvert => "ra",
             Self::Images => "images",
             Self::Control => "control",

@@ -35,7 +35,7 @@ pub const BOOT: &str = "/boot/";
 /// Images are below this, by digest and name.
 pub const IMAGES: &str = "/images/";
 /// Words on the kernel's command line that the agent reads.
-pub use crate::domain::run::{RUN_ARG, STATION_ARG};
+pub use crate::domain::run::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
 
 fn of_run(run: RunId, what: &str) -> String {
     format!("/agent/v1/runs/{run}/{what}")

@@ -10,6 +10,7 @@ mod link;
 mod rival;
 pub mod router_advert;
 pub mod tftp;
+pub mod tls;
 mod udp;
 mod witness;
 
@@ -41,6 +42,12 @@ impl Context {
     /// Says that `name` is serving at `at`. That it has failed is said by its supervisor.
     pub async fn up(&self, name: ServiceName, at: impl ToString) {
         let state = ServiceState::Up { at: at.to_string() };
+        self.inbox.send(Note::Service(ServiceStatus { name, state, restarts: 0 })).await;
+    }
+
+    /// Says that `name` cannot serve and that trying again would not help.
+    pub async fn down(&self, name: ServiceName, what: impl ToString, hint: &str) {
+        let state = ServiceState::Down { what: what.to_string(), hint: hint.to_owned() };
         self.inbox.send(Note::Service(ServiceStatus { name, state, restarts: 0 })).await;
     }
 }

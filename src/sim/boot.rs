@@ -12,6 +12,7 @@ use super::power::{Off, Power};
 use super::segment::{NoLease, Segment};
 use super::tftp::{Client, TftpError, Wishes};
 use super::web::{Web, WebError};
+use crate::domain::digest::Digest;
 
 /// A machine's firmware and the wire it boots from.
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +61,13 @@ impl NetworkBoot<'_> {
     pub(super) fn run(&self) -> Result<Booted, Trouble> {
         let lease = self.lease(Speaker::Rom)?;
         let file = lease.boot_file.clone().ok_or(Trouble::NoBootFile(lease.server))?;
+        // iPXE looks for it in what its loader was answered, as soon as it starts.
+        let mut trust = lease.trust;
         let tftp = Client { from: lease.address, server: lease.next_server, power: self.power };
         let script = match self.who.firmware {
             Firmware::Bios => {
                 tftp.fetch(&file, Wishes::BIOS)?;
-                self.script_by_dhcp()?
+                self.script_by_dhcp(&mut trust)?
             }
             Firmware::Uefi => {
                 tftp.probe(&file)?;
@@ -73,12 +76,12 @@ impl NetworkBoot<'_> {
                 let directory = file.rfind('/').map_or("", |at| &file[..=at]);
                 match tftp.fetch(&format!("{directory}autoexec.ipxe"), Wishes::IPXE) {
                     Ok(script) => String::from_utf8_lossy(&script).into_owned(),
-                    Err(TftpError::Refused { .. }) => self.script_by_dhcp()?,
+                    Err(TftpError::Refused { .. }) => self.script_by_dhcp(&mut trust)?,
                     Err(error) => return Err(error.into()),
                 }
             }
         };
-        self.obey(&script, lease.address)
+        self.obey(&script, lease.address, trust)
     }
 
     fn lease(&self, speaker: Speaker) -> Result<Reply, Trouble> {
@@ -88,21 +91,22 @@ impl NetworkBoot<'_> {
     }
 
     /// iPXE asks for itself and is sent to its script.
-    fn script_by_dhcp(&self) -> Result<String, Trouble> {
+    fn script_by_dhcp(&self, trust: &mut Option<Digest>) -> Result<String, Trouble> {
         let lease = self.lease(Speaker::Ipxe)?;
+        *trust = trust.or(lease.trust);
         let file = lease.boot_file.ok_or(Trouble::NoBootFile(lease.server))?;
-        if !file.starts_with("http://") {
+        if !file.starts_with("http://") && !file.starts_with("https://") {
             return Err(Trouble::Circle { server: lease.server, file });
         }
-        Ok(Web { from: lease.address, power: self.power }.text(&file)?)
+        Ok(Web { from: lease.address, trust: *trust, power: self.power }.text(&file)?)
     }
 
-    fn obey(&self, script: &str, address: Ipv4Addr) -> Result<Booted, Trouble> {
+    fn obey(&self, script: &str, address: Ipv4Addr, trust: Option<Digest>) -> Result<Booted, Trouble> {
         if !script.starts_with("#!ipxe") {
             return Err(Trouble::NoScript);
         }
-        let web = Web { from: address, power: self.power };
-        let mut ipxe = Ipxe::begin(settings(self.who, address), script);
+        let web = Web { from: address, trust, power: self.power };
+        let mut ipxe = Ipxe::begin(settings(self.who, address, trust), script);
         let mut answer = Answer::Done;
         loop {
             self.power.check()?;
@@ -122,7 +126,7 @@ impl NetworkBoot<'_> {
 }
 
 /// What iPXE knows of the machine (https://ipxe.org/cfg).
-fn settings(who: &Identity, address: Ipv4Addr) -> BTreeMap<String, String> {
+fn settings(who: &Identity, address: Ipv4Addr, trust: Option<Digest>) -> BTreeMap<String, String> {
     let (platform, buildarch) = match who.firmware {
         Firmware::Bios => ("pcbios", "i386"),
         Firmware::Uefi => ("efi", "x86_64"),
@@ -136,6 +140,7 @@ fn settings(who: &Identity, address: Ipv4Addr) -> BTreeMap<String, String> {
         ("platform", platform.to_owned()),
         ("buildarch", buildarch.to_owned()),
         ("ip", address.to_string()),
+        ("trust", trust.map(|ca| ca.to_string()).unwrap_or_default()),
     ];
     settings.map(|(name, value)| (name.to_owned(), value)).into()
 }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::identity::{Firmware, Identity};
+use crate::domain::digest::Digest;
 
 /// Which program of the machine speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +111,8 @@ pub(super) struct Reply {
     pub(super) boot_file: Option<String>,
     /// Bits of the address that name the network.
     pub(super) prefix: u32,
+    /// Whom iPXE is to trust: the SHA-256 of an authority's certificate.
+    pub(super) trust: Option<Digest>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +145,11 @@ impl Reply {
             next_server: address(20).filter(|next| !next.is_unspecified()).unwrap_or(server),
             boot_file: options.find(67).and_then(text).or(header_file),
             prefix: options.find(1).and_then(ip).map_or(24, |mask| mask.to_bits().leading_ones()),
+            trust: options
+                .find(175)
+                .and_then(|inner| Options(inner).find(TRUST))
+                .and_then(|digest| digest.try_into().ok())
+                .map(Digest::new),
         })
     }
 }
@@ -187,20 +195,23 @@ const MAGIC: [u8; 4] = [99, 130, 83, 99];
 const OPTIONS: usize = 240;
 const END: u8 = 255;
 
+/// Inside option 175 (iPXE `src/include/ipxe/dhcp.h`).
+const TRUST: u8 = 90;
+
 const ROM_WANTS: &[u8] = &[
     1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 66, 67, 97, 128, 129,
     130, 131, 132, 133, 134, 135,
 ];
 const IPXE_WANTS: &[u8] =
-    &[1, 3, 6, 7, 12, 15, 17, 26, 43, 60, 66, 67, 119, 128, 129, 130, 131, 132, 133, 134, 135, 175, 203];
-/// What iPXE says of itself: its version, its features, the card it drives.
+    &[1, 3, 6, 7, 12, 15, 17, 26, 42, 43, 60, 66, 67, 119, 121, 128, 129, 130, 131, 132, 133, 134, 135, 175, 203];
+/// What iPXE 2.0 says of itself: its version, its features, the card it drives.
 const IPXE_BIOS: &[u8] = &[
-    0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0, 0xeb, 3, 1, 0, 0, 0x17, 1, 1, 0x22, 1, 1, 0x13, 1, 1, 0x11, 1, 1, 0x27, 1, 1,
-    0x19, 1, 1, 0x29, 1, 1, 0x10, 1, 2, 0x21, 1, 1, 0x15, 1, 1, 0x18, 1, 1, 0x12, 1, 1,
+    0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0, 0xeb, 3, 2, 0, 0, 0x17, 1, 1, 0x27, 1, 1, 0x22, 1, 1, 0x13, 1, 1, 0x14, 1, 1,
+    0x11, 1, 1, 0x19, 1, 1, 0x29, 1, 1, 0x10, 1, 2, 0x21, 1, 1, 0x15, 1, 1, 0x26, 1, 1, 0x18, 1, 1, 0x12, 1, 1,
 ];
 const IPXE_UEFI: &[u8] = &[
-    0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0, 0xeb, 3, 1, 0, 0, 0x17, 1, 1, 0x24, 1, 1, 0x13, 1, 1, 0x11, 1, 1, 0x27, 1, 1,
-    0x29, 1, 1, 0x15, 1, 1, 0x1b, 1, 1, 0x12, 1, 1,
+    0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0, 0xeb, 3, 2, 0, 0, 0x17, 1, 1, 0x27, 1, 1, 0x24, 1, 1, 0x13, 1, 1, 0x14, 1, 1,
+    0x11, 1, 1, 0x29, 1, 1, 0x15, 1, 1, 0x1b, 1, 1, 0x12, 1, 1,
 ];
 
 #[cfg(test)]
@@ -214,11 +225,11 @@ mod tests {
     }
 
     /// The machine that was captured.
-    fn qemu(firmware: Firmware, tail: [u8; 2]) -> Identity {
-        let [a, b] = tail;
+    fn qemu(firmware: Firmware, tail: [u8; 3]) -> Identity {
+        let [a, b, c] = tail;
         let mut uuid = [0; 16];
-        uuid[6..].copy_from_slice(&[0x40, 0, 0x80, 0, 0x52, 0x54, 0, 0x77, a, b]);
-        let mac = [0x52, 0x54, 0, 0x77, a, b];
+        uuid[6..].copy_from_slice(&[0x40, 0, 0x80, 0, 0x52, 0x54, 0, a, b, c]);
+        let mac = [0x52, 0x54, 0, a, b, c];
         Identity { firmware, ..Identity::of(mac, uuid, "captured") }
     }
 
@@ -232,7 +243,7 @@ mod tests {
 
     #[test]
     fn uefi_firmware_is_imitated_byte_for_byte() {
-        let who = qemu(Firmware::Uefi, [0x01, 0x10]);
+        let who = qemu(Firmware::Uefi, [0x77, 0x01, 0x10]);
         let (said, xid, secs) = as_said(captured!("ovmf-discover"));
         assert_eq!(message(&who, Speaker::Rom, Ask::Discover, xid, secs), said);
         let (said, xid, secs) = as_said(captured!("ovmf-request"));
@@ -242,11 +253,11 @@ mod tests {
 
     #[test]
     fn ipxe_is_imitated_byte_for_byte() {
-        let who = qemu(Firmware::Bios, [0x00, 0x10]);
+        let who = qemu(Firmware::Bios, [0xea, 0xd0, 0xb1]);
         let (said, xid, secs) = as_said(captured!("ipxe-bios-discover"));
         assert_eq!(message(&who, Speaker::Ipxe, Ask::Discover, xid, secs), said);
         let (said, xid, secs) = as_said(captured!("ipxe-bios-request"));
-        let ask = Ask::Request { server: [10, 77, 0, 1].into(), address: [10, 77, 0, 145].into() };
+        let ask = Ask::Request { server: [10, 77, 0, 1].into(), address: [10, 77, 0, 173].into() };
         assert_eq!(message(&who, Speaker::Ipxe, ask, xid, secs), said);
     }
 
@@ -263,6 +274,15 @@ mod tests {
     fn an_ack_to_ipxe_names_a_script() {
         let ack = Reply::parse(&captured!("ack-to-ipxe")).expect("an ack");
         assert_eq!((ack.kind, ack.boot_file.as_deref()), (ReplyKind::Ack, Some("http://10.77.0.1/boot.ipxe")));
+    }
+
+    #[test]
+    fn an_ack_may_say_whom_to_trust() {
+        let mut ack = captured!("ack-to-ipxe");
+        assert_eq!(Reply::parse(&ack).expect("an ack").trust, None);
+        let end = ack.iter().rposition(|byte| *byte == END).expect("an end");
+        ack.splice(end..end, [[175, 37, 176, 1, 1, TRUST, 32].as_slice(), &[0xca; 32]].concat());
+        assert_eq!(Reply::parse(&ack).expect("an ack").trust, Some(Digest::new([0xca; 32])));
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Ipxe {
             let Some(start) = command[..end].rfind("${") else { break };
             let name = &command[start + 2..end];
             let (name, format) = name.split_once(':').unwrap_or((name, ""));
-            let name = name.strip_prefix("net0/").unwrap_or(name);
+            let name = ["net0/", "netX/"].iter().find_map(|card| name.strip_prefix(card)).unwrap_or(name);
             let value = formatted(self.settings.get(name).map_or("", String::as_str), format);
             command.replace_range(start..=end, &value);
         }
@@ -318,7 +318,7 @@ mod tests {
     }
 
     const ASK: &str = "#!ipxe\n# who\nset station http://10.77.0.1\n:ask\necho asking ${station}\n\
-        chain --replace --autofree ${station}/boot.ipxe?mac=${mac:hexhyp}&serial=${serial:uristring}&uuid=${net0/uuid}&x=${y} || goto again\n\
+        chain --replace --autofree ${station}/boot.ipxe?mac=${mac:hexhyp}&serial=${serial:uristring}&uuid=${netX/uuid}&x=${y} || goto again\n\
         :again\nsleep 3\ngoto ask\n";
 
     const INSTALL: &str = "#!ipxe\nset station http://10.77.0.1\n\

@@ -9,20 +9,25 @@ use ureq::BodyReader;
 use super::hardware::dialer;
 use super::power::{Off, Power};
 use crate::agent::connection::client;
-use crate::agent::orders::StationUrl;
+use crate::agent::orders::{StationUrl, Trust};
+use crate::domain::digest::Digest;
 
 /// A browser of few words at the address `from`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Web<'p> {
     pub(super) from: Ipv4Addr,
+    /// The authority that is believed by HTTPS.
+    pub(super) trust: Option<Digest>,
     pub(super) power: &'p Power,
 }
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WebError {
-    #[error("`{0}` is no http:// address with an IP address in it")]
+    #[error("`{0}` is no http:// or https:// address with an IP address in it")]
     Url(String),
+    #[error("{0}: no DHCP server has said whom to trust")]
+    NoTrust(String),
     #[error("{url}: status {status}")]
     Status { url: String, status: u16 },
     #[error("{url}: {reason}")]
@@ -57,14 +62,19 @@ impl Web<'_> {
         self.power.check()?;
         let path = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
         let station: StationUrl = url[..path].parse().map_err(|_| WebError::Url(url.to_owned()))?;
+        let trust = match (station.is_https(), self.trust) {
+            (true, Some(ca)) => Some(Trust { ca, place: None }),
+            (true, None) => return Err(WebError::NoTrust(url.to_owned())),
+            (false, _) => None,
+        };
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
-            .user_agent("iPXE/1.21.1+ (simulated)")
+            .user_agent("iPXE/2.0.0 (simulated)")
             .timeout_connect(Some(PATIENCE))
             .timeout_per_read(Some(PATIENCE))
             .build();
-        let answer = client(config, dialer(self.from), station.address()).get(url).call();
+        let answer = client(config, dialer(self.from), station.address(), trust).get(url).call();
         let response = answer.map_err(|error| WebError::Away { url: url.to_owned(), reason: error.to_string() })?;
         match response.status().as_u16() {
             200 => Ok(response.into_body().into_reader()),

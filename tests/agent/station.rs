@@ -1,7 +1,7 @@
 //! A station for tests: the protocol over real sockets, one thread a connection, and every misfortune on demand.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -12,6 +12,8 @@ use oxbow::protocol::{Ack, Job, LogLines, Moved, Reports};
 
 pub(crate) struct Station {
     pub(crate) url: String,
+    /// What the boot script says of it on the kernel's command line.
+    pub(crate) words: String,
     desk: Arc<Mutex<Desk>>,
 }
 
@@ -32,6 +34,8 @@ pub(crate) struct Desk {
     pub(crate) lost_acks: u32,
     /// Whether the run is unknown until the next hello.
     pub(crate) lost_the_run: bool,
+    /// The certificate at `/ca.der`.
+    pub(crate) ca: Vec<u8>,
 
     pub(crate) hellos: u32,
     pub(crate) reports: Vec<Report>,
@@ -39,12 +43,21 @@ pub(crate) struct Desk {
     pub(crate) progress: Vec<Moved>,
     /// The first byte that each image request asked for.
     pub(crate) offsets: Vec<u64>,
+    /// What was asked for in the clear.
+    pub(crate) in_the_clear: Vec<String>,
 }
 
 impl Station {
     pub(crate) fn open(job: Job, file: Vec<u8>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        Self::open_with(job, file, Some)
+    }
+
+    /// The same behind `enter`, which makes a connection something else, or ends it.
+    pub(crate) fn open_with<S: Read + Write>(
+        job: Job,
+        file: Vec<u8>,
+        enter: impl Fn(TcpStream) -> Option<S> + Clone + Send + 'static,
+    ) -> Self {
         let desk = Arc::new(Mutex::new(Desk {
             job,
             file,
@@ -54,20 +67,34 @@ impl Station {
             away: false,
             lost_acks: 0,
             lost_the_run: false,
+            ca: Vec::new(),
             hellos: 0,
             reports: Vec::new(),
             lines: Vec::new(),
             progress: Vec::new(),
             offsets: Vec::new(),
+            in_the_clear: Vec::new(),
         }));
         let shared = desk.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let desk = shared.clone();
-                thread::spawn(move || serve(&stream, &desk));
+        let address = listen(move |stream| {
+            if let Some(stream) = enter(stream) {
+                serve(stream, |request| shared.lock().expect("the desk").answer(request));
             }
         });
-        Self { url, desk }
+        let url = format!("http://{address}");
+        Self { words: format!("oxbow.station={url}"), url, desk }
+    }
+
+    /// Opens a plain port beside this one, where there is nothing but the certificate; gives its address.
+    pub(crate) fn hand_out_certificate(&self) -> String {
+        let desk = self.desk.clone();
+        listen(move |stream| {
+            serve(stream, |request| {
+                let mut desk = desk.lock().expect("the desk");
+                desk.in_the_clear.push(request.path.clone());
+                Some(Answer::new("200 OK", desk.ca.clone()))
+            });
+        })
     }
 
     pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -75,18 +102,25 @@ impl Station {
     }
 }
 
+/// Serves every connection to a port of its own in a thread of its own; gives the port's address.
+fn listen(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = serve.clone();
+            thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
 /// Answers requests on one connection until either side closes it.
-fn serve(stream: &TcpStream, desk: &Mutex<Desk>) -> Option<()> {
+fn serve(stream: impl Read + Write, answer: impl Fn(&Request) -> Option<Answer>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let request = Request::read(&mut reader)?;
-        let mut desk = desk.lock().expect("the desk");
-        if desk.away {
-            return None;
-        }
-        let answer = desk.answer(&request)?;
-        drop(desk);
-        answer.send(stream)?;
+        answer(&request)?.send(reader.get_mut())?;
     }
 }
 
@@ -134,7 +168,7 @@ impl Answer {
         Self { head, body, limit: None }
     }
 
-    fn send(&self, mut stream: &TcpStream) -> Option<()> {
+    fn send(&self, stream: &mut impl Write) -> Option<()> {
         write!(stream, "{}\r\n", self.head).ok()?;
         let sent = self.limit.unwrap_or(self.body.len()).min(self.body.len());
         stream.write_all(&self.body[..sent]).ok()?;
@@ -145,6 +179,9 @@ impl Answer {
 impl Desk {
     /// None breaks the connection.
     fn answer(&mut self, request: &Request) -> Option<Answer> {
+        if self.away {
+            return None;
+        }
         let what = request.path.rsplit('/').next().unwrap_or_default();
         if request.path.starts_with("/images/") {
             return Some(self.image(request.range.unwrap_or(0)));

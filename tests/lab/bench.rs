@@ -82,6 +82,19 @@ impl Bench {
         Dnsmasq::start(&switch, &["--no-ping"])
     }
 
+    /// Another network with a DHCP server, without a station; gives a port of its switch.
+    pub(crate) fn another_network(&self) -> (String, Dnsmasq) {
+        let switch = &*self.switch();
+        run("ip", &["-n", switch, "link", "add", "br1", "type", "bridge", "stp_state", "0", "mcast_snooping", "0"]);
+        run("ip", &["-n", switch, "address", "add", "192.168.9.1/24", "dev", "br1"]);
+        run("ip", &["-n", switch, "link", "set", "br1", "up"]);
+        run("ip", &["netns", "exec", switch, "ethtool", "-K", "br1", "tx", "off"]);
+        run("ip", &["-n", switch, "tuntap", "add", "elsewhere", "mode", "tap"]);
+        run("ip", &["-n", switch, "link", "set", "elsewhere", "master", "br1", "up"]);
+        let server = Dnsmasq::start_on(switch, "br1", "192.168.9.50,192.168.9.60", &["--no-ping"]);
+        ("elsewhere".into(), server)
+    }
+
     /// Runs `work` in a thread that sees the station's network. Sockets made there stay there.
     pub(crate) fn beside_station<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let namespace = Path::new("/run/netns").join(self.station());

@@ -45,7 +45,10 @@ pub(crate) struct Machine {
     bus: Bus,
     nic: &'static str,
     memory_mib: u32,
+    trusts: Option<PathBuf>,
     on_network: bool,
+    /// Where another card, which comes first, is plugged in.
+    elsewhere: Option<String>,
     namespace: String,
     tap: String,
     disk: PathBuf,
@@ -67,7 +70,9 @@ impl Machine {
             bus: Bus::Sata,
             nic: "virtio-net-pci",
             memory_mib: 256,
+            trusts: None,
             on_network: true,
+            elsewhere: None,
             namespace,
             tap,
             disk,
@@ -97,8 +102,18 @@ impl Machine {
         Self { memory_mib, ..self }
     }
 
+    /// An authority enrolled in UEFI's set-up: an EFI signature list.
+    pub(crate) fn trusts(self, authorities: PathBuf) -> Self {
+        Self { trusts: Some(authorities), ..self }
+    }
+
     pub(crate) fn without_network(self) -> Self {
         Self { on_network: false, ..self }
+    }
+
+    /// Puts another card before the one that the firmware boots from, plugged in at `port`.
+    pub(crate) fn with_card_at(self, port: &str) -> Self {
+        Self { elsewhere: Some(port.into()), ..self }
     }
 
     /// Puts an image on the disk, as if it had been installed.
@@ -157,6 +172,9 @@ impl Machine {
                 qemu.args(["-fw_cfg", &format!("name=opt/org.tianocore/{client},string=n")]);
             }
         }
+        if let Some(authorities) = &self.trusts {
+            qemu.args(["-fw_cfg", &format!("name=etc/edk2/https/cacerts,file={}", authorities.display())]);
+        }
         let smbios =
             format!("type=1,manufacturer=Oxbow,product=Bench machine,serial={},uuid={}", self.serial, self.uuid);
         qemu.args(["-smbios", &smbios]);
@@ -166,6 +184,11 @@ impl Machine {
         if !self.on_network {
             qemu.args(["-nic", "none"]);
             return;
+        }
+        if let Some(port) = &self.elsewhere {
+            let mac = self.mac.replace(":77:", ":99:");
+            qemu.args(["-netdev", &format!("tap,id=elsewhere,ifname={port},script=no,downscript=no")])
+                .args(["-device", &format!("virtio-net-pci,netdev=elsewhere,mac={mac},romfile=")]);
         }
         // OVMF has a driver of its own for virtio alone: without a ROM it uses that, and its own PXE client.
         let own_driver = self.firmware.is_uefi() && self.nic.starts_with("virtio-net");

@@ -21,6 +21,7 @@ mod simulated;
 #[path = "../fixtures/site.rs"]
 mod site;
 mod station;
+mod traffic;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,6 +32,7 @@ pub(crate) use proxy::FlippingProxy;
 pub(crate) use simulated::Simulated;
 pub(crate) use site::Dnsmasq;
 pub(crate) use station::Station;
+pub(crate) use traffic::Traffic;
 
 /// Cargo's target directory of this build.
 pub(crate) fn target() -> PathBuf {

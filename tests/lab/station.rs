@@ -54,7 +54,7 @@ impl<'a> Station<'a> {
 
     /// The same, with more options of `oxbow run`.
     pub(crate) fn start_as(bench: &'a Bench, image: &Path, options: &'static [&'static str]) -> Self {
-        Self::start_so(bench, image, built("boot-files"), None, options)
+        Self::start_by(bench, image, built("boot-files"), "", options)
     }
 
     /// The same with these boot files.
@@ -64,7 +64,18 @@ impl<'a> Station<'a> {
 
     /// The same with its data on a disk of this size, which goes with its process.
     pub(crate) fn start_on(bench: &'a Bench, image: &Path, boot_files: PathBuf, disk: Option<&'static str>) -> Self {
-        Self::start_so(bench, image, boot_files, disk, &[])
+        Self::start_so(bench, image, boot_files, disk, "", &[])
+    }
+
+    /// The same with more lines in the profile and more options of `oxbow run`.
+    pub(crate) fn start_by(
+        bench: &'a Bench,
+        image: &Path,
+        boot_files: PathBuf,
+        profile: &str,
+        options: &'static [&'static str],
+    ) -> Self {
+        Self::start_so(bench, image, boot_files, None, profile, options)
     }
 
     fn start_so(
@@ -72,6 +83,7 @@ impl<'a> Station<'a> {
         image: &Path,
         boot_files: PathBuf,
         disk: Option<&'static str>,
+        profile: &str,
         options: &'static [&'static str],
     ) -> Self {
         let home = bench.scratch().join("station");
@@ -79,7 +91,7 @@ impl<'a> Station<'a> {
             fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
         }
         let name = image.file_name().and_then(|name| name.to_str()).expect("the image has a name");
-        let profile = format!("schema = 1\ntitle = \"test OS\"\nimage = \"{name}\"\n");
+        let profile = format!("schema = 1\ntitle = \"test OS\"\nimage = \"{name}\"\n{profile}");
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
         placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));

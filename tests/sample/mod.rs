@@ -168,6 +168,7 @@ pub(crate) fn ailing() -> Snapshot {
                 service.restarts = 3;
             }
             ServiceName::Dhcp
+            | ServiceName::Https
             | ServiceName::RouterAdvert
             | ServiceName::Images
             | ServiceName::Control
@@ -175,6 +176,9 @@ pub(crate) fn ailing() -> Snapshot {
             | ServiceName::Store => {}
         }
     }
+    let trusted = "3f9d41c07be25a6d8e14f0a2b7c6d95e8a3b1f60c4d27e9512ab34cd56ef7890";
+    let at = format!("10.77.0.1:443, authority {trusted}; fails with 10.77.0.104, 7 handshakes in all: see their logs");
+    bench.services.insert(3, ServiceStatus { name: ServiceName::Https, state: ServiceState::Up { at }, restarts: 0 });
     let catalogue = Arc::make_mut(&mut bench.catalogue);
     catalogue.images.insert(
         "ubuntu-24.04.raw.gz".into(),

@@ -3,7 +3,9 @@
 use dhcproto::v4::{Decodable, Decoder, DhcpOption, Encodable, Message, MessageType, OptionCode, UnknownOption};
 
 use super::*;
+use crate::domain::digest::Digest;
 use crate::domain::event::Firmware;
+use crate::domain::https::Https;
 
 mod boot_server;
 mod proxy;
@@ -197,6 +199,25 @@ fn ipxe_is_sent_to_the_script_and_told_not_to_wait_for_proxies() {
     assert_eq!(option(&answer.message, 175), Some(vec![176, 1, 1]));
     assert_eq!(option(&answer.message, 97), Some(UUID.to_vec()));
     assert_eq!(option(&answer.message, 43), None);
+}
+
+#[test]
+fn whom_to_trust_is_said_unasked_to_every_machine_that_boots() {
+    let mut room = Room::new();
+    room.segment.https = Some(Https { base_url: "https://10.77.0.1".into(), ca: Digest::new([7; 32]) });
+    let trust = [&[90, 32][..], &[7; 32]].concat();
+    for (last, firmware) in [(1, pxe(0)), (2, pxe(7)), (3, http(16))] {
+        let (_, answer) = room.answers(&client(last, MessageType::Discover, &firmware));
+        assert_eq!(option(&answer.message, 175), Some(trust.clone()), "{firmware:?}");
+        assert!(option(&answer.message, 67).is_some() && option(&answer.message, 66).is_some(), "there is room");
+    }
+    let (_, answer) = room.answers(&client(1, MessageType::Discover, &ipxe(7, &HTTP)));
+    assert_eq!(option(&answer.message, 175), Some([&[176, 1, 1], &trust[..]].concat()));
+    let (_, answer) = room.answers(&client(2, MessageType::Discover, &[]));
+    assert_eq!(option(&answer.message, 175), None, "nobody else");
+    room.segment.mode = Mode::Proxy;
+    let (_, answer) = room.answers(&client(1, MessageType::Discover, &pxe(7)));
+    assert_eq!(option(&answer.message, 175), Some(trust), "a proxy's offer is all that iPXE has of the station");
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Fleet {
             }
         }
         if answer == DhcpAnswer::Ack {
-            let told = bootfile.map(|file| format!(", told to load {file}")).unwrap_or_default();
+            let told = bootfile.map(|file| told_to_load(firmware, file)).unwrap_or_default();
             change.log(now, node, Level::Info, &format!("dhcp: {} client leased {address}{told}", firmware.word()));
         }
         change.save(id);
@@ -161,6 +161,15 @@ impl Fleet {
         self.settle(change)
     }
 
+    pub(super) fn http_refused(&mut self, now: Timestamp, address: Ipv4Addr, reason: &str) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.at_address(address) else { return Vec::new() };
+        node.last_seen = Some(now);
+        change.log(now, node, Level::Warning, &format!("http: {reason}"));
+        change.save(node.id);
+        self.settle(change)
+    }
+
     fn at_address(&mut self, address: Ipv4Addr) -> Option<&mut Node> {
         let id = self.nodes.values().find(|node| node.address == Some(address))?.id;
         self.node_mut(id)
@@ -191,6 +200,15 @@ fn starts_over(node: &Node, firmware: Firmware) -> bool {
         Phase::Booting { stage } => firmware != Firmware::Ipxe || *stage > Stage::Loader,
         Phase::Registered | Phase::Failed(_) | Phase::Held { .. } | Phase::Conflict { .. } => true,
     }
+}
+
+/// An EDK2 without any authority enrolled does not even try a connection: nothing else would tell of that.
+fn told_to_load(firmware: Firmware, file: &str) -> String {
+    let condition = match (firmware, file.starts_with("https://")) {
+        (Firmware::Ipxe, _) | (_, false) => "",
+        (_, true) => " (its firmware must trust the station's certificate authority, `oxbow ca export`)",
+    };
+    format!(", told to load {file}{condition}")
 }
 
 /// Makes the node wait, and says so once.

@@ -84,6 +84,7 @@ impl Fleet {
             Event::SentToDisk { claims, address } => self.sent_to_disk(now, &claims, address),
             Event::Held { claims, address, reason } => self.held(now, &claims, address, reason),
             Event::KernelServed { address, file } => self.kernel_served(now, address, &file),
+            Event::HttpRefused { address, reason } => self.http_refused(now, address, &reason),
             Event::Progress { run, step, done, total } => self.progress(now, run, step, done, total),
             Event::AgentLog { run, first, lines } => self.agent_log(now, run, first, lines),
             // What the doctor makes of these changes no node.

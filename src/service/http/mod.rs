@@ -1,12 +1,13 @@
-//! HTTP: boot scripts, kernel and initramfs, images, the agent's endpoints, and the machine-readable state.
+//! HTTP and HTTPS: boot scripts, kernel and initramfs, images, the agent's endpoints, and the machine-readable state.
 //!
 //! `warp` filters route; the accept loop and the file bodies are our own: `warp` 0.4 has no TLS and takes no listener of
-//! ours, and its file filter was measured at ten times nginx's CPU (8 KiB a hop).
+//! ours, and its file filter was measured at ten times nginx's CPU (8 KiB a hop). Both services have the same paths.
 
 mod agent;
 mod api;
 mod body;
 mod boot_files;
+mod door;
 mod images;
 mod mapped;
 mod path;
@@ -23,15 +24,17 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, info};
 
+use super::tls::Tls;
 use super::{Context, ServiceError};
-use crate::domain::service::ServiceName;
+use door::Door;
 
-/// Where HTTP listens and what it serves.
+/// Where HTTP, or HTTPS, listens and what it serves.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
@@ -39,27 +42,48 @@ pub struct Config {
     pub boot_files: PathBuf,
     /// Checked images by digest, see [`crate::service::images`].
     pub images: PathBuf,
+    /// The station's authority, for whoever is to trust it; none if there is no HTTPS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The machine at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
-struct Peer(SocketAddr);
+struct Peer {
+    address: SocketAddr,
+    by_https: bool,
+}
 
-/// Serves until told to stop; transfers under way then get three seconds to end.
+/// Serves HTTP until told to stop; transfers under way then get three seconds to end.
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+    serve_at(context, config, Door::Open).await
+}
+
+/// The same by HTTPS.
+pub async fn serve_tls(context: Context, config: Config, tls: Arc<Tls>) -> Result<(), ServiceError> {
+    let door = Door::locked(tls, config.listen, context.clone());
+    serve_at(context, config, door).await
+}
+
+async fn serve_at(context: Context, config: Config, door: Door) -> Result<(), ServiceError> {
     let at = config.listen;
     let listener = TcpListener::bind(at)
         .await
         .map_err(|err| ServiceError::bind(&format!("TCP port {} on {}", at.port(), at.ip()), err))?;
-    context.up(ServiceName::Http, at).await;
+    context.up(door.service(), door.in_words(at)).await;
     let filter = routes::all(context.clone(), &config);
     let service = TowerToHyperService::new(warp::service(filter));
     let (watcher, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     let mut connections = JoinSet::new();
+    let mut renewal = tokio::time::interval(RENEWAL);
     loop {
         let (stream, peer) = tokio::select! {
             () = context.stop.cancelled() => break,
             Some(_) = connections.join_next() => continue,
+            _ = renewal.tick() => {
+                let door = door.clone();
+                connections.spawn(async move { door.renew().await });
+                continue;
+            }
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(err) => {
@@ -74,9 +98,17 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             info!(%peer, "refused: {CONNECTIONS} connections are open");
             continue;
         };
-        let (service, watcher) = (service.clone(), watcher.watcher());
+        let (door, service, watcher) = (door.clone(), service.clone(), watcher.watcher());
         connections.spawn(async move {
-            if let Err(err) = connection(stream, peer, service, watcher).await {
+            let _small_answers_go_at_once = stream.set_nodelay(true);
+            let served = match &door {
+                Door::Open => connection(stream, Peer { address: peer, by_https: false }, service, watcher).await,
+                Door::Locked(lock) => match lock.enter(stream, peer).await {
+                    Some(stream) => connection(stream, Peer { address: peer, by_https: true }, service, watcher).await,
+                    None => Ok(()),
+                },
+            };
+            if let Err(err) = served {
                 debug!(%peer, "connection ended: {err}");
             }
             drop(place);
@@ -90,21 +122,21 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     Ok(())
 }
 
-async fn connection<S, B>(
-    stream: TcpStream,
-    peer: SocketAddr,
+async fn connection<I, S, B>(
+    stream: I,
+    peer: Peer,
     service: TowerToHyperService<S>,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), hyper::Error>
 where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
     S: tower_service::Service<hyper::Request<Incoming>, Response = hyper::Response<B>> + Clone,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: hyper::body::Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let _small_answers_go_at_once = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer);
         if let Some(tidy) = path::tidied(request.uri()) {
             *request.uri_mut() = tidy;
         }
@@ -120,4 +152,6 @@ const CONNECTIONS: usize = 2048;
 /// A kept-alive connection may rest this long between requests.
 const IDLE: Duration = Duration::from_secs(30);
 const HEADERS: usize = 32 * 1024;
+/// How often certificates are looked at.
+const RENEWAL: Duration = Duration::from_secs(3600);
 const GRACE: Duration = Duration::from_secs(3);

@@ -9,14 +9,18 @@
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
 //! GET  /api/v1/nodes               every node, for machines to read
 //! GET  /healthz                    200 while the station runs
+//! GET  /ca.pem  .der  .esl         the certificate of the station's authority
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use warp::filters::BoxedFilter;
+use warp::reject::not_found;
 use warp::reply::Response;
-use warp::{Filter, Reply};
+use warp::{Filter, Rejection, Reply};
 
 use super::boot_files::BootFiles;
 use super::images::Images;
@@ -27,9 +31,12 @@ use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
 use crate::domain::text;
 use crate::service::Context;
+use crate::service::tls::{Format, Tls};
 
 pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
-    boot_script(&context)
+    only_by_https(&context)
+        .or(boot_script(&context))
+        .unify()
         .or(autoexec(&context))
         .unify()
         .or(boot_file(&context, BootFiles::new(config.boot_files.clone())))
@@ -40,15 +47,37 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
         .unify()
         .or(api::routes(&context))
         .unify()
+        .or(authority(config.tls.as_deref()))
+        .unify()
         .or(nothing_here())
         .unify()
+        .boxed()
+}
+
+/// What a machine is not given by plain HTTP where HTTPS is required.
+fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
+    let context = context.clone();
+    let refused = move |path: &str, peer: Peer| {
+        let is_for_machines = ["/boot/", "/images/", "/agent/"].iter().any(|place| path.starts_with(place));
+        (is_for_machines && !peer.by_https && context.snapshot().station.require_https).then(|| {
+            let reason = format!("{path} was asked for by plain HTTP, and this station requires HTTPS");
+            context.inbox.saw(Event::HttpRefused { address: ipv4(peer), reason: reason.clone() });
+            said(StatusCode::FORBIDDEN, &reason)
+        })
+    };
+    warp::path::full()
+        .and(warp::ext::get::<Peer>())
+        .and_then(move |path: warp::path::FullPath, peer| {
+            std::future::ready(refused(path.as_str(), peer).ok_or_else(warp::reject::not_found))
+        })
         .boxed()
 }
 
 fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let own = warp::path!("boot.ipxe").and(warp::get().or(warp::head()).unify()).and(query).and(peer());
+    let own =
+        warp::path!("boot.ipxe").and(warp::get().or(warp::head()).unify()).and(query).and(warp::ext::get::<Peer>());
     own.map(move |query: String, peer| script::answer(&context, &query, peer)).boxed()
 }
 
@@ -58,8 +87,8 @@ fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
         let name = path.as_str().rsplit('/').next().unwrap_or_default();
         if name.eq_ignore_ascii_case(AUTOEXEC) { Ok(()) } else { Err(warp::reject()) }
     };
-    let asked = warp::path::full().and_then(meant).untuple_one().and(warp::get().or(warp::head()).unify()).and(peer());
-    asked.map(move |peer| script::answer(&context, "", peer)).boxed()
+    let asked = warp::path::full().and_then(meant).untuple_one().and(warp::get().or(warp::head()).unify());
+    asked.and(warp::ext::get::<Peer>()).map(move |peer| script::answer(&context, "", peer)).boxed()
 }
 
 fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
@@ -104,6 +133,27 @@ fn image(images: Images) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
+/// Not secret: a machine that is to trust the station needs it before it can speak HTTPS.
+fn authority(tls: Option<&Tls>) -> BoxedFilter<(Response,)> {
+    let exported = tls.and_then(|tls| tls.authority().exported().ok()).map(Arc::new);
+    let asked = warp::path!(String).and(warp::get().or(warp::head()).unify()).and(warp::header::headers_cloned());
+    asked
+        .and_then(move |name: String, headers: HeaderMap| {
+            let exported = exported.clone();
+            async move {
+                let format: Format = name.strip_prefix("ca.").and_then(|it| it.parse().ok()).ok_or_else(not_found)?;
+                let Some(exported) = exported else {
+                    let why = "this station has no certificate authority: its services say why";
+                    return Ok(said(StatusCode::NOT_FOUND, why));
+                };
+                let content = Bytes::from(exported.form(format).to_owned());
+                let tag = format!("{}-{name}", exported.fingerprint.short());
+                Ok::<_, Rejection>(body::file(&content, &tag, format.content_type(), &headers))
+            }
+        })
+        .boxed()
+}
+
 fn nothing_here() -> BoxedFilter<(Response,)> {
     warp::path::full()
         .map(|path: warp::path::FullPath| {
@@ -114,10 +164,14 @@ fn nothing_here() -> BoxedFilter<(Response,)> {
 
 /// The IPv4 address at the other end.
 pub(super) fn peer() -> impl Filter<Extract = (Ipv4Addr,), Error = warp::Rejection> + Clone {
-    warp::ext::get::<Peer>().map(|Peer(peer)| match peer.ip() {
+    warp::ext::get::<Peer>().map(ipv4)
+}
+
+pub(super) fn ipv4(peer: Peer) -> Ipv4Addr {
+    match peer.address.ip() {
         IpAddr::V4(address) => address,
         IpAddr::V6(address) => address.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
-    })
+    }
 }
 
 /// A plain sentence as an answer.

@@ -1,14 +1,13 @@
 //! A machine asks for its boot script.
 
-use std::net::Ipv4Addr;
-
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tracing::{info, warn};
 use warp::reply::Response;
 
-use super::routes::said;
-use crate::boot::script::{self, Asked};
+use super::Peer;
+use super::routes::{ipv4, said};
+use crate::boot::script::{self, Asked, Way};
 use crate::boot::sighting;
 use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
@@ -19,38 +18,61 @@ use crate::inbox::Note;
 use crate::service::Context;
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given.
-pub(super) fn answer(context: &Context, query: &str, peer: Ipv4Addr) -> Response {
+pub(super) fn answer(context: &Context, query: &str, peer: Peer) -> Response {
     let bench = context.snapshot();
+    let station = &*bench.station;
     let asked = Asked::from_query(query);
+    let came = match Way::of(station, peer.by_https, false) {
+        Way::AsItCame(https) => https.map_or(&station.base_url, |https| &https.base_url),
+        Way::Detour(https) if asked.is_nobody() => return script(script::detour(station, https)),
+        Way::Detour(_) | Way::Closed => &station.base_url,
+    };
     if asked.is_nobody() {
-        context.inbox.mention(Note::Event(sighting::http(peer, Http::Ask)));
-        return script(script::ask(&bench.station.base_url));
+        context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
+        return script(script::ask(came));
     }
-    let (claims, address) = (asked.claims.clone(), peer);
+    let (claims, address) = (asked.claims.clone(), ipv4(peer));
     let plan = bench.plan(&claims);
-    info!(%peer, ?claims, ?plan, query = text::clean(query, QUERY), "boot script asked for");
+    let query = text::clean(query, QUERY);
+    info!(%address, ?claims, ?plan, query, by_https = peer.by_https, "boot script asked for");
+    let held = |reason: String| {
+        context.inbox.saw(Event::Held { claims: claims.clone(), address, reason });
+    };
     match plan {
         Plan::Install(profile) => {
+            let known = bench.catalogue.profiles.get(&profile);
+            let https = match Way::of(station, peer.by_https, known.is_some_and(|profile| profile.https)) {
+                Way::AsItCame(https) => https,
+                Way::Detour(https) => {
+                    warn!(%address, "asked by plain HTTP, sent to HTTPS");
+                    held("it asked by plain HTTP, was sent to HTTPS and has not come there yet".into());
+                    return script(script::detour(station, https));
+                }
+                Way::Closed => {
+                    warn!(%address, "{NO_HTTPS}");
+                    held(NO_HTTPS.into());
+                    return script(script::wait(came, NO_HTTPS));
+                }
+            };
             let Some(run) = new_run() else {
                 return said(StatusCode::SERVICE_UNAVAILABLE, "the station has no random numbers");
             };
-            let args =
-                bench.catalogue.profiles.get(&profile).map(|profile| profile.kernel_args.clone()).unwrap_or_default();
+            let args = known.map(|profile| profile.kernel_args.clone()).unwrap_or_default();
             context.inbox.saw(Event::ScriptServed { claims, address, run, profile: profile.clone() });
-            script(script::install(&bench.station, None, run, &profile, &args, &asked))
+            script(script::install(station, https, run, &profile, &args, &asked))
         }
         Plan::LocalDisk => {
             context.inbox.saw(Event::SentToDisk { claims, address });
             script(script::local_disk(&asked))
         }
         Plan::Wait(wait) => {
-            context.inbox.saw(Event::Held { claims, address, reason: wait.to_string() });
-            script(script::wait(&bench.station.base_url, &wait.to_string()))
+            held(wait.to_string());
+            script(script::wait(came, &wait.to_string()))
         }
         Plan::Refuse(refuse) => {
-            warn!(%peer, %refuse, "a machine gets nothing");
-            context.inbox.saw(Event::Held { claims, address, reason: refuse.to_string() });
-            script(script::wait(&bench.station.base_url, &refuse.to_string()))
+            warn!(%address, %refuse, "a machine gets nothing");
+            held(refuse.to_string());
+            script(script::wait(came, &refuse.to_string()))
         }
     }
 }
@@ -68,5 +90,6 @@ fn script(text: String) -> Response {
     response
 }
 
+const NO_HTTPS: &str = "it is to be served by HTTPS, which this station cannot at present: its services say why";
 /// As much of what a machine says of itself goes into the log.
 const QUERY: usize = 600;

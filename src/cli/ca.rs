@@ -1,0 +1,98 @@
+//! `oxbow ca`: whom machines are to trust when they come by HTTPS.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+
+use super::complain;
+use crate::config::{DATA, Problem};
+use crate::service::tls::{Exported, Format, TlsError};
+use crate::wire::TLS;
+
+/// Shows the station's certificate authority, or gives out its certificate
+#[derive(Debug, clap::Args)]
+pub(super) struct Ca {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Where the station keeps its memory
+    #[arg(long, value_name = "DIR", env = "OXBOW_DATA", default_value = DATA, global = true)]
+    data: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Write the authority's certificate; its key never leaves the station
+    Export {
+        /// pem for programs, der for most firmware's setup, esl (EFI signature list) for firmware that takes those
+        #[arg(long, value_enum, default_value_t = Written::Pem)]
+        format: Written,
+        /// The file to write [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Written {
+    Pem,
+    Der,
+    Esl,
+}
+
+pub(super) fn run(ca: &Ca) -> ExitCode {
+    let directory = ca.data.join(TLS);
+    let done = read(&directory).and_then(|exported| match &ca.what {
+        None => {
+            show(&exported, &directory);
+            Ok(())
+        }
+        Some(What::Export { format, out }) => write(&exported, *format, out.as_deref()),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => complain(&[problem]),
+    }
+}
+
+fn read(directory: &Path) -> Result<Exported, Problem> {
+    Exported::read(directory).map_err(|error| match &error {
+        TlsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound && !directory.exists() => {
+            Problem {
+                what: format!("there is no certificate authority in {}", directory.display()),
+                hint: "the station makes it when it is first started; name its data with --data".into(),
+            }
+        }
+        TlsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Problem { what: error.to_string(), hint: "run it as the user that runs the station, usually root".into() }
+        }
+        _ => Problem { what: error.to_string(), hint: error.hint().into() },
+    })
+}
+
+fn show(exported: &Exported, directory: &Path) {
+    let [from, to] = &exported.validity;
+    println!("authority  {}", exported.name);
+    println!("SHA-256    {}", exported.fingerprint);
+    println!("valid      {from} to {to}");
+    println!("kept in    {}", directory.display());
+    println!("give it to machines: `oxbow ca export`, or http://STATION/ca.pem, /ca.der and /ca.esl");
+}
+
+fn write(exported: &Exported, format: Written, out: Option<&Path>) -> Result<(), Problem> {
+    let content = exported.form(match format {
+        Written::Pem => Format::Pem,
+        Written::Der => Format::Der,
+        Written::Esl => Format::Esl,
+    });
+    let (place, written) = match out {
+        Some(file) => (file.display().to_string(), fs::write(file, content)),
+        None => ("standard output".to_owned(), io::stdout().write_all(content)),
+    };
+    written.map_err(|error| Problem {
+        what: format!("{place} cannot be written: {error}"),
+        hint: "name another file with --out".into(),
+    })
+}
