@@ -1,13 +1,15 @@
 # make run          a bench of simulated machines provisions itself, watched on the screen
 # make run QEMU=1   with one real machine, in an emulator, among them
 # make test         everything that must hold before a change is taken
+# make fuzz         what comes from the network, made up by libFuzzer, a minute each
+# make bench        as fast as others: DHCP, TFTP and HTTP beside the usual servers (minutes; leave the machine alone)
 # make install      the station and its boot files, where they are looked for (DESTDIR is heeded)
 # make clean        removes all that was built and downloaded
 
 target := $(or $(CARGO_TARGET_DIR),target)
 agent := $(target)/oxbow-agent
 
-.PHONY: run test test-files boot-files release install clean
+.PHONY: run test fuzz bench test-files boot-files release install clean
 
 run: release boot-files
 	packaging/demo
@@ -33,6 +35,14 @@ test-files: boot-files
 
 test:
 	packaging/test
+
+fuzz:
+	packaging/fuzz 60
+
+bench:
+	tests/bench/dhcp
+	tests/bench/tftp
+	tests/bench/http
 
 clean:
 	cargo clean

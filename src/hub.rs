@@ -150,7 +150,7 @@ impl Hub {
                 }
             }
             Note::Capture(macs, done) => drop(done.send(self.tape.pcap(&macs))),
-            Note::Lease(lease) => self.write_behind(vec![Effect::SaveLease(lease)]).await,
+            Note::Leases(leases) => self.write_behind(leases.into_iter().map(Effect::SaveLease).collect()).await,
             Note::Dhcp(dhcp) => self.dhcp = dhcp,
             Note::Service(status) => self.take_service(status),
             Note::Catalogue(catalogue) => self.catalogue = catalogue,

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
 //! | what DHCP counts | dropped: it is said again |
-//! | what only the doctor and the tape want to know | the same, when the queue is half full already |
-//! | service state, catalogue, lease | waits: they are few |
+//! | leases | stay where they are, the latest of each address, and are offered again |
+//! | what only the doctor and the tape want to know | dropped and counted, when the queue is half full already |
+//! | service state, catalogue | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub enum Note {
     Capture(Vec<MacAddr>, oneshot::Sender<Option<Vec<u8>>>),
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
-    Lease(Lease),
+    Leases(Vec<Lease>),
     Dhcp(Arc<Dhcp>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
@@ -63,10 +64,6 @@ pub enum NotKept {
     #[error("the station is stopping")]
     Stopping,
 }
-
-/// The hub has much to do, or has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoRoom;
 
 /// The sending side; cheap to clone.
 #[derive(Clone, Debug)]
@@ -97,9 +94,9 @@ impl Inbox {
         }
     }
 
-    /// Hands `note` over if there is room. Otherwise it is to be said again.
-    pub fn offer(&self, note: Note) -> Result<(), NoRoom> {
-        self.notes.try_send(note).map_err(|_| NoRoom)
+    /// Hands over what `note` makes, if there is room. Otherwise nothing is made, and it is to be offered again.
+    pub fn offer(&self, note: impl FnOnce() -> Note) -> bool {
+        self.notes.try_reserve().map(|room| room.send(note())).is_ok()
     }
 
     /// Tells what is good to know but moves no machine. It never takes the room of what does.

@@ -1,11 +1,10 @@
 //! The station's HTTP side as machines and agents meet it: real sockets, real store, real hub; only DHCP is not there.
 #![cfg(feature = "station")]
-#![cfg(feature = "station")]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
@@ -77,6 +76,7 @@ impl Bench {
             images: place.path().join("images"),
             store: place.path().join("blobs"),
             boot_files: place.path().join("boot"),
+            quirks: place.path().join("quirks.toml"),
             default_profile: "os".parse().ok(),
         };
         runtime.spawn(images::serve(context, config));
@@ -394,6 +394,58 @@ fn a_flood_of_messages_does_not_hold_the_station_up() {
 }
 
 #[test]
+fn whatever_bytes_come_to_its_port_it_goes_on_serving() {
+    let bench = Bench::start();
+    let run = bench.run();
+    let wordings = [
+        format!("GET {ASK} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        "GET /images/00/x HTTP/1.1\r\nHost: a\r\nRange: bytes=0-9\r\n\r\n".to_owned(),
+        "HEAD /boot/vmlinuz HTTP/1.0\r\nIf-Range: \"x\"\r\nRange: bytes=-1\r\n\r\n".to_owned(),
+        format!("POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n{{\"version\":1}}", paths::hello(run)),
+        format!(
+            "POST {} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            paths::log(run)
+        ),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+        "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0".to_owned(),
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % 1_000_003).expect("small") % below
+    };
+    let port = bench.base.trim_start_matches("http://").to_owned();
+    for _ in 0..400 {
+        let mut bytes = wordings[next(wordings.len())].clone().into_bytes();
+        for _ in 0..next(6) {
+            let at = next(bytes.len());
+            match next(3) {
+                0 => bytes[at] = u8::try_from(next(256)).expect("a byte"),
+                1 => drop(bytes.drain(at..(at + next(20)).min(bytes.len()))),
+                _ => drop(bytes.splice(at..at, std::iter::repeat_n(b'a', next(3000)))),
+            }
+            if bytes.is_empty() {
+                bytes.push(0);
+            }
+        }
+        let mut stream = std::net::TcpStream::connect(&port).expect("it listens");
+        // It may close its side as soon as it has read enough.
+        let _refused = stream.write_all(&bytes).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+        let mut answer = Vec::new();
+        match stream.read_to_end(&mut answer) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{}", bytes.escape_ascii()),
+        }
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{}", answer.escape_ascii());
+    }
+    assert_eq!(bench.get("/healthz").0, 200);
+    assert_eq!(bench.hello(run)["answer"], "job");
+}
+
+#[test]
 fn a_script_that_is_asked_for_in_a_circle_leaves_one_run_behind_also_in_the_store() {
     let bench = Bench::start();
     let runs: Vec<RunId> = (0..5).map(|_| bench.run()).collect();
@@ -436,6 +488,48 @@ fn a_missing_image_makes_machines_wait_with_the_reason_and_comes_back_by_itself(
     bench.until_phase("held");
     write_whole(&image, IMAGE);
     bench.until("the script installs", |bench| bench.get(ASK).1.contains("kernel "));
+}
+
+#[test]
+fn quirks_are_taken_over_while_the_station_runs_and_a_broken_register_changes_nothing() {
+    let bench = Bench::start();
+    let quirks = bench.place.path().join("quirks.toml");
+    // It is looked at every two seconds.
+    let until = |what: &str, there: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !there() {
+            assert!(Instant::now() < deadline, "not within 30 s: {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let run = bench.run();
+    let answer = bench.hello(run);
+    bench.post(&paths::reports(run), &reports(0, &proof(&answer)));
+    bench.until_phase("provisioned");
+    assert!(bench.get(ASK).1.contains("sanboot"));
+
+    let row = "[[quirk]]\noui = \"52:54:00\"\npace = 20000\nlocal_boot = \"not-found\"\n";
+    write_whole(&quirks, row.as_bytes());
+    until("it gets no script", &|| bench.get(ASK).0 == 404);
+    std::fs::write(bench.place.path().join("boot/slow.img"), [7; 20_000]).expect("a file");
+    let begun = Instant::now();
+    assert_eq!(bench.get_with("/boot/slow.img", &[]).2.len(), 20_000);
+    assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
+
+    write_whole(&quirks, format!("{row}\n[[quirk]]\nfirmware = \"uefi\"\npace = 20000\n").as_bytes());
+    let complaints = || {
+        let wrong = &bench.bench.borrow().catalogue.diagnostics;
+        wrong.iter().map(|found| (found.place_and_what(), found.hint.clone())).collect::<Vec<_>>()
+    };
+    until("it is told of", &|| complaints().iter().any(|(what, _)| what.starts_with("quirks.toml:7: unknown variant")));
+    assert_eq!(bench.get(ASK).0, 404, "the last good one is in force");
+
+    write_whole(&quirks, format!("{row}program = \"none.efi\"\n").as_bytes());
+    let names =
+        |(what, hint): &(String, String)| what.contains(":5: names the program none.efi") && hint.contains("copy");
+    until("a program is not there", &|| complaints().iter().any(names));
+    std::fs::remove_file(&quirks).expect("it was there");
+    until("all is as usual", &|| bench.get(ASK).1.contains("sanboot"));
 }
 
 fn write_whole(file: &Path, content: &[u8]) {

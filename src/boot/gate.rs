@@ -48,6 +48,11 @@ impl Gate {
         self.addresses.admit(now, Some(from), caller)
     }
 
+    /// Whether the doctor and the tape get this packet: of machines that are not known only so many.
+    pub fn is_witnessed(&mut self, now: Timestamp, caller: Caller) -> bool {
+        self.machines.is_witnessed(now, caller)
+    }
+
     /// What comes of a verdict: a known machine's offer is kept for it, and of the strangers that are offered something
     /// only so many are told of before they take it.
     pub fn settle(&mut self, now: Timestamp, caller: Caller, verdict: Verdict, leases: &mut Leases) -> Verdict {
@@ -60,6 +65,9 @@ impl Gate {
                     if !self.machines.shows_offer(now, caller) {
                         answer.event = None;
                     }
+                }
+                if answer.lease.is_some() {
+                    self.machines.redeem(caller);
                 }
                 Verdict::Reply(answer)
             }
@@ -211,6 +219,23 @@ mod tests {
         assert!((19_000..=20_010).contains(&offered), "{offered}");
         assert!(seen <= 1000 + 3 * 100 + 10, "{seen}");
         assert!(newcomers_address.is_some_and(|(offered, leased)| offered == leased), "{newcomers_address:?}");
+    }
+
+    #[test]
+    fn a_bench_of_any_size_may_be_switched_on_at_once_if_it_takes_what_it_is_offered() {
+        let mut room = Room::new(1);
+        let segment = Segment::new([10, 77, 0, 1].into(), 16, "http://10.77.0.1");
+        let pool = ([10, 77, 1, 0].into(), [10, 77, 255, 254].into());
+        room.segment = segment.and_then(|segment| segment.with_pool(pool.0, pool.1)).expect("a segment");
+        // 20,000 a second, each with the REQUEST that follows.
+        for machine in 0..40_000 {
+            let (at, discover) = (u64::from(machine / 20), discover(1000 + machine));
+            let offered = room.hears(at, &discover).as_ref().and_then(address).expect("an offer");
+            let leased = room.hears(at, &request(&discover, offered)).as_ref().and_then(address);
+            assert_eq!(leased, Some(offered), "machine {machine}");
+        }
+        let strangers = (0..10_000).filter(|it| room.hears(2000, &discover(100_000 + it)).is_some()).count();
+        assert!((4900..=5100).contains(&strangers), "{strangers}: who takes nothing is limited all the same");
     }
 
     #[test]

@@ -4,22 +4,44 @@
 //! must get the same address at every stage of a boot. A machine keeps its address after the lease has ended, until
 //! another one needs it: then the address whose lease ended longest ago goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::boot::dhcp::recall::Recall;
 use crate::boot::segment::Segment;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
 use crate::domain::time::Timestamp;
 
-/// The addresses that are out. As many entries as the pool has addresses, at the most.
+/// The addresses that are out. As many entries as the pool has addresses, at the most. Nothing is looked for one by one:
+/// a pool may have tens of thousands, and a flood asks for each of them.
 #[derive(Clone, Debug, Default)]
 pub struct Leases {
     by_mac: BTreeMap<MacAddr, Holding>,
     by_address: BTreeMap<Ipv4Addr, MacAddr>,
+    /// All that is held, by when it ends.
+    by_end: BTreeSet<(Timestamp, Ipv4Addr)>,
+    /// Of these, the offers that may be taken back.
+    offers: BTreeSet<(Timestamp, Ipv4Addr)>,
     /// Addresses that somebody else uses, as a machine found out (RFC 2131 section 4.3.3), and until when to believe it.
     quarantined: BTreeMap<Ipv4Addr, Timestamp>,
+    /// The same by when it ends.
+    rested: BTreeSet<(Timestamp, Ipv4Addr)>,
+    fresh: Fresh,
+    /// Addresses that were taken, or taken longer, since [`Leases::unsaved`].
+    unsaved: BTreeSet<Ipv4Addr>,
+    /// Beside who has what: what those who ask for an address said before.
+    pub(super) recall: Recall,
+}
+
+/// Addresses that nobody has, the lowest of which is found at once.
+#[derive(Clone, Debug, Default)]
+struct Fresh {
+    /// For each pool, by its first address: all before this one have been out.
+    reached: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    /// Those among them that are nobody's again.
+    again: BTreeSet<Ipv4Addr>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,12 +79,13 @@ impl Leases {
         wanted: Option<Ipv4Addr>,
         segment: &Segment,
     ) -> Option<Ipv4Addr> {
+        self.end_rests(now);
         let had = self.by_mac.get(&mac).copied().filter(|had| self.is_usable(now, segment, had.address));
         let is_new = |address: &Ipv4Addr| self.is_usable(now, segment, *address) && self.is_free(*address);
         let address = had
             .map(|had| had.address)
             .or_else(|| wanted.filter(is_new))
-            .or_else(|| segment.pool().find(is_new))
+            .or_else(|| self.lowest_fresh(segment))
             .or_else(|| self.longest_ended(now, segment))
             .or_else(|| self.longest_offered(now, segment))?;
         let leased_until = had.filter(|had| !had.offered).map(|had| had.until).filter(|until| *until > now);
@@ -84,6 +107,7 @@ impl Leases {
         time: Duration,
         segment: &Segment,
     ) -> Result<Lease, NotYours> {
+        self.end_rests(now);
         let has = self.by_mac.get(&mac).map(|holding| holding.address);
         let is_theirs = match has {
             Some(has) => has == address,
@@ -94,7 +118,25 @@ impl Leases {
         }
         let until = now.after(time);
         self.hold(mac, Holding { address, until, offered: false, sure: true, kept: false });
+        self.unsaved.insert(address);
         Ok(Lease { mac, address, until })
+    }
+
+    pub fn has_unsaved(&self) -> bool {
+        !self.unsaved.is_empty()
+    }
+
+    /// What is to be remembered over a restart and has not been given out here yet, at most so many. Of what was renewed
+    /// meanwhile only the latest.
+    pub fn unsaved(&mut self, most: usize) -> Vec<Lease> {
+        let mut leases = Vec::with_capacity(self.unsaved.len().min(most));
+        while let Some(address) = (leases.len() < most).then(|| self.unsaved.pop_first()).flatten() {
+            let mac = self.by_address.get(&address);
+            let held = mac.and_then(|mac| Some((*mac, self.by_mac.get(mac)?)));
+            let taken = held.filter(|(_, holding)| !holding.offered);
+            leases.extend(taken.map(|(mac, holding)| Lease { mac, address, until: holding.until }));
+        }
+        leases
     }
 
     /// The machine that has this address, or had it last.
@@ -110,8 +152,8 @@ impl Leases {
 
     /// What is offered to this machine is not taken back for another one's sake.
     pub fn keep(&mut self, mac: MacAddr) {
-        if let Some(holding) = self.by_mac.get_mut(&mac) {
-            holding.kept = true;
+        if let Some(holding) = self.by_mac.get(&mac).copied() {
+            self.hold(mac, Holding { kept: true, ..holding });
         }
     }
 
@@ -129,15 +171,15 @@ impl Leases {
 
     /// The machine does not need its address any more; it gets the same one when it comes back.
     pub fn release(&mut self, now: Timestamp, mac: MacAddr, address: Ipv4Addr) -> Result<(), NotYours> {
-        let holding = self.by_mac.get_mut(&mac).filter(|holding| holding.address == address).ok_or(NotYours)?;
-        holding.until = holding.until.min(now);
+        let holding = self.by_mac.get(&mac).copied().filter(|holding| holding.address == address).ok_or(NotYours)?;
+        self.hold(mac, Holding { until: holding.until.min(now), ..holding });
         Ok(())
     }
 
     /// The machine took another server's offer: what was offered to it here is free again.
     pub fn take_back_offer(&mut self, now: Timestamp, mac: MacAddr) {
-        if let Some(holding) = self.by_mac.get_mut(&mac).filter(|holding| holding.offered) {
-            holding.until = holding.until.min(now);
+        if let Some(holding) = self.by_mac.get(&mac).copied().filter(|holding| holding.offered) {
+            self.hold(mac, Holding { until: holding.until.min(now), ..holding });
         }
     }
 
@@ -147,20 +189,57 @@ impl Leases {
         if self.by_address.get(&address) != Some(&mac) {
             return Err(NotYours);
         }
-        self.by_mac.remove(&mac);
-        self.by_address.remove(&address);
-        self.quarantined.retain(|_, until| *until > now);
-        self.quarantined.insert(address, now.after(QUARANTINE));
+        self.let_go(mac);
+        self.fresh.again.remove(&address);
+        let until = now.after(QUARANTINE);
+        self.quarantined.insert(address, until);
+        self.rested.insert((until, address));
         Ok(())
     }
 
+    /// `mac` has this now, and nothing else; nobody else has its address.
     fn hold(&mut self, mac: MacAddr, holding: Holding) {
-        if let Some(before) = self.by_mac.insert(mac, holding).filter(|before| before.address != holding.address) {
-            self.by_address.remove(&before.address);
+        self.let_go(mac);
+        if let Some(other) = self.by_address.get(&holding.address).copied() {
+            self.let_go(other);
         }
-        if let Some(other) = self.by_address.insert(holding.address, mac).filter(|other| *other != mac) {
-            self.by_mac.remove(&other);
+        self.fresh.again.remove(&holding.address);
+        self.by_address.insert(holding.address, mac);
+        self.by_mac.insert(mac, holding);
+        self.by_end.insert((holding.until, holding.address));
+        if holding.offered && !holding.kept {
+            self.offers.insert((holding.until, holding.address));
         }
+    }
+
+    fn let_go(&mut self, mac: MacAddr) {
+        let Some(holding) = self.by_mac.remove(&mac) else { return };
+        self.by_address.remove(&holding.address);
+        self.fresh.again.insert(holding.address);
+        self.by_end.remove(&(holding.until, holding.address));
+        self.offers.remove(&(holding.until, holding.address));
+    }
+
+    /// Addresses whose rest is over are nobody's.
+    fn end_rests(&mut self, now: Timestamp) {
+        while let Some((_, address)) = self.rested.first().copied().filter(|(until, _)| *until <= now) {
+            self.rested.pop_first();
+            self.quarantined.remove(&address);
+            self.fresh.again.insert(address);
+        }
+    }
+
+    /// The lowest address that nobody has, nor had.
+    fn lowest_fresh(&mut self, segment: &Segment) -> Option<Ipv4Addr> {
+        let (first, last) = (*segment.range().start(), *segment.range().end());
+        let again = self.fresh.again.range(first..=last).find(|address| segment.gives(**address)).copied();
+        let reached = self.fresh.reached.entry(first).or_insert(first);
+        let is_fresh = |address: &Ipv4Addr| {
+            segment.gives(*address) && !self.by_address.contains_key(address) && !self.quarantined.contains_key(address)
+        };
+        let next = (u32::from(*reached)..=u32::from(last)).map(Ipv4Addr::from).find(is_fresh);
+        *reached = next.unwrap_or_else(|| u32::from(last).saturating_add(1).into());
+        again.into_iter().chain(next).min()
     }
 
     fn is_usable(&self, now: Timestamp, segment: &Segment, address: Ipv4Addr) -> bool {
@@ -179,15 +258,13 @@ impl Leases {
     }
 
     fn longest_offered(&self, now: Timestamp, segment: &Segment) -> Option<Ipv4Addr> {
-        let offered = self.by_mac.values().filter(|holding| holding.offered && !holding.kept);
-        let usable = offered.filter(|holding| self.is_usable(now, segment, holding.address));
-        usable.min_by_key(|holding| (holding.until, holding.address)).map(|holding| holding.address)
+        let mut offers = self.offers.iter().map(|(_, address)| *address);
+        offers.find(|address| self.is_usable(now, segment, *address))
     }
 
     fn longest_ended(&self, now: Timestamp, segment: &Segment) -> Option<Ipv4Addr> {
-        let ended = self.by_mac.values().filter(|holding| holding.until <= now);
-        let usable = ended.filter(|holding| self.is_usable(now, segment, holding.address));
-        usable.min_by_key(|holding| (holding.until, holding.address)).map(|holding| holding.address)
+        let mut ended = self.by_end.iter().take_while(|(until, _)| *until <= now).map(|(_, address)| *address);
+        ended.find(|address| self.is_usable(now, segment, *address))
     }
 }
 
@@ -199,6 +276,8 @@ const QUARANTINE: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TIME: Duration = Duration::from_secs(600);
@@ -357,6 +436,90 @@ mod tests {
         assert_eq!(leases.release(seconds(5), mac(2), at(10)), Err(NotYours));
         assert_eq!(leases.release(seconds(5), mac(2), at(11)), Ok(()));
         assert_eq!(lease(&mut leases, seconds(6), 4), Some(at(11)));
+    }
+
+    #[test]
+    fn what_was_taken_is_given_out_once_to_be_remembered() {
+        let mut leases = Leases::default();
+        assert!(leases.offer(START, mac(9), None, &segment()).is_some());
+        assert!(!leases.has_unsaved(), "an offer is nothing to remember");
+        assert_eq!(lease(&mut leases, seconds(1), 1), Some(at(11)));
+        assert_eq!(lease(&mut leases, seconds(2), 2), Some(at(12)));
+        assert_eq!(lease(&mut leases, seconds(5), 1), Some(at(11)), "renewed");
+        let first = Lease { mac: mac(1), address: at(11), until: seconds(605) };
+        let second = Lease { mac: mac(2), address: at(12), until: seconds(602) };
+        assert_eq!((leases.unsaved(1), leases.unsaved(9), leases.has_unsaved()), (vec![first], vec![second], false));
+        assert_eq!(lease(&mut leases, seconds(6), 2), Some(at(12)));
+        assert_eq!(leases.decline(seconds(7), mac(2), at(12)), Ok(()));
+        assert_eq!(leases.unsaved(9), [], "nobody has it any more");
+    }
+
+    #[test]
+    fn a_pool_of_tens_of_thousands_is_given_out_to_the_last_address_at_once() {
+        let segment = Segment::new(at(1), 16, "http://10.77.0.1")
+            .and_then(|segment| segment.with_pool(Ipv4Addr::new(10, 77, 1, 0), Ipv4Addr::new(10, 77, 255, 254)))
+            .expect("a segment");
+        let machine = |number: u32| {
+            let [a, b, c, d] = number.to_be_bytes();
+            MacAddr::new([2, 0, a, b, c, d]).expect("a MAC")
+        };
+        let mut leases = Leases::default();
+        let began = std::time::Instant::now();
+        let size = u32::try_from(segment.pool().count()).expect("a pool");
+        for (number, address) in (0..).zip(segment.pool()) {
+            assert_eq!(leases.offer(START, machine(number), None, &segment), Some(address));
+            assert!(leases.take(START, machine(number), address, TIME, &segment).is_ok());
+        }
+        // Then each of as many more finds that all are in use, and later that one after the other is not any more.
+        for number in size..2 * size {
+            assert_eq!(leases.offer(START, machine(number), None, &segment), None);
+        }
+        for (number, address) in (size..).zip(segment.pool()) {
+            assert_eq!(leases.offer(seconds(600), machine(number), None, &segment), Some(address));
+        }
+        // One by one through the pool it would be billions of steps.
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn however_machines_behave_an_address_is_one_machines_and_what_is_known_of_it_fits_together(
+            steps in prop::collection::vec((0..6_u8, 1..6_u8, 9..14_u8, 0..40_u64), 1..80),
+        ) {
+            let (mut leases, mut now) = (Leases::default(), START);
+            for (what, machine, address, pause) in steps {
+                now = now.after(Duration::from_secs(pause * pause));
+                let (mac, address) = (mac(machine), at(address));
+                match what {
+                    0 | 1 => drop(leases.offer(now, mac, Some(address).filter(|_| what == 1), &segment())),
+                    2 => drop(leases.take(now, mac, address, TIME, &segment())),
+                    3 => drop(leases.release(now, mac, address)),
+                    4 => drop(leases.decline(now, mac, address)),
+                    _ => if pause % 2 == 0 { leases.keep(mac) } else { leases.take_back_offer(now, mac) },
+                }
+                leases.fits_together();
+            }
+        }
+    }
+
+    impl Leases {
+        fn fits_together(&self) {
+            let held: BTreeMap<_, _> = self.by_mac.iter().map(|(mac, holding)| (holding.address, *mac)).collect();
+            assert_eq!(held, self.by_address);
+            let ends: BTreeSet<_> = self.by_mac.values().map(|holding| (holding.until, holding.address)).collect();
+            assert_eq!(ends, self.by_end);
+            let offers = self.by_mac.values().filter(|holding| holding.offered && !holding.kept);
+            assert_eq!(offers.map(|holding| (holding.until, holding.address)).collect::<BTreeSet<_>>(), self.offers);
+            let rests: BTreeSet<_> = self.quarantined.iter().map(|(address, until)| (*until, *address)).collect();
+            assert_eq!(rests, self.rested);
+            for address in segment().pool() {
+                let reached = self.fresh.reached.get(&at(10)).is_some_and(|reached| address < *reached);
+                let again = self.fresh.again.contains(&address);
+                let rests = self.quarantined.contains_key(&address);
+                assert!(u8::from(self.by_address.contains_key(&address)) + u8::from(again) + u8::from(rests) <= 1);
+                assert!(!reached || again || rests || self.by_address.contains_key(&address), "{address} is lost");
+            }
+        }
     }
 
     #[test]

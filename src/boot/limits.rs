@@ -5,7 +5,8 @@
 //! awaited    was offered an address here or has the site's         its own pace, and one that all of these share
 //! stranger   anybody else                                          its own pace, and one that all of these share
 //! ```
-//! A machine that boots sends a packet every few seconds: nobody notices these limits but who does not mean to boot.
+//! A machine that boots sends a packet every few seconds, and takes what it is offered, which leaves its share to others
+//! again: nobody notices these limits but who does not mean to boot.
 //! Paces are kept by the generic cell rate algorithm (ITU-T I.371, annex A): one moment each.
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub struct Limits<K> {
     strangers: Due,
     awaited: Due,
     shown: Due,
+    witnessed: Due,
 }
 
 /// How well the station knows who sends.
@@ -40,12 +42,14 @@ pub enum Excess {
     Strangers,
     #[error("more than {} requests a second from machines that were offered an address", ALL.rate)]
     Awaited,
+    #[error("more requests at once than the station can answer")]
+    Busy,
 }
 
 impl<K> Default for Limits<K> {
     fn default() -> Self {
-        let (strangers, awaited, shown) = Default::default();
-        Self { known: BTreeMap::new(), others: BTreeMap::new(), strangers, awaited, shown }
+        let (strangers, awaited, shown, witnessed) = Default::default();
+        Self { known: BTreeMap::new(), others: BTreeMap::new(), strangers, awaited, shown, witnessed }
     }
 }
 
@@ -69,6 +73,15 @@ impl<K: Ord + Copy> Limits<K> {
         Ok(())
     }
 
+    /// The machine has taken what it was offered: it was no flood, and what it sent leaves room for others again.
+    pub fn redeem(&mut self, caller: Caller) {
+        if caller == Caller::Awaited {
+            for due in [&mut self.strangers, &mut self.awaited] {
+                due.0 = due.0.saturating_sub(1_000_000 / ALL.rate);
+            }
+        }
+    }
+
     /// Whether the bench is told that this machine was offered something. Beyond some hundreds a second a stranger is
     /// only shown once it takes what it was offered.
     pub fn shows_offer(&mut self, now: Timestamp, caller: Caller) -> bool {
@@ -77,6 +90,15 @@ impl<K: Ord + Copy> Limits<K> {
             Caller::Awaited | Caller::Stranger => self.shown.next(now, SHOWN),
         };
         next.map(|due| self.shown = due).is_some()
+    }
+
+    /// Whether this packet is worth keeping. In a flood only some of the strangers' are: they are much alike.
+    pub fn is_witnessed(&mut self, now: Timestamp, caller: Caller) -> bool {
+        let next = match caller {
+            Caller::Known => return true,
+            Caller::Awaited | Caller::Stranger => self.witnessed.next(now, WITNESSED),
+        };
+        next.map(|due| self.witnessed = due).is_some()
     }
 }
 
@@ -126,6 +148,9 @@ const ALL: Pace = Pace { rate: 5000, burst: 5000 };
 
 /// Of how many unknown machines the screen, the fleet and the store hear before they have taken an offer.
 const SHOWN: Pace = Pace { rate: 100, burst: 1000 };
+
+/// Of how many packets of unknown machines the doctor and the tape get to know.
+const WITNESSED: Pace = Pace { rate: 200, burst: 2000 };
 
 /// How many machines are told apart. More than any network here has addresses.
 const MOST: usize = 1 << 16;

@@ -18,8 +18,10 @@ use crate::boot::dhcp::boot_server::{self, Way};
 use crate::boot::dhcp::{self, Answer, Silence, Verdict};
 use crate::boot::doubts::{Doubts, Objection};
 use crate::boot::gate::Gate;
+use crate::boot::lanes::Lanes;
+use crate::boot::later::Later;
 use crate::boot::leases::Leases;
-use crate::boot::limits::Excess;
+use crate::boot::limits::{Caller, Excess};
 use crate::boot::rival::{Refused, Standing};
 use crate::boot::segment::Segment;
 use crate::boot::tally::Tally;
@@ -73,18 +75,31 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     let arp = Arp::open(&interface).inspect_err(|error| warn!("offers are not checked by ARP: {error}")).ok();
     let (mut packet, mut asked, mut frame) = (vec![0; LARGEST], vec![0; LARGEST], vec![0; LARGEST]);
     loop {
+        desk.hand_over(&mut leases);
+        // All that has queued up is looked at before anybody is answered: a flood makes nobody wait but itself.
+        for _ in 0..LOOKED_AT {
+            let Ok((len, from, to)) = udp::received_already(&doors.server, &mut packet) else { break };
+            desk.admit(&packet[..len], Some(Way { from, to }), &leases);
+        }
+        for _ in 0..TOGETHER {
+            let Some(request) = desk.lanes.pop() else { break };
+            desk.serve(&doors.server, arp.as_ref(), request, &mut leases).await;
+        }
         tokio::select! {
-            () = desk.context.stop.cancelled() => return Ok(()),
+            () = desk.context.stop.cancelled() => break,
+            () = std::future::ready(()), if !desk.lanes.is_empty() => {}
+            () = rest(leases.has_unsaved().then_some(SOON)) => {}
             () = rest(desk.doubts.rest(clock::now())) => {
                 for (mac, answer) in desk.doubts.settled(clock::now(), &mut leases) {
-                    desk.answer(&doors.server, Some(mac), *answer).await;
+                    desk.answer(&doors.server, Some(mac), *answer, true).await;
                 }
             }
+            () = rest(desk.later.rest(clock::now())) => desk.send_due(&doors).await,
             len = heard(arp.as_ref(), &mut frame) => {
                 witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
                     desk.tell(Some(objection.mac), objection.silence);
-                    desk.serve(&doors.server, arp.as_ref(), &objection.packet, None, &mut leases).await;
+                    desk.admit(&objection.packet, None, &leases);
                 }
             }
             _ = each_second.tick() => desk.report(),
@@ -94,7 +109,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             }
             received = udp::received(&doors.server, &mut packet) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
-                desk.serve(&doors.server, arp.as_ref(), &packet[..len], Some(Way { from, to }), &mut leases).await;
+                desk.admit(&packet[..len], Some(Way { from, to }), &leases);
             }
             received = udp::received(&doors.boot_server, &mut asked) => {
                 let (len, from, to) = received.map_err(|error| lost(&interface, error))?;
@@ -102,6 +117,10 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             }
         }
     }
+    if leases.has_unsaved() {
+        desk.context.inbox.send(Note::Leases(leases.unsaved(usize::MAX))).await;
+    }
+    Ok(())
 }
 
 async fn rest(time: Option<Duration>) {
@@ -161,10 +180,19 @@ struct Desk {
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
+    later: Later,
     gate: Gate,
+    lanes: Lanes<Waiting>,
     unanswered: Tally<&'static str>,
     dropped: Tally<Drop>,
     reported: Arc<Dhcp>,
+}
+
+/// A request to port 67 that is to be answered.
+struct Waiting {
+    packet: Vec<u8>,
+    way: Option<Way>,
+    caller: Caller,
 }
 
 /// Why a request or its reply was lost.
@@ -186,7 +214,9 @@ impl Desk {
             neighbours: Told::default(),
             said: None,
             doubts: Doubts::default(),
+            later: Later::default(),
             gate: Gate::default(),
+            lanes: Lanes::default(),
             unanswered: Tally::default(),
             dropped: Tally::default(),
             reported: Arc::default(),
@@ -199,7 +229,7 @@ impl Desk {
             warn!("dhcp dropped requests: {news}");
         }
         let now = Arc::new(Dhcp { unanswered: self.unanswered.lines(), dropped: self.dropped.lines() });
-        if now != self.reported && self.context.inbox.offer(Note::Dhcp(now.clone())).is_ok() {
+        if now != self.reported && self.context.inbox.offer(|| Note::Dhcp(now.clone())) {
             self.reported = now;
         }
     }
@@ -225,31 +255,39 @@ impl Desk {
         }
     }
 
-    /// Answers what was asked on port 67, at once or after a look whether the address is free. `way` is None for what
-    /// has come before.
-    async fn serve(
-        &mut self,
-        door: &UdpSocket,
-        arp: Option<&Arp>,
-        packet: &[u8],
-        way: Option<Way>,
-        leases: &mut Leases,
-    ) {
+    /// Takes in what came to port 67, to be answered in its turn. `way` is None for what has come before.
+    fn admit(&mut self, packet: &[u8], way: Option<Way>, leases: &Leases) {
         let now = clock::now();
         let admitted = self.gate.admit(now, packet, &self.context.bench.borrow(), leases);
         let Some(caller) = self.or_count(admitted) else { return };
+        let request = Waiting { packet: packet.to_vec(), way, caller };
+        if self.lanes.push(caller, request).is_some() {
+            self.dropped.count(Drop::Excess(Excess::Busy));
+        }
+    }
+
+    /// Answers what was asked on port 67, at once or after a look whether the address is free.
+    async fn serve(&mut self, door: &UdpSocket, arp: Option<&Arp>, request: Waiting, leases: &mut Leases) {
+        let now = clock::now();
+        let Waiting { packet, way, caller } = request;
+        let packet = packet.as_slice();
+        let witnessed = self.gate.is_witnessed(now, caller);
         self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let verdict = self.gate.settle(now, caller, verdict, leases);
-        witness::asked(&self.context, Door::Dhcp, packet, way, mac, &verdict);
-        let (Some(arp), Some(card)) = (arp, self.segment.card) else { return self.carry_out(door, mac, verdict).await };
+        if witnessed {
+            witness::asked(&self.context, Door::Dhcp, packet, way, mac, &verdict);
+        }
+        let (Some(arp), Some(card)) = (arp, self.segment.card) else {
+            return self.carry_out(door, mac, verdict, witnessed).await;
+        };
         match self.doubts.hold(now, mac, packet, verdict) {
             Ok(address) => {
                 if let Err(error) = arp.send(&arp::question(card, address)).await {
                     debug!(%address, "not asked by arp: {error}");
                 }
             }
-            Err(verdict) => self.carry_out(door, mac, verdict).await,
+            Err(verdict) => self.carry_out(door, mac, verdict, witnessed).await,
         }
     }
 
@@ -258,9 +296,10 @@ impl Desk {
         let from = *way.from.ip();
         let admitted = self.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
+        self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
         witness::asked(&self.context, Door::BootServer, packet, Some(way), mac, &verdict);
-        self.carry_out(door, mac, verdict).await;
+        self.carry_out(door, mac, verdict, true).await;
     }
 
     fn or_count<T>(&mut self, admitted: Result<T, Excess>) -> Option<T> {
@@ -271,17 +310,27 @@ impl Desk {
         self.doubts.hear(clock::now(), arp::claim(frame)?, leases)
     }
 
-    async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict) {
+    async fn carry_out(&mut self, door: &UdpSocket, mac: Option<MacAddr>, verdict: Verdict, witnessed: bool) {
         match verdict {
-            Verdict::Reply(answer) => self.answer(door, mac, *answer).await,
+            Verdict::Reply(answer) => self.answer(door, mac, *answer, witnessed).await,
             Verdict::Overheard(event) => self.context.inbox.saw(*event),
             Verdict::Silence(silence) => self.tell(mac, silence),
         }
     }
 
-    async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer) {
+    async fn send_due(&mut self, doors: &Doors) {
+        for (port, mac, answer) in self.later.due(clock::now()) {
+            let door = if port == port_of(&doors.boot_server) { &doors.boot_server } else { &doors.server };
+            self.answer(door, mac, answer, true).await;
+        }
+    }
+
+    async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer, witnessed: bool) {
+        let Some(answer) = self.later.hold(clock::now(), port_of(door), mac, answer) else { return };
         let to = answer.to.socket_address();
-        witness::answered(&self.context, door, mac, &answer);
+        if witnessed {
+            witness::answered(&self.context, door, mac, &answer);
+        }
         match udp::send_from(door, answer.from, to, &answer.message).await {
             Ok(bytes) => debug!(?mac, %to, bytes, event = ?answer.event, "dhcp answered"),
             Err(error) => {
@@ -291,8 +340,12 @@ impl Desk {
         }
         answer.event.into_iter().for_each(|event| self.context.inbox.saw(event));
         answer.lacks.into_iter().for_each(|silence| self.tell(mac, silence));
-        if let Some(lease) = answer.lease {
-            self.context.inbox.send(Note::Lease(lease)).await;
+    }
+
+    /// Has what was leased remembered, as far as the hub has room now. Packets never wait for the disk.
+    fn hand_over(&self, leases: &mut Leases) {
+        if leases.has_unsaved() {
+            self.context.inbox.offer(|| Note::Leases(leases.unsaved(LEASES)));
         }
     }
 
@@ -305,6 +358,10 @@ impl Desk {
     }
 }
 
+fn port_of(door: &UdpSocket) -> u16 {
+    door.local_addr().map_or(0, |at| at.port())
+}
+
 fn lost(interface: &str, error: std::io::Error) -> ServiceError {
     ServiceError {
         what: format!("cannot receive DHCP on {interface}"),
@@ -315,5 +372,12 @@ fn lost(interface: &str, error: std::io::Error) -> ServiceError {
 
 /// More than any DHCP message over Ethernet.
 const LARGEST: usize = 2048;
+/// Requests that are looked at, and that are answered, before anything else gets its turn.
+const LOOKED_AT: usize = 512;
+const TOGETHER: usize = 64;
+/// Leases that are handed over in one piece.
+const LEASES: usize = 256;
+/// Until the hub is asked again for room.
+const SOON: Duration = Duration::from_millis(20);
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,26 +1,31 @@
 //! TFTP on UDP port 69 (RFC 1350): a counter where requests are taken, and a socket and a task for each transfer.
 //!
-//! What to answer is decided by [`Desk`], [`names`] and [`Transfer`]; here it is carried out. A transfer's socket has the
+//! What to answer is decided by [`Desk`], [`crate::boot::tftp::names`] and [`Transfer`]; here it is carried out. A transfer's socket has the
 //! station's address and a port of its own (RFC 1350 section 4), and hears its peer alone.
+
+mod shelf;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::sleep;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
+use self::shelf::Shelf;
+use super::udp::Line;
 use super::witness::TftpWitness;
 use super::{Context, ServiceError, udp};
 use crate::boot::tftp::desk::{Admission, Desk};
-use crate::boot::tftp::names::{self, Found, Missing};
-use crate::boot::tftp::packet::{self, Ask};
+use crate::boot::tftp::packet::Ask;
 use crate::boot::tftp::transfer::{End, Transfer, Turn};
 use crate::domain::event::{self, Event};
 use crate::domain::service::ServiceName;
@@ -34,7 +39,7 @@ pub struct Config {
     pub address: Ipv4Addr,
     /// [`PORT`], except in tests.
     pub port: u16,
-    /// The boot programs. Read anew for every transfer.
+    /// The boot programs. What has changed there is read anew.
     pub directory: PathBuf,
     /// What is given as `autoexec.ipxe`, in any folder.
     pub autoexec: String,
@@ -72,6 +77,9 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
 /// Where requests are taken.
 struct Counter {
     inbox: Inbox,
+    interface: Arc<str>,
+    address: Ipv4Addr,
+    port: u16,
     shelf: Arc<Shelf>,
     desk: Desk,
     transfers: JoinSet<Closed>,
@@ -97,7 +105,10 @@ impl Counter {
     fn new(inbox: Inbox, config: Config) -> Self {
         Self {
             inbox,
-            shelf: Arc::new(Shelf { config }),
+            interface: config.interface.into(),
+            address: config.address,
+            port: config.port,
+            shelf: Arc::new(Shelf::new(config.directory, config.autoexec)),
             desk: Desk::default(),
             transfers: JoinSet::new(),
             doors: BTreeMap::new(),
@@ -106,7 +117,7 @@ impl Counter {
     }
 
     async fn take(&mut self, socket: &UdpSocket, peer: SocketAddrV4, packet: &[u8]) {
-        let from = SocketAddrV4::new(self.shelf.config.address, self.shelf.config.port);
+        let from = SocketAddrV4::new(self.address, self.port);
         let witness = TftpWitness { inbox: self.inbox.clone(), peer, from };
         witness.packet(true, packet);
         match self.desk.admit(peer, packet) {
@@ -130,7 +141,8 @@ impl Counter {
         let (sender, mut again) = mpsc::channel(1);
         let number = self.begun;
         self.doors.insert(peer, Door { number, again: sender });
-        let delivery = Delivery { inbox: self.inbox.clone(), shelf: self.shelf.clone(), peer, ask };
+        let (inbox, interface, shelf) = (self.inbox.clone(), self.interface.clone(), self.shelf.clone());
+        let delivery = Delivery { inbox, interface, address: self.address, shelf, peer, ask };
         self.transfers.spawn(async move {
             if let Err(error) = delivery.run(&mut again).await {
                 warn!(%peer, "tftp transfer not begun: {error}");
@@ -156,6 +168,8 @@ impl Counter {
 /// One file to one machine.
 struct Delivery {
     inbox: Inbox,
+    interface: Arc<str>,
+    address: Ipv4Addr,
     shelf: Arc<Shelf>,
     peer: SocketAddrV4,
     ask: Ask,
@@ -164,14 +178,15 @@ struct Delivery {
 impl Delivery {
     /// Fails if the machine cannot even be answered.
     async fn run(self, again: &mut mpsc::Receiver<Ask>) -> io::Result<()> {
-        let at = SocketAddrV4::new(self.shelf.config.address, 0);
-        let socket = udp::bound(&self.shelf.config.interface, at)?;
+        let at = SocketAddrV4::new(self.address, 0);
+        let socket = udp::bound(&self.interface, at)?;
         socket.connect(self.peer).await?;
         let witness = TftpWitness { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
+        let mut line = Line::new(socket);
         match self.shelf.clone().open(self.ask.file.clone()).await {
             Ok((file, content)) => {
                 self.tell(&file, event::Transfer::Started);
-                let end = deliver(&socket, &self.ask, (&file, content), again, &witness).await;
+                let end = deliver(&mut line, &self.ask, (&file, content), again, &witness).await;
                 end.iter().for_each(|end| witness.ended(&file, end));
                 debug!(peer = %self.peer, file, ?end, "tftp transfer ended");
                 end.and_then(|end| end.outcome()).into_iter().for_each(|outcome| self.tell(&file, outcome));
@@ -179,7 +194,7 @@ impl Delivery {
             Err(unopened) => {
                 self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
                 witness.missing(&self.ask.file, &unopened.to_string(), &unopened.packet());
-                socket.send(&unopened.packet()).await?;
+                line.socket().send(&unopened.packet()).await?;
             }
         }
         Ok(())
@@ -192,7 +207,7 @@ impl Delivery {
 
 /// Moves packets until the transfer is over. None: the machine has turned to another file.
 async fn deliver(
-    socket: &UdpSocket,
+    line: &mut Line,
     ask: &Ask,
     (file, content): (&str, Bytes),
     again: &mut mpsc::Receiver<Ask>,
@@ -200,13 +215,18 @@ async fn deliver(
 ) -> Option<End> {
     let (mut transfer, mut turn) = Transfer::start(ask, content);
     witness.begun(file, &transfer, &turn);
-    let mut silence = Box::pin(sleep(turn.wait.unwrap_or_default()));
+    let mut deadline = Instant::now();
+    let mut alarm = pin!(sleep_until(deadline + LONG));
     let mut packet = vec![0; LARGEST];
     loop {
         if let Some(wait) = turn.wait {
-            silence.set(sleep(wait));
+            deadline = Instant::now() + wait;
+            // An alarm that rings too early is set again when it rings: to set it for every packet costs more than the packet.
+            if deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
         }
-        if let Err(refused) = send_all(socket, &turn).await {
+        if let Err(refused) = line.send(&turn.send).await {
             debug!("tftp packet not sent: {refused}");
             turn = transfer.on_refused();
         }
@@ -216,7 +236,7 @@ async fn deliver(
         // What the machine sent comes first: it may have ended this transfer before it asked again.
         turn = tokio::select! {
             biased;
-            received = socket.recv(&mut packet) => match received {
+            received = line.socket().recv(&mut packet) => match received {
                 Ok(len) => {
                     witness.heard(&packet[..len]);
                     transfer.on_packet(&packet[..len])
@@ -227,72 +247,13 @@ async fn deliver(
                 Some(_) => transfer.on_asked_again(),
                 None => return None,
             },
-            () = &mut silence => transfer.on_timeout(),
+            () = &mut alarm => {
+                let is_due = deadline <= Instant::now();
+                alarm.as_mut().reset(if is_due { deadline + LONG } else { deadline });
+                if is_due { transfer.on_timeout() } else { Turn::default() }
+            }
         };
     }
-}
-
-async fn send_all(socket: &UdpSocket, turn: &Turn) -> io::Result<()> {
-    for packet in &turn.send {
-        socket.send(packet).await?;
-    }
-    Ok(())
-}
-
-/// Where the files are.
-struct Shelf {
-    config: Config,
-}
-
-/// Why a file is not sent.
-#[derive(Debug, thiserror::Error)]
-enum Unopened {
-    #[error(transparent)]
-    Missing(#[from] Missing),
-    #[error("the station cannot read its boot files: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl Unopened {
-    fn packet(&self) -> Vec<u8> {
-        match self {
-            Self::Missing(missing) => missing.packet(),
-            Self::Io(_) => packet::error(packet::NOT_DEFINED, &self.to_string()),
-        }
-    }
-}
-
-impl Shelf {
-    /// The file that `asked` means: its name, and all of it.
-    async fn open(self: Arc<Self>, asked: String) -> Result<(String, Bytes), Unopened> {
-        spawn_blocking(move || self.read(&asked)).await.map_err(|_| io::Error::other("the reader failed"))?
-    }
-
-    fn read(&self, asked: &str) -> Result<(String, Bytes), Unopened> {
-        let directory = &self.config.directory;
-        match names::find(asked, &list(directory)?)? {
-            Found::File(name) => Ok((name.clone(), std::fs::read(directory.join(name))?.into())),
-            Found::Autoexec => Ok(("autoexec.ipxe".to_owned(), self.config.autoexec.clone().into())),
-        }
-    }
-}
-
-/// The files in `directory` and in the folders in it, as paths below it.
-fn list(directory: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_dir() {
-            let inner = std::fs::read_dir(entry.path())?.filter_map(Result::ok);
-            let files = inner.filter(|file| file.path().is_file());
-            names.extend(files.map(|file| format!("{name}/{}", file.file_name().to_string_lossy())));
-        } else {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }
 
 fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
@@ -305,3 +266,5 @@ fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
 
 /// A request is at most 512 bytes (RFC 2347), an acknowledgement 4.
 const LARGEST: usize = 1024;
+/// Longer than any silence is waited for.
+const LONG: Duration = Duration::from_secs(3600);

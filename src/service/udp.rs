@@ -13,6 +13,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tracing::debug;
 
+use crate::boot::tftp::packet::Packet;
+
 /// A socket at `address` that hears and speaks on `interface` only (SO_BINDTODEVICE), and may broadcast. Another
 /// program's socket on the port is noticed: the port is not shared.
 pub(super) fn bound(interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
@@ -60,18 +62,24 @@ pub(super) fn tell_destination(socket: &UdpSocket) -> io::Result<()> {
 
 /// A packet: how long it is, where it came from, and to which address it was sent (IP_PKTINFO).
 pub(super) async fn received(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
-    let receive = || {
-        let mut control = nix::cmsg_space!(libc::in_pktinfo);
-        let mut parts = [io::IoSliceMut::new(packet)];
-        let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
-        let from = message.address.map_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), SocketAddrV4::from);
-        let to = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::Ipv4PacketInfo(info) => Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())),
-            _ => None,
-        });
-        Ok((message.bytes, from, to.unwrap_or(Ipv4Addr::UNSPECIFIED)))
-    };
-    socket.async_io(Interest::READABLE, receive).await
+    socket.async_io(Interest::READABLE, || receive(socket, packet)).await
+}
+
+/// The same of a packet that is there already.
+pub(super) fn received_already(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
+    socket.try_io(Interest::READABLE, || receive(socket, packet))
+}
+
+fn receive(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
+    let mut control = nix::cmsg_space!(libc::in_pktinfo);
+    let mut parts = [io::IoSliceMut::new(packet)];
+    let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let from = message.address.map_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), SocketAddrV4::from);
+    let to = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4PacketInfo(info) => Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())),
+        _ => None,
+    });
+    Ok((message.bytes, from, to.unwrap_or(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// Sends from `source`, of all the addresses the interface may have (IP_PKTINFO): firmware drops what comes from another
@@ -92,6 +100,55 @@ pub(super) async fn send_from(
     socket.async_io(Interest::WRITABLE, send).await
 }
 
+/// A socket to one peer.
+pub(super) struct Line {
+    socket: UdpSocket,
+    /// Several packets go in one call, as far as is known.
+    takes_runs: bool,
+}
+
+impl Line {
+    pub(super) fn new(connected: UdpSocket) -> Self {
+        Self { socket: connected, takes_runs: true }
+    }
+
+    pub(super) fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// Sends packets of which all but the last are of one length, with as few calls as the system takes (UDP_SEGMENT,
+    /// udp(7)): what a network sees is the same.
+    pub(super) async fn send(&mut self, packets: &[Packet]) -> io::Result<()> {
+        let size = packets.first().map_or(1, Packet::size);
+        let together = if self.takes_runs { (LONGEST_RUN / size.max(1)).clamp(1, PACKETS_IN_RUN) } else { 1 };
+        for run in packets.chunks(together) {
+            match self.send_run(run, size).await {
+                // It does not fit the interface, or its driver cannot: then packet by packet.
+                Err(error) if run.len() > 1 && error.raw_os_error().is_some_and(|code| NO_RUNS.contains(&code)) => {
+                    self.takes_runs = false;
+                    for packet in run.chunks(1) {
+                        self.send_run(packet, size).await?;
+                    }
+                }
+                sent => sent?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_run(&self, run: &[Packet], size: usize) -> io::Result<()> {
+        let parts: Vec<io::IoSlice> = run.iter().flat_map(Packet::parts).map(io::IoSlice::new).collect();
+        let size = u16::try_from(size).map_err(io::Error::other)?;
+        let send = || {
+            let segments = [ControlMessage::UdpGsoSegments(&size)];
+            let control = if run.len() > 1 { &segments[..] } else { &[] };
+            sendmsg::<SockaddrIn>(self.socket.as_raw_fd(), &parts, control, MsgFlags::empty(), None)
+                .map_err(io::Error::from)
+        };
+        self.socket.async_io(Interest::WRITABLE, send).await.map(drop)
+    }
+}
+
 /// `ENODEV` has no kind of its own in Rust.
 pub(super) fn no_such_interface(error: io::Error) -> io::Error {
     match error.raw_os_error() {
@@ -100,5 +157,10 @@ pub(super) fn no_such_interface(error: io::Error) -> io::Error {
     }
 }
 
+/// What fits one IPv4 packet, UDP's header apart.
+const LONGEST_RUN: usize = 65_507;
+/// UDP_MAX_SEGMENTS of older kernels.
+const PACKETS_IN_RUN: usize = 64;
+const NO_RUNS: [i32; 4] = [libc::EINVAL, libc::EIO, libc::EMSGSIZE, libc::EOPNOTSUPP];
 /// Bytes for some thousands of DHCP packets, as the kernel counts them.
 const BURST: usize = 8 << 20;

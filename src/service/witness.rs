@@ -73,7 +73,7 @@ impl TftpWitness {
     /// A transfer has begun: on what terms, and what it begins with.
     pub(super) fn begun(&self, file: &str, transfer: &Transfer, turn: &Turn) {
         self.inbox.mention(Note::Event(sighting::begun(*self.peer.ip(), file, transfer.terms())));
-        turn.send.first().into_iter().for_each(|first| self.packet(false, first));
+        turn.send.first().into_iter().for_each(|first| self.packet(false, &first.parts().concat()));
     }
 
     /// Something came from the machine in the middle of a transfer. Of acknowledgements there are too many to keep.

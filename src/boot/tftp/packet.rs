@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::domain::text;
 
 /// A read request: the file's name as sent, and the options this server knows.
@@ -84,13 +86,36 @@ impl Reaction {
     }
 }
 
+/// A packet to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// A block's bytes are not copied: they are those of the file, whoever loads it.
+    Data {
+        head: [u8; 4],
+        body: Bytes,
+    },
+    Other(Vec<u8>),
+}
+
+impl Packet {
+    /// What to send, one behind the other.
+    pub fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Self::Data { head, body } => [head, body],
+            Self::Other(bytes) => [bytes, &[]],
+        }
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.parts().iter().map(|part| part.len()).sum()
+    }
+}
+
 /// A DATA packet.
-pub fn data(block: u16, bytes: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(4 + bytes.len());
-    packet.extend([0, DATA]);
-    packet.extend(block.to_be_bytes());
-    packet.extend(bytes);
-    packet
+pub fn data(block: u16, body: Bytes) -> Packet {
+    let [high, low] = block.to_be_bytes();
+    Packet::Data { head: [0, DATA, high, low], body }
 }
 
 /// An OACK packet: the options that hold, and their values.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::packet::{self, Ask, Fault, Options, Reaction};
+use super::packet::{self, Ask, Fault, Options, Packet, Reaction};
 use crate::domain::doctor::sighting::Terms;
 use crate::domain::event;
 
@@ -43,7 +43,8 @@ pub struct Transfer {
 /// What to do now: send these packets, then wait for `wait` unless it is over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
-    pub send: Vec<Vec<u8>>,
+    /// All but the last are of one length.
+    pub send: Vec<Packet>,
     /// Set the time-out anew. None: leave it as it is.
     pub wait: Option<Duration>,
     pub end: Option<End>,
@@ -171,7 +172,7 @@ impl Transfer {
     /// Sends what has not been acknowledged.
     fn again(&mut self) -> Turn {
         let send = match &self.opening {
-            Some(oack) => vec![oack.clone()],
+            Some(oack) => vec![Packet::Other(oack.clone())],
             None => {
                 self.sent = (self.acked + self.window).min(self.blocks());
                 (self.acked + 1..=self.sent).map(|block| self.data(block)).collect()
@@ -184,11 +185,11 @@ impl Transfer {
         self.timeout.unwrap_or_else(|| (FIRST_TIMEOUT * 2_u32.pow(self.silences.min(8))).min(LONGEST_TIMEOUT))
     }
 
-    fn data(&self, block: u64) -> Vec<u8> {
+    fn data(&self, block: u64) -> Packet {
         let start =
             usize::try_from(block - 1).unwrap_or(usize::MAX).saturating_mul(self.blksize).min(self.content.len());
         let end = start.saturating_add(self.blksize).min(self.content.len());
-        packet::data(low_bits(block), &self.content[start..end])
+        packet::data(low_bits(block), self.content.slice(start..end))
     }
 
     /// The last block is the first that is not full: empty, if need be (RFC 1350 section 6).

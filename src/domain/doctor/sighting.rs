@@ -187,7 +187,7 @@ pub enum Http {
     Missing {
         file: String,
     },
-    /// No TLS connection came about, or one was required; in the service's words, as `no HTTPS: …`.
+    /// No TLS connection came about, or one was required; in the service's words: the reason, and behind a colon what to do.
     Refused {
         why: String,
     },

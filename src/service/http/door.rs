@@ -107,7 +107,8 @@ impl Lock {
         if is_news {
             warn!(%peer, "no HTTPS: {refusal}");
             let address = ipv4(Peer { address: peer, by_https: true });
-            self.context.inbox.saw(Event::HttpRefused { address, reason: format!("no HTTPS: {refusal}") });
+            let reason = refusal.to_string();
+            self.context.inbox.saw(Event::HttpRefused { address, reason });
             self.context.up(ServiceName::Https, self.in_words()).await;
         }
     }

@@ -27,9 +27,13 @@ fn begun(options: Options, size: usize) -> (Transfer, Turn) {
     (transfer, turn)
 }
 
+fn bytes(packet: &Packet) -> Vec<u8> {
+    packet.parts().concat()
+}
+
 /// The numbers of the DATA packets in a turn.
 fn blocks(turn: &Turn) -> Vec<u16> {
-    turn.send.iter().map(|packet| u16::from_be_bytes([packet[2], packet[3]])).collect()
+    turn.send.iter().map(bytes).map(|packet| u16::from_be_bytes([packet[2], packet[3]])).collect()
 }
 
 /// What a machine does with packets. `lose` says whether the next one is lost, in either direction.
@@ -39,7 +43,7 @@ fn receive(options: Options, size: usize, mut lose: impl FnMut() -> bool) -> (Ve
     let (mut got, mut next, mut unacked) = (Vec::new(), 1_u64, 0_u64);
     loop {
         let mut answer = None;
-        for packet in turn.send.drain(..).filter(|_| !lose()) {
+        for packet in turn.send.drain(..).map(|packet| bytes(&packet)).filter(|_| !lose()) {
             match packet[1] {
                 6 => answer = Some(0),
                 3 if packet[2..4] == low_bits(next).to_be_bytes() => {
@@ -74,10 +78,10 @@ fn receive(options: Options, size: usize, mut lose: impl FnMut() -> bool) -> (Ve
 #[test]
 fn without_options_blocks_of_512_follow_at_once() {
     let (mut transfer, turn) = Transfer::start(&asked(Options::default()), content(1024));
-    assert_eq!((blocks(&turn), turn.send[0].len()), (vec![1], 516));
+    assert_eq!((blocks(&turn), turn.send[0].size()), (vec![1], 516));
     assert_eq!(blocks(&transfer.on_packet(&ack(1))), [2]);
     let last = transfer.on_packet(&ack(2));
-    assert_eq!((blocks(&last), last.send[0].len()), (vec![3], 4), "an empty block ends a file of full ones");
+    assert_eq!((blocks(&last), last.send[0].size()), (vec![3], 4), "an empty block ends a file of full ones");
     assert_eq!(transfer.on_packet(&ack(3)).end, Some(End::Done { bytes: 1024 }));
 }
 
@@ -86,10 +90,10 @@ fn options_are_confirmed_as_far_as_they_hold() {
     let options = Options { blksize: Some(65464), tsize: true, timeout: Some(3), windowsize: Some(65535) };
     let (_, turn) = Transfer::start(&asked(options), content(70_000));
     let oack = b"\0\x06blksize\x001468\0tsize\x0070000\0timeout\x003\0windowsize\x0064\0";
-    assert_eq!(turn.send, [oack.to_vec()]);
+    assert_eq!(turn.send, [Packet::Other(oack.to_vec())]);
     assert_eq!(turn.wait, Some(Duration::from_secs(3)));
     let (_, turn) = Transfer::start(&asked(Options { tsize: true, ..Options::default() }), content(9));
-    assert_eq!(turn.send, [b"\0\x06tsize\x009\0".to_vec()], "nothing that was not asked for");
+    assert_eq!(turn.send, [Packet::Other(b"\0\x06tsize\x009\0".to_vec())], "nothing that was not asked for");
 }
 
 #[test]

@@ -19,15 +19,10 @@ use super::verdict::{Severity, Stop, Verdict};
 
 /// What a machine was refused by HTTP. The service names the remedy behind the reason.
 pub(super) fn refused(why: &str, stage: Stop) -> Verdict {
-    let (what, hint) = match why.strip_prefix(NO_HTTPS).map(|reason| reason.split_once(": ").unwrap_or((reason, ENROL)))
-    {
-        Some((reason, hint)) => (format!("{NO_HTTPS}{reason}"), hint),
-        None => (why.to_owned(), ENROL),
-    };
-    Verdict { stage, severity: Severity::Failure, what, hint: hint.to_owned() }
+    let (what, hint) = why.rsplit_once(": ").unwrap_or((why, ENROL));
+    Verdict { stage, severity: Severity::Failure, what: what.to_owned(), hint: hint.to_owned() }
 }
 
-const NO_HTTPS: &str = "no HTTPS: ";
 const ENROL: &str = "enrol the station's authority in its firmware (`oxbow ca export`), or boot it by PXE";
 
 fn verdict(stage: Stop, severity: Severity, what: impl Into<String>, hint: impl Into<String>) -> Option<Verdict> {
