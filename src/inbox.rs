@@ -33,8 +33,8 @@ pub enum Note {
     Event(Event),
     /// A packet for the tape.
     Packet(Box<Packet>),
-    /// The packets that are kept of these cards, as a capture file.
-    Capture(Vec<MacAddr>, oneshot::Sender<Vec<u8>>),
+    /// The packets that are kept of these cards, as a capture file. None when there are none.
+    Capture(Vec<MacAddr>, oneshot::Sender<Option<Vec<u8>>>),
     Service(ServiceStatus),
     Catalogue(Arc<Catalogue>),
     Leases(Vec<Lease>),

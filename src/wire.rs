@@ -133,7 +133,8 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
             ExitCode::SUCCESS
         } else {
             let options = tui::Options { ascii: screen.ascii, runtime: runtime.handle().clone() };
-            let folders = tui::Folders { import: config.data.join(IMPORT_FOLDER) };
+            let folders =
+                tui::Folders { import: config.data.join(IMPORT_FOLDER), captures: config.data.join(CAPTURES) };
             match tui::run_in(bench, inbox, stop.clone(), options, folders) {
                 Ok(exit) => {
                     info!(?exit, "the screen has ended");
@@ -426,6 +427,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub const CONTROL_SOCKET: &str = "control.sock";
 /// Lists that are put here are imported, below the data directory.
 pub const IMPORT_FOLDER: &str = "import";
+/// Packets of machines, saved for Wireshark, below the data directory.
+const CAPTURES: &str = "captures";
 /// What the site does differently for certain machines, below the data directory.
 pub const QUIRKS: &str = "quirks.toml";
 /// The station's own copies of images, below the data directory.

@@ -469,8 +469,27 @@ fn http_boot_that_comes_to_nothing() {
 
     let mut bench = Bench::new(Mode::Authoritative);
     bench.leases(&captured(http, 0), &captured(http, 1));
-    bench.tls_refused("unknown authority");
-    bench.says(Stop::Loader, Failure, "does not trust the station's certificate: unknown authority", "oxbow ca export");
+    bench.http_refused(
+        "no HTTPS: it does not trust the station's certificate authority: enrol it there (`oxbow ca export`)",
+    );
+    bench.says(
+        Stop::Loader,
+        Failure,
+        "no HTTPS: it does not trust the station's certificate authority",
+        "oxbow ca export",
+    );
+}
+
+#[test]
+fn plain_http_where_https_is_required() {
+    let mut bench = Bench::new(Mode::Authoritative);
+    bench.replay("bios-e1000-ipxe-2019-rom.authoritative");
+    bench.script_installs();
+    let reason = "/boot/vmlinuz was asked for by plain HTTP, and this station requires HTTPS";
+    bench.http_refused(reason);
+    bench.says(Stop::Script, Failure, reason, "oxbow ca export");
+    bench.gets("vmlinuz");
+    assert_eq!(bench.verdict(), None, "by HTTPS now");
 }
 
 #[test]

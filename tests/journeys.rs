@@ -95,6 +95,7 @@ impl Journey {
             Effect::Ask(Ask { what: What::One(command), .. }) => vec![command.clone()],
             Effect::Ask(Ask { what: What::Each(commands), .. }) => commands.clone(),
             Effect::Ask(Ask { what: What::Import(_), .. }) => panic!("it imports"),
+            Effect::Ask(Ask { what: What::Capture { .. }, .. }) => panic!("it saves packets"),
             Effect::Bell | Effect::Files(_) => Vec::new(),
             Effect::Quit => panic!("it quits"),
         });
@@ -116,6 +117,25 @@ fn a_failed_node_is_found_read_and_armed_again() {
     journey.asks_for(Command::Rearm { node });
     journey.tell(Msg::Answered(Answer { deed: "re-arm SN-4003".into(), result: Ok(()) })).sees("done: re-arm SN-4003");
     journey.wait(6).misses("done: re-arm").press([Esc]).sees("/phase:failed").press([Esc]).sees("Nodes 12");
+}
+
+#[test]
+fn a_machine_that_does_not_boot_says_why_and_its_packets_are_saved() {
+    let mut journey = Journey::at(sample::stuck());
+    journey.sees("! SN-4013").sees("stalled     it fetched").sees("Not booting, and no node yet: 2");
+    journey.sees("3c:ec:ef:12:34:16: there is no boot program for its architecture 6").press([Enter]);
+    journey.sees("stopped at boot program: it fetched all of ipxe.efi").sees("hint: set `secure_boot = true`");
+    journey.sees("14:01:01     DISCOVER by UEFI x64 > offered 10.77.0.113").type_text("w");
+    let Some(Effect::Ask(Ask { what: What::Capture { macs, name }, deed })) = journey.wishes.pop() else {
+        panic!("nothing is saved")
+    };
+    assert_eq!(macs, ["3c:ec:ef:12:34:0d".parse().expect("a MAC")]);
+    assert_eq!((name.as_str(), deed.as_str()), ("SN-4013-20261123-140211.pcap", "save the packets of SN-4013"));
+    journey.tell(Msg::Answered(Answer { deed: format!("{deed} in /x/{name}"), result: Ok(()) }));
+    journey.sees("done: save the packets of SN-4013 in /x/SN-4013-20261123-140211.pcap");
+
+    let mut journey = Journey::at(sample::strangers());
+    journey.sees("Not booting, and no node yet: 2").type_text("w").sees("no node is chosen");
 }
 
 #[test]

@@ -48,15 +48,15 @@ impl Tape {
         }
     }
 
-    /// What is kept of these cards, in the order of time, as a capture file.
-    pub fn pcap(&self, macs: &[MacAddr]) -> Vec<u8> {
+    /// What is kept of these cards, in the order of time, as a capture file. None when nothing is.
+    pub fn pcap(&self, macs: &[MacAddr]) -> Option<Vec<u8>> {
         let of = |mac: &MacAddr| self.reels.get(*mac).map(|reel| (*mac, reel));
         let reels = macs.iter().filter_map(of);
         let mut packets: Vec<_> =
             reels.flat_map(|(mac, reel)| reel.packets.iter().map(move |packet| (mac, packet))).collect();
         // Those of the same millisecond stay in the order in which they were kept.
         packets.sort_by_key(|(_, packet)| packet.at);
-        pcap::file(packets.into_iter())
+        (!packets.is_empty()).then(|| pcap::file(packets.into_iter()))
     }
 
     /// Bytes that are kept.

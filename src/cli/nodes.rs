@@ -1,6 +1,7 @@
 //! `oxbow nodes`, `oxbow policy` and `oxbow dhcp`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -8,11 +9,13 @@ use clap::Subcommand;
 use super::bench::{Bench, Place};
 use super::say;
 use crate::clock;
+use crate::config::Problem;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
+use crate::domain::text;
 use crate::domain::time::{Timestamp, in_words};
 use crate::protocol::control::{Answer, Ask, How, Wish};
-use crate::protocol::nodes::NodeRow;
+use crate::protocol::nodes::{NodeRow, StrangerRow, VerdictRow};
 
 /// Nodes are named by number (#7), name, serial, UUID or MAC address.
 #[derive(Debug, clap::Args)]
@@ -58,6 +61,13 @@ enum What {
         /// With this profile
         #[arg(long)]
         profile: Option<ProfileId>,
+    },
+    /// Save the latest packets of a node, or of a MAC address, for Wireshark
+    Capture {
+        node: String,
+        /// Into this file; NODE.pcap in this directory without it
+        #[arg(long)]
+        out: Option<PathBuf>,
     },
     /// Say who the machine is that is in conflict with a node
     Resolve { node: String, how: Way },
@@ -131,17 +141,34 @@ pub(super) fn run(nodes: &Nodes) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for ask in asks {
         let (question, many) = (ask.is_question(), ask == Ask::Nodes);
-        let (mut rows, mut log) = (Vec::new(), Vec::new());
+        let capture = matches!(ask, Ask::Capture { .. });
+        let (mut rows, mut log, mut strangers, mut trail) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut packets = String::new();
         let hear = |answer| match answer {
             Answer::Node(row) => rows.push(*row),
+            Answer::Stranger(row) => strangers.push(*row),
+            Answer::Trail { at, times, text } => trail.push((at, times, text)),
+            Answer::Packets { piece } => packets.push_str(&piece),
             Answer::Log { at, source, level, text } => log.push((at, source, level, text)),
             _ => {}
         };
         match bench.ask(ask, &[], hear) {
+            Ok(Answer::Done { .. }) if capture => {
+                if let Err(problem) = keep(nodes.what.as_ref(), &packets) {
+                    return say::failed(&[problem]);
+                }
+            }
             Ok(Answer::Done { .. }) if question && nodes.json => json(&rows, many),
-            Ok(Answer::Done { .. }) if many => table(&rows),
+            Ok(Answer::Done { .. }) if many => {
+                table(&rows);
+                verdicts(&rows, &strangers);
+            }
             Ok(Answer::Done { .. }) if question => {
                 rows.iter().for_each(details);
+                for (at, times, text) in trail {
+                    let times = if times > 1 { format!(" x{times}") } else { String::new() };
+                    say::line(&format!("{}{times} {text}", moment(Timestamp::from_millis(at))));
+                }
                 for (at, source, level, text) in log {
                     say::line(&format!("{} {source} {level} {text}", moment(Timestamp::from_millis(at))));
                 }
@@ -194,6 +221,7 @@ fn asks(what: &What) -> Result<Vec<Ask>, String> {
             };
             vec![Ask::Assign { which: node.clone(), profile }]
         }
+        What::Capture { node, .. } => vec![Ask::Capture { which: node.clone() }],
         What::Loader { node, program } => {
             let loader = match program.as_str() {
                 "auto" => None,
@@ -277,6 +305,37 @@ fn table(rows: &[NodeRow]) {
     }
 }
 
+/// Who does not boot and why, below the table.
+fn verdicts(rows: &[NodeRow], strangers: &[StrangerRow]) {
+    let said = |who: &str, verdict: &VerdictRow| {
+        say::line(&format!("{who}: {}", verdict.what));
+        say::line(&format!("  hint: {}", verdict.hint));
+    };
+    for (name, verdict) in rows.iter().filter_map(|row| Some((&row.name, row.verdict.as_ref()?))) {
+        said(name, verdict);
+    }
+    for StrangerRow { mac, verdict, .. } in strangers {
+        said(&format!("{mac} (no node)"), verdict);
+    }
+}
+
+/// Writes a capture file that came as hexadecimal digits.
+fn keep(what: Option<&What>, digits: &str) -> Result<(), Problem> {
+    let Some(What::Capture { node, out }) = what else { return Ok(()) };
+    let bytes: Vec<u8> = digits
+        .as_bytes()
+        .chunks_exact(2)
+        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    let path = out.clone().unwrap_or_else(|| format!("{}.pcap", text::file_name(node)).into());
+    std::fs::write(&path, &bytes).map_err(|err| Problem {
+        what: format!("cannot write {}: {err}", path.display()),
+        hint: "name another file with --out".into(),
+    })?;
+    say::line(&format!("saved in {}: open it in Wireshark, or read it with tcpdump -vr", path.display()));
+    Ok(())
+}
+
 fn phase(row: &NodeRow) -> String {
     match (row.percent, &row.reason) {
         (Some(percent), None) if row.phase == "writing" || row.phase == "verifying" => {
@@ -293,6 +352,8 @@ fn details(row: &NodeRow) {
         ("node", format!("#{} {}", row.id, row.name)),
         ("phase", row.stage.as_ref().map_or_else(|| phase(row), place)),
         ("reason", row.reason.clone().unwrap_or_default()),
+        ("stopped at", row.verdict.as_ref().map(|it| format!("{}: {}", it.stage, it.what)).unwrap_or_default()),
+        ("hint", row.verdict.as_ref().map(|it| it.hint.clone()).unwrap_or_default()),
         ("profile", row.profile.as_ref().map_or("(default)".into(), ToString::to_string)),
         ("serial", row.serial.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("UUID", row.uuid.map(|uuid| uuid.to_string()).unwrap_or_default()),

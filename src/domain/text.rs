@@ -28,6 +28,14 @@ pub fn clean(raw: &str, limit: usize) -> String {
     out
 }
 
+/// `name` as part of a file's name: letters, digits, `-`, `_` and `.`; whatever else it has becomes `-`.
+pub fn file_name(name: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '.') { c } else { '-' };
+    let name: String = name.trim().chars().map(fits).take(FILE_NAME).collect();
+    let name = name.trim_start_matches('.');
+    if name.is_empty() { "node".into() } else { name.into() }
+}
+
 /// Whether it can be put on a terminal as it is: neither control, bidirectional nor invisible.
 pub fn is_printable(c: char) -> bool {
     let invisible = matches!(c,
@@ -35,6 +43,8 @@ pub fn is_printable(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
     !c.is_control() && !invisible
 }
+
+const FILE_NAME: usize = 80;
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::nodes::NodeRow;
+use super::nodes::{NodeRow, StrangerRow};
 use crate::domain::dhcp::Choice;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
@@ -44,6 +44,10 @@ pub enum Ask {
     Nodes,
     /// One node with what happened to it last.
     Node {
+        which: String,
+    },
+    /// The packets that are kept of one node, or of a MAC address that is no node's.
+    Capture {
         which: String,
     },
     Register(Wish),
@@ -99,7 +103,12 @@ impl Ask {
     /// Whether it changes nothing.
     pub fn is_question(&self) -> bool {
         match self {
-            Self::Nodes | Self::Node { .. } | Self::Policy | Self::Dhcp | Self::Quirks { .. } => true,
+            Self::Nodes
+            | Self::Node { .. }
+            | Self::Capture { .. }
+            | Self::Policy
+            | Self::Dhcp
+            | Self::Quirks { .. } => true,
             Self::Import(list) => list.dry_run,
             Self::Register(_)
             | Self::Assign { .. }
@@ -163,6 +172,18 @@ pub struct List {
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Answer {
     Node(Box<NodeRow>),
+    /// A machine that is no node, and why it does not boot.
+    Stranger(Box<StrangerRow>),
+    /// What a node did last and was answered, the oldest first.
+    Trail {
+        at: u64,
+        times: u32,
+        text: String,
+    },
+    /// The next piece of a capture file, in hexadecimal digits.
+    Packets {
+        piece: String,
+    },
     /// What happened to the node, the oldest first.
     Log {
         at: u64,

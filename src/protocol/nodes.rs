@@ -5,10 +5,12 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::doctor::verdict::Verdict;
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::progress::Progress;
+use crate::domain::snapshot::{Snapshot, Stranger};
 use crate::domain::time::Timestamp;
 
 /// A node as it is now.
@@ -50,6 +52,49 @@ pub struct NodeRow {
     pub product: Option<String>,
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// Why it got no further, if anything is wrong.
+    #[serde(default)]
+    pub verdict: Option<VerdictRow>,
+}
+
+/// Why a machine got no further, and what to try.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictRow {
+    pub stage: String,
+    /// `notice`, `warning` or `failure`.
+    pub severity: String,
+    pub what: String,
+    pub hint: String,
+}
+
+/// A machine that asks, does not boot, and is no node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrangerRow {
+    pub mac: MacAddr,
+    /// Milliseconds since the Unix epoch.
+    pub last_seen: u64,
+    pub verdict: VerdictRow,
+}
+
+impl NodeRow {
+    /// The node as it is in `bench`, with what the doctor says of it.
+    pub fn of(bench: &Snapshot, node: &Node, now: Timestamp) -> Self {
+        Self { verdict: bench.verdict(node, now).map(Into::into), ..Self::from(node) }
+    }
+}
+
+impl From<Verdict> for VerdictRow {
+    fn from(verdict: Verdict) -> Self {
+        let Verdict { stage, severity, what, hint } = verdict;
+        Self { stage: stage.word().into(), severity: severity.word().into(), what, hint }
+    }
+}
+
+impl From<Stranger> for StrangerRow {
+    fn from(stranger: Stranger) -> Self {
+        let Stranger { mac, last, verdict } = stranger;
+        Self { mac, last_seen: last.as_millis(), verdict: verdict.into() }
+    }
 }
 
 impl From<&Node> for NodeRow {
@@ -79,6 +124,7 @@ impl From<&Node> for NodeRow {
             manufacturer: node.manufacturer.clone(),
             product: node.product.clone(),
             metadata: node.metadata.clone(),
+            verdict: None,
         }
     }
 }

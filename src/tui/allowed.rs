@@ -46,7 +46,7 @@ pub enum Why {
 /// `Ok`, or why not.
 pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), Why> {
     match action {
-        Action::Open | Action::Mark => screen.node(bench).map(drop).ok_or(Why::NoNode),
+        Action::Open | Action::Mark | Action::Capture => screen.node(bench).map(drop).ok_or(Why::NoNode),
         Action::Filter | Action::NextSort | Action::FlipSort | Action::MarkAll if bench.nodes.is_empty() => {
             Err(Why::NothingKnown)
         }

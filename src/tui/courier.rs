@@ -2,7 +2,10 @@
 //!
 //! One thread of its own, joined when the screen ends; the next question waits until the one before is answered.
 
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -11,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::command::{Command, Refusal};
+use crate::domain::ids::MacAddr;
 use crate::inbox::{Inbox, Note};
 use crate::tui::msg::{Answer, Ask, NotDone, What};
 
@@ -23,16 +27,30 @@ pub struct Courier {
 }
 
 impl Courier {
-    pub fn start(runtime: Handle, inbox: Inbox, stop: &CancellationToken) -> io::Result<Self> {
+    /// Captures of packets are kept in the folder `captures`.
+    pub fn start(runtime: Handle, inbox: Inbox, captures: PathBuf, stop: &CancellationToken) -> io::Result<Self> {
         let (asks, asked) = sync_channel::<Ask>(ASKS);
         let (answered, answers) = channel();
         let stop = stop.child_token();
         let until = stop.clone();
         let work = move || {
             for Ask { what, deed } in asked {
-                let answer = runtime.block_on(until.run_until_cancelled(ask(&inbox, what)));
-                let result = answer.unwrap_or(Err(NotDone::Stopping));
-                if answered.send(Answer { deed, result }).is_err() {
+                let answer = match what {
+                    What::Capture { macs, name } => {
+                        let file = runtime.block_on(until.run_until_cancelled(capture(&inbox, macs)));
+                        let kept =
+                            file.unwrap_or(Err(NotDone::Stopping)).and_then(|file| keep(&captures, &name, &file));
+                        match kept {
+                            Ok(path) => Answer { deed: format!("{deed} in {path}"), result: Ok(()) },
+                            Err(why) => Answer { deed, result: Err(why) },
+                        }
+                    }
+                    What::One(_) | What::Each(_) | What::Import(_) => {
+                        let answer = runtime.block_on(until.run_until_cancelled(ask(&inbox, what)));
+                        Answer { deed, result: answer.unwrap_or(Err(NotDone::Stopping)) }
+                    }
+                };
+                if answered.send(answer).is_err() {
                     return;
                 }
             }
@@ -66,6 +84,27 @@ impl Drop for Courier {
     }
 }
 
+/// The packets that are kept of these cards, as a file.
+async fn capture(inbox: &Inbox, macs: Vec<MacAddr>) -> Result<Vec<u8>, NotDone> {
+    let file = inbox.ask(|back| Note::Capture(macs, back)).await.ok_or(NotDone::Stopping)?;
+    file.ok_or(NotDone::NoPackets)
+}
+
+/// Writes a capture, and says where. Packets may hold what a site does not show everybody.
+fn keep(folder: &Path, name: &str, file: &[u8]) -> Result<String, NotDone> {
+    let path = folder.join(name);
+    let write = || {
+        fs::create_dir_all(folder)?;
+        let mut to = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&path)?;
+        to.write_all(file)
+    };
+    let path = path.display().to_string();
+    match write() {
+        Ok(()) => Ok(path),
+        Err(err) => Err(NotDone::NotWritten { path, why: err.to_string() }),
+    }
+}
+
 /// Asks for all of it and waits for every answer.
 async fn ask(inbox: &Inbox, what: What) -> Result<(), NotDone> {
     let ask = |command: Command| inbox.ask(|back| Note::Command(command, back));
@@ -79,6 +118,8 @@ async fn ask(inbox: &Inbox, what: What) -> Result<(), NotDone> {
             return ask(import).await.ok_or(NotDone::Stopping)?.map_err(NotDone::Refused);
         }
         What::Each(commands) => commands,
+        // Brought back as a file, see above.
+        What::Capture { .. } => Vec::new(),
     };
     // The hub stores several together: one after the other would take a disk's time each.
     let answers: Vec<Option<Result<(), Refusal>>> = stream::iter(commands).map(ask).buffered(TOGETHER).collect().await;
@@ -112,7 +153,8 @@ mod tests {
     fn an_answer_comes_back_with_what_was_asked() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let (inbox, mut outlet) = inbox();
-        let courier = Courier::start(runtime.handle().clone(), inbox, &CancellationToken::new()).expect("a courier");
+        let courier = Courier::start(runtime.handle().clone(), inbox, "/nowhere".into(), &CancellationToken::new())
+            .expect("a courier");
         courier.send(forget(1)).expect("room");
         let Some(Note::Command(command, back)) = runtime.block_on(outlet.notes.recv()) else { panic!("no command") };
         assert_eq!(command, Command::Forget { node: NodeId(1) });
@@ -126,7 +168,8 @@ mod tests {
     fn of_several_commands_those_that_can_be_are_done() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let (inbox, mut outlet) = inbox();
-        let courier = Courier::start(runtime.handle().clone(), inbox, &CancellationToken::new()).expect("a courier");
+        let courier = Courier::start(runtime.handle().clone(), inbox, "/nowhere".into(), &CancellationToken::new())
+            .expect("a courier");
         let each = (0..100).map(|node| Command::Forget { node: NodeId(node) }).collect();
         courier.send(Ask { what: What::Each(each), deed: "forget 100 nodes".into() }).expect("room");
         for number in 0..100 {
@@ -143,9 +186,34 @@ mod tests {
     fn a_hub_that_does_not_answer_holds_nobody_up() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let (inbox, _outlet) = inbox();
-        let courier = Courier::start(runtime.handle().clone(), inbox, &CancellationToken::new()).expect("a courier");
+        let courier = Courier::start(runtime.handle().clone(), inbox, "/nowhere".into(), &CancellationToken::new())
+            .expect("a courier");
         let waiting = (0..100).find_map(|node| courier.send(forget(node)).err()).expect("a bound");
         assert_eq!(waiting.result, Err(NotDone::Waiting));
         drop(courier);
+    }
+
+    #[test]
+    fn a_capture_is_kept_and_where_it_is_comes_back() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let folder = tempfile::tempdir().expect("a folder");
+        let captures = folder.path().join("captures");
+        let (inbox, mut outlet) = inbox();
+        let stop = CancellationToken::new();
+        let courier = Courier::start(runtime.handle().clone(), inbox, captures.clone(), &stop).expect("a courier");
+        for (packets, wanted) in [(Some(vec![1, 2, 3]), Ok(())), (None, Err(NotDone::NoPackets))] {
+            let what = What::Capture { macs: Vec::new(), name: "press-07.pcap".into() };
+            courier.send(Ask { what, deed: "save the packets of press-07".into() }).expect("room");
+            let Some(Note::Capture(_, back)) = runtime.block_on(outlet.notes.recv()) else { panic!("not asked") };
+            back.send(packets).expect("somebody waits");
+            let answer = courier.answers.recv_timeout(Duration::from_secs(5)).expect("an answer");
+            assert_eq!(answer.result, wanted);
+            if wanted.is_ok() {
+                let path = captures.join("press-07.pcap");
+                assert_eq!(answer.deed, format!("save the packets of press-07 in {}", path.display()));
+                assert_eq!(fs::read(path).expect("written"), [1, 2, 3]);
+            }
+        }
+        assert!(matches!(keep(Path::new("/dev/null"), "x", &[]), Err(NotDone::NotWritten { .. })));
     }
 }

@@ -12,13 +12,13 @@ use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
 use crate::domain::snapshot::Snapshot;
-use crate::domain::text::clean;
+use crate::domain::text::{clean, file_name};
 use crate::domain::time::in_words;
 use crate::tui::allowed::{fits, waits};
 use crate::tui::keymap::Action;
 use crate::tui::msg::{Ask, Effect, What};
 use crate::tui::screen::{Choice, Popup, Screen, Then};
-use crate::tui::words::count;
+use crate::tui::words::{count, day_and_time};
 
 /// Asks before the nodes that are meant are installed again.
 pub fn rearm(screen: &Screen, bench: &Snapshot) -> Popup {
@@ -110,6 +110,19 @@ pub fn assign(screen: &Screen, bench: &Snapshot) -> Popup {
         vec!["The next installation writes it; what is provisioned stays so until it is armed again.".to_owned()];
     text.extend(meant.left_out("at work"));
     Popup::Choice { title: format!("Profile for {}", meant.label()), text, choices, at }
+}
+
+/// Saves the latest packets of the nodes that are meant, in one file.
+pub fn capture(screen: &Screen, bench: &Snapshot) -> Option<Effect> {
+    let nodes = screen.meant(bench);
+    let label = match nodes.as_slice() {
+        [] => return None,
+        [node] => name(node),
+        nodes => count(nodes.len(), "node"),
+    };
+    let macs = nodes.iter().flat_map(|node| node.macs.iter().copied()).collect();
+    let name = format!("{}-{}.pcap", file_name(&label), day_and_time(&screen.zone, screen.now));
+    Some(Effect::Ask(Ask { what: What::Capture { macs, name }, deed: format!("save the packets of {label}") }))
 }
 
 /// What becomes of machines nobody registered; the present rule is chosen at first.

@@ -13,10 +13,12 @@ use crate::domain::import::{FILE_LIMIT, Options, Preview, errors_csv, errors_fil
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 
-/// Where lists are looked for, besides sticks.
+/// Where lists are looked for, besides sticks, and where what is saved goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folders {
     pub import: PathBuf,
+    /// Where captures of packets are kept.
+    pub captures: PathBuf,
 }
 
 impl Folders {
@@ -28,7 +30,7 @@ impl Folders {
 
 impl Default for Folders {
     fn default() -> Self {
-        Self { import: "/var/lib/oxbow/import".into() }
+        Self { import: "/var/lib/oxbow/import".into(), captures: "/var/lib/oxbow/captures".into() }
     }
 }
 
@@ -188,7 +190,7 @@ mod tests {
     use super::*;
 
     fn carried_out(job: Job, folder: &Path) -> Found {
-        let folders = Folders { import: folder.join("import") };
+        let folders = Folders { import: folder.join("import"), ..Folders::default() };
         carry_out(job, &folders, &Snapshot::default(), Timestamp::default())
     }
 

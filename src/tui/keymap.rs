@@ -26,6 +26,8 @@ pub enum Action {
     Rearm,
     Assign,
     Forget,
+    /// Save its latest packets.
+    Capture,
     /// What becomes of machines nobody registered.
     Policy,
     /// Whose the network's addresses are.
@@ -331,6 +333,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Chosen, &[char('D')], Action::Forget, "forget the node, its runs and its log")
         .brief("forget")
         .asks_first(),
+    bind(Scope::Chosen, &[char('w')], Action::Capture, "save its latest packets in a file for Wireshark")
+        .brief("packets"),
     bind(Scope::Everywhere, &[char(' ')], Action::Freeze, "freeze the view, the services go on; again to go on")
         .brief("freeze"),
     bind(Scope::Everywhere, &[TAB], Action::NextTab, "next pane").brief("next pane"),

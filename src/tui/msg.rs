@@ -6,6 +6,7 @@ use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Size;
 
 use crate::domain::command::{Command, Refusal};
+use crate::domain::ids::MacAddr;
 use crate::domain::import::Preview;
 use crate::domain::time::Timestamp;
 use crate::tui::files::{Found, Job};
@@ -50,6 +51,11 @@ pub enum What {
     One(Command),
     /// Each for itself: what one is refused does not keep the others from being done.
     Each(Vec<Command>),
+    /// The packets that are kept of these cards, into a file of this name.
+    Capture {
+        macs: Vec<MacAddr>,
+        name: String,
+    },
     /// A list as it was looked at, wholly or not at all.
     Import(Arc<Preview>),
 }
@@ -74,6 +80,10 @@ pub enum NotDone {
     Refused(Refusal),
     #[error("{done} of {} done; refused: {}", .done + .refused.len(), few(.refused))]
     Partly { done: usize, refused: Vec<Refusal> },
+    #[error("no packet of it is kept: switch it on, and try again when it has tried to boot")]
+    NoPackets,
+    #[error("cannot write {path}: {why}")]
+    NotWritten { path: String, why: String },
     #[error("the station has not answered earlier commands yet: try again in a moment")]
     Waiting,
     #[error("the station is stopping")]

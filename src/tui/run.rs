@@ -78,7 +78,8 @@ pub fn run_in(
     folders: Folders,
 ) -> Result<Exit, TuiError> {
     let theme = Theme::detect(|name| std::env::var(name).ok(), options.ascii);
-    let courier = Courier::start(options.runtime.clone(), inbox, &stop).map_err(TuiError::Terminal)?;
+    let courier =
+        Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
     let helpers = Helpers { courier, files: Files::start(folders).map_err(TuiError::Terminal)? };
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
@@ -234,7 +235,7 @@ mod tests {
     fn driven(console: &mut Scripted, stop: &CancellationToken) -> io::Result<Exit> {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let (inbox, _outlet) = inbox();
-        let courier = Courier::start(runtime.handle().clone(), inbox, stop).expect("a courier");
+        let courier = Courier::start(runtime.handle().clone(), inbox, "/nowhere".into(), stop).expect("a courier");
         let (_hub, mut bench) = watch::channel(Arc::new(Snapshot::default()));
         let theme = Theme::new(Palette::Mono, false);
         let mut screen = Screen::new(theme, TimeZone::UTC, Size::new(80, 24), Timestamp::default());

@@ -99,6 +99,7 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::Forget => screen.popup = Some(deeds::forget(screen, bench)),
         Action::Policy => screen.popup = Some(deeds::policy(bench)),
         Action::Dhcp => screen.popup = Some(deeds::dhcp(screen, bench)),
+        Action::Capture => return deeds::capture(screen, bench),
         Action::OpenList => return screen.desk.read_chosen(),
         Action::FindLists => return Some(Effect::Files(Job::List)),
         Action::TypePath => (screen.desk.typing, screen.desk.path) = (true, "/".into()),

@@ -14,6 +14,13 @@ pub fn clock(zone: &TimeZone, at: Timestamp) -> String {
     moment.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 
+/// The day and the time at `at`, as a file's name has it: `20261123-140211`.
+pub fn day_and_time(zone: &TimeZone, at: Timestamp) -> String {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
+    moment.to_zoned(zone.clone()).strftime("%Y%m%d-%H%M%S").to_string()
+}
+
 /// How long ago, as `4s`, `1:07`, `2:03:09` or `3d 4h`.
 pub fn age(duration: Duration) -> String {
     let hours = duration.as_secs() / 3600;

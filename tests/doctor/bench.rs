@@ -304,8 +304,8 @@ impl Bench {
         self.observe(&sighting::http(self.address, Http::Missing { file: file.into() }));
     }
 
-    pub(crate) fn tls_refused(&mut self, why: &str) {
-        self.observe(&sighting::http(self.address, Http::TlsRefused { why: why.into() }));
+    pub(crate) fn http_refused(&mut self, reason: &str) {
+        self.observe(&Event::HttpRefused { address: self.address, reason: reason.into() });
     }
 
     pub(crate) fn agent(&mut self) {

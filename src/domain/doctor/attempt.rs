@@ -20,7 +20,8 @@ pub(super) struct Attempt<'a> {
     /// Programs by HTTP: only their size was asked for, or they were fetched.
     pub(super) head: Option<&'a Entry>,
     pub(super) fetched: Option<&'a Entry>,
-    pub(super) tls: Option<&'a str>,
+    /// Why it was given nothing by HTTP, unless it was given something since.
+    pub(super) refused: Option<&'a str>,
     /// The first script of a loaded program: it runs.
     pub(super) runs: Option<Timestamp>,
     pub(super) script: Option<(&'a Script, Timestamp, u32)>,
@@ -97,7 +98,7 @@ impl<'a> Attempt<'a> {
             programs: Vec::new(),
             head: None,
             fetched: None,
-            tls: None,
+            refused: None,
             runs: None,
             script: None,
             kernel: None,
@@ -140,6 +141,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn take_http(&mut self, entry: &'a Entry, http: &'a Http) {
+        self.refused = None;
         match http {
             Http::Ask => self.runs = Some(entry.first),
             Http::Script(script) => {
@@ -151,7 +153,7 @@ impl<'a> Attempt<'a> {
             Http::Get { .. } => self.initramfs = Some(entry.last),
             Http::Head { .. } => self.head = Some(entry),
             Http::Missing { file } => self.missing = Some(file),
-            Http::TlsRefused { why } => self.tls = Some(why),
+            Http::Refused { why } => self.refused = Some(why),
         }
     }
 
@@ -164,7 +166,7 @@ impl<'a> Attempt<'a> {
             Reached::Script
         } else if self.runs.is_some() || (self.ipxe.asked.is_some() && self.has_loaded()) {
             Reached::Program
-        } else if self.has_loaded() || self.head.is_some() || self.tls.is_some() || !self.programs.is_empty() {
+        } else if self.has_loaded() || self.head.is_some() || self.refused.is_some() || !self.programs.is_empty() {
             Reached::Loader
         } else {
             Reached::Dhcp

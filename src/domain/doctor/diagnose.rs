@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::attempt::{Attempt, Reached, Talk};
 use super::sighting::{Script, Sighting, Speaker};
-use super::stages::{dhcp, loader, program};
+use super::stages::{dhcp, loader, program, refused};
 use super::trail::Trail;
 use super::verdict::{Severity, Stop, Verdict};
 use crate::domain::ids::{MacAddr, SystemUuid};
@@ -51,6 +51,10 @@ pub fn diagnose(trail: &Trail, now: Timestamp, context: &Context<'_>) -> Option<
 
 /// Where an attempt that has been silent for so long has stopped.
 fn stopped(attempt: &Attempt<'_>, silent: Duration, now: Timestamp, context: &Context<'_>) -> Option<Verdict> {
+    if let Some(why) = attempt.refused {
+        let stage = if attempt.reached() <= Reached::Loader { Stop::Loader } else { Stop::Script };
+        return Some(refused(why, stage));
+    }
     match attempt.reached() {
         Reached::Dhcp => dhcp::stopped(attempt.talk(), silent, now, context),
         Reached::Loader => loader::stopped(attempt, silent),

@@ -187,8 +187,8 @@ pub enum Http {
     Missing {
         file: String,
     },
-    /// No TLS connection came about.
-    TlsRefused {
+    /// No TLS connection came about, or one was required; in the service's words: the reason, and behind a colon what to do.
+    Refused {
         why: String,
     },
 }
@@ -344,7 +344,7 @@ impl fmt::Display for Http {
             Self::Get { file } => write!(f, "http {file} > sent"),
             Self::Head { file } => write!(f, "http {file} > told its size"),
             Self::Missing { file } => write!(f, "http {file} > not here"),
-            Self::TlsRefused { why } => write!(f, "https > no connection: {why}"),
+            Self::Refused { why } => write!(f, "http > refused: {why}"),
         }
     }
 }

@@ -3,9 +3,10 @@
 use tokio::sync::mpsc;
 
 use super::list;
+use crate::clock;
 use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
 use crate::domain::dhcp::{Choice, Mode};
-use crate::domain::ids::{NodeId, ProfileId};
+use crate::domain::ids::{MacAddr, NodeId, ProfileId};
 use crate::domain::naming::{Unclear, named};
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
@@ -47,6 +48,7 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
     let (command, said) = match ask {
         Ask::Nodes => return Ok(nodes(&bench, to).await),
         Ask::Node { which } => return Ok(node(&bench, find(&which)?.0, to).await),
+        Ask::Capture { which } => return capture(context, &bench, &which, to).await,
         Ask::Policy => return Ok(Answer::Done { said: format!("{}: {}", bench.policy, bench.policy.meaning()) }),
         Ask::Dhcp => return Ok(Answer::Done { said: dhcp(&bench) }),
         Ask::Register(wish) => return Ok(register(context, wish).await),
@@ -131,16 +133,24 @@ fn dhcp(bench: &Snapshot) -> String {
 
 async fn nodes(bench: &Snapshot, to: &Answers) -> Answer {
     for node in bench.nodes.values() {
-        if to.send(Answer::Node(Box::new(NodeRow::from(&**node)))).await.is_err() {
+        if to.send(Answer::Node(Box::new(NodeRow::of(bench, node, clock::now())))).await.is_err() {
             break;
         }
+    }
+    for stranger in bench.strangers(clock::now()) {
+        let _nobody_listens = to.send(Answer::Stranger(Box::new(stranger.into()))).await;
     }
     Answer::Done { said: counted(bench.nodes.len(), "node") }
 }
 
 async fn node(bench: &Snapshot, id: NodeId, to: &Answers) -> Answer {
     if let Some(node) = bench.nodes.get(&id) {
-        let _nobody_listens = to.send(Answer::Node(Box::new(NodeRow::from(&**node)))).await;
+        let _nobody_listens = to.send(Answer::Node(Box::new(NodeRow::of(bench, node, clock::now())))).await;
+        let trail = bench.doctor.latest(node).and_then(|mac| bench.doctor.trail(mac));
+        for entry in trail.into_iter().flat_map(|trail| trail.entries()) {
+            let (at, text) = (entry.first.as_millis(), text::clean(&entry.what.to_string(), VALUE_LIMIT));
+            let _nobody_listens = to.send(Answer::Trail { at, times: entry.times, text }).await;
+        }
         for line in node.log.lines() {
             let (source, level) = (line.source.word().to_owned(), line.level.word().to_owned());
             let answer = Answer::Log { at: line.at.as_millis(), source, level, text: line.text.to_string() };
@@ -148,6 +158,28 @@ async fn node(bench: &Snapshot, id: NodeId, to: &Answers) -> Answer {
         }
     }
     Answer::Done { said: label(bench, id) }
+}
+
+/// Sends the capture file of a node, or of a card that is no node's, piece by piece.
+async fn capture(context: &Context, bench: &Snapshot, which: &str, to: &Answers) -> Result<Answer, Unclear> {
+    let (macs, label) = match which.parse::<MacAddr>() {
+        Ok(mac) if bench.doctor.trail(mac).is_some() => (vec![mac], mac.to_string()),
+        _ => {
+            let id = named(&bench.nodes, which)?;
+            (bench.nodes.get(&id).map(|node| node.macs.clone()).unwrap_or_default(), label(bench, id))
+        }
+    };
+    let Some(file) = context.inbox.ask(|done| Note::Capture(macs, done)).await.flatten() else {
+        let why = format!("no packet of {label} is kept: the station that runs has not seen it on the network");
+        return Ok(Answer::Refused { why, hint: Some("switch it on, and ask again when it has tried to boot".into()) });
+    };
+    for piece in file.chunks(PIECE) {
+        let piece = piece.iter().map(|byte| format!("{byte:02x}")).collect();
+        if to.send(Answer::Packets { piece }).await.is_err() {
+            break;
+        }
+    }
+    Ok(Answer::Done { said: format!("{} bytes of packets of {label}", file.len()) })
 }
 
 async fn quirks(bench: &Snapshot, export: bool, to: &Answers) -> Answer {
@@ -219,6 +251,8 @@ fn unknown() -> Answer {
     Answer::Failed { problem, hint: "use the oxbow that the station was started with".into() }
 }
 
+/// Bytes of a capture file that are sent at once.
+const PIECE: usize = 8 * 1024;
 /// Characters of a name or a key; an import has the same.
 const NAME_LIMIT: usize = 64;
 const VALUE_LIMIT: usize = 2000;

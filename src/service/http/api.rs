@@ -4,6 +4,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
+use crate::clock;
 use crate::protocol::nodes::NodeRow;
 use crate::service::Context;
 
@@ -11,7 +12,7 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let nodes = warp::path!("api" / "v1" / "nodes").and(warp::get()).map(move || {
         let bench = context.snapshot();
-        let rows: Vec<NodeRow> = bench.nodes.values().map(|node| NodeRow::from(&**node)).collect();
+        let rows: Vec<NodeRow> = bench.nodes.values().map(|node| NodeRow::of(&bench, node, clock::now())).collect();
         warp::reply::json(&rows).into_response()
     });
     let health = warp::path!("healthz").and(warp::get()).map(|| "ok\n".into_response());

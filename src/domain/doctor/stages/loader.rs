@@ -12,14 +12,6 @@ use crate::domain::event::Firmware;
 
 /// Why a machine that has said nothing for `silent` has got no further than its boot program.
 pub(in crate::domain::doctor) fn stopped(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
-    if let Some(why) = attempt.tls {
-        return verdict(
-            Stop::Loader,
-            Failure,
-            format!("it does not trust the station's certificate: {why}"),
-            "enrol the station's authority in its firmware: `oxbow ca export` writes the file for a USB stick",
-        );
-    }
     if let Some(file) = attempt.loaded() {
         return if silent >= STARTED { not_started(attempt, file, 1) } else { None };
     }
