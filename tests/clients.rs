@@ -214,9 +214,8 @@ impl Station {
     async fn next(&mut self) -> Event {
         loop {
             let note = tokio::time::timeout(PATIENCE, self.outlet.notes.recv()).await;
-            match note.expect("the client does something").expect("the service runs") {
-                Note::Event(event) => return event,
-                _ => {}
+            if let Note::Event(event) = note.expect("the client does something").expect("the service runs") {
+                return event;
             }
         }
     }
