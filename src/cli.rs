@@ -4,6 +4,7 @@ mod bench;
 mod ca;
 mod import;
 mod nodes;
+mod quirks;
 mod say;
 
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ enum Command {
     Nodes(nodes::Nodes),
     /// Say, or set, what becomes of machines nobody registered
     Policy(nodes::PolicyArgs),
+    /// Say what is done differently for certain machines, and carry it to another bench
+    Quirks(quirks::Quirks),
     /// Show the station's certificate authority, or give out its certificate for machines to trust
     Ca(ca::Ca),
     /// List the keys of the screen, as the README shows them
@@ -95,6 +98,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Import(import) => import::run(&import),
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
+        Command::Quirks(options) => quirks::run(&options),
         Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());

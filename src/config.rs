@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::boot::rival::{Choice, NoChoice, Standing};
-use crate::boot::segment::{BadSegment, Segment};
-use crate::boot::site::Site;
+use crate::boot::segment::{BadSegment, Relayed, Segment};
 use crate::domain::ids::ProfileId;
 
 /// What a person may set; flags come before the environment, both before the file.
@@ -35,6 +34,9 @@ pub struct Settings {
     /// First and last address for machines [default: .100 to .250 of the interface's network, or what fits]
     #[arg(long, value_name = "FIRST-LAST", env = "OXBOW_POOL")]
     pub pool: Option<String>,
+    /// A network behind a relay agent that gets addresses too: the agent's address there, and the pool; may be given again
+    #[arg(long, value_name = "AGENT/PREFIX=FIRST-LAST", env = "OXBOW_RELAY_POOL", value_delimiter = ' ')]
+    pub relay_pool: Vec<String>,
     /// Whose the network's addresses are: authoritative (the station gives them), proxy (the site's DHCP server does), or
     /// auto (proxy where another server answers) [default: authoritative]
     #[arg(long, value_name = "MODE", env = "OXBOW_DHCP")]
@@ -144,6 +146,7 @@ impl Settings {
             boot_files: self.boot_files.or(filed.boot_files),
             default_profile: self.default_profile.or(filed.default_profile),
             pool: self.pool.or(filed.pool),
+            relay_pool: if self.relay_pool.is_empty() { filed.relay_pool } else { self.relay_pool },
             dhcp: self.dhcp.or(filed.dhcp),
             dhcp_force: self.dhcp_force || filed.dhcp_force,
             allow_default_route: self.allow_default_route || filed.allow_default_route,
@@ -175,13 +178,11 @@ impl Settings {
             }
         }
         let boot_files = self.boot_files.unwrap_or_else(|| BOOT_FILES.into());
-        let site = site(&data.join(SITE), &boot_files).map_err(|problem| problems.push(problem));
         let segment = network.and_then(|(interface, address, prefix)| {
-            let site = site?;
             let (http, https) = ports(self.http_port, self.https_port).map_err(|problem| problems.push(problem))?;
             let [http, https] = [http, https].map(|port| SocketAddr::from((address, port)));
-            let mut segment = segment(http, prefix, self.pool.as_deref()).map_err(|problem| problems.push(problem))?;
-            segment.site = site;
+            let mut segment = segment(http, prefix, self.pool.as_deref(), &self.relay_pool)
+                .map_err(|problem| problems.push(problem))?;
             segment.require_https = self.require_https;
             Ok((interface, http, https, segment))
         });
@@ -258,13 +259,18 @@ pub fn url(scheme: &str, at: SocketAddr) -> String {
     }
 }
 
-fn segment(http: SocketAddr, prefix: u8, pool: Option<&str>) -> Result<Segment, Problem> {
+fn segment(http: SocketAddr, prefix: u8, pool: Option<&str>, relay_pools: &[String]) -> Result<Segment, Problem> {
     let IpAddr::V4(address) = http.ip() else {
         return Err(Problem::new("the station needs an IPv4 address", "give it one"));
     };
     let wrong =
         |err: BadSegment| Problem::new(err.to_string(), "choose another --pool, or another address for the interface");
+    let relayed = relay_pools.iter().map(|text| text.parse()).collect::<Result<Vec<Relayed>, _>>();
     let segment = Segment::new(address, prefix, url("http", http)).map_err(wrong)?;
+    let segment = relayed.and_then(|networks| segment.with_relayed(networks)).map_err(|err| {
+        let hint = "write the relay agent's address there, and the pool, as 10.80.0.1/24=10.80.0.100-10.80.0.250";
+        Problem::new(err.to_string(), hint)
+    })?;
     let Some(pool) = pool else { return Ok(segment) };
     let hint = format!("write it as {}-{}", segment.range().start(), segment.range().end());
     let parsed =
@@ -286,31 +292,10 @@ fn standing(word: Option<&str>, forced: bool) -> Result<Standing, Problem> {
     Ok(Standing::new(choice, forced))
 }
 
-/// The site's own boot programs. There need not be any.
-fn site(path: &Path, boot_files: &Path) -> Result<Site, Problem> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Site::default()),
-        Err(err) => return Err(Problem::new(format!("cannot read {}: {err}", path.display()), "make it readable")),
-    };
-    let site = Site::parse(&text).map_err(|err| {
-        let line = err.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        let what = format!("{}:{line}: {}", path.display(), err.message().replace('\n', " "));
-        Problem::new(what, "a row names a file, and of architecture, oui and product what it is for")
-    })?;
-    if let Some(file) = site.files().find(|file| !boot_files.join(file).is_file()) {
-        let what = format!("{} names {file:?}, which is not in {}", path.display(), boot_files.display());
-        return Err(Problem::new(what, "copy the file there, or take the row out"));
-    }
-    Ok(site)
-}
-
 /// Read when no other is named.
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
 /// Where the station's data is when nothing else is said.
 pub const DATA: &str = "/var/lib/oxbow";
-/// Which boot programs the site wants instead of the usual ones, in the data directory.
-const SITE: &str = "boot-programs.toml";
 /// 443 is this far from 80, and 8443 from 8080.
 const HTTPS_ABOVE_HTTP: u16 = 363;
 const ROUTES: &str = "/proc/net/route";
@@ -442,21 +427,6 @@ mod tests {
             settings.dhcp_force = true;
         });
         assert_eq!(said, ["dhcp-force makes the station give addresses, the chosen mode does not"]);
-    }
-
-    #[test]
-    fn the_sites_own_boot_programs_are_read_and_checked() {
-        let checked = |row: &str| {
-            let place = tempfile::TempDir::new().expect("a directory");
-            std::fs::write(place.path().join("ipxe.efi"), b"").expect("a file");
-            std::fs::write(place.path().join(SITE), format!("# ours\n[[program]]\n{row}\n")).expect("a file");
-            let settings = Settings { boot_files: Some(place.path().into()), ..settings(&place) };
-            let checked = settings.check(&bench()).map(|config| config.segment.site.files().count());
-            checked.map_err(|problems| problems[0].what.clone())
-        };
-        assert_eq!(checked("architecture = 7\nfile = \"ipxe.efi\""), Ok(1));
-        assert!(checked("file = \"other.efi\"").is_err_and(|what| what.contains("\"other.efi\", which is not in")));
-        assert!(checked("oui = \"1\"\nfile = \"a\"").is_err_and(|what| what.contains("boot-programs.toml:3: ")));
     }
 
     #[test]

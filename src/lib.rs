@@ -64,7 +64,7 @@
 //! | what | where |
 //! |---|---|
 //! | what a DHCP client is answered | `boot::dhcp` |
-//! | which boot program an architecture gets | `assets/architectures.toml`; at one site `DATA/boot-programs.toml`, `boot::site` |
+//! | which boot program an architecture gets | `assets/architectures.toml`; for certain machines `assets/quirks.toml` and `DATA/quirks.toml`, `domain::quirk` |
 //! | whom machines trust, what the station shows them | `service::tls` |
 //! | who is sent to HTTPS, and with what | `boot::script::Way`, `boot::program` |
 //! | what a boot script says | `assets/ipxe/*.ipxe`, filled in by `boot::script` |

@@ -100,7 +100,10 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         let context = Context { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
         let mut hub_task = Supervisor::new(hub_stop.clone());
         hub_task.spawn("hub", hub.run(outlet, hub_stop.clone()));
-        runtime.block_on(publish_profiles(&context, images::read(&config.profiles, config.default_profile.as_ref())));
+        runtime.block_on(publish_profiles(
+            &context,
+            images::read(&config.profiles, config.default_profile.as_ref(), &config.data.join(QUIRKS)),
+        ));
         let mut services = Supervisor::new(stop.clone());
         start_services(&mut services, &context, &config, tls, memory.leases);
         // Outlives both, so that a second signal is heard while they end.
@@ -176,7 +179,7 @@ pub fn alone(data: &Path, profiles: &Path) -> Result<Option<(UnixStream, Alone)>
     let context = Context { inbox, bench, stop: stop.clone() };
     let mut hub_task = Supervisor::new(hub_stop.clone());
     hub_task.spawn("hub", hub.run(outlet, hub_stop.clone()));
-    runtime.block_on(publish_profiles(&context, images::read(profiles, None)));
+    runtime.block_on(publish_profiles(&context, images::read(profiles, None, &data.join(QUIRKS))));
     let mut desk = Supervisor::new(stop.clone());
     desk.spawn("control", async move {
         if let Err(err) = control::converse(theirs, context.clone()).await {
@@ -278,6 +281,7 @@ fn image_config(config: &Config) -> images::Config {
         images: config.images.clone(),
         store: config.data.join(BLOBS),
         boot_files: config.boot_files.clone(),
+        quirks: config.data.join(QUIRKS),
         default_profile: config.default_profile.clone(),
     }
 }
@@ -391,6 +395,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub const CONTROL_SOCKET: &str = "control.sock";
 /// Lists that are put here are imported, below the data directory.
 pub const IMPORT_FOLDER: &str = "import";
+/// What the site does differently for certain machines, below the data directory.
+pub const QUIRKS: &str = "quirks.toml";
 /// The station's own copies of images, below the data directory.
 const BLOBS: &str = "blobs";
 /// The station's certificate authority, below the data directory.

@@ -9,7 +9,7 @@ mod pcap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cable::Cable;
 use oxbow::boot::client::Client;
@@ -19,9 +19,11 @@ use oxbow::boot::leases::Leases;
 use oxbow::boot::request::{Kind, Request};
 use oxbow::boot::rival::{Choice, Standing};
 use oxbow::boot::segment::{Mode, Segment};
+use oxbow::boot::site::Site;
 use oxbow::domain::event::{DhcpAnswer, Event, Firmware};
+use oxbow::domain::quirk_file;
 use oxbow::domain::service::ServiceState;
-use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::snapshot::{Catalogue, Snapshot};
 use oxbow::domain::time::Timestamp;
 use oxbow::inbox::{Note, Outlet, inbox};
 use oxbow::service::{Context, dhcp};
@@ -40,6 +42,29 @@ fn segment_in(mode: Mode) -> Segment {
     segment.mode = mode;
     segment
 }
+
+/// With relay agents, and with a quirk for everybody.
+fn with_everything(mode: Mode) -> Segment {
+    let network = "10.80.0.1/24=10.80.0.100-10.80.0.250".parse().expect("valid");
+    let mut segment = segment().with_relayed([network]).expect("a segment");
+    (segment.mode, segment.site) = (mode, site(EVERYBODY));
+    segment
+}
+
+/// A bench where these are the quirks.
+fn site(quirks: &str) -> Site {
+    Site::new(bench(quirks))
+}
+
+fn bench(quirks: &str) -> Arc<Snapshot> {
+    let quirks = Arc::new(quirk_file::parse("quirks.toml", quirks).expect("valid"));
+    let catalogue = Arc::new(Catalogue { quirks, ..Catalogue::default() });
+    Arc::new(Snapshot { catalogue, ..Snapshot::default() })
+}
+
+const EVERYBODY: &str = "[[quirk]]\nfirmware = \"bios\"\nprogram = \"x\"\nalways_ack = true\nreply_delay_ms = 1\n\
+    [[quirk]]\nfirmware = \"uefi_x64\"\nalways_ack = true\n\
+    [[quirk]]\nfirmware = \"other\"\nprogram = \"y\"\nalways_ack = true";
 
 /// What the clients of a capture asked, and what they would be answered here, a line for each packet to port 67.
 /// A REQUEST asks for what was offered here instead of what was offered then.
@@ -63,7 +88,7 @@ fn conversation(capture: &str) -> Vec<String> {
                 let Some(Event::DhcpAnswered { address, answer, bootfile, .. }) = answer.event else {
                     panic!("{capture}: refused")
                 };
-                offered = Some(address);
+                offered = address;
                 format!("{answer:?} {}", bootfile.unwrap_or_default())
             }
             Verdict::Overheard(event) => panic!("{event:?} is for proxies"),
@@ -164,7 +189,7 @@ fn beside_the_sites_server(capture: &str) -> Vec<String> {
                 format!("to {}: {}", answer.to.socket_address(), reply.words())
             }
             Verdict::Overheard(event) => match *event {
-                Event::DhcpAnswered { address, .. } => format!("overheard {address}"),
+                Event::DhcpAnswered { address: Some(address), .. } => format!("overheard {address}"),
                 event => panic!("{event:?}"),
             },
             Verdict::Silence(silence) => silence.to_string(),
@@ -285,7 +310,7 @@ proptest! {
         let mut leases = Leases::default();
         let way = Way { from: SocketAddrV4::new(STATION, 68), to: STATION };
         for mode in [Mode::Authoritative, Mode::Proxy] {
-            let segment = segment_in(mode);
+            let segment = with_everything(mode);
             let verdicts = [
                 handle(Timestamp::from_millis(1), &packet, &segment, &mut leases).1,
                 boot_server::handle(&packet, way, &segment, &leases).1,
@@ -293,6 +318,38 @@ proptest! {
             for verdict in verdicts {
                 if let Verdict::Reply(answer) = verdict {
                     prop_assert!((300..=1472).contains(&answer.message.len()));
+                }
+            }
+        }
+    }
+
+    /// Any options at all, of any machine, on both ports, through any relay agent.
+    #[test]
+    fn no_options_of_any_machine_panic(
+        options in prop::collection::vec(any::<u8>(), 0..400),
+        header in prop::array::uniform32(any::<u8>()),
+        relayed in any::<bool>(),
+        port in any::<u16>(),
+        to in any::<[u8; 4]>(),
+    ) {
+        let mut packet = vec![0; 240];
+        packet[..32].copy_from_slice(&header);
+        packet[..3].copy_from_slice(&[1, 1, header[2] % 17]);
+        if relayed {
+            packet[24..28].copy_from_slice(&[10, 80, 0, header[27]]);
+        }
+        packet[236..].copy_from_slice(&[99, 130, 83, 99]);
+        packet.extend_from_slice(&options);
+        let way = Way { from: SocketAddrV4::new([10, 77, 0, header[30]].into(), port), to: to.into() };
+        for mode in [Mode::Authoritative, Mode::Proxy] {
+            let (segment, mut leases) = (with_everything(mode), Leases::default());
+            for verdict in [
+                handle(Timestamp::from_millis(1), &packet, &segment, &mut leases).1,
+                boot_server::handle(&packet, way, &segment, &leases).1,
+            ] {
+                if let Verdict::Reply(answer) = verdict {
+                    prop_assert!((300..=1472).contains(&answer.message.len()));
+                    prop_assert_eq!(&answer.message[4..8], &packet[4..8]);
                 }
             }
         }
@@ -419,6 +476,34 @@ async fn lease_without_a_store(client: &str) {
         }
     }
     assert_eq!(leases.iter().map(|lease| lease.address).collect::<Vec<_>>(), [Ipv4Addr::new(10, 77, 0, 100)]);
+    context.stop.cancel();
+    serving.await.expect("joins").expect("stops without a complaint");
+}
+
+#[test]
+fn a_machine_that_wants_it_so_is_answered_late_and_nobody_waits_for_it() {
+    const NAME: &str = "a_machine_that_wants_it_so_is_answered_late_and_nobody_waits_for_it";
+    match cable::role().as_deref() {
+        Some(client) => tokio::runtime::Runtime::new().expect("a runtime").block_on(answered_late(client)),
+        None => {
+            let cable = Cable::lay("late");
+            cable::run_in(&cable.station, NAME, &cable.client);
+        }
+    }
+}
+
+async fn answered_late(client: &str) {
+    let (context, mut outlet) = context();
+    let (_bench, snapshot) = watch::channel(bench("[[quirk]]\narchitecture = 7\nreply_delay_ms = 600"));
+    let context = Context { bench: snapshot, ..context };
+    let config = dhcp::Config::new("s0", segment(), alone(), Vec::new());
+    let serving = tokio::spawn(dhcp::serve(context.clone(), config));
+    assert!(matches!(outlet.notes.recv().await, Some(Note::Service(_))));
+    let late = &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-T", "5"];
+    let begun = Instant::now();
+    assert!(udhcpc(client, late).await.starts_with("10.77.0.100 600 10.77.0.1"));
+    assert!(begun.elapsed() >= Duration::from_millis(1200), "OFFER and ACK: {:?}", begun.elapsed());
+    assert_eq!(udhcpc(client, &[]).await, "10.77.0.100 300", "who is no such machine is served as ever");
     context.stop.cancel();
     serving.await.expect("joins").expect("stops without a complaint");
 }

@@ -204,8 +204,8 @@ fn an_address_again_and_again() {
 fn questions_without_an_answer_say_why() {
     for (packet, mode, what, hint) in [
         (Packet::pxe(6), Mode::Authoritative, "no boot program for its architecture 6 (UEFI IA32)", "64-bit UEFI"),
-        (Packet::pxe(6), Mode::Proxy, "no boot program for its architecture 6 (UEFI IA32)", "boot-programs.toml"),
-        (Packet::pxe(4711), Mode::Authoritative, "no boot program for its architecture 4711", "boot-programs.toml"),
+        (Packet::pxe(6), Mode::Proxy, "no boot program for its architecture 6 (UEFI IA32)", "quirks.toml"),
+        (Packet::pxe(4711), Mode::Authoritative, "no boot program for its architecture 4711", "quirks.toml"),
         (
             Packet::pxe(7).through([10, 9, 0, 1]),
             Mode::Authoritative,

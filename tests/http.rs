@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
@@ -76,6 +76,7 @@ impl Bench {
             images: place.path().join("images"),
             store: place.path().join("blobs"),
             boot_files: place.path().join("boot"),
+            quirks: place.path().join("quirks.toml"),
             default_profile: "os".parse().ok(),
         };
         runtime.spawn(images::serve(context, config));
@@ -487,6 +488,48 @@ fn a_missing_image_makes_machines_wait_with_the_reason_and_comes_back_by_itself(
     bench.until_phase("held");
     write_whole(&image, IMAGE);
     bench.until("the script installs", |bench| bench.get(ASK).1.contains("kernel "));
+}
+
+#[test]
+fn quirks_are_taken_over_while_the_station_runs_and_a_broken_register_changes_nothing() {
+    let bench = Bench::start();
+    let quirks = bench.place.path().join("quirks.toml");
+    // It is looked at every two seconds.
+    let until = |what: &str, there: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !there() {
+            assert!(Instant::now() < deadline, "not within 30 s: {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let run = bench.run();
+    let answer = bench.hello(run);
+    bench.post(&paths::reports(run), &reports(0, &proof(&answer)));
+    bench.until_phase("provisioned");
+    assert!(bench.get(ASK).1.contains("sanboot"));
+
+    let row = "[[quirk]]\noui = \"52:54:00\"\npace = 20000\nlocal_boot = \"not-found\"\n";
+    write_whole(&quirks, row.as_bytes());
+    until("it gets no script", &|| bench.get(ASK).0 == 404);
+    std::fs::write(bench.place.path().join("boot/slow.img"), [7; 20_000]).expect("a file");
+    let begun = Instant::now();
+    assert_eq!(bench.get_with("/boot/slow.img", &[]).2.len(), 20_000);
+    assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
+
+    write_whole(&quirks, format!("{row}\n[[quirk]]\nfirmware = \"uefi\"\npace = 20000\n").as_bytes());
+    let complaints = || {
+        let wrong = &bench.bench.borrow().catalogue.diagnostics;
+        wrong.iter().map(|found| (found.place_and_what(), found.hint.clone())).collect::<Vec<_>>()
+    };
+    until("it is told of", &|| complaints().iter().any(|(what, _)| what.starts_with("quirks.toml:7: unknown variant")));
+    assert_eq!(bench.get(ASK).0, 404, "the last good one is in force");
+
+    write_whole(&quirks, format!("{row}program = \"none.efi\"\n").as_bytes());
+    let names =
+        |(what, hint): &(String, String)| what.contains(":5: names the program none.efi") && hint.contains("copy");
+    until("a program is not there", &|| complaints().iter().any(names));
+    std::fs::remove_file(&quirks).expect("it was there");
+    until("all is as usual", &|| bench.get(ASK).1.contains("sanboot"));
 }
 
 fn write_whole(file: &Path, content: &[u8]) {

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::domain::event::Firmware;
+use crate::domain::ids::MacAddr;
+use crate::domain::quirk::Oui;
 
 /// A client's architecture as DHCP option 93 numbers it (RFC 4578 section 2.1). Any number can be on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -30,6 +32,9 @@ pub struct Architecture {
     pub transport: Transport,
     /// The file's name below the boot-files folder. None: there is nothing here that this architecture could load.
     pub file: Option<String>,
+    /// Makers of cards whose machines say that they are a BIOS, and are this.
+    #[serde(default)]
+    pub ouis: Vec<Oui>,
 }
 
 impl Architecture {
@@ -42,6 +47,16 @@ impl Architecture {
 impl ArchCode {
     pub const BIOS: Self = Self(0);
     pub const UEFI_X64: Self = Self(7);
+    pub const RASPBERRY_PI: Self = Self(41);
+
+    /// What a machine with this card is that says it is `self`.
+    pub fn meant(self, mac: Option<MacAddr>) -> Self {
+        let made = |row: &&Architecture| mac.is_some_and(|mac| row.ouis.iter().any(|oui| oui.made(mac)));
+        match self {
+            Self::BIOS => ROWS.iter().find(made).map_or(self, |row| row.code),
+            said => said,
+        }
+    }
 
     /// The row of this architecture. None for a number that nobody has described.
     pub fn row(self) -> Option<&'static Architecture> {
@@ -97,6 +112,15 @@ mod tests {
         assert_eq!([7, 8, 9].map(tftp), [Some("snponly.efi"); 3]);
         assert_eq!([6, 11, 16, 4711].map(tftp), [None; 4], "never another architecture's file");
         assert_eq!(ArchCode(16).file(Transport::Http), Some("ipxe.efi"));
+    }
+
+    #[test]
+    fn a_raspberry_pi_is_known_by_its_card() {
+        let pi = "dc:a6:32:00:00:01".parse().ok();
+        assert_eq!(ArchCode::BIOS.meant(pi), ArchCode::RASPBERRY_PI);
+        assert_eq!(ArchCode(11).meant(pi), ArchCode(11), "with UEFI on it, it says so");
+        assert_eq!(ArchCode::BIOS.meant("52:54:00:00:00:01".parse().ok()), ArchCode::BIOS);
+        assert_eq!(ArchCode::RASPBERRY_PI.row().map(|row| row.ouis.len()), Some(5));
     }
 
     #[test]

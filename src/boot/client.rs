@@ -63,13 +63,14 @@ impl Client {
     }
 }
 
-/// The first of option 93; without it the number in `PXEClient:Arch:00007:UNDI:003016`; without that, a BIOS.
+/// The first of option 93; without it the number in `PXEClient:Arch:00007:UNDI:003016`; without that, a BIOS. A card may
+/// say better.
 fn architecture(request: &Request) -> ArchCode {
     let in_class = || {
         let class = String::from_utf8_lossy(&request.vendor_class);
         class.split_once(":Arch:")?.1.split(':').next()?.parse().ok().map(ArchCode)
     };
-    request.archs.first().copied().or_else(in_class).unwrap_or(ArchCode::BIOS)
+    request.archs.first().copied().or_else(in_class).unwrap_or(ArchCode::BIOS).meant(request.mac)
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@
 //! ```
 //! No answer has a reason: every silence is a [`Silence`] that the screen can print.
 //!
-//! Where the rest goes: relay agents of other networks choose their segment in [`handle`] by `giaddr`.
+//! A relay agent's `giaddr` says which of the networks a machine is in.
 
 pub mod boot_server;
 mod proxy;
+pub mod recall;
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ use crate::domain::event::{DhcpAnswer, Event};
 use crate::domain::identity::Claims;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
+use crate::domain::quirk::Effects;
 use crate::domain::time::Timestamp;
 
 /// What to do about a packet.
@@ -57,6 +60,8 @@ pub struct Answer {
     pub lease: Option<Lease>,
     /// An address that is offered without being known to be this machine's: somebody may use it.
     pub doubtful: Option<Ipv4Addr>,
+    /// Not to be sent sooner: there is firmware that an answer comes too soon for.
+    pub delay: Duration,
 }
 
 /// Where a reply goes (RFC 2131 section 4.1). A machine without an address is never sent a unicast: broadcast reaches
@@ -92,7 +97,7 @@ pub enum Silence {
     Bootp,
     #[error("DHCP message type {0} is not for a server")]
     NotForServers(u8),
-    #[error("the relay agent {0} serves another network")]
+    #[error("the relay agent {0} serves a network that has no pool here: --relay-pool gives it one")]
     OtherNetwork(Ipv4Addr),
     #[error("every address of the pool is in use")]
     PoolExhausted,
@@ -165,20 +170,43 @@ pub fn decide(now: Timestamp, request: &Request, segment: &Segment, leases: &mut
     if segment.card == Some(mac) {
         return Verdict::Silence(Silence::OwnProbe);
     }
-    let case = Case { now, request, mac, client: client_of(request, Some(mac), segment), segment };
+    let request = &*leases.recall.completed(now, mac, kind, request);
+    let segment = &*match network_of(request, segment) {
+        Ok(segment) => segment,
+        Err(silence) => return Verdict::Silence(silence),
+    };
+    let (client, effects) = client_of(request, Some(mac), segment);
+    let case = Case { now, request, mac, client, effects, segment };
     match segment.mode {
         Mode::Authoritative => case.as_server(kind, leases),
         Mode::Proxy => case.as_proxy(kind),
     }
 }
 
-/// Who asks, as the site's own boot programs see it.
-fn client_of(request: &Request, mac: Option<MacAddr>, segment: &Segment) -> Client {
-    let client = Client::of(request);
-    match client.arch().and_then(|arch| segment.site.file(arch, mac)) {
-        Some(_) => client.with_program(request),
-        None => client,
+/// The network that a machine is in: that of the relay agent, or of the address it has. A proxy gives no addresses, and
+/// serves all that reach it.
+fn network_of<'a>(request: &Request, segment: &'a Segment) -> Result<Cow<'a, Segment>, Silence> {
+    let here = Cow::Borrowed(segment);
+    match (segment.mode, request.giaddr, request.ciaddr) {
+        (Mode::Proxy, ..) => Ok(here),
+        (Mode::Authoritative, Some(relay), _) if segment.contains(relay) => Ok(here),
+        (Mode::Authoritative, Some(relay), _) => {
+            let mut network = segment.behind(relay).ok_or(Silence::OtherNetwork(relay))?;
+            network.router.get_or_insert(relay);
+            Ok(Cow::Owned(network))
+        }
+        // It renews past the relay agent.
+        (Mode::Authoritative, None, Some(machine)) => Ok(segment.behind(machine).map_or(here, Cow::Owned)),
+        (Mode::Authoritative, None, None) => Ok(here),
     }
+}
+
+/// Who asks, and what is done differently for it.
+fn client_of(request: &Request, mac: Option<MacAddr>, segment: &Segment) -> (Client, Effects) {
+    let client = Client::of(request);
+    let effects = segment.site.effects(client.arch(), mac);
+    let client = if effects.program.is_some() { client.with_program(request) } else { client };
+    (client, effects)
 }
 
 /// A request that can be answered.
@@ -187,14 +215,12 @@ struct Case<'a> {
     request: &'a Request,
     mac: MacAddr,
     client: Client,
+    effects: Effects,
     segment: &'a Segment,
 }
 
 impl Case<'_> {
     fn as_server(&self, kind: Kind, leases: &mut Leases) -> Verdict {
-        if let Some(relay) = self.request.giaddr.filter(|relay| !self.segment.contains(*relay)) {
-            return Verdict::Silence(Silence::OtherNetwork(relay));
-        }
         match kind {
             Kind::Discover => self.discover(leases),
             Kind::Request => self.request(leases),
@@ -208,8 +234,9 @@ impl Case<'_> {
     fn discover(&self, leases: &mut Leases) -> Verdict {
         match leases.offer(self.now, self.mac, self.request.wanted, self.segment) {
             Some(address) => {
-                let doubtful = leases.is_doubtful(self.mac).then_some(address);
-                match self.grant(DhcpAnswer::Offer, address, None) {
+                // ARP does not cross a relay agent.
+                let doubtful = (!self.segment.is_relayed() && leases.is_doubtful(self.mac)).then_some(address);
+                match self.grant(MessageType::Offer, address, None) {
                     Verdict::Reply(reply) => Verdict::Reply(Box::new(Answer { doubtful, ..*reply })),
                     nothing @ (Verdict::Overheard(_) | Verdict::Silence(_)) => nothing,
                 }
@@ -227,7 +254,7 @@ impl Case<'_> {
         }
         let Some(address) = self.address() else { return Verdict::Silence(Silence::NoAddress) };
         match leases.take(self.now, self.mac, address, self.time(), self.segment) {
-            Ok(lease) => self.grant(DhcpAnswer::Ack, address, Some(lease)),
+            Ok(lease) => self.grant(MessageType::Ack, address, Some(lease)),
             Err(_) => self.refuse(),
         }
     }
@@ -256,13 +283,10 @@ impl Case<'_> {
         })
     }
 
-    fn grant(&self, answer: DhcpAnswer, address: Ipv4Addr, lease: Option<Lease>) -> Verdict {
-        let kind = match answer {
-            DhcpAnswer::Offer => MessageType::Offer,
-            DhcpAnswer::Ack => MessageType::Ack,
-        };
+    fn grant(&self, kind: MessageType, address: Ipv4Addr, lease: Option<Lease>) -> Verdict {
+        let answer = if kind == MessageType::Offer { DhcpAnswer::Offer } else { DhcpAnswer::Ack };
         let program = self.program();
-        let event = self.answered(answer, address, program.as_ref());
+        let event = self.answered(answer, Some(address), program.as_ref());
         let lacks = lacks(self.client, program.as_ref());
         let verdict = self.reply(kind, self.back(), Some((address, self.time())), Some((self.client, program)));
         match verdict {
@@ -287,14 +311,23 @@ impl Case<'_> {
         boot: Option<(Client, Option<Program>)>,
     ) -> Verdict {
         let broadcast = to == Destination::Broadcast || kind == MessageType::Nak;
-        let Self { request, segment, .. } = *self;
+        let Self { request, segment, .. } = self;
         let role = match segment.mode {
             Mode::Authoritative => Role::Server,
             Mode::Proxy => Role::Proxy,
         };
         let message = Reply { request, segment, kind, role, broadcast, grant, boot }.bytes();
-        let from = segment.address();
-        Verdict::Reply(Box::new(Answer { message, from, to, event: None, lacks: None, lease: None, doubtful: None }))
+        let (from, delay) = (segment.address(), delay(&self.effects));
+        Verdict::Reply(Box::new(Answer {
+            message,
+            from,
+            to,
+            event: None,
+            lacks: None,
+            lease: None,
+            doubtful: None,
+            delay,
+        }))
     }
 
     /// The relay it came through, the machine if it has an address, everybody otherwise.
@@ -323,7 +356,7 @@ impl Case<'_> {
         Program::of(self.client, Some(self.mac), self.segment)
     }
 
-    fn answered(&self, answer: DhcpAnswer, address: Ipv4Addr, program: Option<&Program>) -> Event {
+    fn answered(&self, answer: DhcpAnswer, address: Option<Ipv4Addr>, program: Option<&Program>) -> Event {
         Event::DhcpAnswered {
             claims: Claims { macs: vec![self.mac], uuid: self.request.uuid, ..Claims::default() },
             firmware: self.client.firmware(),
@@ -332,6 +365,10 @@ impl Case<'_> {
             bootfile: program.map(|program| program.name().to_owned()),
         }
     }
+}
+
+fn delay(effects: &Effects) -> Duration {
+    Duration::from_millis(effects.reply_delay_ms.unwrap_or_default().into())
 }
 
 /// A machine that wants a boot program and gets none is told of: silence about that would be a riddle.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::boot::dhcp::recall::Recall;
 use crate::boot::segment::Segment;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
@@ -30,6 +31,8 @@ pub struct Leases {
     fresh: Fresh,
     /// Addresses that were taken, or taken longer, since [`Leases::unsaved`].
     unsaved: BTreeSet<Ipv4Addr>,
+    /// Beside who has what: what those who ask for an address said before.
+    pub(super) recall: Recall,
 }
 
 /// Addresses that nobody has, the lowest of which is found at once.

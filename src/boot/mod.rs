@@ -7,6 +7,7 @@ pub mod dhcp;
 pub mod doubts;
 pub mod gate;
 pub mod lanes;
+pub mod later;
 pub mod leases;
 pub mod limits;
 pub mod pcap;

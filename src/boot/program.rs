@@ -25,8 +25,11 @@ impl Program {
     /// for that; who cannot be helped to it is sent by plain HTTP, and told there.
     pub fn of(client: Client, mac: Option<MacAddr>, segment: &Segment) -> Option<Self> {
         let base = segment.given_url();
-        let file = |arch: ArchCode, transport| segment.site.file(arch, mac).or_else(|| arch.file(transport));
-        let tftp = |arch| file(arch, Transport::Tftp).map(|file| Self::Tftp(file.to_owned()));
+        let file = |arch: ArchCode, transport| {
+            let own = segment.site.file(arch, mac).map(String::from);
+            own.or_else(|| arch.file(transport).map(str::to_owned))
+        };
+        let tftp = |arch| file(arch, Transport::Tftp).map(Self::Tftp);
         match client {
             Client::Pxe(arch) => tftp(arch),
             Client::Ipxe { arch, features: IpxeFeatures { http: true, https: false } }

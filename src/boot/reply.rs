@@ -14,6 +14,7 @@ use std::time::Duration;
 use dhcproto::Encodable;
 use dhcproto::v4::{DhcpOption, Encoder, Flags, HType, Message, MessageType, Opcode, OptionCode, UnknownOption};
 
+use crate::boot::architecture::ArchCode;
 use crate::boot::client::Client;
 use crate::boot::program::Program;
 use crate::boot::request::Request;
@@ -142,8 +143,9 @@ impl Reply<'_> {
     /// From the network's server: without it EDK2 would look for a boot server on port 4011 (edk2#8149). From a proxy:
     /// EDK2 before 2017 throws away every offer that has it (edk2#6944), and the later ones find port 4011 without it.
     fn pxe_options(&self, client: Client) -> Vec<u8> {
-        let Client::Pxe(_) = client else { return Vec::new() };
+        let Client::Pxe(arch) = client else { return Vec::new() };
         match self.role {
+            _ if arch == ArchCode::RASPBERRY_PI => RASPBERRY_PI_BOOT.to_vec(),
             Role::Server => USE_THE_BOOTFILE.to_vec(),
             Role::Proxy if client.firmware() == Firmware::Bios => USE_THE_BOOTFILE.to_vec(),
             Role::Proxy => Vec::new(),
@@ -208,6 +210,10 @@ fn shorten(options: &mut Vec<DhcpOption>, room: usize) {
 
 /// PXE_DISCOVERY_CONTROL, bit 3: do not look for boot servers, load the file named here (PXE 2.1, table 2-1).
 const USE_THE_BOOTFILE: [u8; 4] = [6, 1, 8, 255];
+
+/// What a Raspberry Pi looks for before it loads anything: the file named, a boot server (PXE_BOOT_SERVERS, 9) of type 0
+/// and of this name, and a menu's prompt (10).
+const RASPBERRY_PI_BOOT: &[u8] = b"\x06\x01\x08\x09\x14\x00\x00\x11Raspberry Pi Boot\x0a\x04\x00PXE\xff";
 
 /// PXE_BOOT_ITEM: which of a boot server's programs is meant.
 const BOOT_ITEM: u8 = 71;

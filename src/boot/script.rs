@@ -9,6 +9,7 @@ use crate::boot::architecture::{ArchCode, Transport};
 use crate::domain::https::Https;
 use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, ProfileId, RunId};
+use crate::domain::quirk::LocalBoot;
 use crate::domain::run::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
 use crate::domain::snapshot::Station;
 use crate::domain::text;
@@ -113,8 +114,13 @@ pub fn install(
 ///
 /// BIOS goes on to the next boot device on `exit`. UEFI firmware would end in its menu (EDK2, measured), so there iPXE
 /// itself starts the removable-media path of the first disk that has one (UEFI 2.10 section 3.5.1.1).
-pub fn local_disk(asked: &Asked) -> String {
-    filled(include_str!("../../assets/ipxe/local.ipxe"), context! { uefi => asked.uefi })
+/// None where no script at all is the way that works.
+pub fn local_disk(asked: &Asked, way: Option<LocalBoot>) -> Option<String> {
+    let usual = if asked.uefi { LocalBoot::Sanboot } else { LocalBoot::Exit };
+    let way = way.unwrap_or(usual);
+    let script =
+        || filled(include_str!("../../assets/ipxe/local.ipxe"), context! { uefi => asked.uefi, way => way.word() });
+    (way != LocalBoot::NotFound).then(script)
 }
 
 /// The script that shows why nothing happens and asks again.
@@ -212,9 +218,23 @@ mod tests {
         insta::assert_snapshot!("install_https", install(&station, Some(&https), run, &profile, &quiet, &asked()));
         insta::assert_snapshot!("detour", detour(&station, &https));
         insta::assert_snapshot!("ask_https", ask(&https.base_url));
-        insta::assert_snapshot!("local_uefi", local_disk(&asked()));
-        insta::assert_snapshot!("local_bios", local_disk(&Asked::default()));
+        insta::assert_snapshot!("local_uefi", local_disk(&asked(), None).expect("a script"));
+        insta::assert_snapshot!("local_bios", local_disk(&Asked::default(), None).expect("a script"));
         insta::assert_snapshot!("wait", wait(STATION, "no profile is assigned"));
+    }
+
+    #[test]
+    fn the_way_to_the_disk_is_what_works_on_the_product() {
+        let bios = Asked::default();
+        let last = |asked: &Asked, way| {
+            let script = local_disk(asked, Some(way)).expect("a script");
+            script.lines().skip(3).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(last(&asked(), LocalBoot::Exit), ["exit"]);
+        assert_eq!(last(&asked(), LocalBoot::ExitError), ["exit 1"]);
+        assert_eq!(last(&bios, LocalBoot::Sanboot)[0], "sanboot --no-describe --drive 0x80 ||");
+        assert!(last(&asked(), LocalBoot::Sanboot)[0].contains("BOOTX64.EFI"));
+        assert_eq!(local_disk(&bios, Some(LocalBoot::NotFound)), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The network that oxbow serves: its own address there, the addresses it may give away, where machines find it.
-//!
-//! Where the rest goes: a network behind a relay agent becomes a second `Segment`, chosen in
-//! [`crate::boot::dhcp::decide`] by the request's `giaddr`.
+//! The network that oxbow serves: its own address there, the addresses it may give away, where machines find it. And the
+//! networks behind relay agents, in which it gives addresses too.
 
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::boot::site::Site;
@@ -14,10 +14,10 @@ use crate::domain::ids::MacAddr;
 /// An IPv4 network on one interface, valid as it stands: the pool lies in the subnet and has at least one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
+    /// The station's own. Behind a relay agent it lies in another network.
     address: Ipv4Addr,
-    prefix: u8,
-    first: Ipv4Addr,
-    last: Ipv4Addr,
+    network: Network,
+    relayed: Arc<[Network]>,
     /// Where the station's HTTP is, without a slash at the end: `http://10.77.0.1:8080`. An address, never a name:
     /// firmware has no resolver yet.
     pub base_url: String,
@@ -35,6 +35,21 @@ pub struct Segment {
     /// Which boot programs the site wants instead of the usual ones.
     pub site: Site,
 }
+
+/// A subnet, and the part of it that is given away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    /// Any address of the subnet. Behind a relay agent: the agent's, or the subnet's name.
+    within: Ipv4Addr,
+    prefix: u8,
+    first: Ipv4Addr,
+    last: Ipv4Addr,
+}
+
+/// A network behind a relay agent, as people write it: `10.80.0.1/24=10.80.0.100-10.80.0.250`, the agent's address there
+/// with its prefix, and the addresses that are given away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relayed(Network);
 
 /// Whose the network's addresses are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +72,10 @@ pub enum BadSegment {
     Pool { first: Ipv4Addr, last: Ipv4Addr, address: Ipv4Addr, prefix: u8 },
     #[error("the pool {first}–{last} has no address to give away")]
     EmptyPool { first: Ipv4Addr, last: Ipv4Addr },
+    #[error("the relayed network of {within}/{prefix} overlaps another one that is served")]
+    Overlap { within: Ipv4Addr, prefix: u8 },
+    #[error("relay pool {0:?}: this is not a network and its pool")]
+    RelayPool(String),
 }
 
 impl Segment {
@@ -70,11 +89,11 @@ impl Segment {
         let start = u32::from(address) & !(block - 1);
         let (first, last) = (start + block * 100 / 256, start + block * 250 / 256);
         let base_url = base_url.into().trim_end_matches('/').to_owned();
+        let network = Network { within: address, prefix, first: first.into(), last: last.into() };
         let segment = Self {
             address,
-            prefix,
-            first: first.into(),
-            last: last.into(),
+            network,
+            relayed: Arc::default(),
             base_url,
             https: None,
             require_https: false,
@@ -92,11 +111,42 @@ impl Segment {
 
     /// The same segment giving away `first` to `last`, both included.
     pub fn with_pool(self, first: Ipv4Addr, last: Ipv4Addr) -> Result<Self, BadSegment> {
-        Self { first, last, ..self }.checked()
+        Self { network: Network { first, last, ..self.network }, ..self }.checked()
+    }
+
+    /// The same segment giving addresses behind relay agents too.
+    pub fn with_relayed(self, networks: impl IntoIterator<Item = Relayed>) -> Result<Self, BadSegment> {
+        let mut relayed: Vec<Network> = Vec::new();
+        for Relayed(network) in networks {
+            let Network { within, prefix, .. } = network;
+            let overlaps = |other: &Network| other.contains(network.name()) || network.contains(other.name());
+            if overlaps(&self.network) || relayed.iter().any(overlaps) {
+                return Err(BadSegment::Overlap { within, prefix });
+            }
+            self.in_network(network).checked()?;
+            relayed.push(network);
+        }
+        Ok(Self { relayed: relayed.into(), ..self })
+    }
+
+    /// The network that this address of a relay agent, or of a machine behind one, is in; with the agent as its router.
+    pub fn behind(&self, address: Ipv4Addr) -> Option<Self> {
+        self.relayed.iter().find(|network| network.contains(address)).map(|network| self.in_network(*network))
+    }
+
+    /// Whether machines are reached through a relay agent.
+    pub fn is_relayed(&self) -> bool {
+        !self.contains(self.address)
+    }
+
+    fn in_network(&self, network: Network) -> Self {
+        let is_name = network.within == network.name();
+        let router = (!is_name).then_some(network.within);
+        Self { network, router, relayed: Arc::default(), ..self.clone() }
     }
 
     fn checked(self) -> Result<Self, BadSegment> {
-        let Self { address, prefix, first, last, .. } = self;
+        let Network { within: address, prefix, first, last } = self.network;
         if first > last || !self.contains(first) || !self.contains(last) {
             return Err(BadSegment::Pool { first, last, address, prefix });
         }
@@ -119,29 +169,28 @@ impl Segment {
     }
 
     pub fn mask(&self) -> Ipv4Addr {
-        Ipv4Addr::from(u32::MAX << (32 - self.prefix))
+        self.network.mask()
     }
 
     pub fn broadcast(&self) -> Ipv4Addr {
-        self.address | !self.mask()
+        self.network.name() | !self.mask()
     }
 
     /// The pool's first and last address.
     pub fn range(&self) -> RangeInclusive<Ipv4Addr> {
-        self.first..=self.last
+        self.network.first..=self.network.last
     }
 
-    /// The pool as people say it: `10.77.0.100–250`.
+    /// The pool as people say it: `10.77.0.100–250`; with `10.80.0.100–250 by relay` behind it if there is.
     pub fn pool_in_words(&self) -> String {
-        match (self.first.octets(), self.last.octets()) {
-            ([a, b, c, _], [d, e, f, last]) if (a, b, c) == (d, e, f) => format!("{}–{last}", self.first),
-            _ => format!("{}–{}", self.first, self.last),
-        }
+        let relayed = self.relayed.iter().map(|network| format!(", {} by relay", network.pool_in_words()));
+        std::iter::once(self.network.pool_in_words()).chain(relayed).collect()
     }
 
     /// The addresses that may be given away, ascending.
     pub fn pool(&self) -> impl Iterator<Item = Ipv4Addr> {
-        (u32::from(self.first)..=u32::from(self.last)).map(Ipv4Addr::from).filter(|address| self.gives(*address))
+        let Network { first, last, .. } = self.network;
+        (u32::from(first)..=u32::from(last)).map(Ipv4Addr::from).filter(|address| self.gives(*address))
     }
 
     /// Whether `address` may be given away: in the pool, and nobody's by its nature.
@@ -152,17 +201,53 @@ impl Segment {
 
     /// Whether `address` is on this network.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
-        address & self.mask() == self.address & self.mask()
+        self.network.contains(address)
     }
 
     /// Neither the subnet's own name nor its broadcast address. `.0` and `.255` are avoided in larger subnets too:
     /// firmware stumbles over them (edk2#6623).
     fn is_host(&self, address: Ipv4Addr) -> bool {
-        let network = self.address & self.mask();
         self.contains(address)
-            && address != network
+            && address != self.network.name()
             && address != self.broadcast()
             && !matches!(address.octets()[3], 0 | 255)
+    }
+}
+
+impl Network {
+    fn mask(self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::MAX << (32 - self.prefix))
+    }
+
+    fn name(self) -> Ipv4Addr {
+        self.within & self.mask()
+    }
+
+    fn contains(self, address: Ipv4Addr) -> bool {
+        address & self.mask() == self.name()
+    }
+
+    fn pool_in_words(self) -> String {
+        match (self.first.octets(), self.last.octets()) {
+            ([a, b, c, _], [d, e, f, last]) if (a, b, c) == (d, e, f) => format!("{}–{last}", self.first),
+            _ => format!("{}–{}", self.first, self.last),
+        }
+    }
+}
+
+impl FromStr for Relayed {
+    type Err = BadSegment;
+
+    fn from_str(text: &str) -> Result<Self, BadSegment> {
+        let parsed = || {
+            let (network, pool) = text.split_once('=')?;
+            let (within, prefix) = network.trim().split_once('/')?;
+            let (first, last) = pool.split_once('-')?;
+            let prefix = prefix.parse().ok().filter(|prefix| (1..=30).contains(prefix))?;
+            let within = within.parse().ok()?;
+            Some(Network { within, prefix, first: first.trim().parse().ok()?, last: last.trim().parse().ok()? })
+        };
+        parsed().map(Self).ok_or_else(|| BadSegment::RelayPool(text.to_owned()))
     }
 }
 
@@ -222,6 +307,42 @@ mod tests {
             Some("the pool 10.77.0.1–10.77.0.1 has no address to give away")
         );
         assert!(given("10.77.0.1", "10.77.0.2").is_ok());
+    }
+
+    #[test]
+    fn a_network_behind_a_relay_agent_has_a_mask_a_router_and_a_pool_of_its_own() {
+        let relayed = |texts: &[&str]| {
+            let networks: Vec<Relayed> =
+                texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(|error: BadSegment| error)?;
+            segment("10.77.0.1", 24)?.with_relayed(networks)
+        };
+        let served =
+            relayed(&["10.80.0.1/16=10.80.1.100-10.80.1.250", "10.90.0.0/24=10.90.0.5-10.90.0.9"]).expect("valid");
+        assert_eq!(served.pool_in_words(), "10.77.0.100–250, 10.80.1.100–250 by relay, 10.90.0.5–9 by relay");
+        let far = served.behind([10, 80, 7, 7].into()).expect("it is served");
+        assert_eq!((far.mask(), far.broadcast()), ([255, 255, 0, 0].into(), [10, 80, 255, 255].into()));
+        assert_eq!((far.router, far.address()), (Some([10, 80, 0, 1].into()), [10, 77, 0, 1].into()));
+        assert!(far.is_relayed() && !served.is_relayed() && far.gives([10, 80, 1, 100].into()));
+        assert_eq!(served.behind([10, 90, 0, 1].into()).expect("it is served").router, None, "only its name is known");
+        assert_eq!(served.behind([10, 81, 0, 1].into()), None);
+
+        for (text, said) in [
+            ("10.80.0.0/24", "relay pool \"10.80.0.0/24\": this is not a network and its pool"),
+            (
+                "10.80.0.0/31=10.80.0.0-10.80.0.1",
+                "relay pool \"10.80.0.0/31=10.80.0.0-10.80.0.1\": this is not a network and its pool",
+            ),
+            ("10.80.0.0/24=10.81.0.1-10.81.0.9", "the pool 10.81.0.1–10.81.0.9 is not inside 10.80.0.0/24"),
+            ("10.80.0.1/24=10.80.0.1-10.80.0.1", "the pool 10.80.0.1–10.80.0.1 has no address to give away"),
+            (
+                "10.77.0.2/24=10.77.0.9-10.77.0.9",
+                "the relayed network of 10.77.0.2/24 overlaps another one that is served",
+            ),
+        ] {
+            assert_eq!(relayed(&[text]).expect_err("it is wrong").to_string(), said);
+        }
+        let twice = ["10.80.0.0/24=10.80.0.5-10.80.0.9", "10.80.0.0/16=10.80.7.5-10.80.7.9"];
+        assert!(matches!(relayed(&twice), Err(BadSegment::Overlap { .. })));
     }
 
     #[test]

@@ -25,6 +25,21 @@ pub(super) struct Place {
     config: Option<PathBuf>,
 }
 
+impl Place {
+    /// The station's data directory.
+    pub(super) fn data(&self) -> Result<PathBuf, Vec<Problem>> {
+        self.folders().map(|(data, _)| data)
+    }
+
+    fn folders(&self) -> Result<(PathBuf, PathBuf), Vec<Problem>> {
+        let given = Settings { data: self.data.clone(), profiles: self.profiles.clone(), ..Settings::default() };
+        let settings = given.over_file(self.config.as_deref())?;
+        let data = settings.data.unwrap_or_else(|| DATA.into());
+        let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
+        Ok((data, profiles))
+    }
+}
+
 /// An open conversation with the bench.
 pub(super) struct Bench {
     /// Dropped before `alone`, which then ends.
@@ -35,10 +50,7 @@ pub(super) struct Bench {
 impl Bench {
     /// Finds the station, or takes its place for as long as this lives.
     pub(super) fn open(place: &Place, question: bool) -> Result<Self, Vec<Problem>> {
-        let given = Settings { data: place.data.clone(), profiles: place.profiles.clone(), ..Settings::default() };
-        let settings = given.over_file(place.config.as_deref())?;
-        let data = settings.data.unwrap_or_else(|| DATA.into());
-        let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
+        let (data, profiles) = place.folders()?;
         if question && !data.is_dir() {
             let what = format!("there is no station's data in {}", data.display());
             return Err(vec![Problem { what, hint: "name its place with --data".into() }]);

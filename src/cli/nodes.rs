@@ -36,6 +36,8 @@ enum What {
     Register(Register),
     /// Give a node a profile, or `default` for the default one
     Assign { node: String, profile: String },
+    /// Choose the boot program of a node, a file in the boot-files folder, or `auto` for what is usual
+    Loader { node: String, program: String },
     /// Install at the next network boot
     Rearm {
         #[arg(required = true)]
@@ -107,7 +109,7 @@ pub(super) fn run(nodes: &Nodes) -> ExitCode {
     let asks = match asks(nodes.what.as_ref().unwrap_or(&What::List)) {
         Ok(asks) => asks,
         Err(why) => {
-            say::problem(&why, Some("`oxbow nodes assign --help` explains it"));
+            say::problem(&why, Some("`oxbow nodes --help` explains it"));
             return ExitCode::from(say::FAILED);
         }
     };
@@ -171,6 +173,13 @@ fn asks(what: &What) -> Result<Vec<Ask>, String> {
                 name => Some(name.parse().map_err(|err| format!("profile {name:?}: {err}"))?),
             };
             vec![Ask::Assign { which: node.clone(), profile }]
+        }
+        What::Loader { node, program } => {
+            let loader = match program.as_str() {
+                "auto" => None,
+                name => Some(name.parse()?),
+            };
+            vec![Ask::ChooseLoader { which: node.clone(), loader }]
         }
         What::Rearm { nodes } => each(nodes, |which| Ask::Rearm { which }),
         What::Forget { nodes } => each(nodes, |which| Ask::Forget { which }),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::policy::Policy;
+use crate::domain::quirk::Loader;
 
 pub use crate::domain::registration::Registration;
 
@@ -14,6 +15,8 @@ pub enum Command {
     Register(Registration),
     /// Give a node a profile, or none for the default.
     Assign { node: NodeId, profile: Option<ProfileId> },
+    /// Have a node load this boot program, or none for what is usual.
+    ChooseLoader { node: NodeId, loader: Option<Loader> },
     /// Install at the next network boot; a machine whose agent waits after a failure restarts now.
     Rearm { node: NodeId },
     /// Drop a node and all that is known of it.

@@ -40,7 +40,12 @@ impl Firmware {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DhcpAnswer {
     Offer,
+    /// The address is the machine's.
     Ack,
+    /// None: the machine was heard to ask the site's server for the address.
+    Overheard,
+    /// What to load, and no address: on port 4011, or by a proxy.
+    Told,
 }
 
 /// How a transfer of a network boot program ended.
@@ -54,9 +59,15 @@ pub enum Transfer {
 /// Something a service saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A machine that boots from the network was answered by DHCP. A proxy's offer comes without an address (0.0.0.0):
-    /// the site's server gives it, and the machine is seen to accept it (an ACK here too).
-    DhcpAnswered { claims: Claims, firmware: Firmware, address: Ipv4Addr, answer: DhcpAnswer, bootfile: Option<String> },
+    /// A machine that boots from the network was answered by DHCP. A proxy's offer comes without an address: the site's
+    /// server gives it, and the machine is overheard to accept it.
+    DhcpAnswered {
+        claims: Claims,
+        firmware: Firmware,
+        address: Option<Ipv4Addr>,
+        answer: DhcpAnswer,
+        bootfile: Option<String>,
+    },
     /// A DHCP request went unanswered on purpose.
     DhcpSilence { mac: Option<MacAddr>, reason: String },
     /// A file was sent by TFTP.

@@ -20,6 +20,7 @@ pub mod image;
 #[cfg(feature = "station")]
 pub mod import;
 pub mod lease;
+pub mod loader;
 pub mod logline;
 pub mod naming;
 pub mod node;
@@ -31,6 +32,9 @@ pub mod profile;
 #[cfg(feature = "station")]
 pub mod profile_file;
 pub mod progress;
+pub mod quirk;
+#[cfg(feature = "station")]
+pub mod quirk_file;
 pub mod registration;
 pub mod report;
 pub mod run;

@@ -10,6 +10,7 @@ use crate::domain::disk::Disk;
 use crate::domain::event::Firmware;
 use crate::domain::identity::{Claims, Contest};
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
+use crate::domain::loader::LoaderHistory;
 use crate::domain::logline::LogTail;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::progress::Progress;
@@ -45,6 +46,8 @@ pub struct Node {
     /// The address it was last seen at.
     pub address: Option<Ipv4Addr>,
     pub firmware: Option<Firmware>,
+    #[serde(default)]
+    pub loader: LoaderHistory,
     pub disks: Vec<Disk>,
     pub phase: Phase,
     pub phase_since: Timestamp,
@@ -79,6 +82,7 @@ impl Node {
             metadata: BTreeMap::new(),
             address: None,
             firmware: None,
+            loader: LoaderHistory::default(),
             disks: Vec::new(),
             phase: Phase::Registered,
             phase_since: now,

@@ -10,6 +10,7 @@ use crate::domain::dhcp::Dhcp;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::doctor::Doctor;
 use crate::domain::doctor::verdict::Verdict;
+use crate::domain::event::Firmware;
 use crate::domain::fleet::ImportDone;
 use crate::domain::https::Https;
 use crate::domain::identity::{Claims, Identity, Index};
@@ -20,6 +21,7 @@ use crate::domain::phase::Phase;
 use crate::domain::plan::{Plan, Refuse, Wait};
 use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
+use crate::domain::quirk::{Effects, Machine, Quirks};
 use crate::domain::service::ServiceStatus;
 use crate::domain::time::Timestamp;
 
@@ -82,7 +84,9 @@ pub struct Catalogue {
     pub default_profile: Option<ProfileId>,
     /// By file name; every image that a profile names is here.
     pub images: BTreeMap<String, ImageState>,
-    /// What is wrong in profile files.
+    /// What is done differently for certain machines.
+    pub quirks: Arc<Quirks>,
+    /// What is wrong in the files that people wrote.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -132,6 +136,27 @@ impl Snapshot {
             .collect();
         strangers.sort_by_key(|stranger| (Reverse(stranger.verdict.severity), Reverse(stranger.last)));
         strangers
+    }
+}
+
+impl Snapshot {
+    /// What is done differently for the machine with this card, as far as it is known by now. What a person chose for
+    /// it comes before what is known of its kind.
+    pub fn effects(&self, architecture: Option<u16>, firmware: Option<Firmware>, mac: Option<MacAddr>) -> Effects {
+        let node = mac.and_then(|mac| match self.index.identify(&Claims { macs: vec![mac], ..Claims::default() }) {
+            Identity::Known(id) => self.nodes.get(&id),
+            Identity::New | Identity::Conflict(_) => None,
+        });
+        let product = node.and_then(|node| node.product.as_deref());
+        let effects = self.catalogue.quirks.of(Machine { architecture, firmware, mac, product });
+        let chosen = node.and_then(|node| node.loader.choice.clone());
+        Effects { program: chosen.or(effects.program.clone()), ..effects }
+    }
+
+    /// As [`Snapshot::effects`], for the machine at this address.
+    pub fn effects_at(&self, address: Ipv4Addr) -> Effects {
+        let node = self.nodes.values().find(|node| node.address == Some(address));
+        node.map_or_else(Effects::default, |node| self.effects(None, node.firmware, node.macs.first().copied()))
     }
 }
 

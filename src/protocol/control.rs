@@ -1,4 +1,4 @@
-//! What `oxbow nodes`, `oxbow import` and `oxbow policy` say to a running station over its control socket: JSON, one
+//! What `oxbow nodes`, `oxbow import`, `oxbow policy` and `oxbow quirks` say to a running station over its control socket: JSON, one
 //! message a line, each with a version.
 //!
 //! ```text
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::nodes::NodeRow;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
+use crate::domain::quirk::Loader;
 
 /// The version that this crate speaks.
 pub const VERSION: u16 = 1;
@@ -71,6 +72,16 @@ pub enum Ask {
     },
     /// A list of machines, whose bytes follow the line.
     Import(List),
+    /// What is done differently for certain machines: for people, or as a file for another bench.
+    Quirks {
+        export: bool,
+    },
+    /// The boot program for one node.
+    ChooseLoader {
+        which: String,
+        /// None for what is usual.
+        loader: Option<Loader>,
+    },
     UndoImport {
         /// Only for nodes that have not begun to work.
         idle: bool,
@@ -83,7 +94,7 @@ impl Ask {
     /// Whether it changes nothing.
     pub fn is_question(&self) -> bool {
         match self {
-            Self::Nodes | Self::Node { .. } | Self::Policy => true,
+            Self::Nodes | Self::Node { .. } | Self::Policy | Self::Quirks { .. } => true,
             Self::Import(list) => list.dry_run,
             Self::Register(_)
             | Self::Assign { .. }
@@ -92,6 +103,7 @@ impl Ask {
             | Self::Approve { .. }
             | Self::Resolve { .. }
             | Self::SetPolicy { .. }
+            | Self::ChooseLoader { .. }
             | Self::UndoImport { .. }
             | Self::Unknown => false,
         }
@@ -160,6 +172,10 @@ pub enum Answer {
     /// The next piece of the list of errors.
     Errors {
         piece: String,
+    },
+    /// A part of a text; lines end with it.
+    Text {
+        text: String,
     },
     /// Not ready yet; sent every second.
     Working {

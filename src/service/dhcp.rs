@@ -19,6 +19,7 @@ use crate::boot::dhcp::{self, Answer, Silence, Verdict};
 use crate::boot::doubts::{Doubts, Objection};
 use crate::boot::gate::Gate;
 use crate::boot::lanes::Lanes;
+use crate::boot::later::Later;
 use crate::boot::leases::Leases;
 use crate::boot::limits::{Caller, Excess};
 use crate::boot::rival::{Refused, Standing};
@@ -93,6 +94,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                     desk.answer(&doors.server, Some(mac), *answer, true).await;
                 }
             }
+            () = rest(desk.later.rest(clock::now())) => desk.send_due(&doors).await,
             len = heard(arp.as_ref(), &mut frame) => {
                 witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
@@ -178,6 +180,7 @@ struct Desk {
     /// What the services line says.
     said: Option<String>,
     doubts: Doubts,
+    later: Later,
     gate: Gate,
     lanes: Lanes<Waiting>,
     unanswered: Tally<&'static str>,
@@ -211,6 +214,7 @@ impl Desk {
             neighbours: Told::default(),
             said: None,
             doubts: Doubts::default(),
+            later: Later::default(),
             gate: Gate::default(),
             lanes: Lanes::default(),
             unanswered: Tally::default(),
@@ -292,6 +296,7 @@ impl Desk {
         let from = *way.from.ip();
         let admitted = self.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
+        self.segment.site.learn(&self.context.bench.borrow());
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
         witness::asked(&self.context, Door::BootServer, packet, Some(way), mac, &verdict);
         self.carry_out(door, mac, verdict, true).await;
@@ -313,7 +318,15 @@ impl Desk {
         }
     }
 
+    async fn send_due(&mut self, doors: &Doors) {
+        for (port, mac, answer) in self.later.due(clock::now()) {
+            let door = if port == port_of(&doors.boot_server) { &doors.boot_server } else { &doors.server };
+            self.answer(door, mac, answer, true).await;
+        }
+    }
+
     async fn answer(&mut self, door: &UdpSocket, mac: Option<MacAddr>, answer: Answer, witnessed: bool) {
+        let Some(answer) = self.later.hold(clock::now(), port_of(door), mac, answer) else { return };
         let to = answer.to.socket_address();
         if witnessed {
             witness::answered(&self.context, door, mac, &answer);
@@ -343,6 +356,10 @@ impl Desk {
             self.context.inbox.saw(Event::DhcpSilence { mac, reason: silence.to_string() });
         }
     }
+}
+
+fn port_of(door: &UdpSocket) -> u16 {
+    door.local_addr().map_or(0, |at| at.port())
 }
 
 fn lost(interface: &str, error: std::io::Error) -> ServiceError {

@@ -1,10 +1,12 @@
-//! Profiles, images and boot files: looks at their directories every two seconds and says what is there and whether it can be used.
+//! Profiles, images, boot files and quirks: looks at them every two seconds and says what is there and whether it can be
+//! used. A register of quirks that cannot be read leaves the last good one in force.
 //!
 //! An image is copied once into the station's own store while its digests are computed, under the digest's name and
 //! read-only. What machines download is that copy: nobody can shorten or swap it under their feet, and the same name
 //! with new content is simply another image.
 
 mod check;
+mod quirks;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use crate::domain::ids::ProfileId;
 use crate::domain::image::ImageState;
 use crate::domain::profile::Profile;
 use crate::domain::profile_file;
+use crate::domain::quirk_file;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::Catalogue;
 use crate::inbox::Note;
@@ -40,19 +43,29 @@ pub struct Config {
     pub store: PathBuf,
     /// What machines fetch before their image.
     pub boot_files: PathBuf,
+    /// The site's own register of quirks. There need not be one.
+    pub quirks: PathBuf,
     pub default_profile: Option<ProfileId>,
 }
 
 /// Watches until told to stop. Checks one image at a time: they share one disk.
 pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
     context.up(ServiceName::Images, config.images.display()).await;
-    let mut catalogue = Catalogue { default_profile: config.default_profile.clone(), ..Catalogue::default() };
+    let mut catalogue = Catalogue {
+        default_profile: config.default_profile.clone(),
+        quirks: context.snapshot().catalogue.quirks.clone(),
+        ..Catalogue::default()
+    };
     let mut checked: BTreeMap<String, Checked> = BTreeMap::new();
     let mut sweep = Sweep::default();
     sweep::remove_unfinished(&config.store);
     loop {
         checked.retain(|_, checked| checked.again.is_none_or(|again| Instant::now() < again));
-        let (profiles, diagnostics) = written(&config);
+        let (profiles, mut diagnostics) = written(&config);
+        match quirks::read(&config.quirks, Some(&config.boot_files)) {
+            Ok(quirks) => catalogue.quirks = Arc::new(quirks),
+            Err(wrong) => diagnostics.extend(wrong),
+        }
         for new in diagnostics.iter().filter(|found| !catalogue.diagnostics.contains(found)) {
             warn!(hint = new.hint, "{}", new.place_and_what());
         }
@@ -96,15 +109,21 @@ struct Checked {
     again: Option<Instant>,
 }
 
-/// The profiles there are, with nothing known of their images yet.
-pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>) -> Catalogue {
-    let (profiles, diagnostics) = profiles(profiles_in, default_profile);
-    Catalogue { profiles, diagnostics, default_profile: default_profile.cloned(), ..Catalogue::default() }
+/// The profiles there are, with nothing known of their images yet, and the quirks in this file.
+pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>, quirks_in: &Path) -> Catalogue {
+    let (profiles, mut diagnostics) = profiles(profiles_in, default_profile);
+    let quirks = quirks::read(quirks_in, None).unwrap_or_else(|wrong| {
+        diagnostics.extend(wrong);
+        quirk_file::shipped().clone()
+    });
+    let default_profile = default_profile.cloned();
+    Catalogue { profiles, diagnostics, default_profile, quirks: Arc::new(quirks), ..Catalogue::default() }
 }
 
 /// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
 pub fn examine(config: &Config) -> Vec<(String, String)> {
-    let (profiles, diagnostics) = written(config);
+    let (profiles, mut diagnostics) = written(config);
+    diagnostics.extend(quirks::read(&config.quirks, Some(&config.boot_files)).err().into_iter().flatten());
     let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
     let (mut checked, mut catalogue) = (BTreeMap::new(), Catalogue::default());
     for profile in profiles.values() {

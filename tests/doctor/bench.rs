@@ -172,7 +172,7 @@ impl Bench {
             Verdict::Silence(_) => {}
             Verdict::Overheard(event) => {
                 if let Event::DhcpAnswered { address, .. } = *event {
-                    self.address = address;
+                    self.address = address.unwrap_or(self.address);
                 }
             }
         }
@@ -247,7 +247,7 @@ impl Bench {
 
     /// What the client makes of the packets of `turn`.
     fn react(&mut self, client: Client, transfer: &mut Transfer, turn: &Turn) -> Turn {
-        let acknowledged = match turn.send.last().map(Vec::as_slice) {
+        let acknowledged = match turn.send.last().map(|packet| packet.parts().concat()).as_deref() {
             Some([0, 6, ..]) => Some(0),
             Some([0, 3, high, low, ..]) => Some(u16::from_be_bytes([*high, *low])),
             _ => None,

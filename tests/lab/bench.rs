@@ -82,8 +82,9 @@ impl Bench {
         Dnsmasq::start(&switch, &["--no-ping"])
     }
 
-    /// Another network with a DHCP server, without a station; gives a port of its switch.
-    pub(crate) fn another_network(&self) -> (String, Dnsmasq) {
+    /// Another network, without a station, whose DHCP server boots machines with a file of this directory; gives a port of
+    /// its switch.
+    pub(crate) fn another_network(&self, directory: &Path, file: &str) -> (String, Dnsmasq) {
         let switch = &*self.switch();
         run("ip", &["-n", switch, "link", "add", "br1", "type", "bridge", "stp_state", "0", "mcast_snooping", "0"]);
         run("ip", &["-n", switch, "address", "add", "192.168.9.1/24", "dev", "br1"]);
@@ -91,7 +92,17 @@ impl Bench {
         run("ip", &["netns", "exec", switch, "ethtool", "-K", "br1", "tx", "off"]);
         run("ip", &["-n", switch, "tuntap", "add", "elsewhere", "mode", "tap"]);
         run("ip", &["-n", switch, "link", "set", "elsewhere", "master", "br1", "up"]);
-        let server = Dnsmasq::start_on(switch, "br1", "192.168.9.50,192.168.9.60", &["--no-ping"]);
+        let server = Dnsmasq::start_on(
+            switch,
+            "br1",
+            "192.168.9.50,192.168.9.60",
+            &[
+                "--no-ping",
+                "--enable-tftp",
+                &format!("--tftp-root={}", directory.display()),
+                &format!("--dhcp-boot={file}"),
+            ],
+        );
         ("elsewhere".into(), server)
     }
 

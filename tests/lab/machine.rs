@@ -111,7 +111,7 @@ impl Machine {
         Self { on_network: false, ..self }
     }
 
-    /// Puts another card before the one that the firmware boots from, plugged in at `port`.
+    /// Puts another card before the first, plugged in at `port`; the firmware boots from it.
     pub(crate) fn with_card_at(self, port: &str) -> Self {
         Self { elsewhere: Some(port.into()), ..self }
     }
@@ -188,7 +188,7 @@ impl Machine {
         if let Some(port) = &self.elsewhere {
             let mac = self.mac.replace(":77:", ":99:");
             qemu.args(["-netdev", &format!("tap,id=elsewhere,ifname={port},script=no,downscript=no")])
-                .args(["-device", &format!("virtio-net-pci,netdev=elsewhere,mac={mac},romfile=")]);
+                .args(["-device", &format!("{},netdev=elsewhere,mac={mac},bootindex=0", self.nic)]);
         }
         // OVMF has a driver of its own for virtio alone: without a ROM it uses that, and its own PXE client.
         let own_driver = self.firmware.is_uefi() && self.nic.starts_with("virtio-net");

@@ -199,13 +199,22 @@ impl<'a> Station<'a> {
         }
     }
 
+    /// What is at `path`.
+    pub(crate) fn get(&self, path: &str) -> String {
+        self.ask(path).unwrap_or_else(|err| panic!("GET {path}: {err}"))
+    }
+
     fn ask_nodes(&self) -> Result<Vec<Node>, String> {
-        let url = format!("http://{}/api/v1/nodes", Bench::STATION);
+        let text = self.ask("/api/v1/nodes")?;
+        serde_json::from_str(&text).map_err(|err| format!("{err}: {text}"))
+    }
+
+    fn ask(&self, path: &str) -> Result<String, String> {
+        let url = format!("http://{}{path}", Bench::STATION);
         self.bench.beside_station(|| {
             let config = ureq::Agent::config_builder().timeout_global(Some(ANSWERS_WITHIN)).build();
             let mut answer = ureq::Agent::from(config).get(&url).call().map_err(|err| err.to_string())?;
-            let text = answer.body_mut().read_to_string().map_err(|err| err.to_string())?;
-            serde_json::from_str(&text).map_err(|err| format!("{err}: {text}"))
+            answer.body_mut().read_to_string().map_err(|err| err.to_string())
         })
     }
 }

@@ -310,7 +310,7 @@ impl Bench {
     fn see(&mut self, number: u8, seconds: u64) {
         let firmware = if is_bios(number) { Firmware::Bios } else { Firmware::UefiX64 };
         let bootfile = Some(loader(number));
-        let (claims, address, answer) = (claims(number), address(number), DhcpAnswer::Ack);
+        let (claims, address, answer) = (claims(number), Some(address(number)), DhcpAnswer::Ack);
         self.observe(seconds, Event::DhcpAnswered { claims, firmware, address, answer, bootfile });
     }
 
@@ -501,7 +501,7 @@ fn catalogue() -> Catalogue {
             (ready.name.clone(), ImageState::Ready(ready)),
             ("ubuntu-24.04.raw.gz".into(), ImageState::Checking { done: 1_100_000_000, total: 2_683_000_000 }),
         ]),
-        diagnostics: Vec::new(),
+        ..Catalogue::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use dhcproto::v4::MessageType;
 
-use super::{Answer, Destination, Silence, Verdict, client_of, lacks};
+use super::{Answer, Destination, Silence, Verdict, client_of, delay, lacks};
 use crate::boot::leases::Leases;
 use crate::boot::program::Program;
 use crate::boot::reply::{Reply, Role};
@@ -49,15 +49,15 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) 
     if way.from.ip().is_unspecified() {
         return Verdict::Silence(Silence::NoAddress);
     }
-    let client = client_of(request, mac, segment);
+    let (client, effects) = client_of(request, mac, segment);
     let Some(program) = Program::of(client, mac, segment) else {
         return Verdict::Silence(lacks(client, None).unwrap_or(Silence::NotBooting));
     };
     let event = Event::DhcpAnswered {
         claims: Claims { macs: mac.into_iter().collect(), uuid: request.uuid, ..Claims::default() },
         firmware: client.firmware(),
-        address: request.ciaddr.unwrap_or(*way.from.ip()),
-        answer: DhcpAnswer::Ack,
+        address: Some(request.ciaddr.unwrap_or(*way.from.ip())),
+        answer: DhcpAnswer::Told,
         bootfile: Some(program.name().to_owned()),
     };
     let from = asked_at(way.to, segment);
@@ -79,6 +79,7 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) 
         lacks: None,
         lease: None,
         doubtful: None,
+        delay: delay(&effects),
     }))
 }
 

@@ -1,22 +1,28 @@
 //! What a DHCP request on port 67 is answered beside the site's DHCP server: what to load, and never an address.
 //!
 //! A REQUEST there is the site's server's business (dnsmasq and pixiecore keep out of it too); it says which address the
-//! machine is about to have, and a machine that fetches files is known by that.
+//! machine is about to have, and a machine that fetches files is known by that. Some old boot ROMs want it acknowledged
+//! all the same (pixiecore#21): that is a quirk, `always_ack`.
 
 use std::net::Ipv4Addr;
 
 use dhcproto::v4::MessageType;
 
 use super::{Answer, Case, Destination, Silence, Verdict, lacks};
+use crate::boot::client::Client;
+use crate::boot::program::Program;
 use crate::boot::request::Kind;
-use crate::domain::event::DhcpAnswer;
+use crate::domain::event::{DhcpAnswer, Firmware};
 
 impl Case<'_> {
     pub(super) fn as_proxy(&self, kind: Kind) -> Verdict {
         match kind {
-            Kind::Discover => self.tell_what_to_load(MessageType::Offer),
+            Kind::Discover => self.tell_what_to_load(MessageType::Offer, DhcpAnswer::Offer, None),
             Kind::Request if self.request.server == Some(self.segment.address()) => {
-                self.tell_what_to_load(MessageType::Ack)
+                self.tell_what_to_load(MessageType::Ack, DhcpAnswer::Told, None)
+            }
+            Kind::Request if self.wants_every_ack() => {
+                self.tell_what_to_load(MessageType::Ack, DhcpAnswer::Overheard, self.address())
             }
             Kind::Request => self.overhear(),
             Kind::Inform | Kind::Release | Kind::Decline => Verdict::Silence(Silence::ForTheSitesServer),
@@ -24,21 +30,32 @@ impl Case<'_> {
         }
     }
 
-    fn tell_what_to_load(&self, kind: MessageType) -> Verdict {
+    fn tell_what_to_load(&self, kind: MessageType, answer: DhcpAnswer, address: Option<Ipv4Addr>) -> Verdict {
         let Some(program) = self.program() else {
             return Verdict::Silence(lacks(self.client, None).unwrap_or(Silence::NotBooting));
         };
         let to = self.request.giaddr.map_or(Destination::Broadcast, Destination::Relay);
-        let event = self.answered(DhcpAnswer::Offer, Ipv4Addr::UNSPECIFIED, Some(&program));
+        let event = self.answered(answer, address, Some(&program));
         match self.reply(kind, to, None, Some((self.client, Some(program)))) {
             Verdict::Reply(reply) => Verdict::Reply(Box::new(Answer { event: Some(event), ..*reply })),
             nothing @ (Verdict::Overheard(_) | Verdict::Silence(_)) => nothing,
         }
     }
 
+    /// A machine that boots and has no address yet; a renewal is a matter between it and its server.
+    fn wants_every_ack(&self) -> bool {
+        self.effects.always_ack == Some(true) && self.request.ciaddr.is_none() && self.program().is_some()
+    }
+
     fn overhear(&self) -> Verdict {
         let Some(address) = self.address() else { return Verdict::Silence(Silence::ForTheSitesServer) };
-        let program = self.program();
-        Verdict::Overheard(Box::new(self.answered(DhcpAnswer::Ack, address, program.as_ref())))
+        let program = self.program().filter(|_| !self.goes_to_the_boot_server());
+        Verdict::Overheard(Box::new(self.answered(DhcpAnswer::Overheard, Some(address), program.as_ref())))
+    }
+
+    /// UEFI's PXE client asks on port 4011 for what it was offered, and is told there.
+    fn goes_to_the_boot_server(&self) -> bool {
+        matches!((self.client, self.program()), (Client::Pxe(_), Some(Program::Tftp(_))))
+            && self.client.firmware() == Firmware::UefiX64
     }
 }

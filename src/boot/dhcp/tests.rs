@@ -2,17 +2,31 @@
 
 use dhcproto::v4::{Decodable, Decoder, DhcpOption, Encodable, Message, MessageType, OptionCode, UnknownOption};
 
+use std::sync::Arc;
+
 use super::*;
+use crate::boot::site::Site;
 use crate::domain::digest::Digest;
 use crate::domain::event::Firmware;
 use crate::domain::https::Https;
+use crate::domain::quirk_file;
+use crate::domain::snapshot::{Catalogue, Snapshot};
 
 mod boot_server;
 mod proxy;
+mod quirks;
+mod relay;
 
 /// 10.77.0.1/24 with a pool of `.10` to `.12`.
 fn segment() -> Segment {
     Segment::new(at(1), 24, "http://10.77.0.1:8080").and_then(|it| it.with_pool(at(10), at(12))).expect("a segment")
+}
+
+/// A bench where these are the quirks.
+fn quirks(text: &str) -> Site {
+    let quirks = quirk_file::parse("quirks.toml", text).expect("valid");
+    let catalogue = Catalogue { quirks: Arc::new(quirks), ..Catalogue::default() };
+    Site::new(Arc::new(Snapshot { catalogue: Arc::new(catalogue), ..Snapshot::default() }))
 }
 
 fn at(last: u8) -> Ipv4Addr {
@@ -183,7 +197,7 @@ fn what_was_answered_is_told_with_who_asked() {
         Some(Event::DhcpAnswered {
             claims: Claims { macs: vec![mac(1)], uuid, ..Claims::default() },
             firmware: Firmware::UefiX64,
-            address: at(10),
+            address: Some(at(10)),
             answer: DhcpAnswer::Offer,
             bootfile: Some("snponly.efi".to_owned()),
         })
@@ -253,10 +267,11 @@ fn an_architecture_without_a_program_gets_an_address_and_is_told_of() {
 #[test]
 fn the_sites_own_programs_come_first() {
     let mut room = Room::new();
-    let rows = "[[program]]\narchitecture = 11\nfile = \"ipxe-arm64.efi\"\n\
-        [[program]]\narchitecture = 19\nfile = \"arm64.efi\"\n\
-        [[program]]\narchitecture = 7\noui = \"52:54:00\"\nfile = \"ipxe.efi\"";
-    room.segment.site = crate::boot::site::Site::parse(rows).expect("valid");
+    room.segment.site = quirks(
+        "[[quirk]]\narchitecture = 11\nprogram = \"ipxe-arm64.efi\"\n\
+        [[quirk]]\narchitecture = 19\nprogram = \"arm64.efi\"\n\
+        [[quirk]]\narchitecture = 7\noui = \"52:54:00\"\nprogram = \"ipxe.efi\"",
+    );
     for mode in [Mode::Authoritative, Mode::Proxy] {
         room.segment.mode = mode;
         for (options, file, class) in [
@@ -501,7 +516,10 @@ fn every_silence_is_one_clause() {
         (Silence::NoMac, "the hardware address is not that of one Ethernet card"),
         (Silence::Bootp, "it is BOOTP: there is no DHCP message type"),
         (Silence::NotForServers(5), "DHCP message type 5 is not for a server"),
-        (Silence::OtherNetwork(address), "the relay agent 10.77.0.9 serves another network"),
+        (
+            Silence::OtherNetwork(address),
+            "the relay agent 10.77.0.9 serves a network that has no pool here: --relay-pool gives it one",
+        ),
         (Silence::PoolExhausted, "every address of the pool is in use"),
         (Silence::AnotherServer(address), "the machine chose another DHCP server, 10.77.0.9"),
         (Silence::NoAddress, "it names no address"),

@@ -123,6 +123,11 @@ impl Fleet {
             // What was read back before this hello is not what the agent is about to write.
             (run.profile, run.expected, run.read_back) = (profile.id.clone(), Some(expected), None);
         }
+        if let Some((worse, better)) = node.loader.worked() {
+            let what =
+                format!("{better} led to the agent where {worse} did not: `oxbow quirks export` has it as a row");
+            change.log(now, node, Level::Info, &what);
+        }
         change.log(now, node, Level::Info, &format!("agent: hello, given {} ({} bytes)", image.name, image.bytes));
         change.save(id);
     }

@@ -1,6 +1,7 @@
 //! From power-on to the agent: what DHCP, TFTP and HTTP saw of a machine.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::{Change, Fleet, enter, reach};
 use crate::domain::effect::Effect;
@@ -11,6 +12,7 @@ use crate::domain::logline::Level;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::policy::NOT_LISTED;
+use crate::domain::quirk::Loader;
 use crate::domain::run::{Outcome, Run};
 use crate::domain::time::Timestamp;
 
@@ -20,33 +22,48 @@ impl Fleet {
         now: Timestamp,
         claims: &Claims,
         firmware: Firmware,
-        address: Ipv4Addr,
+        address: Option<Ipv4Addr>,
         answer: DhcpAnswer,
         bootfile: Option<&str>,
     ) -> Vec<Effect> {
         // An ordinary DHCP client is somebody's laptop, or a node's own system: it makes no node. Nor does an offer that
         // nobody has taken yet: anything can ask for one, thousands of times a second and each time by another name.
-        let makes_node = firmware != Firmware::Plain && answer == DhcpAnswer::Ack;
+        let makes_node = firmware != Firmware::Plain && answer != DhcpAnswer::Offer;
         if !makes_node && !matches!(self.index.settle(&self.nodes, claims), Identity::Known(_)) {
             return Vec::new();
         }
         let mut change = Change::default();
         let Some(id) = self.node_heard_of(now, claims, &mut change) else { return self.settle(change) };
-        if answer == DhcpAnswer::Ack {
+        // An offer need not be taken.
+        let address = address.filter(|_| answer != DhcpAnswer::Offer);
+        if let Some(address) = address {
             self.give_address(id, address, &mut change);
         }
         let Some(node) = self.node_mut(id) else { return Vec::new() };
         if firmware != Firmware::Plain {
             if starts_over(node, firmware) {
+                if let Some(program) = program_that_led_nowhere(node, now) {
+                    let what = format!("dhcp: it starts over: {program} was loaded, and nothing came of it");
+                    change.log(now, node, Level::Warning, &what);
+                }
+                node.loader.again();
                 begin_attempt(node, now);
             }
             if firmware != Firmware::Ipxe || node.firmware.is_none() {
                 node.firmware = Some(firmware);
             }
         }
-        if answer == DhcpAnswer::Ack {
-            let told = bootfile.map(|file| told_to_load(firmware, file)).unwrap_or_default();
-            change.log(now, node, Level::Info, &format!("dhcp: {} client leased {address}{told}", firmware.word()));
+        let who = format!("dhcp: {} client", firmware.word());
+        let told = bootfile.map(|file| told_to_load(firmware, file)).unwrap_or_default();
+        match (answer, address) {
+            (DhcpAnswer::Ack, Some(address)) => {
+                change.log(now, node, Level::Info, &format!("{who} leased {address}{told}"));
+            }
+            (DhcpAnswer::Overheard, Some(address)) => {
+                change.log(now, node, Level::Info, &format!("{who} asks the site's server for {address}{told}"));
+            }
+            (DhcpAnswer::Told, _) => change.log(now, node, Level::Info, &format!("{who}{told}")),
+            (DhcpAnswer::Offer, _) | (DhcpAnswer::Ack | DhcpAnswer::Overheard, None) => {}
         }
         change.save(id);
         self.settle(change)
@@ -73,6 +90,7 @@ impl Fleet {
                 }
             }
             Transfer::Done { bytes } => {
+                node.loader.fetched(file);
                 change.log(now, node, Level::Info, &format!("tftp: sent {file} ({bytes} bytes)"))
             }
             Transfer::Failed { reason } => change.log(now, node, Level::Warning, &format!("tftp: {file}: {reason}")),
@@ -153,8 +171,10 @@ impl Fleet {
         let mut change = Change::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
         node.last_seen = Some(now);
+        // UEFI HTTP Boot fetches its program here.
+        let stage = if node.loader.fetched(file) { Stage::Loader } else { Stage::Kernel };
         if matches!(node.phase, Phase::Booting { .. }) {
-            reach(node, now, Stage::Kernel);
+            reach(node, now, stage);
         }
         change.log(now, node, Level::Info, &format!("http: sent {file}"));
         change.save(node.id);
@@ -165,7 +185,7 @@ impl Fleet {
         let mut change = Change::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
         node.last_seen = Some(now);
-        change.log(now, node, Level::Warning, &format!("http: {reason}"));
+        change.log(now, node, Level::Warning, &format!("https: {reason}"));
         change.save(node.id);
         self.settle(change)
     }
@@ -219,6 +239,13 @@ pub(super) fn hold(node: &mut Node, now: Timestamp, reason: String, change: &mut
     }
 }
 
+/// The program that the machine was given and that was silent until now. Who switches it off while it loads proves
+/// nothing.
+fn program_that_led_nowhere(node: &mut Node, now: Timestamp) -> Option<Loader> {
+    let hung = matches!(node.phase, Phase::Booting { stage: Stage::Loader }) && now.since(node.phase_since) >= HUNG;
+    if hung { node.loader.led_nowhere() } else { None }
+}
+
 pub(super) fn begin_attempt(node: &mut Node, now: Timestamp) {
     if let Some(open) = node.runs.last_mut() {
         open.end(now, Outcome::Interrupted);
@@ -228,5 +255,7 @@ pub(super) fn begin_attempt(node: &mut Node, now: Timestamp) {
     enter(node, now, Phase::Booting { stage: Stage::Seen });
 }
 
+/// A program that works asks for the script within seconds.
+const HUNG: Duration = Duration::from_secs(20);
 /// Attempts of a node that are kept. A machine that restarts in a circle for days begins thousands.
 const RUNS: usize = 50;

@@ -37,6 +37,13 @@ impl Fleet {
                 change.log(now, node, Level::Info, &format!("is to get {word}"));
                 change.save(node.id);
             }
+            Command::ChooseLoader { node, loader } => {
+                let node = self.node_mut(node).ok_or(Refusal::NoSuchNode(node))?;
+                let word = loader.as_ref().map_or("the usual boot program".into(), ToString::to_string);
+                node.loader.choice = loader;
+                change.log(now, node, Level::Info, &format!("is to load {word} at its next network boot"));
+                change.save(node.id);
+            }
             Command::Rearm { node } => {
                 let node = self.idle(now, node)?;
                 if let Some(open) = node.runs.last_mut() {

@@ -43,7 +43,7 @@ mod tests {
         let event = Event::DhcpAnswered {
             claims,
             firmware: Firmware::Bios,
-            address: [10, 77, c, d].into(),
+            address: Some([10, 77, c, d].into()),
             answer,
             bootfile: None,
         };

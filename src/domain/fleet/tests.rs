@@ -41,7 +41,7 @@ impl Bench {
             default_profile: Some(profile.id.clone()),
             images: [(profile.image.clone(), ImageState::Ready(image))].into(),
             profiles: [(profile.id.clone(), profile)].into(),
-            diagnostics: Vec::new(),
+            ..Catalogue::default()
         };
         Self { fleet: Fleet::default(), catalogue, seconds: 0 }
     }
@@ -66,7 +66,7 @@ impl Bench {
             self.saw(Event::DhcpAnswered {
                 claims: claims(None),
                 firmware,
-                address: ADDRESS,
+                address: Some(ADDRESS),
                 answer,
                 bootfile: Some("snponly.efi".into()),
             });
@@ -416,11 +416,90 @@ fn two_machines_never_share_an_address() {
     let answered = |answer| Event::DhcpAnswered {
         claims: other.clone(),
         firmware: Firmware::Bios,
-        address: ADDRESS,
+        address: Some(ADDRESS),
         answer,
         bootfile: None,
     };
     bench.saw(answered(DhcpAnswer::Ack));
     let addresses: Vec<_> = bench.fleet.nodes.values().map(|node| node.address).collect();
     assert_eq!(addresses, [None, Some(ADDRESS)]);
+}
+
+fn station_says(bench: &Bench) -> Vec<String> {
+    let lines = bench.node().log.lines().filter(|line| line.source == Source::Station);
+    lines.map(|line| line.text.to_string()).collect()
+}
+
+/// Beside a site's server a UEFI machine shows its address twice, to that server and on port 4011.
+#[test]
+fn by_proxy_each_step_of_a_machine_is_told_once() {
+    let mut bench = Bench::new();
+    let says = |answer, address, bootfile: Option<&str>| Event::DhcpAnswered {
+        claims: claims(None),
+        firmware: Firmware::UefiX64,
+        address,
+        answer,
+        bootfile: bootfile.map(str::to_owned),
+    };
+    bench.saw(says(DhcpAnswer::Offer, None, Some("snponly.efi")));
+    bench.saw(says(DhcpAnswer::Overheard, Some(ADDRESS), None));
+    bench.saw(says(DhcpAnswer::Told, Some(ADDRESS), Some("snponly.efi")));
+    assert_eq!(
+        station_says(&bench),
+        [
+            "dhcp: UEFI x64 client asks the site's server for 10.77.0.100",
+            "dhcp: UEFI x64 client, told to load snponly.efi"
+        ]
+    );
+    assert_eq!(bench.node().address, Some(ADDRESS));
+}
+
+/// Switched on, it fetches this program.
+fn fetches(bench: &mut Bench, file: &str) {
+    bench.powered_on(Firmware::UefiX64);
+    bench.loaded();
+    bench.saw(Event::Loader { address: ADDRESS, file: file.into(), transfer: Transfer::Done { bytes: 9 } });
+}
+
+#[test]
+fn a_boot_program_that_works_where_another_led_nowhere_is_remembered() {
+    let mut bench = Bench::new();
+    fetches(&mut bench, "snponly.efi");
+    bench.seconds += 60;
+    fetches(&mut bench, "ipxe.efi");
+    let nowhere = "dhcp: it starts over: snponly.efi was loaded, and nothing came of it";
+    assert!(station_says(&bench).iter().any(|line| line == nowhere), "{:?}", station_says(&bench));
+    bench.scripted(run(1), None);
+    bench.said_hello(run(1), None);
+    let better = "ipxe.efi led to the agent where snponly.efi did not: `oxbow quirks export` has it as a row";
+    assert!(station_says(&bench).iter().any(|line| line == better), "{:?}", station_says(&bench));
+    let learned = bench.node().loader.learned().map(|(worse, better)| (worse.as_str(), better.as_str()));
+    assert_eq!(learned, Some(("snponly.efi", "ipxe.efi")));
+}
+
+#[test]
+fn a_machine_that_is_switched_off_while_it_loads_proves_nothing_of_its_program() {
+    let mut bench = Bench::new();
+    fetches(&mut bench, "snponly.efi");
+    fetches(&mut bench, "ipxe.efi");
+    bench.scripted(run(1), None);
+    bench.said_hello(run(1), None);
+    assert_eq!(bench.node().loader.learned(), None);
+}
+
+#[test]
+fn the_program_of_one_machine_is_chosen_and_kept_also_while_it_is_at_work() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    let node = bench.node().id;
+    let loader: crate::domain::quirk::Loader = "ipxe.efi".parse().expect("a name");
+    let effects = bench.asked(Command::ChooseLoader { node, loader: Some(loader.clone()) }).expect("done");
+    let saved = effects.iter().any(|effect| matches!(effect, Effect::SaveNode(node) if node.loader.choice.is_some()));
+    assert!(saved, "{effects:?}");
+    let mac = MAC.parse().ok();
+    assert_eq!(bench.snapshot().effects(Some(7), Some(Firmware::UefiX64), mac).program, Some(loader));
+    bench.asked(Command::ChooseLoader { node, loader: None }).expect("done");
+    assert_eq!(bench.snapshot().effects(Some(7), Some(Firmware::UefiX64), mac).program, None);
+    let nobody = Command::ChooseLoader { node: NodeId(99), loader: None };
+    assert_eq!(bench.asked(nobody), Err(Refusal::NoSuchNode(NodeId(99))));
 }

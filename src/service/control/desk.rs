@@ -8,6 +8,7 @@ use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::naming::{Unclear, named};
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
+use crate::domain::quirk_file;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text;
 use crate::inbox::Note;
@@ -73,6 +74,13 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
             let Some(how) = resolution(how) else { return Ok(unknown()) };
             (Command::Resolve { node, how }, format!("the conflict over {label} is resolved"))
         }
+        Ask::Quirks { export } => return Ok(quirks(&bench, export, to).await),
+        Ask::ChooseLoader { which, loader } => {
+            let (node, label) = find(&which)?;
+            let what = loader.as_ref().map_or("the usual boot program".to_owned(), ToString::to_string);
+            let said = format!("{label} is to load {what} at its next network boot");
+            (Command::ChooseLoader { node, loader }, said)
+        }
         Ask::SetPolicy { policy } => (Command::SetPolicy(policy), format!("{policy}: {}", policy.meaning())),
         Ask::UndoImport { idle } => {
             let of = bench.last_import.as_ref().map(|done| format!(" of {}", done.file)).unwrap_or_default();
@@ -103,6 +111,21 @@ async fn node(bench: &Snapshot, id: NodeId, to: &Answers) -> Answer {
         }
     }
     Answer::Done { said: label(bench, id) }
+}
+
+async fn quirks(bench: &Snapshot, export: bool, to: &Answers) -> Answer {
+    let quirks = &bench.catalogue.quirks;
+    let (texts, said) = if export {
+        let texts = quirk_file::export(quirks, &bench.nodes);
+        let said = counted(texts.len(), "row");
+        (texts, said)
+    } else {
+        (quirk_file::listing(quirks), format!("{} in force", counted(quirks.rows.len(), "row")))
+    };
+    for text in texts {
+        let _nobody_listens = to.send(Answer::Text { text }).await;
+    }
+    Answer::Done { said }
 }
 
 async fn register(context: &Context, wish: Wish) -> Answer {

@@ -1,13 +1,13 @@
 //! A file, or part of it, as an HTTP answer: slices of a mapping, no copy.
 
 use bytes::Bytes;
-use futures_util::stream;
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use http::{HeaderValue, Response, StatusCode};
 use warp::Reply;
 
+use super::pace::{self, Sending};
 use super::range::{self, Part};
 
 /// Answers a GET or HEAD for a file of this content. `tag` names the content and is its ETag.
@@ -16,6 +16,7 @@ pub(super) fn file(
     tag: &str,
     content_type: &'static str,
     headers: &HeaderMap,
+    sending: Sending,
 ) -> warp::reply::Response {
     let tag = format!("\"{tag}\"");
     let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -26,11 +27,11 @@ pub(super) fn file(
     let same_file = header(IF_RANGE).is_none_or(|known| known == tag);
     let length = content.len() as u64;
     match range::wanted(header(RANGE).filter(|_| same_file), length) {
-        Part::Whole => sliced(content.clone(), StatusCode::OK, &tag, content_type, None),
+        Part::Whole => sliced(content.clone(), StatusCode::OK, &tag, content_type, None, sending),
         Part::Some(range) => {
             let part = content.slice(to_index(range.start)..to_index(range.end));
             let said = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-            sliced(part, StatusCode::PARTIAL_CONTENT, &tag, content_type, Some(said))
+            sliced(part, StatusCode::PARTIAL_CONTENT, &tag, content_type, Some(said), sending)
         }
         Part::Unsatisfiable => {
             let mut response = with(Response::new(Bytes::new()), StatusCode::RANGE_NOT_SATISFIABLE, &tag);
@@ -46,14 +47,10 @@ fn sliced(
     tag: &str,
     content_type: &'static str,
     range: Option<String>,
+    sending: Sending,
 ) -> warp::reply::Response {
     let length = content.len();
-    let slices = stream::iter(
-        (0..length)
-            .step_by(SLICE)
-            .map(move |at| Ok::<_, std::convert::Infallible>(content.slice(at..length.min(at + SLICE)))),
-    );
-    let mut response = warp::reply::stream(slices).into_response();
+    let mut response = warp::reply::stream(pace::stream(content, SLICE, sending)).into_response();
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));

@@ -10,7 +10,9 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 use tracing::{debug, info, warn};
 
+use crate::boot::sighting;
 use crate::clock;
+use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
 use crate::domain::service::ServiceName;
 use crate::service::Context;
@@ -107,7 +109,9 @@ impl Lock {
         if is_news {
             warn!(%peer, "no HTTPS: {refusal}");
             let address = ipv4(Peer { address: peer, by_https: true });
-            self.context.inbox.saw(Event::HttpRefused { address, reason: format!("no HTTPS: {refusal}") });
+            let reason = refusal.to_string();
+            self.context.inbox.saw(sighting::http(address, Http::TlsRefused { why: reason.clone() }));
+            self.context.inbox.saw(Event::HttpRefused { address, reason });
             self.context.up(ServiceName::Https, self.in_words()).await;
         }
     }

@@ -10,6 +10,7 @@ mod boot_files;
 mod door;
 mod images;
 mod mapped;
+mod pace;
 mod path;
 mod range;
 mod routes;

@@ -24,6 +24,7 @@ use warp::{Filter, Rejection, Reply};
 
 use super::boot_files::BootFiles;
 use super::images::Images;
+use super::pace::{Broken, Sending};
 use super::{Config, Peer, agent, api, body, script};
 use crate::boot::sighting;
 use crate::domain::digest::Digest;
@@ -92,7 +93,7 @@ fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
 }
 
 fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
-    let context = context.clone();
+    let (context, broken) = (context.clone(), Broken::default());
     let asked = warp::path!("boot" / String)
         .and(warp::method())
         .and(warp::get().or(warp::head()).unify())
@@ -100,7 +101,7 @@ fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
         .and(peer());
     asked
         .then(move |name: String, method: Method, headers: HeaderMap, peer| {
-            let (context, files) = (context.clone(), files.clone());
+            let (context, files, broken) = (context.clone(), files.clone(), broken.clone());
             async move {
                 let Some((content, tag)) = files.read(&name).await else {
                     let file = text::clean(&name, NAME);
@@ -112,7 +113,8 @@ fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
                     Method::GET => Event::KernelServed { address: peer, file: name.clone() },
                     _ => sighting::http(peer, Http::Head { file: name.clone() }),
                 });
-                body::file(&content, &tag, content_type(&name), &headers)
+                let sending = broken.sending(peer, &name, context.bench.borrow().effects_at(peer).pace);
+                body::file(&content, &tag, content_type(&name), &headers, sending)
             }
         })
         .boxed()
@@ -124,7 +126,9 @@ fn image(images: Images) -> BoxedFilter<(Response,)> {
         .and(warp::header::headers_cloned());
     asked
         .map(move |digest: Digest, _name: String, headers: HeaderMap| match images.open(digest) {
-            Ok(content) => body::file(&content, &digest.to_string(), "application/octet-stream", &headers),
+            Ok(content) => {
+                body::file(&content, &digest.to_string(), "application/octet-stream", &headers, Sending::default())
+            }
             Err(err) => {
                 tracing::warn!(%digest, "an image was asked for that cannot be read: {err}");
                 said(StatusCode::NOT_FOUND, "the station has no image with this digest any more")
@@ -148,7 +152,7 @@ fn authority(tls: Option<&Tls>) -> BoxedFilter<(Response,)> {
                 };
                 let content = Bytes::from(exported.form(format).to_owned());
                 let tag = format!("{}-{name}", exported.fingerprint.short());
-                Ok::<_, Rejection>(body::file(&content, &tag, format.content_type(), &headers))
+                Ok::<_, Rejection>(body::file(&content, &tag, format.content_type(), &headers, Sending::default()))
             }
         })
         .boxed()

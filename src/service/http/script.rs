@@ -10,7 +10,7 @@ use super::routes::{ipv4, said};
 use crate::boot::script::{self, Asked, Way};
 use crate::boot::sighting;
 use crate::domain::doctor::sighting::Http;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Firmware};
 use crate::domain::ids::RunId;
 use crate::domain::plan::Plan;
 use crate::domain::text;
@@ -24,7 +24,10 @@ pub(super) fn answer(context: &Context, query: &str, peer: Peer) -> Response {
     let asked = Asked::from_query(query);
     let came = match Way::of(station, peer.by_https, false) {
         Way::AsItCame(https) => https.map_or(&station.base_url, |https| &https.base_url),
-        Way::Detour(https) if asked.is_nobody() => return script(script::detour(station, https)),
+        Way::Detour(https) if asked.is_nobody() => {
+            context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
+            return script(script::detour(station, https));
+        }
         Way::Detour(_) | Way::Closed => &station.base_url,
     };
     if asked.is_nobody() {
@@ -63,7 +66,12 @@ pub(super) fn answer(context: &Context, query: &str, peer: Peer) -> Response {
         }
         Plan::LocalDisk => {
             context.inbox.saw(Event::SentToDisk { claims, address });
-            script(script::local_disk(&asked))
+            let firmware = if asked.uefi { Firmware::UefiX64 } else { Firmware::Bios };
+            let way = bench.effects(None, Some(firmware), asked.claims.macs.first().copied()).local_boot;
+            match script::local_disk(&asked, way) {
+                Some(text) => script(text),
+                None => said(StatusCode::NOT_FOUND, "this machine starts from its own disk"),
+            }
         }
         Plan::Wait(wait) => {
             held(wait.to_string());

@@ -74,7 +74,7 @@ fn an_offer_is_told_of_without_an_address() {
         panic!("nothing told")
     };
     assert_eq!((claims.macs, firmware, kind), (vec![mac(1)], Firmware::UefiX64, DhcpAnswer::Offer));
-    assert_eq!((address, bootfile.as_deref()), (Ipv4Addr::UNSPECIFIED, Some("snponly.efi")));
+    assert_eq!((address, bootfile.as_deref()), (None, Some("snponly.efi")));
 }
 
 #[test]
@@ -98,8 +98,9 @@ fn what_a_machine_asks_the_sites_server_for_is_overheard() {
     else {
         panic!("answered, or not noticed")
     };
-    let Event::DhcpAnswered { claims, address, answer, .. } = *event else { panic!("{event:?}") };
-    assert_eq!((claims.macs, address, answer), (vec![mac(1)], sites, DhcpAnswer::Ack));
+    let Event::DhcpAnswered { claims, address, answer, bootfile, .. } = *event else { panic!("{event:?}") };
+    assert_eq!((claims.macs, address, answer), (vec![mac(1)], Some(sites), DhcpAnswer::Overheard));
+    assert_eq!(bootfile, None, "it asks on port 4011 next");
     let vague = client(1, MessageType::Request, &[server(99)]);
     assert_eq!(room.keeps_silent(&vague), Silence::ForTheSitesServer);
 }

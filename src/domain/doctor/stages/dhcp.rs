@@ -34,7 +34,7 @@ fn unanswered(talk: &Talk<'_>) -> Option<Verdict> {
         Cause::NoProgram(arch) => say(
             Failure,
             format!("there is no boot program for its architecture {arch}"),
-            "set its firmware to 64-bit UEFI or BIOS boot, or put a program for it into boot-programs.toml",
+            "set its firmware to 64-bit UEFI or BIOS boot, or put a program for it into quirks.toml",
         ),
         Cause::PoolEmpty => say(
             Failure,

@@ -51,7 +51,7 @@ fn not_started(attempt: &Attempt<'_>, file: &str, often: usize) -> Option<Verdic
             Stop::Program,
             severity,
             format!("it {fetched}, which never started"),
-            "look at its screen; give it another program by boot-programs.toml: undionly.kkpxe, or ipxe.pxe",
+            "look at its screen; give it another program by quirks.toml: undionly.kkpxe, or ipxe.pxe",
         ),
         _ if is_shim => verdict(
             Stop::Program,
@@ -108,7 +108,7 @@ fn fetching(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
         Tftp::Aborted { reason, .. } if decided => say(
             Failure,
             format!("it gave up on {file}: {reason}"),
-            "look at its screen; try another boot program for it by boot-programs.toml, or update its firmware",
+            "look at its screen; try another boot program for it by quirks.toml, or update its firmware",
         ),
         Tftp::Missing { .. }
         | Tftp::Probed

@@ -81,7 +81,7 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
                 Warning,
                 "it fetched the kernel and then never asked for the initramfs",
                 "its network stalls on large files: change the cable and the switch port; give it ipxe.efi by \
-                 boot-programs.toml",
+                 quirks.toml",
             )
         };
     }

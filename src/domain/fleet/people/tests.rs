@@ -270,7 +270,7 @@ fn a_uuid_that_a_boot_rom_made_up_gives_way_to_the_machine_s_own() {
     bench.saw(Event::DhcpAnswered {
         claims: heard.clone(),
         firmware: Firmware::Bios,
-        address: ADDRESS,
+        address: Some(ADDRESS),
         answer: DhcpAnswer::Ack,
         bootfile: None,
     });

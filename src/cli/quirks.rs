@@ -1,0 +1,112 @@
+//! `oxbow quirks`: what is done differently for certain machines, and carrying it from one line to the next.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::bench::{Bench, Place};
+use super::say;
+use crate::config::Problem;
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::quirk::Quirk;
+use crate::domain::quirk_file;
+use crate::protocol::control::{Answer, Ask};
+use crate::wire::QUIRKS;
+
+/// What is done differently for certain machines.
+#[derive(Debug, clap::Args)]
+pub(super) struct Quirks {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The rows in force, and the troubles that are known (what `oxbow quirks` alone does too)
+    List,
+    /// This site's rows and what was learned at this bench, as a file for another one
+    Export,
+    /// Add the rows of a file to this site's; a running station takes them over by itself
+    Import { file: PathBuf },
+}
+
+pub(super) fn run(quirks: &Quirks) -> ExitCode {
+    let export = match &quirks.what {
+        None | Some(What::List) => false,
+        Some(What::Export) => true,
+        Some(What::Import { file }) => {
+            return match import(&quirks.place, file) {
+                Ok(said) => {
+                    say::line(&said);
+                    ExitCode::SUCCESS
+                }
+                Err(problems) => say::failed(&problems),
+            };
+        }
+    };
+    let mut bench = match Bench::open(&quirks.place, true) {
+        Ok(bench) => bench,
+        Err(problems) => return say::failed(&problems),
+    };
+    let hear = |answer| {
+        if let Answer::Text { text } = answer {
+            say::raw(&say::escaped(&format!("{}\n", text.trim_end())));
+        }
+    };
+    match bench.ask(Ask::Quirks { export }, &[], hear) {
+        Ok(Answer::Done { said }) => {
+            say::note(&format!("{said}\n"));
+            ExitCode::SUCCESS
+        }
+        Ok(answer) => say::outcome(&answer),
+        Err(problem) => say::failed(&[problem]),
+    }
+}
+
+/// Writes the rows that are new behind the site's own, wholly or not at all.
+fn import(place: &Place, file: &Path) -> Result<String, Vec<Problem>> {
+    let site = place.data()?.join(QUIRKS);
+    let (new, _) = rows(file)?;
+    let (known, text) = if site.exists() { rows(&site)? } else { (Vec::new(), String::new()) };
+    let new: Vec<&Quirk> = new.iter().filter(|row| !known.iter().any(|it| it.does_as(row))).collect();
+    if new.is_empty() {
+        return Ok("nothing to import: this site has all of these rows".into());
+    }
+    let added: String = new.iter().map(|row| format!("\n{}", quirk_file::toml(row))).collect();
+    let text = if text.is_empty() { added.trim_start().to_owned() } else { format!("{}\n{added}", text.trim_end()) };
+    quirk_file::parse(QUIRKS, &text).map_err(|wrong| explained(&site, wrong))?;
+    replace(&site, &text).map_err(|err| {
+        let what = format!("cannot write {}: {err}", site.display());
+        vec![Problem { what, hint: "use the account that the station runs under, which is usually root".into() }]
+    })?;
+    let rows = if new.len() == 1 { "1 row".to_owned() } else { format!("{} rows", new.len()) };
+    Ok(format!("added {rows} to {}", site.display()))
+}
+
+/// The site's rows in a file, and its text.
+fn rows(file: &Path) -> Result<(Vec<Quirk>, String), Vec<Problem>> {
+    let text = std::fs::read_to_string(file).map_err(|err| {
+        let what = format!("cannot read {}: {err}", file.display());
+        vec![Problem { what, hint: "name a file that `oxbow quirks export` has written".into() }]
+    })?;
+    let quirks = quirk_file::parse(&file.display().to_string(), &text).map_err(|wrong| explained(file, wrong))?;
+    Ok((quirks.rows.iter().filter(|row| row.is_sites).cloned().collect(), text))
+}
+
+fn explained(file: &Path, wrong: Vec<Diagnostic>) -> Vec<Problem> {
+    let named = |found: Diagnostic| Diagnostic { file: file.display().to_string(), ..found };
+    wrong.into_iter().map(named).map(|found| Problem { what: found.place_and_what(), hint: found.hint }).collect()
+}
+
+/// A station that reads it meanwhile sees the old file or the new one.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let new = path.with_extension("toml.new");
+    let mut file = std::fs::File::create(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(new, path)
+}
