@@ -449,6 +449,38 @@ async fn lease_over_a_cable(client: &str) {
 }
 
 #[test]
+fn a_machine_gets_its_lease_while_nothing_can_be_stored() {
+    match cable::role().as_deref() {
+        Some(client) => tokio::runtime::Runtime::new().expect("a runtime").block_on(lease_without_a_store(client)),
+        None => {
+            let cable = Cable::lay("stuck");
+            cable::run_in(&cable.station, "a_machine_gets_its_lease_while_nothing_can_be_stored", &cable.client);
+        }
+    }
+}
+
+/// A hub that waits for a store that hangs takes nothing in, until it does again.
+async fn lease_without_a_store(client: &str) {
+    let (context, mut outlet) = context();
+    let serving = tokio::spawn(dhcp::serve(context.clone(), dhcp::Config::new("s0", segment(), alone(), Vec::new())));
+    assert!(matches!(outlet.notes.recv().await, Some(Note::Service(_))), "it is up");
+    (0..5000).for_each(|_| context.inbox.saw(Event::DhcpSilence { mac: None, reason: String::new() }));
+    for _ in 0..2 {
+        assert_eq!(udhcpc(client, &[]).await, "10.77.0.100 300");
+    }
+    let mut leases = Vec::new();
+    while leases.is_empty() {
+        let note = tokio::time::timeout(Duration::from_secs(20), outlet.notes.recv()).await;
+        if let Some(Note::Leases(saved)) = note.expect("what was leased is handed over later") {
+            leases = saved;
+        }
+    }
+    assert_eq!(leases.iter().map(|lease| lease.address).collect::<Vec<_>>(), [Ipv4Addr::new(10, 77, 0, 100)]);
+    context.stop.cancel();
+    serving.await.expect("joins").expect("stops without a complaint");
+}
+
+#[test]
 fn a_machine_that_wants_it_so_is_answered_late_and_nobody_waits_for_it() {
     const NAME: &str = "a_machine_that_wants_it_so_is_answered_late_and_nobody_waits_for_it";
     match cable::role().as_deref() {

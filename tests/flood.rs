@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+const RELAY: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 5);
 const REGISTERED: &str = "52:54:00:0b:0b:01";
 const NEWCOMER: &str = "52:54:00:0b:0b:02";
 
@@ -128,6 +129,8 @@ fn discover(random: u64) -> Vec<u8> {
     let mut packet = vec![0; 300];
     packet[..4].copy_from_slice(&[1, 1, 6, 0]);
     packet[4..8].copy_from_slice(&random.to_be_bytes()[..4]);
+    // Through a relay agent: broadcast answers by the thousand would drown the client, whatever the station does.
+    packet[24..28].copy_from_slice(&RELAY.octets());
     packet[28..34].copy_from_slice(&random.to_be_bytes()[2..]);
     packet[28] = 2;
     packet[236..240].copy_from_slice(&[99, 130, 83, 99]);

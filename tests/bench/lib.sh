@@ -13,7 +13,8 @@ station=oxb-$$-bench-s client=oxb-$$-bench-c
 mkdir -p "$target"
 home=$(mktemp -d "$target/bench-XXXXXX")
 oxbow=$target/release/oxbow
-server= servers=()
+server=''
+servers=()
 
 # shellcheck disable=SC2317  # the trap calls it
 clean_up() {

@@ -2,13 +2,15 @@
 
 use std::net::Ipv4Addr;
 
-use oxbow::boot::segment::Segment;
+use oxbow::boot::segment::{Mode, Segment};
 
 /// 10.77.0.1/24 with three addresses to give away: machines soon get into each other's way.
-pub fn segment() -> Segment {
+pub fn segment(mode: Mode) -> Segment {
     let at = |last| Ipv4Addr::new(10, 77, 0, last);
     let segment = Segment::new(at(1), 24, "http://10.77.0.1").and_then(|segment| segment.with_pool(at(10), at(12)));
-    segment.expect("a segment")
+    let mut segment = segment.expect("a segment");
+    segment.mode = mode;
+    segment
 }
 
 /// Packets with the milliseconds at which they come: three bytes say how much later than the one before, in seconds, and

@@ -14,7 +14,7 @@ use oxbow_fuzz::{packets, segment};
 
 fuzz_target!(|data: &[u8]| {
     for mode in [Mode::Authoritative, Mode::Proxy] {
-        converse(data, &Segment { mode, ..segment() });
+        converse(data, &segment(mode));
     }
 });
 
