@@ -84,7 +84,6 @@ impl Doctor {
             Event::DhcpSilence { mac: Some(_), .. }
             | Event::DhcpAnswered { .. }
             | Event::Loader { .. }
-            | Event::HttpRefused { .. }
             | Event::Progress { .. }
             | Event::AgentLog { .. } => {}
         }
