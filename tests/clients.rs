@@ -180,7 +180,7 @@ impl Station {
     async fn acks(&mut self, wanted: usize) {
         while self.acks < wanted {
             if let Event::DhcpAnswered { answer: DhcpAnswer::Ack, address, .. } = self.next().await {
-                assert_eq!(address, Ipv4Addr::new(10, 77, 0, 100));
+                assert_eq!(address, Some(Ipv4Addr::new(10, 77, 0, 100)));
                 self.acks += 1;
             }
         }
