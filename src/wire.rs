@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::WorkerGuard;
 
-use crate::boot::script;
+use crate::boot::{grub, script};
 use crate::config::{Config, Problem, url};
 use crate::domain::dhcp::Choice;
 use crate::domain::fleet::Fleet;
@@ -33,7 +33,7 @@ use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
-use crate::service::tls::{Tls, TlsError};
+use crate::service::tls::{Authority, Tls, TlsError};
 use crate::service::{Context, ServiceError, control, dhcp, http, images, import_folder, link, router_advert, tftp};
 use crate::store::{self, StoreError};
 use crate::supervise::Supervisor;
@@ -60,7 +60,25 @@ pub fn run(config: Config, screen: Screen) -> ExitCode {
 
 /// What would disappoint a machine: boot files, profiles and images are looked at, nothing is served.
 pub fn check(config: &Config) -> Vec<Problem> {
-    images::examine(&image_config(config)).into_iter().map(|(what, hint)| Problem { what, hint }).collect()
+    let mut wrong = images::examine(&image_config(config));
+    if config.segment.require_https {
+        let profiles = images::read(&config.profiles, None, &config.data.join(QUIRKS)).profiles;
+        wrong.extend(profiles.values().filter(|profile| profile.secure_boot).map(|profile| {
+            let what = format!(
+                "profile {}: secure_boot needs HTTP, for GRUB has no HTTPS, and this station demands it",
+                profile.id
+            );
+            (what, "take out secure_boot, or serve its machines from a station that does not demand HTTPS".into())
+        }));
+    }
+    let wrong = wrong.into_iter().map(|(what, hint)| Problem { what, hint });
+    wrong.chain(no_authority(&config.data.join(TLS))).collect()
+}
+
+/// What is wrong with the authority, if there is one: the station makes it when it is first started.
+fn no_authority(directory: &Path) -> Option<Problem> {
+    let error = directory.exists().then(|| Authority::open(directory, clock::now()).err())??;
+    Some(Problem { what: error.to_string(), hint: error.hint().into() })
 }
 
 fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
@@ -231,6 +249,7 @@ fn start_services(
         port: tftp::PORT,
         directory: config.boot_files.clone(),
         autoexec: script::ask(config.segment.given_url()),
+        grub_config: grub::ask(&config.segment.base_url),
     };
     let http = http::Config {
         listen: config.http,

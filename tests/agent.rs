@@ -1,6 +1,5 @@
 //! The agent against a station over real sockets, with a file as its disk.
 
-#[cfg(feature = "station")]
 #[path = "agent/https.rs"]
 mod https;
 #[path = "agent/station.rs"]

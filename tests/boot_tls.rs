@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use lab::journey::{AGENT_STARTS, INSTALLED, reaches};
+use lab::journey::{INSTALLED, installs, reaches};
 use lab::{Bench, Bus, Firmware, Machine, Station, built};
 
 #[test]
@@ -17,7 +17,7 @@ fn uefi_https_boot_loads_ipxe_and_goes_on_by_https() {
     let station = strict(&bench);
     let authority = exported(&bench, &station.data());
     let machine = bench.machine("uefi-https").firmware(Firmware::UefiHttp).bus(Bus::Nvme).trusts(authority);
-    comes_by_https(&bench, &station, &machine);
+    gets_its_os(&bench, &station, &machine, "nvme0n1");
     let log = log(&bench);
     assert!(!log.contains("tftp: "), "HTTPS alone: {log}");
 }
@@ -44,7 +44,7 @@ fn uefi_pxe_is_told_whom_to_trust_and_goes_on_by_https() {
     let bench = Bench::new("uefi_pxe_is_told_whom_to_trust_and_goes_on_by_https");
     let station = strict(&bench);
     let machine = bench.machine("uefi-pxe").firmware(Firmware::Uefi).bus(Bus::Nvme);
-    comes_by_https(&bench, &station, &machine);
+    gets_its_os(&bench, &station, &machine, "nvme0n1");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_rom_of_2019_without_https_gets_an_ipxe_that_has_it() {
     let bench = Bench::new("a_rom_of_2019_without_https_gets_an_ipxe_that_has_it");
     let station = strict(&bench);
     let machine = bench.machine("bios-2019").firmware(Firmware::Bios).bus(Bus::Sata);
-    comes_by_https(&bench, &station, &machine);
+    gets_its_os(&bench, &station, &machine, "sda");
     assert!(log(&bench).contains("undionly.kpxe"), "the station's own");
 }
 
@@ -63,18 +63,14 @@ fn beside_a_sites_dhcp_server_machines_are_told_whom_to_trust_too() {
     let image = built("test-image").join("os.raw.gz");
     let station = Station::start_as(&bench, &image, &["--require-https", "--dhcp", "proxy"]);
     let machine = bench.machine("uefi-proxy").firmware(Firmware::Uefi).bus(Bus::Nvme);
-    comes_by_https(&bench, &station, &machine);
+    gets_its_os(&bench, &station, &machine, "nvme0n1");
     let machine = bench.machine("bios-proxy").firmware(Firmware::Bios).bus(Bus::Sata);
-    comes_by_https(&bench, &station, &machine);
+    gets_its_os(&bench, &station, &machine, "sda");
 }
 
-/// Power-on to the agent: script, kernel and initramfs came by HTTPS, since nothing comes by HTTP.
-fn comes_by_https(bench: &Bench, station: &Station, machine: &Machine) {
-    let mut power = machine.power_on();
-    let seconds = reaches(power.wait_for(AGENT_STARTS, INSTALLED));
-    println!("{}: the agent starts {seconds:.1} s after power-on", machine.name);
-    let node = station.node(&machine.mac).expect("it is known");
-    assert_eq!(node.runs, 1, "{node:?}");
+/// Power-on to the machine's own OS: all of it came by HTTPS, since nothing comes by HTTP.
+fn gets_its_os(bench: &Bench, station: &Station<'_>, machine: &Machine, disk: &str) {
+    installs(station, machine, disk);
     let log = log(bench);
     assert!(log.contains("by_https=true"), "{log}");
     assert!(!log.contains("by plain HTTP"), "nothing was asked for in vain: {log}");

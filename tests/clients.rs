@@ -162,6 +162,7 @@ impl Station {
             port: tftp::PORT,
             directory: directory.to_owned(),
             autoexec: String::new(),
+            grub_config: String::new(),
         };
         Self::serving(|context| tokio::spawn(tftp::serve(context, config)))
     }

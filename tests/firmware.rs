@@ -23,13 +23,16 @@ const SCRIPT: &str = "http://10.77.0.1/boot.ipxe";
 /// What a machine loads in the end, or why it gives up.
 type Boots = Result<String, &'static str>;
 
+/// What happens to an answer on its way.
+type Spoil = fn(&mut Vec<u8>);
+
 // The station ------------------------------------------------------------------------------------------------------------
 
 /// A station, and what is done to its answers on the way: nothing, unless a test wants to see them rejected.
 struct Station {
     segment: Segment,
     leases: Leases,
-    spoil: fn(&mut Vec<u8>),
+    spoil: Spoil,
 }
 
 impl Station {
@@ -39,7 +42,7 @@ impl Station {
         Self { segment, leases: Leases::default(), spoil: |_| () }
     }
 
-    fn spoilt(mode: Mode, spoil: fn(&mut Vec<u8>)) -> Self {
+    fn spoilt(mode: Mode, spoil: Spoil) -> Self {
         Self { spoil, ..Self::new(mode) }
     }
 
@@ -221,7 +224,7 @@ fn uefi_that_is_given_its_address_loads_the_file_of_the_offer() {
 
 #[test]
 fn what_uefi_does_not_take_would_be_noticed() {
-    let proxies: [(fn(&mut Vec<u8>), &str); 3] = [
+    let proxies: [(Spoil, &str); 3] = [
         (|message| message[20..24].fill(0), "PXE-E16: the offer has no next server"),
         (|message| edit(message, 67, None), "EFI_DEVICE_ERROR: no boot file"),
         (|message| message[108] = b'x', "header and option 67 name different files"),
@@ -230,7 +233,7 @@ fn what_uefi_does_not_take_would_be_noticed() {
         let mut station = Station::spoilt(Mode::Proxy, spoil);
         assert_eq!(Edk2::Today.boots_beside_a_server(&mut station), Err(why));
     }
-    let with_pxe_options: fn(&mut Vec<u8>) = |message| edit(message, 66, Some(b""));
+    let without_a_name: Spoil = |message| edit(message, 66, Some(b""));
     let mut station = Station::spoilt(Mode::Proxy, |message| {
         // Option 66 makes room: it is read by nobody.
         let at = Packet::read(message).options.iter().position(|(code, _)| *code == 66).expect("option 66");
@@ -239,7 +242,7 @@ fn what_uefi_does_not_take_would_be_noticed() {
         message[240 + before] = 43;
     });
     assert_eq!(Edk2::Before2017.boots_beside_a_server(&mut station), Err("PXE-E16: the proxy's offer was thrown away"));
-    let mut station = Station::spoilt(Mode::Proxy, with_pxe_options);
+    let mut station = Station::spoilt(Mode::Proxy, without_a_name);
     assert!(Edk2::Before2017.boots_beside_a_server(&mut station).is_ok(), "option 66 is read by nobody");
     let mut station = Station::spoilt(Mode::Authoritative, |message| edit(message, 43, None));
     let boots = Edk2::Today.boots_from_a_server(&mut station);
@@ -371,7 +374,7 @@ fn ipxe_beside_a_server(station: &mut Station) -> Boots {
 #[test]
 fn ipxe_takes_the_offer_without_asking_on_port_4011() {
     assert_eq!(ipxe_beside_a_server(&mut Station::new(Mode::Proxy)), Ok(SCRIPT.to_owned()));
-    let wrong: [(fn(&mut Vec<u8>), &str); 3] = [
+    let wrong: [(Spoil, &str); 3] = [
         (|message| message[20..24].fill(0), "asks on port 4011"),
         (|message| message[108..236].fill(0), "asks on port 4011"),
         (|message| edit(message, 60, None), "not a proxy's offer"),

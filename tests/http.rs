@@ -147,6 +147,11 @@ impl Bench {
         (response.status().as_u16(), known, body)
     }
 
+    fn head(&self, path: &str) -> u16 {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        agent.head(format!("{}{path}", self.base)).call().expect("an answer").status().as_u16()
+    }
+
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let mut response = agent.post(format!("{}{path}", self.base)).send(body.to_string()).expect("an answer");
@@ -535,4 +540,74 @@ fn quirks_are_taken_over_while_the_station_runs_and_a_broken_register_changes_no
 fn write_whole(file: &Path, content: &[u8]) {
     let beside = file.with_extension("new");
     std::fs::write(&beside, content).and_then(|()| std::fs::rename(&beside, file)).expect("written");
+}
+
+#[test]
+fn shim_and_grub_find_what_they_look_for() {
+    let bench = Bench::start();
+    for (name, content) in [("shimx64.efi", "shim"), ("grubx64.efi", "grub"), ("mmx64.efi", "keys")] {
+        std::fs::write(bench.place.path().join("boot").join(name), content).expect("a file");
+    }
+    let spoilt = "/boot/%EF%BF%BDOnboard";
+    assert_eq!(bench.get(spoilt).0, 404, "no shim was fetched yet");
+    assert_eq!(bench.get("/boot/shimx64.efi"), (200, "shim".into()));
+    for optional in ["/boot/revocations_sku.efi", "/boot/shim_certificate_0.efi", "/grub/x86_64-efi/fs.lst"] {
+        assert_eq!(bench.get(optional).0, 404, "{optional}");
+    }
+    assert_eq!(bench.get(spoilt), (200, "grub".into()), "shim verifies what it gets");
+    assert_eq!(bench.get(spoilt).0, 404, "it has its second stage");
+    for path in ["/boot//grubx64.efi", "/grubx64.efi", "//GRUBX64.EFI"] {
+        assert_eq!(bench.get(path), (200, "grub".into()), "{path}");
+    }
+    assert_eq!(bench.get("/mmx64.efi"), (200, "keys".into()));
+    let device = format!("(http,{})", bench.base.trim_start_matches("http://"));
+    for path in ["/grub/x86_64-efi/grub.cfg", "/boot/grub/grub.cfg", "/boot.grub"] {
+        let (status, config) = bench.get(path);
+        assert!(status == 200 && config.contains(&format!("set station='{device}'")), "{path}: {config}");
+    }
+}
+
+#[test]
+fn grub_is_given_the_job_that_ipxe_would_be_given() {
+    let bench = Bench::start();
+    let ask = "/boot.grub?mac=52:54:00:00:00:01&serial=SN-1&platform=efi&arch=x86_64";
+    assert_eq!(bench.head(ask), 200);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(bench.get("/api/v1/nodes").1.trim(), "[]", "who only asks for its length begins no run");
+
+    let (status, config) = bench.get(ask);
+    assert!(status == 200 && config.contains("if linux \"$station/boot/vmlinuz\" 'oxbow.station=http://"), "{config}");
+    let at = config.find("oxbow.run=").expect("a run") + 10;
+    let run: RunId = config[at..at + 32].parse().expect("a run");
+    let job = bench.hello(run);
+    assert_eq!(job["answer"], "job", "{job}");
+    bench.post(&paths::reports(run), &reports(0, &proof(&job)));
+    bench.until("it is provisioned", |bench| bench.node()["phase"] == "provisioned");
+    assert!(bench.get(ask).1.contains("chainloader"), "then it starts from its disk");
+}
+
+#[test]
+fn an_arm_machine_is_told_that_there_is_no_install_system_for_it() {
+    let bench = Bench::start();
+    let script = bench.get("/boot.ipxe?mac=52-54-00-00-00-01&serial=SN-1&platform=efi&arch=arm64").1;
+    let reason = "its processor is arm64, and oxbow installs x86-64 machines only";
+    assert!(script.contains(&format!("echo oxbow: {reason}")), "{script}");
+    bench.until("the node shows it", |bench| bench.get("/api/v1/nodes").1.contains(reason));
+    assert_eq!(bench.node()["phase"], "held");
+}
+
+/// GRUB starts a kernel without closing its connections, and takes the same ports again after a restart.
+#[test]
+fn a_connection_that_grub_left_behind_is_forgotten_early() {
+    let bench = Bench::start();
+    let mut stream = std::net::TcpStream::connect(bench.base.trim_start_matches("http://")).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
+    let ask = "GET /boot/vmlinuz HTTP/1.1\r\nHost: 10.77.0.1\r\nUser-Agent: GRUB 2.12-9+deb13u2\r\n\r\n";
+    std::io::Write::write_all(&mut stream, ask.as_bytes()).expect("sent");
+    let (mut answer, began) = (Vec::new(), std::time::Instant::now());
+    let end = stream.read_to_end(&mut answer);
+    assert!(end.is_err_and(|err| err.kind() == std::io::ErrorKind::ConnectionReset), "it is not closed but forgotten");
+    assert!((4..25).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.contains("\r\nContent-Length: 6\r\n") && answer.ends_with("kernel"), "{answer}");
 }

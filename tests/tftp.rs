@@ -38,6 +38,7 @@ impl Bench {
             port: free.port(),
             directory: folder.path().to_owned(),
             autoexec: "#!ipxe\necho hello\n".into(),
+            grub_config: "echo hello\n".into(),
         };
         let serving = tokio::spawn(tftp::serve(Context { inbox, bench, stop: stop.clone() }, config));
         let up = outlet.notes.recv().await;
@@ -267,4 +268,39 @@ async fn what_is_not_there_is_said_in_words_at_once() {
     .await;
     let told = bench.down().await;
     assert!(told.iter().all(|(_, transfer)| matches!(transfer, Transfer::Failed { .. })), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shim_and_grub_find_what_they_look_for_and_hear_at_once_what_is_not_there() {
+    let bench = Bench::up().await;
+    let at = bench.at;
+    for (name, size) in [("shimx64.efi", 1_036_152), ("grubx64.efi", 20_000), ("mmx64.efi", 3_000)] {
+        std::fs::write(bench._folder.path().join(name), content(size)).expect("writes");
+    }
+    on_a_thread(move || {
+        // shim has blocks of 512 bytes (shim#618).
+        let ask = |file: &str| Client::new(at).load(file, "tsize 0 blksize 512 windowsize 4", 0);
+        let spoilt = "\u{fffd}Onboard";
+        assert!(ask(spoilt).is_err(), "no shim was fetched yet");
+        assert!(ask("shimx64.efi") == Ok(content(1_036_152)));
+        let began = Instant::now();
+        for optional in ["revocations_sku.efi", "/revocations_sbat.efi", "shim_certificate_0.efi"] {
+            assert!(ask(optional).is_err_and(|said| said.starts_with("no file ")), "{optional}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(ask(spoilt) == Ok(content(20_000)), "shim verifies what it gets");
+        assert!(ask(spoilt).is_err(), "it has its second stage");
+        for name in ["//grubx64.efi", "\\GRUBX64.EFI", "mmx64.efi"] {
+            assert!(ask(name).is_ok(), "{name}");
+        }
+        assert!(ask("/grub/x86_64-efi/command.lst").is_err());
+        for name in ["/grub/x86_64-efi/grub.cfg", "/grub/grub.cfg"] {
+            assert_eq!(ask(name), Ok(b"echo hello\n".to_vec()), "{name}");
+        }
+        assert!(ask("/grub/grub.cfg-01-52-54-00-12-34-56").is_err());
+    })
+    .await;
+    let failed = |(name, transfer): (String, Transfer)| matches!(transfer, Transfer::Failed { .. }).then_some(name);
+    let failed: Vec<String> = bench.down().await.into_iter().filter_map(failed).collect();
+    assert_eq!(failed, ["\u{fffd}Onboard"; 2], "nobody is told of what may be missing");
 }

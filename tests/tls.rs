@@ -62,17 +62,9 @@ impl Cable {
 
     fn start_at(&self, address: &str, options: &[&str]) -> Station<'_> {
         let log = fs::File::create(self.path("log")).expect("a log");
-        let process = Command::new("ip")
-            .args(["netns", "exec", &self.station, "setpriv", "--pdeathsig", "KILL", env!("CARGO_BIN_EXE_oxbow")])
-            .args(["run", "--headless", "--interface", "s0", "--default-profile", "os", "--config", "/dev/null"])
-            .arg("--data")
-            .arg(self.path("data"))
-            .arg("--profiles")
-            .arg(self.path("profiles"))
-            .arg("--images")
-            .arg(self.path("images"))
-            .arg("--boot-files")
-            .arg(self.path("boot"))
+        let process = self
+            .oxbow("run")
+            .arg("--headless")
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -82,6 +74,22 @@ impl Cable {
         let station = Station { cable: self, address: address.into(), process };
         station.until("HTTP answers", || station.curl(&["@/healthz"], "http").status.success());
         station
+    }
+
+    /// A command of the program on the station's side of the cable.
+    fn oxbow(&self, command: &str) -> Command {
+        let mut oxbow = Command::new("ip");
+        oxbow
+            .args(["netns", "exec", &self.station, "setpriv", "--pdeathsig", "KILL", env!("CARGO_BIN_EXE_oxbow")])
+            .args([command, "--interface", "s0", "--default-profile", "os", "--config", "/dev/null", "--data"])
+            .arg(self.path("data"))
+            .arg("--profiles")
+            .arg(self.path("profiles"))
+            .arg("--images")
+            .arg(self.path("images"))
+            .arg("--boot-files")
+            .arg(self.path("boot"));
+        oxbow
     }
 
     fn oxbow_ca(&self, args: &[&str]) -> Output {
@@ -302,6 +310,8 @@ fn an_authority_that_cannot_be_used_is_said_and_plain_http_goes_on() {
     assert_eq!(fs::read(cable.path("data/tls/ca.key")).expect("still there"), b"nonsense", "never replaced");
     assert!(!site::inside(&cable.client, || TcpStream::connect((STATION, 443)).is_ok()));
     drop(station);
+    let checked = said(&cable.oxbow("check").output().expect("`ip` starts"));
+    assert!(checked.contains("ca.key is damaged"), "{checked}");
 
     let strict = cable.start(&["--require-https"]);
     let script = "/boot.ipxe?mac=52-54-00-00-00-09&platform=efi";

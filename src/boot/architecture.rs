@@ -110,8 +110,9 @@ mod tests {
         let tftp = |code| ArchCode(code).file(Transport::Tftp);
         assert_eq!(tftp(0), Some("undionly.kpxe"));
         assert_eq!([7, 8, 9].map(tftp), [Some("snponly.efi"); 3]);
-        assert_eq!([6, 11, 16, 4711].map(tftp), [None; 4], "never another architecture's file");
+        assert_eq!([6, 10, 16, 4711].map(tftp), [None; 4], "never another architecture's file");
         assert_eq!(ArchCode(16).file(Transport::Http), Some("ipxe.efi"));
+        assert_eq!((tftp(11), ArchCode(19).file(Transport::Http)), (Some("ipxe-arm64.efi"), Some("ipxe-arm64.efi")));
     }
 
     #[test]

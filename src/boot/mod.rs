@@ -2,10 +2,12 @@
 
 pub mod architecture;
 pub mod arp;
+pub mod chain;
 pub mod client;
 pub mod dhcp;
 pub mod doubts;
 pub mod gate;
+pub mod grub;
 pub mod lanes;
 pub mod later;
 pub mod leases;
@@ -18,6 +20,7 @@ pub mod rival;
 pub mod router_advert;
 pub mod script;
 pub mod segment;
+pub mod shim;
 pub mod sighting;
 pub mod signature_list;
 pub mod site;

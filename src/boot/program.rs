@@ -22,16 +22,16 @@ impl Program {
     ///
     /// An iPXE that can do HTTP gets the script. One that cannot is given the iPXE from here, once: that one can. It is
     /// the feature that decides, never a count or a version, so it cannot loop. Where HTTPS is required the same holds
-    /// for that; who cannot be helped to it is sent by plain HTTP, and told there.
+    /// for that; who cannot be helped to it is sent by plain HTTP, and told there. The signed chain is for firmware alone.
     pub fn of(client: Client, mac: Option<MacAddr>, segment: &Segment) -> Option<Self> {
         let base = segment.given_url();
-        let file = |arch: ArchCode, transport| {
-            let own = segment.site.file(arch, mac).map(String::from);
-            own.or_else(|| arch.file(transport).map(str::to_owned))
-        };
-        let tftp = |arch| file(arch, Transport::Tftp).map(Self::Tftp);
+        let own = |arch| segment.site.file(arch, mac).map(String::from);
+        let named = |file: &str| Some(file.to_owned());
+        let usual = |arch: ArchCode, transport| own(arch).or_else(|| arch.file(transport).and_then(named));
+        let signed = |arch, transport| segment.chain.file(arch, transport, mac).and_then(named);
+        let first = |arch, transport| own(arch).or_else(|| signed(arch, transport)).or_else(|| usual(arch, transport));
         match client {
-            Client::Pxe(arch) => tftp(arch),
+            Client::Pxe(arch) => first(arch, Transport::Tftp).map(Self::Tftp),
             Client::Ipxe { arch, features: IpxeFeatures { http: true, https: false } }
                 if segment.required_https().is_some() =>
             {
@@ -42,9 +42,9 @@ impl Program {
             Client::Ipxe { features: IpxeFeatures { http: true, .. }, .. } => {
                 Some(Self::Script(format!("{base}/boot.ipxe")))
             }
-            Client::Ipxe { arch, .. } => tftp(arch),
+            Client::Ipxe { arch, .. } => usual(arch, Transport::Tftp).map(Self::Tftp),
             Client::HttpClient(arch) => {
-                file(arch, Transport::Http).map(|file| Self::Http(format!("{base}/boot/{file}")))
+                first(arch, Transport::Http).map(|file| Self::Http(format!("{base}/boot/{file}")))
             }
             Client::OtherArch(_) | Client::Plain => None,
         }
@@ -61,13 +61,22 @@ impl Program {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::boot::site::Site;
     use crate::domain::digest::Digest;
     use crate::domain::https::Https;
+    use crate::domain::profile_file;
+    use crate::domain::quirk_file;
+    use crate::domain::snapshot::{Catalogue, Snapshot};
+
+    fn segment() -> Segment {
+        Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1:8080").expect("a segment")
+    }
 
     fn told(client: Client) -> Option<String> {
-        let segment = Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1:8080").expect("a segment");
-        Program::of(client, None, &segment).map(|program| program.name().to_owned())
+        Program::of(client, None, &segment()).map(|program| program.name().to_owned())
     }
 
     #[test]
@@ -79,13 +88,48 @@ mod tests {
             (ipxe(0, true), Some("http://10.77.0.1:8080/boot.ipxe")),
             (ipxe(0, false), Some("undionly.kpxe")),
             (ipxe(9, false), Some("snponly.efi")),
-            (ipxe(11, false), None),
+            (ipxe(11, false), Some("ipxe-arm64.efi")),
+            (ipxe(10, false), None),
             (Client::HttpClient(ArchCode(16)), Some("http://10.77.0.1:8080/boot/ipxe.efi")),
-            (Client::OtherArch(ArchCode(11)), None),
+            (Client::HttpClient(ArchCode(19)), Some("http://10.77.0.1:8080/boot/ipxe-arm64.efi")),
+            (Client::OtherArch(ArchCode(10)), None),
             (Client::Plain, None),
         ] {
             assert_eq!(told(client).as_deref(), program, "{client:?}");
         }
+    }
+
+    #[test]
+    fn under_secure_boot_firmware_loads_shim_and_ipxe_goes_on_as_it_was() {
+        let mut secure = segment();
+        secure.chain.learn(&bench_with_secure_default());
+        let ipxe = |http| Client::Ipxe { arch: ArchCode(7), features: IpxeFeatures { http, https: false } };
+        for (client, program) in [
+            (Client::Pxe(ArchCode(0)), "undionly.kpxe"),
+            (Client::Pxe(ArchCode(7)), "shimx64.efi"),
+            (Client::Pxe(ArchCode(9)), "shimx64.efi"),
+            (Client::HttpClient(ArchCode(16)), "http://10.77.0.1:8080/boot/shimx64.efi"),
+            (ipxe(true), "http://10.77.0.1:8080/boot.ipxe"),
+            (ipxe(false), "snponly.efi"),
+        ] {
+            let told = Program::of(client, None, &secure);
+            assert_eq!(told.as_ref().map(Program::name), Some(program), "{client:?}");
+        }
+        let rows = "[[quirk]]\narchitecture = 7\nprogram = \"ours.efi\"";
+        let quirks = Arc::new(quirk_file::parse("quirks.toml", rows).expect("valid"));
+        let catalogue = Arc::new(Catalogue { quirks, ..Catalogue::default() });
+        secure.site = Site::new(Arc::new(Snapshot { catalogue, ..Snapshot::default() }));
+        let told = Program::of(Client::Pxe(ArchCode(7)), None, &secure);
+        assert_eq!(told.as_ref().map(Program::name), Some("ours.efi"), "the register of quirks comes first");
+    }
+
+    fn bench_with_secure_default() -> Snapshot {
+        let profile = profile_file::parse("os.toml", "schema = 1\nimage = \"os.raw\"\nsecure_boot = true");
+        let profile = profile.expect("a profile");
+        let default_profile = Some(profile.id.clone());
+        let catalogue =
+            Catalogue { profiles: [(profile.id.clone(), profile)].into(), default_profile, ..Catalogue::default() };
+        Snapshot { version: 1, catalogue: catalogue.into(), ..Snapshot::default() }
     }
 
     #[test]
@@ -100,7 +144,7 @@ mod tests {
             (ipxe(0, true, false), Some("undionly.kpxe")),
             (ipxe(7, true, false), Some("snponly.efi")),
             (ipxe(7, false, false), Some("snponly.efi")),
-            (ipxe(11, true, false), Some("http://10.77.0.1/boot.ipxe")),
+            (ipxe(10, true, false), Some("http://10.77.0.1/boot.ipxe")),
             (Client::HttpClient(ArchCode(16)), Some("https://10.77.0.1/boot/ipxe.efi")),
             (Client::Plain, None),
         ] {

@@ -20,6 +20,8 @@ pub struct Asked {
     pub claims: Claims,
     /// iPXE's `${platform}` says `efi`.
     pub uefi: bool,
+    /// What the loader was built for, as iPXE's `${buildarch}` says it.
+    pub arch: Option<String>,
 }
 
 impl Asked {
@@ -36,11 +38,19 @@ impl Asked {
                 "manufacturer" => asked.claims.manufacturer = said(),
                 "product" => asked.claims.product = said(),
                 "platform" => asked.uefi = value == "efi",
+                "arch" => asked.arch = said(),
                 _ => {}
             }
         }
         asked.claims.macs.truncate(1);
         asked
+    }
+
+    /// Why no install system can run on it, if that is so: there is one, for x86-64. iPXE for BIOS is built for i386 and
+    /// says nothing about the processor.
+    pub fn misfit(&self) -> Option<String> {
+        let arch = self.arch.as_deref().filter(|arch| !matches!(*arch, "" | "x86_64" | "i386"))?;
+        Some(format!("its processor is {arch}, and oxbow installs x86-64 machines only"))
     }
 
     /// Nothing was said by which a machine could be known.
@@ -97,17 +107,24 @@ pub fn install(
     asked: &Asked,
 ) -> String {
     let base_url = https.map_or(&station.base_url, |https| &https.base_url);
-    let mut args =
-        vec!["initrd=initramfs.img".to_owned(), format!("{STATION_ARG}{base_url}"), format!("{RUN_ARG}{run}")];
+    let mut args = vec!["initrd=initramfs.img".to_owned()];
+    args.extend(install_args(station, https, run, asked));
+    args.extend(kernel_args.iter().map(|word| harmless(word)));
+    let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
+    filled(include_str!("../../assets/ipxe/install.ipxe"), context! { base_url, run, profile, args })
+}
+
+/// The words of the install kernel's command line, whatever loads it.
+pub(super) fn install_args(station: &Station, https: Option<&Https>, run: RunId, asked: &Asked) -> Vec<String> {
+    let base_url = https.map_or(&station.base_url, |https| &https.base_url);
+    let mut args = vec![format!("{STATION_ARG}{base_url}"), format!("{RUN_ARG}{run}")];
     if let Some(https) = https {
         args.push(format!("{CA_ARG}{}", https.ca));
         args.push(format!("{CA_URL_ARG}{}/ca.der", station.base_url));
     }
     args.extend(asked.claims.macs.first().map(|mac| format!("BOOTIF=01-{}", mac.to_string().replace(':', "-"))));
     args.extend(["console=tty0", "console=ttyS0,115200", "loglevel=4"].map(str::to_owned));
-    args.extend(kernel_args.iter().map(|word| harmless(word)));
-    let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
-    filled(include_str!("../../assets/ipxe/install.ipxe"), context! { base_url, run, profile, args })
+    args
 }
 
 /// The script that leaves the network for the machine's own disk.
@@ -118,9 +135,9 @@ pub fn install(
 pub fn local_disk(asked: &Asked, way: Option<LocalBoot>) -> Option<String> {
     let usual = if asked.uefi { LocalBoot::Sanboot } else { LocalBoot::Exit };
     let way = way.unwrap_or(usual);
-    let script =
-        || filled(include_str!("../../assets/ipxe/local.ipxe"), context! { uefi => asked.uefi, way => way.word() });
-    (way != LocalBoot::NotFound).then(script)
+    let loader = if asked.arch.as_deref() == Some("arm64") { "BOOTAA64.EFI" } else { "BOOTX64.EFI" };
+    let values = context! { uefi => asked.uefi, way => way.word(), loader };
+    (way != LocalBoot::NotFound).then(|| filled(include_str!("../../assets/ipxe/local.ipxe"), values))
 }
 
 /// The script that shows why nothing happens and asks again.
@@ -128,7 +145,7 @@ pub fn wait(base_url: &str, reason: &str) -> String {
     filled(include_str!("../../assets/ipxe/wait.ipxe"), context! { base_url, reason => harmless(reason) })
 }
 
-fn filled(template: &str, values: minijinja::Value) -> String {
+pub(super) fn filled(template: &str, values: minijinja::Value) -> String {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates
@@ -192,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_query_says_who_the_machine_is() {
-        let Asked { claims, uefi } = asked();
+        let Asked { claims, uefi, .. } = asked();
         assert_eq!(claims.macs.iter().map(ToString::to_string).collect::<Vec<_>>(), ["52:54:00:12:34:56"]);
         assert_eq!(claims.serial.map(|serial| serial.to_string()), Some("SN #1".to_owned()));
         assert_eq!((claims.product.as_deref(), uefi), (Some("Edge Box"), true));
@@ -204,6 +221,14 @@ mod tests {
             "mac=zz&uuid=00000000-0000-0000-0000-000000000000&serial=To%20Be%20Filled%20By%20O.E.M.&%%%=%zz&",
         );
         assert!(asked.is_nobody(), "{asked:?}");
+    }
+
+    #[test]
+    fn a_machine_that_no_install_system_runs_on_is_told_so() {
+        let misfit = |arch: &str| Asked::from_query(&format!("mac=52-54-00-12-34-56&arch={arch}")).misfit();
+        assert_eq!(["x86_64", "i386", ""].map(misfit), [None, None, None]);
+        assert_eq!(misfit("arm64").as_deref(), Some("its processor is arm64, and oxbow installs x86-64 machines only"));
+        assert_eq!(asked().misfit(), None, "an older script did not say");
     }
 
     #[test]

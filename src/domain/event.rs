@@ -78,9 +78,9 @@ pub enum Event {
     SentToDisk { claims: Claims, address: Ipv4Addr },
     /// A machine got a script that waits or ends, for this reason.
     Held { claims: Claims, address: Ipv4Addr, reason: String },
-    /// A kernel or initramfs was sent by HTTP.
+    /// A kernel, an initramfs or a network boot program was sent by HTTP.
     KernelServed { address: Ipv4Addr, file: String },
-    /// A machine did not get what it asked for by HTTP or HTTPS, or did not come to ask.
+    /// A machine came by HTTPS, and no TLS connection came about.
     HttpRefused { address: Ipv4Addr, reason: String },
     /// The node moved bytes. Only the newest figure matters.
     Progress { run: RunId, step: Step, done: u64, total: u64 },

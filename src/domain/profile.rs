@@ -17,6 +17,8 @@ pub struct Profile {
     /// What the image file's digest must be; checked before any machine boots.
     pub sha256: Option<Digest>,
     pub disk: DiskRule,
+    /// Its machines enforce Secure Boot: they start through programs that are signed.
+    pub secure_boot: bool,
     /// Words added to the install kernel's command line.
     pub kernel_args: Vec<String>,
     /// Machines get it by HTTPS, or not at all.

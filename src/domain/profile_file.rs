@@ -46,6 +46,10 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
         let what = "the disk rule allows no transport, so no disk could ever be chosen".to_owned();
         diagnostics.push(wrong(line_of("transport"), what, "name at least one, as transport = [\"nvme\", \"sata\"]"));
     }
+    if written.secure_boot && written.https {
+        let what = "secure_boot and https exclude each other: GRUB, which Secure Boot needs, has no HTTPS".to_owned();
+        diagnostics.push(wrong(line_of("secure_boot"), what, "take one of them out"));
+    }
     match (id, sha256.transpose()) {
         (Ok(id), Ok(sha256)) if diagnostics.is_empty() => Ok(Profile {
             title: written.title.unwrap_or_else(|| id.to_string()),
@@ -54,6 +58,7 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, Vec<Diagnostic>> {
             image: written.image,
             sha256,
             disk: written.disk,
+            secure_boot: written.secure_boot,
             kernel_args: written.kernel_args,
             https: written.https,
         }),
@@ -73,6 +78,8 @@ struct Written {
     sha256: Option<String>,
     #[serde(default)]
     disk: DiskRule,
+    #[serde(default)]
+    secure_boot: bool,
     #[serde(default)]
     kernel_args: Vec<String>,
     #[serde(default)]
@@ -102,6 +109,12 @@ mod tests {
     fn a_misspelt_key_is_named_with_its_line() {
         let said = complaints("schema = 1\nimagee = \"edge.raw.gz\"\n");
         assert!(said[0].starts_with("demo.toml:2: unknown field `imagee`"), "{said:?}");
+    }
+
+    #[test]
+    fn secure_boot_by_https_alone_is_refused_and_never_done_by_http() {
+        let said = complaints("schema = 1\nimage = \"edge.raw.gz\"\nhttps = true\nsecure_boot = true\n");
+        assert!(said.len() == 1 && said[0].starts_with("demo.toml:4: secure_boot and https exclude"), "{said:?}");
     }
 
     #[test]

@@ -436,6 +436,7 @@ impl Desk {
         let packet = packet.as_slice();
         let witnessed = self.past.gate.is_witnessed(now, caller);
         self.segment.site.learn(&self.context.bench.borrow());
+        self.segment.chain.learn(&self.context.bench.borrow());
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let verdict = self.past.gate.settle(now, caller, verdict, leases);
         if witnessed {

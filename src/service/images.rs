@@ -209,12 +209,14 @@ async fn check_one(
 /// What is there beside images: the profiles that can be used, and everything that is wrong or missing.
 fn written(config: &Config) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
     let (profiles, wrong) = profiles(&config.profiles, config.default_profile.as_ref());
-    (profiles, missing_boot_files(&config.boot_files).into_iter().chain(wrong).collect())
+    let signed = profiles.values().any(|profile| profile.secure_boot);
+    (profiles, missing_boot_files(&config.boot_files, signed).into_iter().chain(wrong).collect())
 }
 
-/// What machines will ask for and not get.
-fn missing_boot_files(directory: &Path) -> Option<Diagnostic> {
-    let missing: Vec<&str> = BOOT_FILES.iter().copied().filter(|name| !directory.join(name).is_file()).collect();
+/// What machines will ask for and not get. The signed ones only those for which a profile says `secure_boot`.
+fn missing_boot_files(directory: &Path, signed: bool) -> Option<Diagnostic> {
+    let needed = BOOT_FILES.iter().chain(SIGNED_FILES.iter().filter(|_| signed)).copied();
+    let missing: Vec<&str> = needed.filter(|name| !directory.join(name).is_file()).collect();
     (!missing.is_empty()).then(|| Diagnostic {
         file: directory.display().to_string(),
         line: None,
@@ -263,6 +265,7 @@ fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileI
 }
 
 const BOOT_FILES: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];
+const SIGNED_FILES: &[&str] = &["shimx64.efi", "grubx64.efi"];
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// An image that could not be read or copied is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(30);

@@ -44,6 +44,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// What is given as `autoexec.ipxe`, in any folder.
     pub autoexec: String,
+    /// What is given as `grub.cfg`, in any folder.
+    pub grub_config: String,
 }
 
 /// Where firmware asks.
@@ -115,7 +117,7 @@ impl Counter {
             interface: config.interface.into(),
             address: config.address,
             port: config.port,
-            shelf: Arc::new(Shelf::new(config.directory, config.autoexec)),
+            shelf: Arc::new(Shelf::new(config.directory, config.autoexec, config.grub_config)),
             desk: Desk::default(),
             transfers: JoinSet::new(),
             doors: BTreeMap::new(),
@@ -190,18 +192,24 @@ impl Delivery {
         socket.connect(self.peer).await?;
         let witness = TftpWitness { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
         let mut line = Line::new(socket);
-        match self.shelf.clone().open(self.ask.file.clone()).await {
+        match self.shelf.clone().open(self.ask.file.clone(), *self.peer.ip()).await {
             Ok((file, content)) => {
                 self.tell(&file, event::Transfer::Started);
                 let end = deliver(&mut line, &self.ask, (&file, content), again, &witness).await;
                 end.iter().for_each(|end| witness.ended(&file, end));
                 debug!(peer = %self.peer, file, ?end, "tftp transfer ended");
-                end.and_then(|end| end.outcome()).into_iter().for_each(|outcome| self.tell(&file, outcome));
+                let outcome = end.and_then(|end| end.outcome());
+                if let Some(event::Transfer::Done { .. }) = outcome {
+                    self.shelf.sent(*self.peer.ip(), &file);
+                }
+                outcome.into_iter().for_each(|outcome| self.tell(&file, outcome));
             }
             Err(unopened) => {
-                self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
-                witness.missing(&self.ask.file, &unopened.to_string(), &unopened.packet());
                 line.socket().send(&unopened.packet()).await?;
+                if unopened.is_news(&self.ask.file) {
+                    witness.missing(&self.ask.file, &unopened.to_string(), &unopened.packet());
+                    self.tell(&self.ask.file, event::Transfer::Failed { reason: unopened.to_string() });
+                }
             }
         }
         Ok(())

@@ -247,8 +247,7 @@ impl Bench {
 
     /// What the client makes of the packets of `turn`.
     fn react(&mut self, client: Client, transfer: &mut Transfer, turn: &Turn) -> Turn {
-        let last = turn.send.last().map(|packet| packet.parts().concat());
-        let acknowledged = match last.as_deref() {
+        let acknowledged = match turn.send.last().map(|packet| packet.parts().concat()).as_deref() {
             Some([0, 6, ..]) => Some(0),
             Some([0, 3, high, low, ..]) => Some(u16::from_be_bytes([*high, *low])),
             _ => None,

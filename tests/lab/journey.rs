@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Bench, Machine, Station, built};
+use super::{Bench, Machine, Running, Station, built};
 
 /// Power-on, installed, own OS; then power-on again, and its own OS again without a second write.
 pub(crate) fn gets_its_os(bench: &Bench, machine: &Machine, disk: &str) {
@@ -32,8 +32,8 @@ pub(crate) fn beside_the_sites_server(bench: &Bench) -> Station<'_> {
     station
 }
 
-/// Power-on, installed, own OS.
-pub(crate) fn installs(station: &Station<'_>, machine: &Machine, disk: &str) {
+/// Power-on, installed, own OS. The answer is the machine, switched off, with what it said.
+pub(crate) fn installs(station: &Station<'_>, machine: &Machine, disk: &str) -> Running {
     let mut power = machine.power_on();
     let provisioned = reaches(station.wait_node(&machine.mac, INSTALLED, |node| node.phase == "provisioned"));
     assert_eq!(provisioned.serial.as_deref(), Some(machine.serial.as_str()));
@@ -41,10 +41,11 @@ pub(crate) fn installs(station: &Station<'_>, machine: &Machine, disk: &str) {
     println!("{}: own OS {seconds:.1} s after power-on", machine.name);
     reaches(power.wait_off(POWER_OFF));
     assert_eq!(power.said(AGENT_STARTS), 1, "one install, one agent");
+    power
 }
 
 /// Power-on of a machine that was installed: its own OS again, and nobody writes.
-pub(crate) fn starts_from_its_disk(station: &Station<'_>, machine: &Machine, disk: &str) {
+pub(crate) fn starts_from_its_disk(station: &Station<'_>, machine: &Machine, disk: &str) -> Running {
     let written = machine.disk_written();
     let mut power = machine.power_on();
     let seconds = reaches(power.wait_for(&own_os(disk), OWN_OS));
@@ -53,6 +54,7 @@ pub(crate) fn starts_from_its_disk(station: &Station<'_>, machine: &Machine, dis
     assert_eq!(power.said(AGENT_STARTS), 0, "the second power-on must not install again");
     assert_eq!(machine.disk_written(), written, "the second power-on must not write the disk");
     assert_eq!(station.node(&machine.mac).map(|node| node.phase).as_deref(), Some("provisioned"));
+    power
 }
 
 /// The answer, or a failed test that shows what was seen instead.

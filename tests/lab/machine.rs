@@ -17,13 +17,17 @@ pub(crate) enum Firmware {
     Uefi,
     /// OVMF whose PXE clients are switched off in its set-up: UEFI HTTP Boot is what is left of the network.
     UefiHttp,
+    /// OVMF that starts only what Microsoft's keys vouch for.
+    SecureBoot,
+    /// The same without PXE clients.
+    SecureHttpBoot,
 }
 
 impl Firmware {
     fn is_uefi(self) -> bool {
         match self {
             Self::Bios => false,
-            Self::Uefi | Self::UefiHttp => true,
+            Self::Uefi | Self::UefiHttp | Self::SecureBoot | Self::SecureHttpBoot => true,
         }
     }
 }
@@ -153,21 +157,18 @@ impl Machine {
     fn with_firmware(&self, qemu: &mut Command) {
         match self.firmware {
             // Without graphics SeaBIOS and the PXE ROM speak on the serial console.
-            Firmware::Bios => qemu.args(["-machine", "pc,graphics=off"]),
+            Firmware::Bios => drop(qemu.args(["-machine", "pc,graphics=off"])),
             Firmware::Uefi | Firmware::UefiHttp => {
-                if !self.settings.exists() {
-                    let copied = fs::copy(OVMF_SETTINGS, &self.settings);
-                    copied
-                        .unwrap_or_else(|err| panic!("{OVMF_SETTINGS}: {err}\nhint: packaging/test-deps installs it"));
-                }
-                qemu.args(["-machine", "q35"])
-                    .args(["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF}")])
-                    .args(["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.settings.display())])
-                    // Newer OVMF has no network boot at all without a source of randomness.
-                    .args(["-device", "virtio-rng-pci"])
+                self.with_ovmf(qemu.args(["-machine", "q35"]), OVMF, OVMF_SETTINGS);
             }
-        };
-        if self.firmware == Firmware::UefiHttp {
+            Firmware::SecureBoot | Firmware::SecureHttpBoot => {
+                // Only code in system management mode may write its settings, keys among them.
+                qemu.args(["-machine", "q35,smm=on", "-global", "ICH9-LPC.disable_s3=1"]);
+                qemu.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+                self.with_ovmf(qemu, OVMF_SECURE, OVMF_SECURE_SETTINGS);
+            }
+        }
+        if matches!(self.firmware, Firmware::UefiHttp | Firmware::SecureHttpBoot) {
             for client in ["IPv4PXESupport", "IPv6PXESupport"] {
                 qemu.args(["-fw_cfg", &format!("name=opt/org.tianocore/{client},string=n")]);
             }
@@ -178,6 +179,17 @@ impl Machine {
         let smbios =
             format!("type=1,manufacturer=Oxbow,product=Bench machine,serial={},uuid={}", self.serial, self.uuid);
         qemu.args(["-smbios", &smbios]);
+    }
+
+    fn with_ovmf(&self, qemu: &mut Command, code: &str, settings: &str) {
+        if !self.settings.exists() {
+            let copied = fs::copy(settings, &self.settings);
+            copied.unwrap_or_else(|err| panic!("{settings}: {err}\nhint: packaging/test-deps installs it"));
+        }
+        qemu.args(["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={code}")])
+            .args(["-drive", &format!("if=pflash,unit=1,format=raw,file={}", self.settings.display())])
+            // Newer OVMF has no network boot at all without a source of randomness.
+            .args(["-device", "virtio-rng-pci"]);
     }
 
     fn with_network(&self, qemu: &mut Command) {
@@ -252,3 +264,6 @@ impl Drop for Running {
 const DISK_BYTES: u64 = 128 << 20;
 const OVMF: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const OVMF_SETTINGS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+const OVMF_SECURE: &str = "/usr/share/OVMF/OVMF_CODE_4M.ms.fd";
+/// Microsoft's keys are in here.
+const OVMF_SECURE_SETTINGS: &str = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd";

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub(crate) use bench::Bench;
-pub(crate) use machine::{Bus, Firmware, Machine};
+pub(crate) use machine::{Bus, Firmware, Machine, Running};
 pub(crate) use proxy::FlippingProxy;
 pub(crate) use simulated::Simulated;
 pub(crate) use site::Dnsmasq;

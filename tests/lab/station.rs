@@ -210,7 +210,9 @@ impl<'a> Station<'a> {
     }
 
     fn ask(&self, path: &str) -> Result<String, String> {
-        let url = format!("http://{}{path}", Bench::STATION);
+        let named = self.options.iter().position(|option| *option == "--http-port");
+        let port = named.and_then(|at| self.options.get(at + 1)).unwrap_or(&"80");
+        let url = format!("http://{}:{port}{path}", Bench::STATION);
         self.bench.beside_station(|| {
             let config = ureq::Agent::config_builder().timeout_global(Some(ANSWERS_WITHIN)).build();
             let mut answer = ureq::Agent::from(config).get(&url).call().map_err(|err| err.to_string())?;

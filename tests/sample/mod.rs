@@ -1,4 +1,5 @@
 //! A believable bench for tests of the screen: twelve machines at every point of their way, made by the real fleet.
+#![allow(dead_code, reason = "every test program uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -533,6 +534,7 @@ fn catalogue() -> Catalogue {
         image: image.into(),
         sha256: None,
         disk: DiskRule::default(),
+        secure_boot: false,
         kernel_args: Vec::new(),
         https: false,
     };

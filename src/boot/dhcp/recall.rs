@@ -14,6 +14,8 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, Debug, Default)]
 pub struct Recall {
     discovers: BTreeMap<MacAddr, (Timestamp, Request)>,
+    /// When those that are too old were thrown out.
+    swept: Timestamp,
 }
 
 impl Recall {
@@ -53,7 +55,8 @@ impl Recall {
             self.discovers.remove(&mac);
             return;
         }
-        if self.discovers.len() >= MOST && !self.discovers.contains_key(&mac) {
+        if self.discovers.len() >= MOST && now.since(self.swept) >= SWEEP_EVERY {
+            self.swept = now;
             self.discovers.retain(|_, (at, _)| *at <= now && now.since(*at) < REMEMBERED);
         }
         // In a flood of made-up machines the next one is not remembered: few need it.
@@ -65,6 +68,8 @@ impl Recall {
 
 /// A REQUEST follows its DISCOVER within seconds.
 const REMEMBERED: Duration = Duration::from_secs(60);
+/// In a flood there is something better to do with each packet.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// More machines than are switched on within that time.
 const MOST: usize = 512;
 

@@ -254,7 +254,7 @@ fn uefi_http_boot_is_given_a_url() {
 #[test]
 fn an_architecture_without_a_program_gets_an_address_and_is_told_of() {
     let mut room = Room::new();
-    for options in [pxe(11), http(19), ipxe(11, &[])] {
+    for options in [pxe(10), http(18), ipxe(10, &[])] {
         let (offer, answer) = room.answers(&client(1, MessageType::Discover, &options));
         assert_eq!(
             (offer.yiaddr(), text(offer.fname()), offer.siaddr()),
@@ -268,15 +268,15 @@ fn an_architecture_without_a_program_gets_an_address_and_is_told_of() {
 fn the_sites_own_programs_come_first() {
     let mut room = Room::new();
     room.segment.site = quirks(
-        "[[quirk]]\narchitecture = 11\nprogram = \"ipxe-arm64.efi\"\n\
-        [[quirk]]\narchitecture = 19\nprogram = \"arm64.efi\"\n\
+        "[[quirk]]\narchitecture = 10\nprogram = \"arm32.efi\"\n\
+        [[quirk]]\narchitecture = 18\nprogram = \"arm32-http.efi\"\n\
         [[quirk]]\narchitecture = 7\noui = \"52:54:00\"\nprogram = \"ipxe.efi\"",
     );
     for mode in [Mode::Authoritative, Mode::Proxy] {
         room.segment.mode = mode;
         for (options, file, class) in [
-            (pxe(11), "ipxe-arm64.efi", &b"PXEClient"[..]),
-            (http(19), "http://10.77.0.1:8080/boot/arm64.efi", b"HTTPClient"),
+            (pxe(10), "arm32.efi", &b"PXEClient"[..]),
+            (http(18), "http://10.77.0.1:8080/boot/arm32-http.efi", b"HTTPClient"),
             (pxe(7), "ipxe.efi", b"PXEClient"),
             (pxe(0), "undionly.kpxe", b"PXEClient"),
         ] {
@@ -534,7 +534,7 @@ fn every_silence_is_one_clause() {
         (Silence::NotBooting, "it does not boot from the network: it is for the site's DHCP server"),
         (Silence::ForTheSitesServer, "it is for the site's DHCP server"),
         (Silence::NotForBootServers, "only a REQUEST or an INFORM is for port 4011"),
-        (Silence::Unsupported(ArchCode(11)), "there is no boot program for architecture 11 (UEFI ARM 64-bit)"),
+        (Silence::Unsupported(ArchCode(10)), "there is no boot program for architecture 10 (UEFI ARM 32-bit)"),
     ] {
         assert_eq!(silence.to_string(), said);
     }

@@ -11,6 +11,8 @@ pub enum Found {
     File(String),
     /// iPXE's own first script, which has no file: it is made for this station.
     Autoexec,
+    /// GRUB's first configuration, which is made too.
+    GrubConfig,
 }
 
 /// Why there is none. Firmware shows these words on its screen.
@@ -50,6 +52,8 @@ pub fn find(asked: &str, names: &[String]) -> Result<Found, Missing> {
     let any_case = || names.iter().find(|name| name.eq_ignore_ascii_case(&wanted));
     match exact.or_else(any_case) {
         Some(name) => Ok(Found::File(name.clone())),
+        // The signed one looks in grub/x86_64-efi and then in grub; over HTTP the folder it came from may be before that.
+        None if parts.last().is_some_and(|last| last.eq_ignore_ascii_case(GRUB_CONFIG)) => Ok(Found::GrubConfig),
         None => Err(Missing::NoSuchFile { asked: shown(asked), there: programs(names) }),
     }
 }
@@ -79,6 +83,7 @@ impl fmt::Display for Few<'_> {
     }
 }
 
+const GRUB_CONFIG: &str = "grub.cfg";
 const AUTOEXEC: &str = "autoexec.ipxe";
 const PROGRAMS: &[&str] = &[".kpxe", ".kkpxe", ".pxe", ".efi"];
 const AT_MOST: usize = 6;
@@ -106,6 +111,16 @@ mod tests {
         for asked in ["autoexec.ipxe", "/a/b/autoexec.ipxe", "x64\\AUTOEXEC.IPXE"] {
             assert_eq!(found(asked), Ok(Found::Autoexec), "{asked}");
         }
+    }
+
+    #[test]
+    fn grubs_configuration_is_found_in_every_folder_and_by_no_other_name() {
+        for asked in ["/grub/x86_64-efi/grub.cfg", "grub//grub.cfg", "boot\\grub\\GRUB.CFG"] {
+            assert_eq!(found(asked), Ok(Found::GrubConfig), "{asked}");
+        }
+        assert!(found("/grub/grub.cfg-amd64").is_err() && found("/grub/x86_64-efi/command.lst").is_err());
+        let own = ["grub/grub.cfg".to_owned()];
+        assert_eq!(find("/grub/grub.cfg", &own), Ok(Found::File("grub/grub.cfg".into())), "a site's own comes first");
     }
 
     #[test]

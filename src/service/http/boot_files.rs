@@ -25,6 +25,16 @@ impl BootFiles {
         Self { directory, read: Arc::default() }
     }
 
+    /// What there is.
+    pub(super) async fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let Ok(mut entries) = tokio::fs::read_dir(&self.directory).await else { return names };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            names.extend(entry.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+        }
+        names
+    }
+
     /// The content of `name` and a tag that changes with it. None when there is no such file.
     pub(super) async fn read(&self, name: &str) -> Option<(Bytes, String)> {
         if name.starts_with('.') || name.contains(['/', '\\', '\0']) {

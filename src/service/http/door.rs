@@ -10,9 +10,7 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 use tracing::{debug, info, warn};
 
-use crate::boot::sighting;
 use crate::clock;
-use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
 use crate::domain::service::ServiceName;
 use crate::service::Context;
@@ -109,9 +107,7 @@ impl Lock {
         if is_news {
             warn!(%peer, "no HTTPS: {refusal}");
             let address = ipv4(Peer { address: peer, by_https: true });
-            let reason = refusal.to_string();
-            self.context.inbox.saw(sighting::http(address, Http::TlsRefused { why: reason.clone() }));
-            self.context.inbox.saw(Event::HttpRefused { address, reason });
+            self.context.inbox.saw(Event::HttpRefused { address, reason: refusal.to_string() });
             self.context.up(ServiceName::Https, self.in_words()).await;
         }
     }

@@ -8,7 +8,9 @@ mod api;
 mod body;
 mod boot_files;
 mod door;
+mod grub;
 mod images;
+mod loaders;
 mod mapped;
 mod pace;
 mod path;
@@ -103,9 +105,16 @@ async fn serve_at(context: Context, config: Config, door: Door) -> Result<(), Se
         connections.spawn(async move {
             let _small_answers_go_at_once = stream.set_nodelay(true);
             let served = match &door {
-                Door::Open => connection(stream, Peer { address: peer, by_https: false }, service, watcher).await,
+                Door::Open => {
+                    let peer = Peer { address: peer, by_https: false };
+                    let rest = if grub::is_at(&stream).await { grub::forgotten_soon(&stream) } else { IDLE };
+                    connection(stream, peer, service, rest, watcher).await
+                }
                 Door::Locked(lock) => match lock.enter(stream, peer).await {
-                    Some(stream) => connection(stream, Peer { address: peer, by_https: true }, service, watcher).await,
+                    Some(stream) => {
+                        let peer = Peer { address: peer, by_https: true };
+                        connection(stream, peer, service, IDLE, watcher).await
+                    }
                     None => Ok(()),
                 },
             };
@@ -127,6 +136,7 @@ async fn connection<I, S, B>(
     stream: I,
     peer: Peer,
     service: TowerToHyperService<S>,
+    rest: Duration,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), hyper::Error>
 where
@@ -144,7 +154,9 @@ where
         hyper::service::Service::call(&service, request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEADERS);
+    http.timer(TokioTimer::new()).header_read_timeout(rest).max_buf_size(HEADERS);
+    // To GRUB `content-length` is another header than `Content-Length`: it would wait for the connection to end.
+    http.title_case_headers(true);
     watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
 }
 

@@ -3,8 +3,10 @@
 //! ```text
 //! GET  /boot.ipxe                  the script that asks for a machine's own, with its claims
 //! GET  /boot.ipxe?mac=…&serial=…   the machine's own script
+//! GET  /boot.grub?mac=…&serial=…   the same for GRUB; /grub/…/grub.cfg is its question
 //! GET  …/autoexec.ipxe             the same script, in every folder: iPXE's EFI builds look for it where they came from
 //! GET  /boot/NAME                  kernel, initramfs, network boot programs
+//! GET  /NAME, /BOOT/NAME, …        the same where shim and GRUB look for them
 //! GET  /images/DIGEST/NAME         an image, with Range
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
 //! GET  /api/v1/nodes               every node, for machines to read
@@ -16,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use warp::filters::BoxedFilter;
 use warp::reject::not_found;
 use warp::reply::Response;
@@ -24,13 +26,11 @@ use warp::{Filter, Rejection, Reply};
 
 use super::boot_files::BootFiles;
 use super::images::Images;
-use super::pace::{Broken, Sending};
-use super::{Config, Peer, agent, api, body, script};
-use crate::boot::sighting;
+use super::pace::Sending;
+use super::script::Loader;
+use super::{Config, Peer, agent, api, body, loaders, script};
 use crate::domain::digest::Digest;
-use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
-use crate::domain::text;
 use crate::service::Context;
 use crate::service::tls::{Format, Tls};
 
@@ -40,8 +40,6 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
         .unify()
         .or(autoexec(&context))
         .unify()
-        .or(boot_file(&context, BootFiles::new(config.boot_files.clone())))
-        .unify()
         .or(image(Images::new(config.images.clone())))
         .unify()
         .or(agent::routes(&context))
@@ -49,6 +47,8 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
         .or(api::routes(&context))
         .unify()
         .or(authority(config.tls.as_deref()))
+        .unify()
+        .or(loaders::route(&context, BootFiles::new(config.boot_files.clone())))
         .unify()
         .or(nothing_here())
         .unify()
@@ -62,7 +62,7 @@ fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
         let is_for_machines = ["/boot/", "/images/", "/agent/"].iter().any(|place| path.starts_with(place));
         (is_for_machines && !peer.by_https && context.snapshot().station.require_https).then(|| {
             let reason = format!("{path} was asked for by plain HTTP, and this station requires HTTPS");
-            context.inbox.saw(Event::HttpRefused { address: ipv4(peer), reason: reason.clone() });
+            tracing::info!(peer = %peer.address, "refused: {reason}");
             said(StatusCode::FORBIDDEN, &reason)
         })
     };
@@ -77,9 +77,12 @@ fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
 fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let own =
-        warp::path!("boot.ipxe").and(warp::get().or(warp::head()).unify()).and(query).and(warp::ext::get::<Peer>());
-    own.map(move |query: String, peer| script::answer(&context, &query, peer)).boxed()
+    let ipxe = warp::path!("boot.ipxe").map(|| Loader::Ipxe);
+    let loader = ipxe.or(warp::path!("boot.grub").map(|| Loader::Grub)).unify();
+    let own = loader.and(warp::get().or(warp::head()).unify()).and(warp::method()).and(query);
+    own.and(warp::ext::get::<Peer>())
+        .map(move |loader, method, query: String, peer| script::answer(&context, loader, &method, &query, peer))
+        .boxed()
 }
 
 fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
@@ -89,35 +92,7 @@ fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
         if name.eq_ignore_ascii_case(AUTOEXEC) { Ok(()) } else { Err(warp::reject()) }
     };
     let asked = warp::path::full().and_then(meant).untuple_one().and(warp::get().or(warp::head()).unify());
-    asked.and(warp::ext::get::<Peer>()).map(move |peer| script::answer(&context, "", peer)).boxed()
-}
-
-fn boot_file(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
-    let (context, broken) = (context.clone(), Broken::default());
-    let asked = warp::path!("boot" / String)
-        .and(warp::method())
-        .and(warp::get().or(warp::head()).unify())
-        .and(warp::header::headers_cloned())
-        .and(peer());
-    asked
-        .then(move |name: String, method: Method, headers: HeaderMap, peer| {
-            let (context, files, broken) = (context.clone(), files.clone(), broken.clone());
-            async move {
-                let Some((content, tag)) = files.read(&name).await else {
-                    let file = text::clean(&name, NAME);
-                    context.inbox.saw(sighting::http(peer, Http::Missing { file }));
-                    return said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again"));
-                };
-                // UEFI asks for the length first.
-                context.inbox.saw(match method {
-                    Method::GET => Event::KernelServed { address: peer, file: name.clone() },
-                    _ => sighting::http(peer, Http::Head { file: name.clone() }),
-                });
-                let sending = broken.sending(peer, &name, context.bench.borrow().effects_at(peer).pace);
-                body::file(&content, &tag, content_type(&name), &headers, sending)
-            }
-        })
-        .boxed()
+    asked.and(warp::ext::get::<Peer>()).map(move |peer| script::question(&context, Loader::Ipxe, peer)).boxed()
 }
 
 fn image(images: Images) -> BoxedFilter<(Response,)> {
@@ -183,11 +158,4 @@ pub(super) fn said(status: StatusCode, sentence: &str) -> Response {
     warp::reply::with_status(format!("{sentence}\n"), status).into_response()
 }
 
-/// Firmware looks at this before it starts a program (UEFI 2.10 section 24.7.3.1).
-fn content_type(name: &str) -> &'static str {
-    if name.ends_with(".efi") { "application/efi" } else { "application/octet-stream" }
-}
-
 const AUTOEXEC: &str = "autoexec.ipxe";
-/// Letters of a file that is not there.
-const NAME: usize = 80;

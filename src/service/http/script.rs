@@ -1,12 +1,13 @@
-//! A machine asks for its boot script.
+//! A machine asks for its boot script, or for GRUB's configuration.
 
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
 use tracing::{info, warn};
 use warp::reply::Response;
 
 use super::Peer;
 use super::routes::{ipv4, said};
+use crate::boot::grub;
 use crate::boot::script::{self, Asked, Way};
 use crate::boot::sighting;
 use crate::domain::doctor::sighting::Http;
@@ -17,71 +18,100 @@ use crate::domain::text;
 use crate::inbox::Note;
 use crate::service::Context;
 
-/// The script for the machine at `peer` that asked with `query`; the bench is told what it was given.
-pub(super) fn answer(context: &Context, query: &str, peer: Peer) -> Response {
+/// What reads the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loader {
+    Ipxe,
+    Grub,
+}
+
+/// The question, for the machine at `peer` that has not said who it is.
+pub(super) fn question(context: &Context, loader: Loader, peer: Peer) -> Response {
+    let bench = context.snapshot();
+    let station = &*bench.station;
+    context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
+    sent(match (loader, Way::of(station, peer.by_https, false)) {
+        (Loader::Grub, _) => grub::ask(&station.base_url),
+        (Loader::Ipxe, Way::Detour(https)) => script::detour(station, https),
+        (Loader::Ipxe, Way::AsItCame(Some(https))) => script::ask(&https.base_url),
+        (Loader::Ipxe, Way::AsItCame(None) | Way::Closed) => script::ask(&station.base_url),
+    })
+}
+
+/// The script for the machine at `peer` that asked with `query`; the bench is told what it was given. Who only asks how
+/// long the answer is (GRUB under UEFI HTTP Boot) is given none yet.
+pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: &str, peer: Peer) -> Response {
     let bench = context.snapshot();
     let station = &*bench.station;
     let asked = Asked::from_query(query);
-    let came = match Way::of(station, peer.by_https, false) {
-        Way::AsItCame(https) => https.map_or(&station.base_url, |https| &https.base_url),
-        Way::Detour(https) if asked.is_nobody() => {
-            context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
-            return script(script::detour(station, https));
-        }
-        Way::Detour(_) | Way::Closed => &station.base_url,
-    };
     if asked.is_nobody() {
-        context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
-        return script(script::ask(came));
+        return question(context, loader, peer);
     }
     let (claims, address) = (asked.claims.clone(), ipv4(peer));
     let plan = bench.plan(&claims);
     let query = text::clean(query, QUERY);
     info!(%address, ?claims, ?plan, query, by_https = peer.by_https, "boot script asked for");
-    let held = |reason: String| {
-        context.inbox.saw(Event::Held { claims: claims.clone(), address, reason });
+    let tell = |event| {
+        if method == Method::GET {
+            context.inbox.saw(event);
+        }
     };
-    match plan {
-        Plan::Install(profile) => {
+    let held = |reason: String| tell(Event::Held { claims: claims.clone(), address, reason });
+    let wait = |reason: String| {
+        let came = match Way::of(station, peer.by_https, false) {
+            Way::AsItCame(Some(https)) => &https.base_url,
+            Way::AsItCame(None) | Way::Detour(_) | Way::Closed => &station.base_url,
+        };
+        let text = match loader {
+            Loader::Ipxe => script::wait(came, &reason),
+            Loader::Grub => grub::wait(&reason),
+        };
+        held(reason);
+        sent(text)
+    };
+    let refuse = |reason: String| {
+        warn!(%address, reason, "a machine gets nothing");
+        wait(reason)
+    };
+    match (asked.misfit(), plan) {
+        (Some(misfit), Plan::Install(_) | Plan::Wait(_) | Plan::Refuse(_)) => refuse(misfit),
+        (None, Plan::Install(profile)) => {
             let known = bench.catalogue.profiles.get(&profile);
-            let https = match Way::of(station, peer.by_https, known.is_some_and(|profile| profile.https)) {
-                Way::AsItCame(https) => https,
-                Way::Detour(https) => {
+            let required = known.is_some_and(|profile| profile.https);
+            let https = match (loader, Way::of(station, peer.by_https, required)) {
+                // What GRUB has loaded goes on by plain HTTP, as GRUB does.
+                (Loader::Grub, Way::AsItCame(_)) if !required && !station.require_https => None,
+                (Loader::Grub, _) => return refuse(GRUB_HAS_NO_HTTPS.into()),
+                (Loader::Ipxe, Way::AsItCame(https)) => https,
+                (Loader::Ipxe, Way::Detour(https)) => {
                     warn!(%address, "asked by plain HTTP, sent to HTTPS");
                     held("it asked by plain HTTP, was sent to HTTPS and has not come there yet".into());
-                    return script(script::detour(station, https));
+                    return sent(script::detour(station, https));
                 }
-                Way::Closed => {
-                    warn!(%address, "{NO_HTTPS}");
-                    held(NO_HTTPS.into());
-                    return script(script::wait(came, NO_HTTPS));
-                }
+                (Loader::Ipxe, Way::Closed) => return refuse(NO_HTTPS.into()),
             };
             let Some(run) = new_run() else {
                 return said(StatusCode::SERVICE_UNAVAILABLE, "the station has no random numbers");
             };
             let args = known.map(|profile| profile.kernel_args.clone()).unwrap_or_default();
-            context.inbox.saw(Event::ScriptServed { claims, address, run, profile: profile.clone() });
-            script(script::install(station, https, run, &profile, &args, &asked))
+            tell(Event::ScriptServed { claims: claims.clone(), address, run, profile: profile.clone() });
+            sent(match loader {
+                Loader::Ipxe => script::install(station, https, run, &profile, &args, &asked),
+                Loader::Grub => grub::install(station, run, &profile, &args, &asked),
+            })
         }
-        Plan::LocalDisk => {
-            context.inbox.saw(Event::SentToDisk { claims, address });
+        (_, Plan::LocalDisk) => {
+            tell(Event::SentToDisk { claims: claims.clone(), address });
             let firmware = if asked.uefi { Firmware::UefiX64 } else { Firmware::Bios };
-            let way = bench.effects(None, Some(firmware), asked.claims.macs.first().copied()).local_boot;
-            match script::local_disk(&asked, way) {
-                Some(text) => script(text),
-                None => said(StatusCode::NOT_FOUND, "this machine starts from its own disk"),
-            }
+            let way = bench.effects(None, Some(firmware), claims.macs.first().copied()).local_boot;
+            let script = match loader {
+                Loader::Ipxe => script::local_disk(&asked, way),
+                Loader::Grub => Some(grub::local_disk()),
+            };
+            script.map_or_else(|| said(StatusCode::NOT_FOUND, "this machine starts from its own disk"), sent)
         }
-        Plan::Wait(wait) => {
-            held(wait.to_string());
-            script(script::wait(came, &wait.to_string()))
-        }
-        Plan::Refuse(refuse) => {
-            warn!(%address, %refuse, "a machine gets nothing");
-            held(refuse.to_string());
-            script(script::wait(came, &refuse.to_string()))
-        }
+        (None, Plan::Wait(reason)) => wait(reason.to_string()),
+        (None, Plan::Refuse(reason)) => refuse(reason.to_string()),
     }
 }
 
@@ -91,13 +121,14 @@ fn new_run() -> Option<RunId> {
     Some(RunId::new(octets))
 }
 
-fn script(text: String) -> Response {
+fn sent(text: String) -> Response {
     let mut response = said(StatusCode::OK, text.trim_end());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
+const GRUB_HAS_NO_HTTPS: &str = "it is to be served by HTTPS only, and GRUB, which Secure Boot needs, has none";
 const NO_HTTPS: &str = "it is to be served by HTTPS, which this station cannot at present: its services say why";
 /// As much of what a machine says of itself goes into the log.
 const QUERY: usize = 600;

@@ -3,22 +3,28 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
+use crate::boot::shim::{self, SECOND_STAGE, Shims};
 use crate::boot::tftp::names::{self, Found, Missing};
 use crate::boot::tftp::packet;
+use crate::clock;
 
 /// A folder of boot files.
 pub(super) struct Shelf {
     directory: PathBuf,
     /// What is given as `autoexec.ipxe`, in any folder.
     autoexec: Bytes,
+    /// What is given as `grub.cfg`, in any folder.
+    grub_config: Bytes,
+    shims: Mutex<Shims>,
     /// What was asked for lately, the latest first. Locked while a file is read: who asks for the same file meanwhile finds
     /// it here.
     lately: Mutex<VecDeque<Volume>>,
@@ -51,6 +57,11 @@ pub(super) enum Unopened {
 }
 
 impl Unopened {
+    /// Whether a person wants to know. Not of what a loader only looks for.
+    pub(super) fn is_news(&self, asked: &str) -> bool {
+        !matches!(self, Self::Missing(Missing::NoSuchFile { .. }) if shim::is_optional(asked))
+    }
+
     pub(super) fn packet(&self) -> Vec<u8> {
         match self {
             Self::Missing(missing) => missing.packet(),
@@ -60,20 +71,36 @@ impl Unopened {
 }
 
 impl Shelf {
-    pub(super) fn new(directory: PathBuf, autoexec: String) -> Self {
-        Self { directory, autoexec: autoexec.into(), lately: Mutex::default() }
+    pub(super) fn new(directory: PathBuf, autoexec: String, grub_config: String) -> Self {
+        let (autoexec, grub_config) = (autoexec.into(), grub_config.into());
+        Self { directory, autoexec, grub_config, shims: Mutex::default(), lately: Mutex::default() }
     }
 
-    /// The file that `asked` means: its name, and all of it.
-    pub(super) async fn open(self: Arc<Self>, asked: String) -> Result<(String, Bytes), Unopened> {
-        spawn_blocking(move || self.find(&asked)).await.map_err(|_| io::Error::other("the reader failed"))?
+    /// The file that `asked` means to the machine at `peer`: its name, and all of it.
+    pub(super) async fn open(self: Arc<Self>, asked: String, peer: Ipv4Addr) -> Result<(String, Bytes), Unopened> {
+        spawn_blocking(move || self.find(&asked, peer)).await.map_err(|_| io::Error::other("the reader failed"))?
     }
 
-    fn find(&self, asked: &str) -> Result<(String, Bytes), Unopened> {
-        match names::find(asked, &list(&self.directory)?)? {
+    /// `file` was sent to the machine at `peer`.
+    pub(super) fn sent(&self, peer: Ipv4Addr, file: &str) {
+        self.shims().sent(clock::now(), peer, file);
+    }
+
+    fn find(&self, asked: &str, peer: Ipv4Addr) -> Result<(String, Bytes), Unopened> {
+        let names = list(&self.directory)?;
+        let found = names::find(asked, &names).or_else(|missing| {
+            let spoilt = self.shims().means_second_stage(clock::now(), peer, asked);
+            if spoilt { names::find(SECOND_STAGE, &names) } else { Err(missing) }
+        });
+        match found? {
             Found::File(name) => Ok((name.clone(), self.read(&name)?)),
             Found::Autoexec => Ok(("autoexec.ipxe".to_owned(), self.autoexec.clone())),
+            Found::GrubConfig => Ok(("grub.cfg".to_owned(), self.grub_config.clone())),
         }
+    }
+
+    fn shims(&self) -> MutexGuard<'_, Shims> {
+        self.shims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, name: &str) -> io::Result<Bytes> {
@@ -150,9 +177,11 @@ const KEPT: u64 = 128 << 20;
 mod tests {
     use super::*;
 
+    const ANYBODY: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
+
     fn shelf() -> (tempfile::TempDir, Shelf) {
         let folder = tempfile::tempdir().expect("a folder");
-        let shelf = Shelf::new(folder.path().to_owned(), String::new());
+        let shelf = Shelf::new(folder.path().to_owned(), String::new(), String::new());
         (folder, shelf)
     }
 
@@ -161,14 +190,14 @@ mod tests {
         let (folder, shelf) = shelf();
         let file = folder.path().join("a.efi");
         std::fs::write(&file, "old").expect("writes");
-        let read = || shelf.find("A.EFI").expect("a file").1;
+        let read = || shelf.find("A.EFI", ANYBODY).expect("a file").1;
         let (first, second) = (read(), read());
         assert_eq!((first.as_ptr(), &first[..]), (second.as_ptr(), &b"old"[..]));
         let other = folder.path().join("other");
         std::fs::write(&other, "new").and_then(|()| std::fs::rename(&other, &file)).expect("replaced");
         assert_eq!((&read()[..], &first[..]), (&b"new"[..], &b"old"[..]), "who began with the old one ends with it");
         std::fs::remove_file(&file).expect("removes");
-        assert!(shelf.find("a.efi").is_err());
+        assert!(shelf.find("a.efi", ANYBODY).is_err());
     }
 
     #[test]
@@ -179,7 +208,7 @@ mod tests {
             let file = File::create(folder.path().join(name)).expect("a file");
             file.set_len(large).expect("sparse");
         }
-        let read = |name: &str| shelf.find(name).expect("a file").1;
+        let read = |name: &str| shelf.find(name, ANYBODY).expect("a file").1;
         let loading = read("a");
         for name in ["b", "c", "b", "c"] {
             drop(read(name));

@@ -76,6 +76,7 @@ fn about(screen: &Screen, bench: &Snapshot, profile: &Profile, width: usize) -> 
     let gets = |assigned: Option<_>| assigned == Some(&profile.id) || assigned.is_none() && is_default;
     let nodes = count(bench.nodes.values().filter(|node| gets(node.profile.as_ref())).count(), "node");
     let used = if is_default { format!("default, {nodes}") } else { nodes };
+    let used = if profile.secure_boot { format!("{used}, Secure Boot") } else { used };
     let image = catalogue.image(profile);
     let image = image.as_ref();
     let (glyph, meaning) = match image {

@@ -131,7 +131,7 @@ fn what_is_not_for_a_boot_server_is_a_silence_with_its_reason() {
     for (message, way, silence) in [
         (client(1, MessageType::Discover, &pxe(7)), way(), Silence::NotForBootServers),
         (client(1, MessageType::Release, &pxe(7)), way(), Silence::NotForBootServers),
-        (request(&pxe(11)), way(), Silence::Unsupported(ArchCode(11))),
+        (request(&pxe(10)), way(), Silence::Unsupported(ArchCode(10))),
         (request(&[]), way(), Silence::NotBooting),
         (request(&pxe(7)), nowhere, Silence::NoAddress),
     ] {

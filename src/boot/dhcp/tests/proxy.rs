@@ -118,8 +118,8 @@ fn the_rest_is_the_sites_servers() {
     let mut room = room();
     for (message, silence) in [
         (client(1, MessageType::Discover, &[raw(60, b"udhcp 1.35.0")]), Silence::NotBooting),
-        (client(1, MessageType::Discover, &pxe(11)), Silence::Unsupported(ArchCode(11))),
-        (client(1, MessageType::Discover, &ipxe(11, &[])), Silence::Unsupported(ArchCode(11))),
+        (client(1, MessageType::Discover, &pxe(10)), Silence::Unsupported(ArchCode(10))),
+        (client(1, MessageType::Discover, &ipxe(10, &[])), Silence::Unsupported(ArchCode(10))),
         (client(1, MessageType::Inform, &pxe(0)), Silence::ForTheSitesServer),
         (client(1, MessageType::Release, &[server(99)]), Silence::ForTheSitesServer),
         (client(1, MessageType::Decline, &[server(99)]), Silence::ForTheSitesServer),
