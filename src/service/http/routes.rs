@@ -30,7 +30,6 @@ use super::pace::Sending;
 use super::script::Loader;
 use super::{Config, Peer, agent, api, body, loaders, script};
 use crate::domain::digest::Digest;
-use crate::domain::event::Event;
 use crate::service::Context;
 use crate::service::tls::{Format, Tls};
 
