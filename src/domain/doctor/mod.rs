@@ -84,6 +84,7 @@ impl Doctor {
             Event::DhcpSilence { mac: Some(_), .. }
             | Event::DhcpAnswered { .. }
             | Event::Loader { .. }
+            | Event::HttpRefused { .. }
             | Event::Progress { .. }
             | Event::AgentLog { .. } => {}
         }
