@@ -72,9 +72,6 @@ impl Doctor {
             Event::KernelServed { address, file } => {
                 self.sight(now, Who::at(*address), Sighting::Http(Http::Get { file: file.clone() }))
             }
-            Event::HttpRefused { address, reason } => {
-                self.sight(now, Who::at(*address), Sighting::Http(Http::TlsRefused { why: reason.clone() }))
-            }
             Event::OtherServer { address } => self.other_server = Some(*address),
             Event::Neighbour { mac, address } => self.learn(*mac, *address),
             Event::DhcpSilence { mac: None, reason } => {
