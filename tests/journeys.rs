@@ -1,7 +1,6 @@
 //! Journeys: keys in, words on the screen and wishes out.
 #![cfg(feature = "station")]
 
-#[allow(dead_code, reason = "what is to be seen of it is for the screens' tests")]
 mod sample;
 
 use std::collections::BTreeSet;

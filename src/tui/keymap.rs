@@ -526,7 +526,8 @@ mod tests {
     fn what_may_lose_something_asks_first() {
         let asking: Vec<_> =
             BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
-        assert_eq!(asking, [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget, Action::Import]);
+        let nodes = [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget];
+        assert_eq!(asking, [&nodes[..], &[Action::Import, Action::Dhcp]].concat());
     }
 
     #[test]
