@@ -39,9 +39,17 @@ impl Chain {
         self.version = bench.version;
     }
 
-    /// The first program of the chain, if this machine is to start through it and its architecture has one.
-    pub fn file(&self, arch: ArchCode, transport: Transport, mac: Option<MacAddr>) -> Option<&'static str> {
-        let secure = mac.and_then(|mac| self.known.get(&mac)).copied().unwrap_or(self.others);
+    /// The first program of the chain, if this machine is to start through it and its architecture has one. What a quirk
+    /// says of it comes before what its profile says.
+    pub fn file(
+        &self,
+        arch: ArchCode,
+        transport: Transport,
+        mac: Option<MacAddr>,
+        quirk: Option<bool>,
+    ) -> Option<&'static str> {
+        let by_profile = || mac.and_then(|mac| self.known.get(&mac)).copied().unwrap_or(self.others);
+        let secure = quirk.unwrap_or_else(by_profile);
         let signed = arch.row().is_some_and(|row| row.firmware == Firmware::UefiX64 && row.loads_over(transport));
         (secure && signed).then_some(SHIM)
     }
@@ -88,7 +96,7 @@ mod tests {
         let mut chain = Chain::default();
         let secure = |chain: &Chain| {
             [Some(mac(1)), Some(mac(2)), Some(mac(3)), Some(mac(9)), None]
-                .map(|mac| chain.file(ArchCode(7), Transport::Tftp, mac).is_some())
+                .map(|mac| chain.file(ArchCode(7), Transport::Tftp, mac, None).is_some())
         };
         assert_eq!(secure(&chain), [false; 5]);
         chain.learn(&bench(1, "open"));
@@ -110,7 +118,7 @@ mod tests {
             (6, Transport::Tftp, None),
             (11, Transport::Tftp, None),
         ] {
-            assert_eq!(chain.file(ArchCode(arch), transport, None), file, "{arch}");
+            assert_eq!(chain.file(ArchCode(arch), transport, None, None), file, "{arch}");
         }
     }
 }

@@ -28,7 +28,8 @@ impl Program {
         let own = |arch| segment.site.file(arch, mac).map(String::from);
         let named = |file: &str| Some(file.to_owned());
         let usual = |arch: ArchCode, transport| own(arch).or_else(|| arch.file(transport).and_then(named));
-        let signed = |arch, transport| segment.chain.file(arch, transport, mac).and_then(named);
+        let secure = |arch| segment.site.effects(Some(arch), mac).secure_boot;
+        let signed = |arch, transport| segment.chain.file(arch, transport, mac, secure(arch)).and_then(named);
         let first = |arch, transport| own(arch).or_else(|| signed(arch, transport)).or_else(|| usual(arch, transport));
         match client {
             Client::Pxe(arch) => first(arch, Transport::Tftp).map(Self::Tftp),
@@ -115,12 +116,24 @@ mod tests {
             let told = Program::of(client, None, &secure);
             assert_eq!(told.as_ref().map(Program::name), Some(program), "{client:?}");
         }
-        let rows = "[[quirk]]\narchitecture = 7\nprogram = \"ours.efi\"";
-        let quirks = Arc::new(quirk_file::parse("quirks.toml", rows).expect("valid"));
-        let catalogue = Arc::new(Catalogue { quirks, ..Catalogue::default() });
-        secure.site = Site::new(Arc::new(Snapshot { catalogue, ..Snapshot::default() }));
-        let told = Program::of(Client::Pxe(ArchCode(7)), None, &secure);
-        assert_eq!(told.as_ref().map(Program::name), Some("ours.efi"), "the register of quirks comes first");
+    }
+
+    #[test]
+    fn the_register_of_quirks_comes_before_the_profile() {
+        for (default_profile, effect, program) in [
+            (bench_with_secure_default(), "program = \"ours.efi\"", "ours.efi"),
+            (bench_with_secure_default(), "secure_boot = false", "snponly.efi"),
+            (Snapshot::default(), "secure_boot = true", "shimx64.efi"),
+        ] {
+            let mut segment = segment();
+            segment.chain.learn(&default_profile);
+            let rows = format!("[[quirk]]\narchitecture = 7\n{effect}");
+            let quirks = Arc::new(quirk_file::parse("quirks.toml", &rows).expect("valid"));
+            let catalogue = Arc::new(Catalogue { quirks, ..Catalogue::default() });
+            segment.site = Site::new(Arc::new(Snapshot { catalogue, ..Snapshot::default() }));
+            let told = Program::of(Client::Pxe(ArchCode(7)), None, &segment);
+            assert_eq!(told.as_ref().map(Program::name), Some(program), "{effect}");
+        }
     }
 
     fn bench_with_secure_default() -> Snapshot {

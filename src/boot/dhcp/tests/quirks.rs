@@ -101,7 +101,6 @@ fn every_architecture_that_is_not_served_is_told_of_by_name() {
     for (code, name) in [
         (6, "6 (UEFI IA32)"),
         (10, "10 (UEFI ARM 32-bit)"),
-        (11, "11 (UEFI ARM 64-bit)"),
         (20, "20 (x86 BIOS HTTP)"),
         (27, "27 (UEFI RISC-V 64-bit)"),
         (28, "28 (UEFI RISC-V 64-bit HTTP)"),
