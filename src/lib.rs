@@ -66,6 +66,10 @@
 //! | what | where |
 //! |---|---|
 //! | what a DHCP client is answered | `boot::dhcp` |
+//! | how much is answered to whom in a flood | `boot::{gate, limits, lanes}` |
+//! | why a machine did not boot, and what to try | `domain::doctor`, fed by `service::witness` |
+//! | what happens when the network card is gone | `service::link` |
+//! | what firmware demands, and which test shows it | `tests/requirements.toml` |
 //! | which boot program an architecture gets | `assets/architectures.toml`; for certain machines `assets/quirks.toml` and `DATA/quirks.toml`, `domain::quirk` |
 //! | whom machines trust, what the station shows them | `service::tls` |
 //! | who is sent to HTTPS, and with what | `boot::script::Way`, `boot::program` |
