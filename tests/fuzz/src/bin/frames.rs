@@ -9,5 +9,5 @@ use oxbow::domain::ids::MacAddr;
 fuzz_target!(|data: &[u8]| {
     let card = MacAddr::new([0x52, 0x54, 0, 0, 0, 1]).expect("a MAC");
     let probe = Probe::new(card, [10, 77, 0, 1].into());
-    drop((arp::claim(data), router_advert::answer(data, card), probe.rival(data)));
+    let _heard = (arp::claim(data), router_advert::answer(data, card), probe.rival(data));
 });

@@ -30,15 +30,16 @@ fn asks_for_its_script(query: &str) {
     assert!(asked.claims.macs.len() <= 1);
     let station = Station { base_url: "http://10.77.0.1".into(), ..Station::default() };
     let profile = "demo".parse().expect("a profile");
+    let to_disk = |asked: &Asked| script::local_disk(asked, None).expect("the usual way is a script");
     let scripts = [
         script::install(&station, None, RunId::new([7; 16]), &profile, &[], &asked),
-        script::local_disk(&asked),
+        to_disk(&asked),
         script::wait("http://10.77.0.1", query),
     ];
     // What a machine says of itself never becomes a line of a script, which iPXE would carry out.
     let lines = |query: &str, at: usize| match at {
         0 => script::install(&station, None, RunId::new([7; 16]), &profile, &[], &Asked::from_query(query)),
-        1 => script::local_disk(&Asked::from_query(query)),
+        1 => to_disk(&Asked::from_query(query)),
         _ => script::wait("http://10.77.0.1", "a"),
     };
     for (at, script) in scripts.iter().enumerate() {
