@@ -79,8 +79,7 @@ fn signed_image() -> PathBuf {
     built("test-image").join("os-signed.raw.gz")
 }
 
-/// An emulator that gets little time is found to have no timer.
-const SECURE_PROFILE: &str = "secure_boot = true\nkernel_args = [\"no_timer_check\"]\n";
+const SECURE_PROFILE: &str = "secure_boot = true\n";
 /// What a kernel's first lines say before it has a console of its own.
 const STUB: &str = "EFI stub: UEFI Secure Boot is enabled";
 /// What the kernel of the test OS says.
