@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 use site::{Dnsmasq, Site};
 use tempfile::TempDir;
 
@@ -95,8 +97,8 @@ impl Station {
     }
 
     fn stop(mut self) {
-        let stopped = Command::new("kill").arg(self.process.id().to_string()).status();
-        assert!(stopped.is_ok_and(|stopped| stopped.success()));
+        let id = Pid::from_raw(self.process.id().try_into().expect("a process number"));
+        signal::kill(id, Signal::SIGTERM).expect("it runs");
         assert!(self.process.wait().expect("it ends").success());
     }
 }
