@@ -435,8 +435,7 @@ impl Desk {
         let Waiting { packet, way, caller } = request;
         let packet = packet.as_slice();
         let witnessed = self.past.gate.is_witnessed(now, caller);
-        self.segment.site.learn(&self.context.bench.borrow());
-        self.segment.chain.learn(&self.context.bench.borrow());
+        self.learn();
         let (mac, verdict) = dhcp::handle(now, packet, &self.segment, leases);
         let verdict = self.past.gate.settle(now, caller, verdict, leases);
         if witnessed {
@@ -460,10 +459,17 @@ impl Desk {
         let from = *way.from.ip();
         let admitted = self.past.gate.admit_to_boot_server(clock::now(), from, &self.context.bench.borrow(), leases);
         let Some(()) = self.or_count(admitted) else { return };
-        self.segment.site.learn(&self.context.bench.borrow());
+        self.learn();
         let (mac, verdict) = boot_server::handle(packet, way, &self.segment, leases);
         witness::asked(&self.context, Door::BootServer, packet, Some(way), mac, &verdict);
         self.carry_out(door, mac, verdict, true).await;
+    }
+
+    /// Takes in what the bench knows of machines by now.
+    fn learn(&mut self) {
+        let bench = self.context.bench.borrow();
+        self.segment.site.learn(&bench);
+        self.segment.chain.learn(&bench);
     }
 
     fn or_count<T>(&mut self, admitted: Result<T, Excess>) -> Option<T> {
