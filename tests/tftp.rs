@@ -289,7 +289,10 @@ async fn shim_and_grub_find_what_they_look_for_and_hear_at_once_what_is_not_ther
         }
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         assert!(ask(spoilt) == Ok(content(20_000)), "shim verifies what it gets");
-        assert!(ask(spoilt).is_err(), "it has its second stage");
+        let had = Instant::now();
+        while ask(spoilt).is_ok() {
+            assert!(had.elapsed() < Duration::from_secs(5), "it has its second stage");
+        }
         for name in ["//grubx64.efi", "\\GRUBX64.EFI", "mmx64.efi"] {
             assert!(ask(name).is_ok(), "{name}");
         }

@@ -29,13 +29,19 @@ pub struct Shims {
 }
 
 impl Shims {
+    /// `file` is going to be sent to the machine at `peer`. It may run shim before its last acknowledgement was read here.
+    pub fn begins(&mut self, now: Timestamp, peer: Ipv4Addr, file: &str) {
+        self.fetched.retain(|_, at| now.since(*at) < STARTS_WITHIN);
+        if file == SHIM && self.fetched.len() < MOST {
+            self.fetched.insert(peer, now);
+        }
+    }
+
     /// `file` was sent to the machine at `peer`.
     pub fn sent(&mut self, now: Timestamp, peer: Ipv4Addr, file: &str) {
-        self.fetched.retain(|_, at| now.since(*at) < STARTS_WITHIN);
+        self.begins(now, peer, file);
         if file == SECOND_STAGE {
             self.fetched.remove(&peer);
-        } else if file == SHIM && self.fetched.len() < MOST {
-            self.fetched.insert(peer, now);
         }
     }
 
@@ -71,6 +77,8 @@ mod tests {
         let mut shims = Shims::default();
         for name in ["\u{fffd}Onboard", "grubx64.efi\u{ff}", "USB", "/loader/\u{1}\u{2}USB"] {
             assert!(!shims.means_second_stage(at(0), MACHINE, name), "{name}: it has no shim yet");
+            shims.begins(at(0), MACHINE, "shimx64.efi");
+            assert!(shims.means_second_stage(at(5), MACHINE, name), "{name}: its last acknowledgement is on its way");
             shims.sent(at(0), MACHINE, "shimx64.efi");
             assert!(shims.means_second_stage(at(5), MACHINE, name), "{name}");
             assert!(!shims.means_second_stage(at(5), Ipv4Addr::new(10, 77, 0, 101), name), "another machine");

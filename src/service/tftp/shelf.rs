@@ -93,7 +93,11 @@ impl Shelf {
             if spoilt { names::find(SECOND_STAGE, &names) } else { Err(missing) }
         });
         match found? {
-            Found::File(name) => Ok((name.clone(), self.read(&name)?)),
+            Found::File(name) => {
+                let content = self.read(&name)?;
+                self.shims().begins(clock::now(), peer, &name);
+                Ok((name, content))
+            }
             Found::Autoexec => Ok(("autoexec.ipxe".to_owned(), self.autoexec.clone())),
             Found::GrubConfig => Ok(("grub.cfg".to_owned(), self.grub_config.clone())),
         }
