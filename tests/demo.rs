@@ -41,10 +41,11 @@ fn whether_it_is_killed_or_told_to_stop_a_station_that_comes_back_finishes_its_m
     let mut station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
     let mut machines = Simulated::power_on(&bench, 8, 1_000_000, LIMIT);
     until(&station, "four write", |station| in_phase(station, "writing") >= 4);
+    let wrote = serials_in(&station, "writing");
     station.kill9();
     thread::sleep(Duration::from_secs(1));
     station.restart();
-    until(&station, "two verify", |station| in_phase(station, "verifying") >= 2);
+    until(&station, "one verifies", |station| in_phase(station, "verifying") >= 1);
 
     let told = Instant::now();
     station.stop();
@@ -52,14 +53,16 @@ fn whether_it_is_killed_or_told_to_stop_a_station_that_comes_back_finishes_its_m
     station.restart();
     machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
     all_provisioned(&station, 8);
-    assert!(station.nodes().iter().all(|node| node.runs == 1), "no machine began again: {:?}", station.nodes());
+    // Who was still loading may have restarted meanwhile, as firmware does.
+    let mut nodes = station.nodes().into_iter().filter(|node| wrote.contains(&node.serial));
+    assert!(nodes.all(|node| node.runs == 1), "no machine that wrote began again: {:?}", station.nodes());
 }
 
 #[test]
 fn a_station_that_has_lost_its_memory_hears_everything_again() {
     let bench = Bench::new("a_station_that_has_lost_its_memory_hears_everything_again");
     let mut station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
-    let mut machines = Simulated::power_on(&bench, 4, 1_000_000, LIMIT);
+    let mut machines = Simulated::power_on(&bench, 4, 500_000, LIMIT);
     until(&station, "all write", |station| in_phase(station, "writing") == 4);
     station.kill9();
     station.forget_everything();
@@ -91,6 +94,10 @@ fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_sto
 fn all_provisioned(station: &Station<'_>, machines: usize) {
     until(station, "all are provisioned", |station| in_phase(station, "provisioned") == machines);
     assert_eq!(station.nodes().len(), machines, "one machine, one node: {:?}", station.nodes());
+}
+
+fn serials_in(station: &Station<'_>, phase: &str) -> Vec<Option<String>> {
+    station.nodes().into_iter().filter(|node| node.phase == phase).map(|node| node.serial).collect()
 }
 
 fn in_phase(station: &Station<'_>, phase: &str) -> usize {
@@ -128,4 +135,4 @@ fn boot_files(bench: &Bench) -> PathBuf {
 }
 
 /// For everything, on two cores that tests share.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
