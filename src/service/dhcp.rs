@@ -1,15 +1,20 @@
 //! DHCP on UDP port 67 (RFC 2131) and PXE's boot server on port 4011: receives, has [`dhcp::handle`] or
 //! [`boot_server::handle`] decide, sends from the port that was asked, and tells what came of it.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+mod doors;
+mod place;
+
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::MissedTickBehavior;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
+use self::doors::{Doors, port_of};
+use self::place::{changed, tried};
 use super::link::{self, Arp, Place};
 use super::rival::Scout;
 use super::{Context, ServiceError, udp, witness};
@@ -22,18 +27,18 @@ use crate::boot::lanes::Lanes;
 use crate::boot::later::Later;
 use crate::boot::leases::Leases;
 use crate::boot::limits::{Caller, Excess};
-use crate::boot::rival::{Refused, Standing};
+use crate::boot::rival::Standing;
 use crate::boot::segment::Segment;
 use crate::boot::tally::Tally;
 use crate::boot::told::Told;
-use crate::boot::trial::{Step, Trial};
+use crate::boot::trial::Trial;
 use crate::clock;
-use crate::domain::dhcp::{Choice, Dhcp};
+use crate::domain::dhcp::Dhcp;
 use crate::domain::doctor::sighting::Door;
 use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
 use crate::domain::lease::Lease;
-use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::domain::service::ServiceName;
 use crate::domain::snapshot::Snapshot;
 use crate::inbox::Note;
 
@@ -150,24 +155,6 @@ async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// The bench has news. Never, once it has none any more.
-async fn changed(bench: &mut watch::Receiver<Arc<Snapshot>>) {
-    if bench.changed().await.is_err() {
-        std::future::pending().await
-    }
-}
-
-/// What is to be done next about a wish.
-async fn tried(trial: &mut Option<Trial>) -> Step {
-    let Some(trial) = trial else { return std::future::pending().await };
-    loop {
-        match trial.step(clock::now()) {
-            Step::Wait(time) => tokio::time::sleep(time).await,
-            step => return step,
-        }
-    }
-}
-
 async fn rest(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
@@ -187,38 +174,6 @@ async fn heard(arp: Option<&Arp>, frame: &mut [u8]) -> usize {
             }
         },
         None => std::future::pending().await,
-    }
-}
-
-/// Where machines ask.
-struct Doors {
-    /// Port 67.
-    server: UdpSocket,
-    /// Port 4011.
-    boot_server: UdpSocket,
-}
-
-impl Doors {
-    fn open(interface: &str) -> Result<Self, ServiceError> {
-        let bound = |port| {
-            // Broadcasts do not reach a socket that is bound to an address.
-            let socket = udp::bound(interface, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port));
-            socket.map_err(|error| ServiceError::bind(&format!("UDP port {port} on {interface}"), error))
-        };
-        let doors = Self { server: bound(67)?, boot_server: bound(4011)? };
-        udp::make_room(&doors.server);
-        for door in [&doors.server, &doors.boot_server] {
-            udp::tell_destination(door).map_err(|error| lost(interface, error))?;
-        }
-        Ok(doors)
-    }
-
-    /// Who asked while nothing was served asks again, or has gone elsewhere.
-    fn turn_away(&self) {
-        let mut packet = [0; LARGEST];
-        for door in [&self.server, &self.boot_server] {
-            while door.try_recv(&mut packet).is_ok() {}
-        }
     }
 }
 
@@ -303,118 +258,6 @@ impl Desk {
         let dhcp = Arc::new(dhcp);
         if dhcp != self.reported && self.context.inbox.offer(|| Note::Dhcp(dhcp.clone())) {
             self.reported = dhcp;
-        }
-    }
-
-    /// Takes over what people have chosen.
-    fn choose(&mut self) {
-        let chosen = self.wishes.borrow_and_update().dhcp_chosen;
-        if let Some(choice) = chosen.filter(|choice| *choice != self.past.standing.choice()) {
-            info!(%choice, "dhcp is to be");
-            self.past.standing.choose(choice);
-        }
-    }
-
-    /// Before anything is answered: listens if it must, and waits for as long as another server answers that there may
-    /// not be. False when the station stops meanwhile.
-    async fn find_its_place(&mut self, scout: &mut Scout, doors: &Doors) -> bool {
-        let stop = self.context.stop.clone();
-        loop {
-            let standing = &mut self.past.standing;
-            if !standing.must_listen_first(standing.choice()) {
-                return true;
-            }
-            let met = tokio::select! {
-                () = stop.cancelled() => return false,
-                met = scout.look() => met,
-            };
-            let Some(rival) = met else { return true };
-            self.context.inbox.saw(Event::OtherServer { address: rival });
-            let Err(refused) = standing.meet(clock::now(), rival) else { return true };
-            self.say_refused(refused).await;
-            tokio::select! {
-                () = stop.cancelled() => return false,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-                () = self.wish() => {}
-            }
-            self.choose();
-            doors.turn_away();
-        }
-    }
-
-    /// Another choice than what is refused.
-    async fn wish(&mut self) {
-        let now = self.past.standing.choice();
-        loop {
-            changed(&mut self.wishes).await;
-            if self.wishes.borrow_and_update().dhcp_chosen.is_some_and(|chosen| chosen != now) {
-                return;
-            }
-        }
-    }
-
-    async fn say_refused(&mut self, Refused(rival): Refused) {
-        self.said = None;
-        let what = format!(
-            "another DHCP server, {rival}, answers on {}: two would give out the same addresses",
-            self.interface
-        );
-        let hint = "unplug it, or work beside it as a proxy (d on the Services screen, `oxbow dhcp proxy`, or --dhcp proxy); \
-                    --dhcp-force serves all the same";
-        let state = ServiceState::Down { what, hint: hint.into() };
-        self.context.inbox.send(Note::Service(ServiceStatus { name: ServiceName::Dhcp, state, restarts: 0 })).await;
-        let standing = &self.past.standing;
-        self.say(Dhcp {
-            choice: standing.choice(),
-            rivals: standing.rivals().to_vec(),
-            unanswered: self.past.unanswered.lines(),
-            dropped: self.past.dropped.lines(),
-            ..Dhcp::default()
-        });
-    }
-
-    /// Another server has answered while this one serves.
-    async fn met(&mut self, rival: Ipv4Addr, arp: Option<&Arp>) -> Result<(), Refused> {
-        self.context.inbox.saw(Event::OtherServer { address: rival });
-        let met = self.past.standing.meet(clock::now(), rival);
-        if let (Some(arp), Some(card)) = (arp, self.segment.card) {
-            let _asked_again_next_time = arp.send(&arp::question(card, rival)).await;
-        }
-        if let Some(trial) = self.trial.take() {
-            self.end_trial(trial.to, trial.meet(rival, &self.past.standing)).await;
-        }
-        met
-    }
-
-    /// Looks into what somebody wants, if it is new.
-    fn begin_trial(&mut self) {
-        let asked = self.wishes.borrow().dhcp_asked;
-        if self.trial.map(|trial| trial.to) != asked {
-            self.trial = asked.map(|to| Trial::begin(clock::now(), to, &self.past.standing));
-        }
-    }
-
-    async fn go_on(&mut self, step: Step, scout: &Scout) {
-        match (step, self.trial) {
-            (Step::Ask, _) => scout.ask().await,
-            (Step::Over, Some(Trial { to, .. })) => self.end_trial(to, None).await,
-            (Step::Over, None) | (Step::Wait(_), _) => {}
-        }
-    }
-
-    async fn end_trial(&mut self, to: Choice, met: Option<Ipv4Addr>) {
-        self.trial = None;
-        self.context.inbox.send(Note::DhcpTried(to, met)).await;
-    }
-
-    /// Serves as it now stands, and says how if that is news.
-    async fn stand(&mut self) {
-        self.segment.mode = self.past.standing.mode();
-        let does = self.past.standing.in_words(clock::now(), &self.segment);
-        let at = format!("{} on {}, {does}", self.segment.address(), self.interface);
-        if self.said.as_ref() != Some(&at) {
-            self.context.up(ServiceName::Dhcp, &at).await;
-            self.said = Some(at);
         }
     }
 
@@ -530,10 +373,6 @@ impl Desk {
     }
 }
 
-fn port_of(door: &UdpSocket) -> u16 {
-    door.local_addr().map_or(0, |at| at.port())
-}
-
 fn lost(interface: &str, error: std::io::Error) -> ServiceError {
     ServiceError {
         what: format!("cannot receive DHCP on {interface}"),
@@ -552,7 +391,5 @@ const LEASES: usize = 256;
 /// Until the hub is asked again for room.
 const SOON: Duration = Duration::from_millis(20);
 const SECOND: Duration = Duration::from_secs(1);
-/// Until another server is asked whether it is still there.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Leases that people may look at.
 const SHOWN: usize = 256;
