@@ -91,6 +91,19 @@ fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_sto
     all_provisioned(&station, 4);
 }
 
+#[test]
+fn machines_behind_a_relay_agent_provision_themselves() {
+    let bench = Bench::new("machines_behind_a_relay_agent_provision_themselves");
+    let pool = &["--relay-pool", "10.80.0.1/24=10.80.0.100-10.80.0.120"];
+    let station = Station::start_by(&bench, &image(&bench), boot_files(&bench), "", pool);
+    let (port, _relay) = bench.network_behind_a_relay();
+    let mut behind = Simulated::power_on_at(&bench, port, 3, 8_000_000, LIMIT);
+    behind.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned(&station, 3);
+    let addresses: Vec<_> = station.nodes().into_iter().filter_map(|node| node.address).collect();
+    assert!(addresses.iter().all(|address| address.starts_with("10.80.0.1")), "{addresses:?}");
+}
+
 fn all_provisioned(station: &Station<'_>, machines: usize) {
     until(station, "all are provisioned", |station| in_phase(station, "provisioned") == machines);
     assert_eq!(station.nodes().len(), machines, "one machine, one node: {:?}", station.nodes());

@@ -9,7 +9,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use super::{Dnsmasq, Machine, run, target};
+use super::{Dnsmasq, Machine, Relay, run, target};
 
 /// A network of its own. Drop takes it down.
 pub(crate) struct Bench {
@@ -106,6 +106,26 @@ impl Bench {
         ("elsewhere".into(), server)
     }
 
+    /// Another network, 10.80.0.0/24, behind a router that is a DHCP relay agent too; gives a port there, in the switch's
+    /// namespace.
+    pub(crate) fn network_behind_a_relay(&self) -> (&'static str, Relay) {
+        let (switch, station, router) = (&*self.switch(), &*self.station(), &*self.router());
+        let ip = |args: &str| run("ip", &args.split(' ').collect::<Vec<_>>());
+        ip(&format!("netns add {router}"));
+        ip(&format!("-n {router} link add r0 type veth peer name router netns {switch}"));
+        ip(&format!("-n {router} link add r1 type veth peer name {BEHIND} netns {switch}"));
+        ip(&format!("-n {switch} link set router master br0 up"));
+        ip(&format!("-n {switch} link set {BEHIND} up"));
+        for (port, address) in [("r0", "10.77.0.254/24"), ("r1", "10.80.0.1/24")] {
+            ip(&format!("-n {router} address add {address} dev {port}"));
+            ip(&format!("-n {router} link set {port} up"));
+        }
+        run("ip", &["netns", "exec", router, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]);
+        ip(&format!("-n {station} route add 10.80.0.0/24 via 10.77.0.254"));
+        ip(&format!("-n {switch} route add 10.77.0.0/24 via 10.80.0.1 dev {BEHIND} onlink"));
+        (BEHIND, Relay::start(router, "10.80.0.1", Self::STATION))
+    }
+
     /// Runs `work` in a thread that sees the station's network. Sockets made there stay there.
     pub(crate) fn beside_station<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let namespace = Path::new("/run/netns").join(self.station());
@@ -144,12 +164,16 @@ impl Bench {
     pub(super) fn switch(&self) -> String {
         format!("{}-sw", self.name)
     }
+
+    fn router(&self) -> String {
+        format!("{}-rt", self.name)
+    }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        for namespace in [self.switch(), self.station()] {
-            Command::new("ip").args(["netns", "del", &namespace]).status().ok();
+        for namespace in [self.switch(), self.station(), self.router()] {
+            Command::new("ip").args(["netns", "del", &namespace]).output().ok();
         }
     }
 }
@@ -183,6 +207,7 @@ fn left_over(directory: &str) -> Vec<String> {
 }
 
 const SIMULATED: &str = "sim0";
+const BEHIND: &str = "behind0";
 const PREFIX: &str = "oxb-";
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 static NUMBER: AtomicU32 = AtomicU32::new(1);

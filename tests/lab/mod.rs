@@ -16,6 +16,7 @@ mod bench;
 pub(crate) mod journey;
 mod machine;
 mod proxy;
+mod relay;
 mod serial;
 mod simulated;
 #[path = "../fixtures/site.rs"]
@@ -29,6 +30,7 @@ use std::process::Command;
 pub(crate) use bench::Bench;
 pub(crate) use machine::{Bus, Firmware, Machine, Running};
 pub(crate) use proxy::FlippingProxy;
+pub(crate) use relay::Relay;
 pub(crate) use simulated::Simulated;
 pub(crate) use site::Dnsmasq;
 pub(crate) use station::Station;

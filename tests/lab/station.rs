@@ -44,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) reason: Option<String>,
     #[serde(default)]
     pub(crate) runs: usize,
+    #[serde(default)]
+    pub(crate) address: Option<String>,
 }
 
 impl<'a> Station<'a> {
