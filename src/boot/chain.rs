@@ -4,55 +4,19 @@
 //! nothing. So the profile says it (`secure_boot = true`), and a machine nobody has seen is taken for one that will get
 //! the default profile.
 
-use std::collections::BTreeMap;
-
 use crate::boot::architecture::{ArchCode, Transport};
 use crate::boot::shim::SHIM;
+use crate::boot::site::Site;
 use crate::domain::event::Firmware;
-use crate::domain::ids::MacAddr;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::identity::Claims;
 
-/// What is known of the machines' Secure Boot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
-    /// Of machines that nobody has seen or registered.
-    others: bool,
-    known: BTreeMap<MacAddr, bool>,
-    /// Of the snapshot that this was read from.
-    version: u64,
-}
-
-impl Chain {
-    /// Takes in who gets which profile.
-    pub fn learn(&mut self, bench: &Snapshot) {
-        if bench.version == self.version {
-            return;
-        }
-        let catalogue = &bench.catalogue;
-        let is_secure = |assigned: Option<_>| {
-            let profile = assigned.or(catalogue.default_profile.as_ref());
-            profile.and_then(|id| catalogue.profiles.get(id)).is_some_and(|profile| profile.secure_boot)
-        };
-        let nodes = bench.nodes.values().map(|node| (&node.macs, is_secure(node.profile.as_ref())));
-        self.known = nodes.flat_map(|(macs, secure)| macs.iter().map(move |mac| (*mac, secure))).collect();
-        self.others = is_secure(None);
-        self.version = bench.version;
-    }
-
-    /// The first program of the chain, if this machine is to start through it and its architecture has one. What a quirk
-    /// says of it comes before what its profile says.
-    pub fn file(
-        &self,
-        arch: ArchCode,
-        transport: Transport,
-        mac: Option<MacAddr>,
-        quirk: Option<bool>,
-    ) -> Option<&'static str> {
-        let by_profile = || mac.and_then(|mac| self.known.get(&mac)).copied().unwrap_or(self.others);
-        let secure = quirk.unwrap_or_else(by_profile);
-        let signed = arch.row().is_some_and(|row| row.firmware == Firmware::UefiX64 && row.loads_over(transport));
-        (secure && signed).then_some(SHIM)
-    }
+/// The first program of the chain, if the machine that claims this is to start through it and its architecture has one.
+/// What a quirk says of it comes before what its profile says.
+pub fn first(arch: ArchCode, transport: Transport, claims: &Claims, site: &Site) -> Option<&'static str> {
+    let quirk = site.effects(Some(arch), claims).secure_boot;
+    let secure = quirk.unwrap_or_else(|| site.enforces_secure_boot(claims));
+    let signed = arch.row().is_some_and(|row| row.firmware == Firmware::UefiX64 && row.loads_over(transport));
+    (secure && signed).then_some(SHIM)
 }
 
 #[cfg(test)]
@@ -60,18 +24,19 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::ids::NodeId;
+    use crate::domain::fleet::Fleet;
+    use crate::domain::ids::{MacAddr, NodeId};
     use crate::domain::node::Node;
     use crate::domain::profile_file;
-    use crate::domain::snapshot::Catalogue;
+    use crate::domain::snapshot::{Catalogue, Snapshot};
     use crate::domain::time::Timestamp;
 
     fn mac(last: u8) -> MacAddr {
         format!("52:54:00:00:00:{last:02x}").parse().expect("a MAC")
     }
 
-    /// Node 1 is assigned the profile `secure`, node 2 `open`, node 3 nothing.
-    fn bench(version: u64, default: &str) -> Snapshot {
+    /// Node 1 is assigned the profile `secure`, node 2 `open`, node 3 nothing; node 4, `secure` too, is known by its UUID.
+    fn site(default: &str) -> Site {
         let profile = |name: &str, more: &str| {
             let text = format!("schema = 1\nimage = \"os.raw\"\n{more}");
             profile_file::parse(&format!("{name}.toml"), &text).expect("a profile")
@@ -84,31 +49,52 @@ mod tests {
         };
         let node = |number: u8, profile: &str| {
             let mut node = Node::new(NodeId(number.into()), Timestamp::default());
-            (node.macs, node.profile) = (vec![mac(number)], profile.parse().ok());
-            (node.id, Arc::new(node))
+            (node.macs, node.profile, node.registered) = (vec![mac(number)], profile.parse().ok(), true);
+            node
         };
-        let nodes = [node(1, "secure"), node(2, "open"), node(3, "")].into();
-        Snapshot { version, nodes, catalogue: Arc::new(catalogue), ..Snapshot::default() }
+        let mut fourth = node(4, "secure");
+        (fourth.macs, fourth.uuid) = (Vec::new(), UUID.parse().ok());
+        let fleet = Fleet::restore([node(1, "secure"), node(2, "open"), node(3, ""), fourth]);
+        let (nodes, index) = (fleet.nodes().clone(), fleet.index().clone());
+        Site::new(Arc::new(Snapshot { version: 1, nodes, index, catalogue: catalogue.into(), ..Snapshot::default() }))
+    }
+
+    const UUID: &str = "4c4c4544-0042-4a10-8052-b7c04f4d3432";
+
+    fn of(mac: Option<MacAddr>) -> Claims {
+        Claims { macs: mac.into_iter().collect(), ..Claims::default() }
     }
 
     #[test]
     fn the_profile_says_who_starts_through_the_signed_chain() {
-        let mut chain = Chain::default();
-        let secure = |chain: &Chain| {
+        let secure = |site: &Site| {
             [Some(mac(1)), Some(mac(2)), Some(mac(3)), Some(mac(9)), None]
-                .map(|mac| chain.file(ArchCode(7), Transport::Tftp, mac, None).is_some())
+                .map(|mac| first(ArchCode(7), Transport::Tftp, &of(mac), site).is_some())
         };
-        assert_eq!(secure(&chain), [false; 5]);
-        chain.learn(&bench(1, "open"));
-        assert_eq!(secure(&chain), [true, false, false, false, false]);
-        chain.learn(&bench(2, "secure"));
-        assert_eq!(secure(&chain), [true, false, true, true, true], "the default is for machines nobody knows");
+        assert_eq!(secure(&Site::default()), [false; 5]);
+        assert_eq!(secure(&site("open")), [true, false, false, false, false]);
+        assert_eq!(
+            secure(&site("secure")),
+            [true, false, true, true, true],
+            "the default is for machines nobody knows"
+        );
+    }
+
+    #[test]
+    fn a_machine_that_is_known_by_its_uuid_starts_as_its_profile_says() {
+        let secure = |mac: u8, uuid: &str| {
+            let claims = Claims { uuid: uuid.parse().ok(), ..of(Some(self::mac(mac))) };
+            first(ArchCode(7), Transport::Tftp, &claims, &site("open")).is_some()
+        };
+        assert!(secure(9, UUID), "a card nobody knows");
+        assert!(secure(9, "44454c4c-4200-104a-8052-b7c04f4d3432"), "the other byte order");
+        assert!(!secure(9, "4c4c4544-0042-4a10-8052-b7c04f4d3433"));
+        assert!(!secure(2, UUID), "the card of another node says more");
     }
 
     #[test]
     fn only_64_bit_uefi_has_a_signed_chain() {
-        let mut chain = Chain::default();
-        chain.learn(&bench(1, "secure"));
+        let site = site("secure");
         for (arch, transport, file) in [
             (7, Transport::Tftp, Some("shimx64.efi")),
             (9, Transport::Tftp, Some("shimx64.efi")),
@@ -118,7 +104,7 @@ mod tests {
             (6, Transport::Tftp, None),
             (11, Transport::Tftp, None),
         ] {
-            assert_eq!(chain.file(ArchCode(arch), transport, None, None), file, "{arch}");
+            assert_eq!(first(ArchCode(arch), transport, &of(None), &site), file, "{arch}");
         }
     }
 }

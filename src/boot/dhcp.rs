@@ -175,8 +175,9 @@ pub fn decide(now: Timestamp, request: &Request, segment: &Segment, leases: &mut
         Ok(segment) => segment,
         Err(silence) => return Verdict::Silence(silence),
     };
-    let (client, effects) = client_of(request, Some(mac), segment);
-    let case = Case { now, request, mac, client, effects, segment };
+    let claims = claims(request, Some(mac));
+    let (client, effects) = client_of(request, &claims, segment);
+    let case = Case { now, request, mac, claims, client, effects, segment };
     match segment.mode {
         Mode::Authoritative => case.as_server(kind, leases),
         Mode::Proxy => case.as_proxy(kind),
@@ -202,11 +203,16 @@ fn network_of<'a>(request: &Request, segment: &'a Segment) -> Result<Cow<'a, Seg
 }
 
 /// Who asks, and what is done differently for it.
-fn client_of(request: &Request, mac: Option<MacAddr>, segment: &Segment) -> (Client, Effects) {
+fn client_of(request: &Request, claims: &Claims, segment: &Segment) -> (Client, Effects) {
     let client = Client::of(request);
-    let effects = segment.site.effects(client.arch(), mac);
+    let effects = segment.site.effects(client.arch(), claims);
     let client = if effects.program.is_some() { client.with_program(request) } else { client };
     (client, effects)
+}
+
+/// What a machine says of itself by DHCP.
+fn claims(request: &Request, mac: Option<MacAddr>) -> Claims {
+    Claims { macs: mac.into_iter().collect(), uuid: request.uuid, ..Claims::default() }
 }
 
 /// A request that can be answered.
@@ -214,6 +220,7 @@ struct Case<'a> {
     now: Timestamp,
     request: &'a Request,
     mac: MacAddr,
+    claims: Claims,
     client: Client,
     effects: Effects,
     segment: &'a Segment,
@@ -353,12 +360,12 @@ impl Case<'_> {
     }
 
     fn program(&self) -> Option<Program> {
-        Program::of(self.client, Some(self.mac), self.segment)
+        Program::of(self.client, &self.claims, self.segment)
     }
 
     fn answered(&self, answer: DhcpAnswer, address: Option<Ipv4Addr>, program: Option<&Program>) -> Event {
         Event::DhcpAnswered {
-            claims: Claims { macs: vec![self.mac], uuid: self.request.uuid, ..Claims::default() },
+            claims: self.claims.clone(),
             firmware: self.client.firmware(),
             address,
             answer,

@@ -1,10 +1,11 @@
 //! What a client is told to load.
 
 use crate::boot::architecture::{ArchCode, Transport};
+use crate::boot::chain;
 use crate::boot::client::Client;
 use crate::boot::request::IpxeFeatures;
 use crate::boot::segment::Segment;
-use crate::domain::ids::MacAddr;
+use crate::domain::identity::Claims;
 
 /// The boot program, or script, that a DHCP reply names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +24,12 @@ impl Program {
     /// An iPXE that can do HTTP gets the script. One that cannot is given the iPXE from here, once: that one can. It is
     /// the feature that decides, never a count or a version, so it cannot loop. Where HTTPS is required the same holds
     /// for that; who cannot be helped to it is sent by plain HTTP, and told there. The signed chain is for firmware alone.
-    pub fn of(client: Client, mac: Option<MacAddr>, segment: &Segment) -> Option<Self> {
+    pub fn of(client: Client, claims: &Claims, segment: &Segment) -> Option<Self> {
         let base = segment.given_url();
-        let own = |arch| segment.site.file(arch, mac).map(String::from);
+        let own = |arch| segment.site.file(arch, claims).map(String::from);
         let named = |file: &str| Some(file.to_owned());
         let usual = |arch: ArchCode, transport| own(arch).or_else(|| arch.file(transport).and_then(named));
-        let secure = |arch| segment.site.effects(Some(arch), mac).secure_boot;
-        let signed = |arch, transport| segment.chain.file(arch, transport, mac, secure(arch)).and_then(named);
+        let signed = |arch, transport| chain::first(arch, transport, claims, &segment.site).and_then(named);
         let first = |arch, transport| own(arch).or_else(|| signed(arch, transport)).or_else(|| usual(arch, transport));
         match client {
             Client::Pxe(arch) => first(arch, Transport::Tftp).map(Self::Tftp),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn told(client: Client) -> Option<String> {
-        Program::of(client, None, &segment()).map(|program| program.name().to_owned())
+        Program::of(client, &Claims::default(), &segment()).map(|program| program.name().to_owned())
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn under_secure_boot_firmware_loads_shim_and_ipxe_goes_on_as_it_was() {
         let mut secure = segment();
-        secure.chain.learn(&bench_with_secure_default());
+        secure.site = Site::new(Arc::new(bench_with_secure_default()));
         let ipxe = |http| Client::Ipxe { arch: ArchCode(7), features: IpxeFeatures { http, https: false } };
         for (client, program) in [
             (Client::Pxe(ArchCode(0)), "undionly.kpxe"),
@@ -113,7 +113,7 @@ mod tests {
             (ipxe(true), "http://10.77.0.1:8080/boot.ipxe"),
             (ipxe(false), "snponly.efi"),
         ] {
-            let told = Program::of(client, None, &secure);
+            let told = Program::of(client, &Claims::default(), &secure);
             assert_eq!(told.as_ref().map(Program::name), Some(program), "{client:?}");
         }
     }
@@ -126,12 +126,11 @@ mod tests {
             (Snapshot::default(), "secure_boot = true", "shimx64.efi"),
         ] {
             let mut segment = segment();
-            segment.chain.learn(&default_profile);
             let rows = format!("[[quirk]]\narchitecture = 7\n{effect}");
             let quirks = Arc::new(quirk_file::parse("quirks.toml", &rows).expect("valid"));
-            let catalogue = Arc::new(Catalogue { quirks, ..Catalogue::default() });
-            segment.site = Site::new(Arc::new(Snapshot { catalogue, ..Snapshot::default() }));
-            let told = Program::of(Client::Pxe(ArchCode(7)), None, &segment);
+            let catalogue = Catalogue { quirks, ..(*default_profile.catalogue).clone() };
+            segment.site = Site::new(Arc::new(Snapshot { catalogue: catalogue.into(), ..default_profile }));
+            let told = Program::of(Client::Pxe(ArchCode(7)), &Claims::default(), &segment);
             assert_eq!(told.as_ref().map(Program::name), Some(program), "{effect}");
         }
     }
@@ -161,11 +160,11 @@ mod tests {
             (Client::HttpClient(ArchCode(16)), Some("https://10.77.0.1/boot/ipxe.efi")),
             (Client::Plain, None),
         ] {
-            let told = Program::of(client, None, &segment);
+            let told = Program::of(client, &Claims::default(), &segment);
             assert_eq!(told.as_ref().map(Program::name), program, "{client:?}");
         }
         segment.https = None;
-        let told = Program::of(ipxe(0, true, false), None, &segment);
+        let told = Program::of(ipxe(0, true, false), &Claims::default(), &segment);
         let plain = Some(Program::Script("http://10.77.0.1/boot.ipxe".into()));
         assert_eq!(told, plain, "it is told there that the station has no HTTPS");
     }

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::boot::chain::Chain;
 use crate::boot::site::Site;
 use crate::domain::https::Https;
 use crate::domain::ids::MacAddr;
@@ -35,10 +34,8 @@ pub struct Segment {
     pub mode: Mode,
     /// The station's own card, which never needs an answer: it only looks for other DHCP servers.
     pub card: Option<MacAddr>,
-    /// Which boot programs the site wants instead of the usual ones.
+    /// Which machines get other boot programs than the usual ones.
     pub site: Site,
-    /// Which machines start through the signed chain.
-    pub chain: Chain,
 }
 
 /// A subnet, and the part of it that is given away.
@@ -97,7 +94,6 @@ impl Segment {
             mode: Mode::default(),
             card: None,
             site: Site::default(),
-            chain: Chain::default(),
         };
         if !segment.is_host(address) {
             return Err(BadSegment::Address { address, prefix });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::boot::architecture::ArchCode;
-use crate::domain::ids::MacAddr;
+use crate::domain::identity::Claims;
 use crate::domain::quirk::{Effects, Loader};
 use crate::domain::snapshot::Snapshot;
 
@@ -26,14 +26,19 @@ impl Site {
     }
 
     /// What is done differently for this machine; an ordinary DHCP client has no architecture.
-    pub fn effects(&self, arch: Option<ArchCode>, mac: Option<MacAddr>) -> Effects {
+    pub fn effects(&self, arch: Option<ArchCode>, claims: &Claims) -> Effects {
         let firmware = arch.and_then(ArchCode::row).map(|row| row.firmware);
-        self.bench.effects(arch.map(|arch| arch.0), firmware, mac)
+        self.bench.effects(arch.map(|arch| arch.0), firmware, claims)
     }
 
     /// The program that this machine gets instead of its architecture's.
-    pub fn file(&self, arch: ArchCode, mac: Option<MacAddr>) -> Option<Loader> {
-        self.effects(Some(arch), mac).program
+    pub fn file(&self, arch: ArchCode, claims: &Claims) -> Option<Loader> {
+        self.effects(Some(arch), claims).program
+    }
+
+    /// Whether this machine's firmware is said to start signed programs only.
+    pub fn enforces_secure_boot(&self, claims: &Claims) -> bool {
+        self.bench.enforces_secure_boot(claims)
     }
 }
 
@@ -51,7 +56,7 @@ mod tests {
 
     use super::*;
     use crate::domain::fleet::Fleet;
-    use crate::domain::ids::NodeId;
+    use crate::domain::ids::{MacAddr, NodeId};
     use crate::domain::node::Node;
     use crate::domain::quirk_file;
     use crate::domain::snapshot::Catalogue;
@@ -72,6 +77,10 @@ mod tests {
         program = "ipxe-arm64.efi"
     "#;
 
+    fn of(mac: Option<MacAddr>) -> Claims {
+        Claims { macs: mac.into_iter().collect(), ..Claims::default() }
+    }
+
     fn mac(text: &str) -> Option<MacAddr> {
         Some(text.parse().expect("a MAC"))
     }
@@ -88,7 +97,7 @@ mod tests {
     }
 
     fn file(site: &Site, arch: u16, mac: Option<MacAddr>) -> Option<String> {
-        site.file(ArchCode(arch), mac).map(String::from)
+        site.file(ArchCode(arch), &of(mac)).map(String::from)
     }
 
     #[test]
@@ -117,6 +126,6 @@ mod tests {
     #[test]
     fn a_bench_without_quirks_does_nothing_differently() {
         let site = Site::new(Arc::new(Snapshot { nodes: BTreeMap::new(), ..Snapshot::default() }));
-        assert!(site.effects(Some(ArchCode(7)), mac("52:54:00:00:00:01")).is_nothing());
+        assert!(site.effects(Some(ArchCode(7)), &of(mac("52:54:00:00:00:01"))).is_nothing());
     }
 }

@@ -144,14 +144,12 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// What is done differently for the machine with this card, as far as it is known by now. What a person chose for
+    /// What is done differently for the machine that claims this, as far as it is known by now. What a person chose for
     /// it comes before what is known of its kind.
-    pub fn effects(&self, architecture: Option<u16>, firmware: Option<Firmware>, mac: Option<MacAddr>) -> Effects {
-        let node = mac.and_then(|mac| match self.index.identify(&Claims { macs: vec![mac], ..Claims::default() }) {
-            Identity::Known(id) => self.nodes.get(&id),
-            Identity::New | Identity::Conflict(_) => None,
-        });
+    pub fn effects(&self, architecture: Option<u16>, firmware: Option<Firmware>, claims: &Claims) -> Effects {
+        let node = self.known(claims);
         let product = node.and_then(|node| node.product.as_deref());
+        let mac = claims.macs.first().copied();
         let effects = self.catalogue.quirks.of(Machine { architecture, firmware, mac, product });
         let chosen = node.and_then(|node| node.loader.choice.clone());
         Effects { program: chosen.or(effects.program.clone()), ..effects }
@@ -160,7 +158,28 @@ impl Snapshot {
     /// As [`Snapshot::effects`], for the machine at this address.
     pub fn effects_at(&self, address: Ipv4Addr) -> Effects {
         let node = self.nodes.values().find(|node| node.address == Some(address));
-        node.map_or_else(Effects::default, |node| self.effects(None, node.firmware, node.macs.first().copied()))
+        let claims =
+            |node: &Node| Claims { macs: node.macs.first().copied().into_iter().collect(), ..Claims::default() };
+        node.map_or_else(Effects::default, |node| self.effects(None, node.firmware, &claims(node)))
+    }
+
+    /// Whether the profile of the machine that claims this says that its firmware enforces Secure Boot. A machine that
+    /// nobody has seen or registered is taken for one that gets the default profile.
+    pub fn enforces_secure_boot(&self, claims: &Claims) -> bool {
+        let assigned = self.known(claims).and_then(|node| node.profile.as_ref());
+        let profile = assigned.or(self.catalogue.default_profile.as_ref());
+        profile.and_then(|id| self.catalogue.profiles.get(id)).is_some_and(|profile| profile.secure_boot)
+    }
+
+    /// The node that a machine seems to be before it has said all of itself: where its card and its UUID lead to two, the
+    /// card does.
+    fn known(&self, claims: &Claims) -> Option<&Arc<Node>> {
+        let id = match self.index.settle(&self.nodes, claims) {
+            Identity::Known(id) => Some(id),
+            Identity::New => None,
+            Identity::Conflict(_) => claims.macs.first().and_then(|mac| self.index.owner_of(*mac)),
+        };
+        self.nodes.get(&id?)
     }
 }
 

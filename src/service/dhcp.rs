@@ -310,9 +310,7 @@ impl Desk {
 
     /// Takes in what the bench knows of machines by now.
     fn learn(&mut self) {
-        let bench = self.context.bench.borrow();
-        self.segment.site.learn(&bench);
-        self.segment.chain.learn(&bench);
+        self.segment.site.learn(&self.context.bench.borrow());
     }
 
     fn or_count<T>(&mut self, admitted: Result<T, Excess>) -> Option<T> {

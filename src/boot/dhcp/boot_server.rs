@@ -8,14 +8,13 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use dhcproto::v4::MessageType;
 
-use super::{Answer, Destination, Silence, Verdict, client_of, delay, lacks};
+use super::{Answer, Destination, Silence, Verdict, claims, client_of, delay, lacks};
 use crate::boot::leases::Leases;
 use crate::boot::program::Program;
 use crate::boot::reply::{Reply, Role};
 use crate::boot::request::{Kind, Request};
 use crate::boot::segment::Segment;
 use crate::domain::event::{DhcpAnswer, Event};
-use crate::domain::identity::Claims;
 use crate::domain::ids::MacAddr;
 
 /// How a request reached port 4011.
@@ -49,12 +48,13 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) 
     if way.from.ip().is_unspecified() {
         return Verdict::Silence(Silence::NoAddress);
     }
-    let (client, effects) = client_of(request, mac, segment);
-    let Some(program) = Program::of(client, mac, segment) else {
+    let claims = claims(request, mac);
+    let (client, effects) = client_of(request, &claims, segment);
+    let Some(program) = Program::of(client, &claims, segment) else {
         return Verdict::Silence(lacks(client, None).unwrap_or(Silence::NotBooting));
     };
     let event = Event::DhcpAnswered {
-        claims: Claims { macs: mac.into_iter().collect(), uuid: request.uuid, ..Claims::default() },
+        claims,
         firmware: client.firmware(),
         address: Some(request.ciaddr.unwrap_or(*way.from.ip())),
         answer: DhcpAnswer::Told,

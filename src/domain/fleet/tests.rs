@@ -496,10 +496,10 @@ fn the_program_of_one_machine_is_chosen_and_kept_also_while_it_is_at_work() {
     let effects = bench.asked(Command::ChooseLoader { node, loader: Some(loader.clone()) }).expect("done");
     let saved = effects.iter().any(|effect| matches!(effect, Effect::SaveNode(node) if node.loader.choice.is_some()));
     assert!(saved, "{effects:?}");
-    let mac = MAC.parse().ok();
-    assert_eq!(bench.snapshot().effects(Some(7), Some(Firmware::UefiX64), mac).program, Some(loader));
+    let claims = Claims { macs: MAC.parse().into_iter().collect(), ..Claims::default() };
+    assert_eq!(bench.snapshot().effects(Some(7), Some(Firmware::UefiX64), &claims).program, Some(loader));
     bench.asked(Command::ChooseLoader { node, loader: None }).expect("done");
-    assert_eq!(bench.snapshot().effects(Some(7), Some(Firmware::UefiX64), mac).program, None);
+    assert_eq!(bench.snapshot().effects(Some(7), Some(Firmware::UefiX64), &claims).program, None);
     let nobody = Command::ChooseLoader { node: NodeId(99), loader: None };
     assert_eq!(bench.asked(nobody), Err(Refusal::NoSuchNode(NodeId(99))));
 }

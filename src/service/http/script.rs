@@ -103,7 +103,7 @@ pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: 
         (_, Plan::LocalDisk) => {
             tell(Event::SentToDisk { claims: claims.clone(), address });
             let firmware = if asked.uefi { Firmware::UefiX64 } else { Firmware::Bios };
-            let way = bench.effects(None, Some(firmware), claims.macs.first().copied()).local_boot;
+            let way = bench.effects(None, Some(firmware), &claims).local_boot;
             let script = match loader {
                 Loader::Ipxe => script::local_disk(&asked, way),
                 Loader::Grub => Some(grub::local_disk()),
