@@ -195,13 +195,16 @@ fn an_address_that_somebody_uses_is_not_given_away() {
         assert_eq!((new.0, known.0), (101, 101));
         assert!((150..900).contains(&new.1.as_millis()), "{new:?}");
         assert!(known.1 < Duration::from_millis(100), "{known:?}");
-        let mut reasons = Vec::new();
+        let (mut reasons, mut seen) = (Vec::new(), Vec::new());
         while let Ok(note) = serving.outlet.notes.try_recv() {
-            if let Note::Event(Event::DhcpSilence { reason, .. }) = note {
-                reasons.push(reason);
+            match note {
+                Note::Event(Event::DhcpSilence { reason, .. }) => reasons.push(reason),
+                Note::Event(Event::Sighted { sighting, .. }) => seen.push(sighting.to_string()),
+                _ => {}
             }
         }
         assert!(reasons[0].ends_with(" uses 10.77.0.100 already: nobody gets it for ten minutes"), "{reasons:?}");
+        assert!(seen.iter().any(|what| what.ends_with(" uses 10.77.0.100")), "the doctor is told: {seen:?}");
         serving.stop().await;
     });
 }

@@ -119,7 +119,9 @@ async fn session(context: Context, config: Config) -> Result<(), ServiceError> {
             len = heard(arp.as_ref(), &mut frame) => {
                 witness::neighbour(&desk.context, &mut desk.neighbours, &frame[..len]);
                 if let Some(objection) = desk.hear(&frame[..len], &mut leases) {
-                    desk.tell(Some(objection.mac), objection.silence);
+                    let (mac, silence) = (Some(objection.mac), Verdict::Silence(objection.silence));
+                    witness::asked(&desk.context, Door::Dhcp, &objection.packet, None, mac, &silence);
+                    desk.tell(mac, objection.silence);
                     desk.admit(&objection.packet, None, &leases);
                 }
             }

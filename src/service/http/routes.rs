@@ -30,6 +30,7 @@ use super::pace::Sending;
 use super::script::Loader;
 use super::{Config, Peer, agent, api, body, loaders, script};
 use crate::domain::digest::Digest;
+use crate::domain::event::Event;
 use crate::service::Context;
 use crate::service::tls::{Format, Tls};
 
@@ -62,6 +63,7 @@ fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
         (is_for_machines && !peer.by_https && context.snapshot().station.require_https).then(|| {
             let reason = format!("{path} was asked for by plain HTTP, and this station requires HTTPS");
             tracing::info!(peer = %peer.address, "refused: {reason}");
+            context.inbox.saw(Event::HttpRefused { address: ipv4(peer), reason: reason.clone() });
             said(StatusCode::FORBIDDEN, &reason)
         })
     };
