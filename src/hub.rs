@@ -23,7 +23,6 @@ use crate::clock;
 use crate::domain::command::{Command, Refusal};
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::doctor::Doctor;
-use crate::domain::doctor::sighting::{Sighting, Who};
 use crate::domain::effect::Effect;
 use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
 use crate::domain::ids::{NodeId, RunId};
@@ -235,8 +234,7 @@ impl Hub {
     }
 
     async fn hello(&mut self, hello: &Hello, done: oneshot::Sender<Result<Grant, NotKept>>) {
-        let who = Who { mac: hello.claims.macs.first().copied(), address: Some(hello.address) };
-        Arc::make_mut(&mut self.doctor).sight(clock::now(), who, Sighting::Agent);
+        Arc::make_mut(&mut self.doctor).hello(clock::now(), hello);
         let (grant, effects) = self.fleet.hello(clock::now(), hello, &self.catalogue);
         // A station that cannot store lets machines work: what a hello says the agent says again if it is lost. Its
         // reports are not acknowledged before they are stored, so it does not restart the machine without its proof.

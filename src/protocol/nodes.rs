@@ -85,7 +85,7 @@ impl NodeRow {
 
 impl From<Verdict> for VerdictRow {
     fn from(verdict: Verdict) -> Self {
-        let Verdict { stage, severity, what, hint } = verdict;
+        let Verdict { stage, severity, what, hint, .. } = verdict;
         Self { stage: stage.word().into(), severity: severity.word().into(), what, hint }
     }
 }

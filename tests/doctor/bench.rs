@@ -1,30 +1,34 @@
-//! A station without sockets: packets go to the decisions that answer them, and to the doctor.
+//! A station without sockets for DHCP and TFTP, with real ones for HTTP: packets go to the decisions that answer them,
+//! and what comes of them goes where the services send it, at times of the test's making.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use dhcproto::v4::{
-    Decodable, Decoder, DhcpOption, Encodable, Message, MessageType, Opcode, OptionCode, UnknownOption,
-};
 use oxbow::boot::dhcp::boot_server::{self, Way};
-use oxbow::boot::dhcp::{self, Verdict};
+use oxbow::boot::dhcp::{self, Answer, Silence, Verdict};
+use oxbow::boot::doubts::{Doubts, Objection};
 use oxbow::boot::leases::Leases;
 use oxbow::boot::segment::{Mode, Segment};
-use oxbow::boot::sighting;
-use oxbow::boot::tftp::names::{self, Found};
+use oxbow::boot::tftp::names;
 use oxbow::boot::tftp::packet::Opening;
 use oxbow::boot::tftp::transfer::{Transfer, Turn};
+use oxbow::boot::{arp, shim, sighting};
 use oxbow::domain::doctor::Doctor;
-use oxbow::domain::doctor::sighting::{Door, Http, Sighting, Who};
+use oxbow::domain::doctor::finding::Finding;
+use oxbow::domain::doctor::sighting::Door;
 use oxbow::domain::doctor::verdict::{self, Severity, Stop};
-use oxbow::domain::event::Event;
-use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::{MacAddr, NodeId, RunId};
-use oxbow::domain::node::Node;
-use oxbow::domain::phase::Phase;
+use oxbow::domain::event::{self, Event};
+use oxbow::domain::ids::{MacAddr, RunId};
+use oxbow::domain::policy::Policy;
 use oxbow::domain::time::Timestamp;
+use oxbow::inbox::Note;
+use oxbow::protocol::paths;
+use serde_json::{Value, json};
 
+use super::hub::Hub;
+use super::packet::{Packet, mac, replace};
 use super::pcap;
+use super::web::{Method, Speaker, Web};
 
 pub(crate) const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 pub(crate) const OTHER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
@@ -32,26 +36,21 @@ pub(crate) const OTHER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 pub(crate) struct Bench {
     segment: Segment,
     leases: Leases,
-    pub(crate) doctor: Doctor,
+    doubts: Doubts,
+    hub: Hub,
+    /// Where HTTP is served, once somebody speaks it.
+    web: Option<Web>,
     now: Timestamp,
     /// The machine that spoke last.
     pub(crate) mac: MacAddr,
     address: Ipv4Addr,
     /// What it was offered last.
     offered: Ipv4Addr,
-    /// Of the node it belongs to, if any.
-    pub(crate) phase: Option<Phase>,
+    run: Option<RunId>,
+    /// A device that says of every address that it is its own.
+    squatter: Option<MacAddr>,
     /// What was said at any second so far.
     alarms: Vec<String>,
-    replied: bool,
-}
-
-/// A DHCP request, and the port it goes to.
-#[derive(Clone, Debug)]
-pub(crate) struct Packet {
-    bytes: Vec<u8>,
-    port: u16,
-    from: SocketAddrV4,
 }
 
 /// What the other end of a transfer does.
@@ -68,25 +67,48 @@ pub(crate) enum Client {
 
 impl Bench {
     pub(crate) fn new(mode: Mode) -> Self {
-        let mut segment = Segment::new(STATION, 24, "http://10.77.0.1:8080").expect("a segment");
+        let mut segment = Segment::new(STATION, 24, Web::BASE).expect("a segment");
         segment.mode = mode;
         Self {
             segment,
             leases: Leases::default(),
-            doctor: Doctor::default(),
+            doubts: Doubts::default(),
+            hub: Hub::new(""),
+            web: None,
             now: Timestamp::from_millis(1_000_000_000),
             mac: mac(1),
             address: Ipv4Addr::UNSPECIFIED,
             offered: Ipv4Addr::UNSPECIFIED,
-            phase: None,
+            run: None,
+            squatter: None,
             alarms: Vec::new(),
-            replied: false,
         }
+    }
+
+    /// A station that gives addresses, and whose default profile has this line too.
+    pub(crate) fn with_profile(line: &str) -> Self {
+        Self { hub: Hub::new(line), ..Self::new(Mode::Authoritative) }
+    }
+
+    pub(crate) fn with_policy(policy: Policy) -> Self {
+        let mut bench = Self::new(Mode::Authoritative);
+        bench.hub.set_policy(bench.now, policy);
+        bench
     }
 
     pub(crate) fn pool(&mut self, first: u8, last: u8) {
         let [first, last] = [first, last].map(|last| Ipv4Addr::new(10, 77, 0, last));
         self.segment = self.segment.clone().with_pool(first, last).expect("a pool");
+    }
+
+    pub(crate) fn squatter(&mut self, mac: MacAddr) {
+        self.squatter = Some(mac);
+    }
+
+    /// From now on machines are served by HTTPS or not at all.
+    pub(crate) fn require_https(&mut self) {
+        self.segment.require_https = true;
+        self.segment.https = Some(self.hub.require_https());
     }
 
     /// Time goes by, second by second.
@@ -112,32 +134,37 @@ impl Bench {
         self.alarms.clone()
     }
 
+    pub(crate) fn doctor(&self) -> &Doctor {
+        &self.hub.doctor
+    }
+
     pub(crate) fn verdict(&self) -> Option<verdict::Verdict> {
-        let node = self.phase.as_ref().map(|phase| {
-            let mut node = Node::new(NodeId(1), self.now);
-            (node.macs, node.phase) = (vec![self.mac], phase.clone());
-            node
-        });
-        self.doctor.verdict(self.mac, node.as_ref(), self.now)
+        self.hub.verdict(self.mac, self.now)
     }
 
     #[track_caller]
-    pub(crate) fn says(&self, stage: Stop, severity: Severity, what: &str, hint: &str) {
+    pub(crate) fn says(&self, finding: Finding, stage: Stop, severity: Severity, what: &str, hint: &str) {
         let Some(verdict) = self.verdict() else { panic!("nothing is said:\n{}", self.timeline()) };
         let fits = verdict.what.contains(what) && verdict.hint.contains(hint);
         assert!(fits, "{verdict}\n{}", self.timeline());
-        assert_eq!((verdict.stage, verdict.severity), (stage, severity), "{verdict}");
+        assert_eq!((verdict.finding, verdict.stage, verdict.severity), (finding, stage, severity), "{verdict}");
         // It has to fit a pane, and to be read at a glance.
         assert!(verdict.what.len() <= 160 && verdict.hint.len() <= 200, "{verdict}");
+        super::FOUND.with_borrow_mut(|found| found.insert(finding));
     }
 
-    fn timeline(&self) -> String {
-        let entries = self.doctor.trail(self.mac).into_iter().flat_map(|trail| trail.entries());
+    pub(crate) fn timeline(&self) -> String {
+        let entries = self.doctor().trail(self.mac).into_iter().flat_map(|trail| trail.entries());
         entries.map(|entry| format!("{} x{} {}\n", entry.first, entry.times, entry.what)).collect()
     }
 
+    /// Something reaches the hub.
+    fn tell(&mut self, event: Event) {
+        self.hub.take(self.now, Note::Event(event));
+    }
+
     pub(crate) fn other_server(&mut self) {
-        self.doctor.observe(self.now, &Event::OtherServer { address: OTHER });
+        self.tell(Event::OtherServer { address: OTHER });
     }
 
     /// A packet arrives. A REQUEST is for what was offered here instead of what was offered when it was captured.
@@ -146,41 +173,77 @@ impl Bench {
         if self.segment.mode == Mode::Authoritative && packet.is_for_us() {
             replace(&mut bytes, 50, &self.offered.octets());
         }
-        let (door, (mac, verdict)) = match packet.port {
-            4011 => {
-                let way = Way { from: packet.from, to: STATION };
-                (Door::BootServer, boot_server::handle(&bytes, way, &self.segment, &self.leases))
-            }
-            _ => (Door::Dhcp, dhcp::handle(self.now, &bytes, &self.segment, &mut self.leases)),
+        let bench = self.hub.snapshot();
+        self.segment.site.learn(&bench);
+        match packet.port {
+            4011 => self.boot_server(&bytes, packet.from),
+            _ => self.server(&bytes),
+        }
+    }
+
+    fn boot_server(&mut self, bytes: &[u8], from: SocketAddrV4) {
+        let way = Way { from, to: STATION };
+        let (mac, verdict) = boot_server::handle(bytes, way, &self.segment, &self.leases);
+        self.witness(Door::BootServer, bytes, mac, &verdict);
+        self.carry_out(mac, verdict);
+    }
+
+    /// Port 67. Before an address is offered for the first time, it is asked whether anybody uses it.
+    fn server(&mut self, bytes: &[u8]) {
+        let (mac, verdict) = dhcp::handle(self.now, bytes, &self.segment, &mut self.leases);
+        self.witness(Door::Dhcp, bytes, mac, &verdict);
+        let asked = match self.doubts.hold(self.now, mac, bytes, verdict) {
+            Ok(asked) => asked,
+            Err(verdict) => return self.carry_out(mac, verdict),
         };
-        self.mac = mac.unwrap_or(self.mac);
-        let told = sighting::dhcp(door, &bytes, mac, &verdict);
-        told.into_iter().for_each(|event| self.doctor.observe(self.now, &event));
-        self.replied = matches!(verdict, Verdict::Reply(_));
-        match verdict {
-            Verdict::Reply(answer) => {
-                let given =
-                    Ipv4Addr::new(answer.message[16], answer.message[17], answer.message[18], answer.message[19]);
-                if !given.is_unspecified() {
-                    (self.offered, self.address) = (given, given);
-                }
+        let claim = self.squatter.and_then(|squatter| arp::claim(&is_at(squatter, asked)));
+        match claim.and_then(|claim| self.doubts.hear(self.now, claim, &mut self.leases)) {
+            Some(Objection { mac, silence, packet }) => {
+                self.witness(Door::Dhcp, &packet, Some(mac), &Verdict::Silence(silence));
+                self.silent(Some(mac), silence);
+                self.server(&packet);
             }
-            // As the service does it.
-            Verdict::Silence(silence) if mac.is_none() => {
-                self.doctor.observe(self.now, &Event::DhcpSilence { mac, reason: silence.to_string() });
-            }
-            Verdict::Silence(_) => {}
-            Verdict::Overheard(event) => {
-                if let Event::DhcpAnswered { address, .. } = *event {
-                    self.address = address.unwrap_or(self.address);
+            None => {
+                self.now = self.now.after(Duration::from_millis(150));
+                for (mac, answer) in self.doubts.settled(self.now, &mut self.leases) {
+                    self.answer(mac, &answer);
                 }
             }
         }
     }
 
-    /// Whether the last packet was left unanswered: a station may have learned to answer BOOTP.
-    pub(crate) fn bootp_is_silent(&self) -> bool {
-        !self.replied
+    fn witness(&mut self, door: Door, bytes: &[u8], mac: Option<MacAddr>, verdict: &Verdict) {
+        self.mac = mac.unwrap_or(self.mac);
+        sighting::dhcp(door, bytes, mac, verdict).into_iter().for_each(|event| self.tell(event));
+    }
+
+    fn carry_out(&mut self, mac: Option<MacAddr>, verdict: Verdict) {
+        match verdict {
+            Verdict::Reply(answer) => self.answer(mac.unwrap_or(self.mac), &answer),
+            Verdict::Silence(silence) => self.silent(mac, silence),
+            Verdict::Overheard(event) => {
+                if let Event::DhcpAnswered { address, .. } = *event {
+                    self.address = address.unwrap_or(self.address);
+                }
+                self.tell(*event);
+            }
+        }
+    }
+
+    fn answer(&mut self, mac: MacAddr, answer: &Answer) {
+        let [.., a, b, c, d] = answer.message[..20] else { unreachable!("a DHCP message is longer") };
+        let given = Ipv4Addr::new(a, b, c, d);
+        if !given.is_unspecified() {
+            (self.offered, self.address) = (given, given);
+        }
+        answer.event.clone().into_iter().for_each(|event| self.tell(event));
+        answer.lacks.into_iter().for_each(|silence| self.silent(Some(mac), silence));
+    }
+
+    fn silent(&mut self, mac: Option<MacAddr>, silence: Silence) {
+        if silence.is_news() {
+            self.tell(Event::DhcpSilence { mac, reason: silence.to_string() });
+        }
     }
 
     /// The same packet at each of these seconds from now.
@@ -225,24 +288,32 @@ impl Bench {
     pub(crate) fn tftp(&mut self, request: &[u8], client: Client) {
         let Opening::Read(ask) = Opening::parse(request) else { panic!("no request") };
         let wanted = ask.file.trim_start_matches('/').to_owned();
-        let names: Vec<String> = if wanted.contains('<') { Vec::new() } else { vec![wanted] };
+        let names: Vec<String> =
+            if wanted.contains('<') || shim::is_optional(&wanted) { Vec::new() } else { vec![wanted] };
         let (file, size) = match names::find(&ask.file, &names) {
-            Ok(Found::File(name)) => (name, 300_000),
-            Ok(_made) => (ask.file.clone(), 500),
+            Ok(names::Found::File(name)) => (name, 300_000),
+            Ok(names::Found::Autoexec | names::Found::GrubConfig) => (ask.file.clone(), 500),
+            Err(_) if shim::is_optional(&ask.file) => return,
             Err(missing) => {
-                let told = sighting::missing(self.address, &ask.file, &missing.to_string());
-                return self.doctor.observe(self.now, &told);
+                self.tell(sighting::missing(self.address, &ask.file, &missing.to_string()));
+                return self.loader(&ask.file, event::Transfer::Failed { reason: missing.to_string() });
             }
         };
+        self.loader(&file, event::Transfer::Started);
         let (mut transfer, mut turn) = Transfer::start(&ask, vec![0; size].into());
-        self.doctor.observe(self.now, &sighting::begun(self.address, &file, transfer.terms()));
+        self.tell(sighting::begun(self.address, &file, transfer.terms()));
         let end = loop {
             if let Some(end) = turn.end.take() {
                 break end;
             }
             turn = self.react(client, &mut transfer, &turn);
         };
-        self.doctor.observe(self.now, &sighting::ended(self.address, &file, &end));
+        self.tell(sighting::ended(self.address, &file, &end));
+        end.outcome().into_iter().for_each(|outcome| self.loader(&file, outcome));
+    }
+
+    fn loader(&mut self, file: &str, transfer: event::Transfer) {
+        self.tell(Event::Loader { address: self.address, file: file.to_owned(), transfer });
     }
 
     /// What the client makes of the packets of `turn`.
@@ -269,198 +340,96 @@ impl Bench {
         transfer.on_timeout()
     }
 
-    fn observe(&mut self, event: &Event) {
-        self.doctor.observe(self.now, event);
+    /// The machine says this by HTTP; what it is answered.
+    fn http(&mut self, speaker: Speaker, method: Method, path: &str, body: &str) -> String {
+        let Self { web, hub, now, .. } = self;
+        let web = web.get_or_insert_with(|| Web::start(hub.bench()));
+        web.exchange(self.address, &speaker.says(method, path, body), |note| hub.take(*now, note))
     }
 
-    fn claims(&self) -> Claims {
-        Claims { macs: vec![self.mac], ..Claims::default() }
+    /// iPXE says who it is.
+    pub(crate) fn asks_for_script(&mut self) -> String {
+        let mac = self.mac.to_string().replace(':', "-");
+        let said = "uuid=&serial=SN-1&manufacturer=Acme&product=Edge%20Box&platform=pcbios&arch=i386";
+        self.script(Speaker::Ipxe, &format!("/boot.ipxe?mac={mac}&{said}"))
     }
 
-    pub(crate) fn script_installs(&mut self) {
-        let (run, profile) = (RunId::new([7; 16]), "demo".parse().expect("a profile"));
-        let event = Event::ScriptServed { claims: self.claims(), address: self.address, run, profile };
-        self.observe(&event);
+    /// GRUB does.
+    pub(crate) fn grub_asks_for_script(&mut self) -> String {
+        let said = "uuid=&platform=efi&arch=x86_64&serial=SN-1&manufacturer=Acme&product=Edge%20Box";
+        self.script(Speaker::Grub, &format!("/boot.grub?mac={}&{said}", self.mac))
     }
 
-    pub(crate) fn script_waits(&mut self) {
-        let reason = "this machine waits for approval".into();
-        self.observe(&Event::Held { claims: self.claims(), address: self.address, reason });
+    fn script(&mut self, speaker: Speaker, path: &str) -> String {
+        let script = self.http(speaker, Method::Get, path, "");
+        let run = script.split_once("oxbow.run=").and_then(|(_, rest)| rest.get(..32)?.parse().ok());
+        self.run = run.or(self.run);
+        script
     }
 
-    pub(crate) fn script_disk(&mut self) {
-        self.observe(&Event::SentToDisk { claims: self.claims(), address: self.address });
+    /// iPXE fetches a file by HTTP.
+    pub(crate) fn fetches(&mut self, file: &str) -> String {
+        self.http(Speaker::Ipxe, Method::Get, &format!("/boot/{file}"), "")
     }
 
-    pub(crate) fn gets(&mut self, file: &str) {
-        self.observe(&Event::KernelServed { address: self.address, file: file.into() });
+    /// GRUB does.
+    pub(crate) fn grub_fetches(&mut self, file: &str) -> String {
+        self.http(Speaker::Grub, Method::Get, &format!("/boot/{file}"), "")
     }
 
-    pub(crate) fn heads(&mut self, file: &str) {
-        self.observe(&sighting::http(self.address, Http::Head { file: file.into() }));
+    /// UEFI HTTP Boot asks how large a file is.
+    pub(crate) fn probes(&mut self, file: &str) -> String {
+        self.http(Speaker::Uefi, Method::Head, &format!("/boot/{file}"), "")
     }
 
-    pub(crate) fn lacks(&mut self, file: &str) {
-        self.observe(&sighting::http(self.address, Http::Missing { file: file.into() }));
+    /// And fetches it.
+    pub(crate) fn firmware_fetches(&mut self, file: &str) -> String {
+        self.http(Speaker::Uefi, Method::Get, &format!("/boot/{file}"), "")
     }
 
-    pub(crate) fn http_refused(&mut self, reason: &str) {
-        self.observe(&Event::HttpRefused { address: self.address, reason: reason.into() });
+    /// A boot file is not there any more.
+    pub(crate) fn loses(&mut self, file: &str) {
+        let Self { web, hub, .. } = self;
+        web.get_or_insert_with(|| Web::start(hub.bench())).remove(file);
     }
 
-    pub(crate) fn agent(&mut self) {
-        let who = Who { mac: Some(self.mac), address: Some(self.address) };
-        self.doctor.sight(self.now, who, Sighting::Agent);
-    }
-}
-
-/// The DHCP request with this number, among those that machines sent in a capture.
-pub(crate) fn captured(capture: &str, number: usize) -> Packet {
-    let datagrams = pcap::read(capture);
-    let asked = datagrams.into_iter().filter(|datagram| {
-        matches!(datagram.to.port(), 67 | 4011) && *datagram.from.ip() != STATION && *datagram.from.ip() != OTHER
-    });
-    asked.map(Packet::from).nth(number).expect("it is in the capture")
-}
-
-/// What EDK2 asks first: only the size.
-pub(crate) fn probe(file: &str) -> Vec<u8> {
-    [b"\0\x01", file.as_bytes(), b"\0octet\0tsize\x000\0blksize\x001468\0windowsize\x004\0"].concat()
-}
-
-/// And then: the file.
-pub(crate) fn read(file: &str) -> Vec<u8> {
-    [b"\0\x01", file.as_bytes(), b"\0octet\0blksize\x001468\0windowsize\x004\0"].concat()
-}
-
-impl From<pcap::Datagram> for Packet {
-    fn from(datagram: pcap::Datagram) -> Self {
-        Self { bytes: datagram.payload, port: datagram.to.port(), from: datagram.from }
-    }
-}
-
-impl Packet {
-    /// A DISCOVER of a PXE client of this architecture.
-    pub(crate) fn pxe(arch: u16) -> Self {
-        let mut packet = Self::plain();
-        packet.edit(|message| {
-            let class = format!("PXEClient:Arch:{arch:05}:UNDI:003016");
-            let options = message.opts_mut();
-            options.insert(DhcpOption::ClassIdentifier(class.into_bytes()));
-            options.insert(DhcpOption::Unknown(UnknownOption::new(
-                OptionCode::ClientSystemArchitecture,
-                arch.to_be_bytes().to_vec(),
-            )));
-        });
-        packet
+    /// Firmware comes by HTTPS, and knows no authority.
+    pub(crate) fn shakes_hands(&mut self) {
+        let Self { web, hub, now, .. } = self;
+        let web = web.get_or_insert_with(|| Web::start(hub.bench()));
+        web.distrust(self.address, |note| hub.take(*now, note));
     }
 
-    /// A DISCOVER of a laptop.
-    pub(crate) fn plain() -> Self {
-        let zero = Ipv4Addr::UNSPECIFIED;
-        let mut message = Message::new_with_id(7, zero, zero, zero, zero, &mac(1).octets());
-        message.set_opcode(Opcode::BootRequest);
-        message.opts_mut().insert(DhcpOption::MessageType(MessageType::Discover));
-        Self { bytes: message.to_vec().expect("encodes"), port: 67, from: SocketAddrV4::new(zero, 68) }
+    /// The agent says hello in the run of the latest script.
+    pub(crate) fn agent(&mut self) -> Value {
+        let claims = json!({"macs": [self.mac.to_string()], "serial": "SN-1"});
+        let hello = json!({"version": 1, "agent": "0.1.0", "claims": claims, "disks": []});
+        self.post(paths::hello(self.run.expect("a script that installs")), &hello)
     }
 
-    fn edit(&mut self, change: impl FnOnce(&mut Message)) {
-        let mut message = Message::decode(&mut Decoder::new(&self.bytes)).expect("a message");
-        change(&mut message);
-        self.bytes = message.to_vec().expect("encodes");
+    /// The agent reports all it has to, with the digest that the disk is to have.
+    pub(crate) fn agent_proves(&mut self, job: &Value) {
+        let reports = json!([
+            {"kind": "started", "step": "write"},
+            {"kind": "started", "step": "verify"},
+            {"kind": "read_back", "bytes": job["disk_bytes"], "sha256": job["disk_sha256"]},
+            {"kind": "complete"},
+        ]);
+        let said = json!({"version": 1, "first": 0, "reports": reports});
+        let answer = self.post(paths::reports(self.run.expect("a run")), &said);
+        assert_eq!(answer, json!({"next": 4}));
     }
 
-    fn edited(mut self, change: impl FnOnce(&mut Message)) -> Self {
-        self.edit(change);
-        self
-    }
-
-    pub(crate) fn of(mut self, mac: MacAddr) -> Self {
-        self.bytes[28..34].copy_from_slice(&mac.octets());
-        self
-    }
-
-    pub(crate) fn of_no_card(mut self) -> Self {
-        self.bytes[28..34].fill(0xff);
-        self
-    }
-
-    /// So many seconds after it began.
-    pub(crate) fn at(mut self, seconds: u16) -> Self {
-        self.bytes[8..10].copy_from_slice(&seconds.to_be_bytes());
-        self
-    }
-
-    pub(crate) fn through(mut self, relay: [u8; 4]) -> Self {
-        self.bytes[24..28].copy_from_slice(&relay);
-        self
-    }
-
-    /// For whatever was offered, of this station.
-    pub(crate) fn request(self) -> Self {
-        self.edited(|message| {
-            let options = message.opts_mut();
-            options.insert(DhcpOption::MessageType(MessageType::Request));
-            options.insert(DhcpOption::RequestedIpAddress(Ipv4Addr::UNSPECIFIED));
-            options.insert(DhcpOption::ServerIdentifier(STATION));
-        })
-    }
-
-    /// For an address of its own mind.
-    pub(crate) fn wanting(self, address: [u8; 4]) -> Self {
-        self.edited(|message| {
-            let options = message.opts_mut();
-            options.remove(OptionCode::ServerIdentifier);
-            options.insert(DhcpOption::RequestedIpAddress(address.into()));
-        })
-    }
-
-    pub(crate) fn decline(self) -> Self {
-        self.request().edited(|message| {
-            message.opts_mut().insert(DhcpOption::MessageType(MessageType::Decline));
-        })
-    }
-
-    pub(crate) fn bootp(self) -> Self {
-        self.edited(|message| {
-            message.opts_mut().remove(OptionCode::MessageType);
-        })
-    }
-
-    pub(crate) fn with_uuid(self, last: u8) -> Self {
-        let mut id = vec![0, 0x4c, 0x4c, 0x45, 0x44, 0, 0x42, 0x4a, 0x10, 0x80, 0x52, 0xb7, 0xc0, 0x4f, 0x4d, 0x34];
-        id.push(last);
-        self.edited(|message| {
-            let option = UnknownOption::new(OptionCode::ClientMachineIdentifier, id);
-            message.opts_mut().insert(DhcpOption::Unknown(option));
-        })
-    }
-
-    /// Whether it asks this station for an address it was offered.
-    fn is_for_us(&self) -> bool {
-        let Ok(message) = Message::decode(&mut Decoder::new(&self.bytes)) else { return false };
-        let server = message.opts().get(OptionCode::ServerIdentifier);
-        matches!(server, Some(DhcpOption::ServerIdentifier(server)) if *server == STATION)
+    fn post(&mut self, path: String, said: &Value) -> Value {
+        let answer = self.http(Speaker::Agent, Method::Post, &path, &said.to_string());
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        serde_json::from_str(body).unwrap_or_else(|err| panic!("{err}: {answer}"))
     }
 }
 
-/// Puts other bytes into an option, of the same length.
-fn replace(packet: &mut [u8], code: u8, value: &[u8]) {
-    let mut at = 240;
-    while at + 1 < packet.len() && packet[at] != 255 {
-        if packet[at] == 0 {
-            at += 1;
-            continue;
-        }
-        let length = usize::from(packet[at + 1]);
-        if packet[at] == code {
-            packet[at + 2..at + 2 + length].copy_from_slice(value);
-        }
-        at += 2 + length;
-    }
-}
-
-pub(crate) fn mac(number: u32) -> MacAddr {
-    let [a, b, c, d] = number.to_be_bytes();
-    MacAddr::new([2, 0, a, b, c, d]).expect("a MAC")
+/// An ARP answer: this card has that address.
+fn is_at(card: MacAddr, address: Ipv4Addr) -> Vec<u8> {
+    let (card, station) = (card.octets(), [0x52, 0x54, 0, 0, 0, 1]);
+    let head = [&station[..], &card, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]].concat();
+    [&head[..], &card, &address.octets(), &station, &STATION.octets(), &[0; 18]].concat()
 }

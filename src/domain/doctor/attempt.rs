@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::sighting::{Asked, Cause, Door, Http, Kind, Reply, Script, Sighting, Speaker, Tftp};
 use super::trail::{Entry, Trail};
+use crate::domain::ids::MacAddr;
 use crate::domain::time::Timestamp;
 
 /// One power-on, as far as it got.
@@ -47,6 +48,8 @@ pub(super) struct Talk<'a> {
     pub(super) addressed: bool,
     /// What it was told to load.
     pub(super) file: Option<&'a str>,
+    /// An address that was to be offered, and who uses it.
+    pub(super) in_use: Option<(Ipv4Addr, MacAddr)>,
     /// How the last DISCOVER or BOOTP request was not answered, and how often in a row.
     pub(super) silent: Option<(&'a Cause, u32)>,
     /// Another server, whose address it wants.
@@ -239,6 +242,12 @@ impl<'a> Talk<'a> {
             Reply::Silent(Cause::Declined(address)) => {
                 self.declines += entry.times;
                 self.declined = Some(*address);
+            }
+            // The same question as before: what was to be offered was not, and it is answered anew.
+            Reply::Silent(Cause::InUse { address, by }) => {
+                self.discovers = self.discovers.saturating_sub(2 * entry.times);
+                self.offers = self.offers.saturating_sub(entry.times);
+                self.in_use = Some((*address, *by));
             }
             Reply::Silent(cause) if is_knock || matches!(cause, Cause::NoProgram(_)) => {
                 let before = self.silent.filter(|(known, _)| *known == cause).map_or(0, |(_, times)| times);

@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::attempt::{Attempt, Reached, Talk};
+use super::finding::Finding;
 use super::sighting::{Script, Sighting, Speaker};
 use super::stages::{dhcp, loader, program, refused};
 use super::trail::Trail;
@@ -98,6 +99,7 @@ fn two_machines(trail: &Trail) -> Option<Verdict> {
     turns.dedup_by_key(|uuid| uuid.canonical());
     let [.., one, other, again] = turns.as_slice() else { return None };
     (one.canonical() == again.canonical()).then(|| Verdict {
+        finding: Finding::TwoMachinesOneMac,
         stage: Stop::Dhcp,
         severity: Severity::Failure,
         what: format!("two machines use this MAC address: one has UUID {again}, one {other}"),
@@ -108,6 +110,7 @@ fn two_machines(trail: &Trail) -> Option<Verdict> {
 fn twin(context: &Context<'_>) -> Option<Verdict> {
     let twin = context.twin?;
     Some(Verdict {
+        finding: Finding::TwoMachinesOneUuid,
         stage: Stop::Dhcp,
         severity: Severity::Notice,
         what: format!("{twin} says the same UUID at the same time"),
@@ -125,6 +128,7 @@ fn slow_switch(attempt: &Attempt<'_>) -> Option<Verdict> {
     let gap = loaded.map(|at| attempt.ipxe.first.since(at).as_secs()).filter(|gap| *gap >= u64::from(FORWARDING));
     let seconds = late(&attempt.firmware).or(gap)?;
     Some(Verdict {
+        finding: Finding::SlowSwitch,
         stage: Stop::Dhcp,
         severity: Severity::Notice,
         what: format!("it was not heard for {seconds} s after its link came up: the switch port opens late"),

@@ -9,6 +9,7 @@
 mod attempt;
 pub mod crowd;
 pub mod diagnose;
+pub mod finding;
 pub mod packet;
 pub mod sighting;
 mod stages;
@@ -20,6 +21,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::domain::event::Event;
+use crate::domain::fleet::Hello;
 use crate::domain::identity::Claims;
 use crate::domain::ids::MacAddr;
 use crate::domain::node::Node;
@@ -87,6 +89,12 @@ impl Doctor {
             | Event::Progress { .. }
             | Event::AgentLog { .. } => {}
         }
+    }
+
+    /// Takes in that an agent says hello.
+    pub fn hello(&mut self, now: Timestamp, hello: &Hello) {
+        let who = Who { mac: hello.claims.macs.first().copied(), address: Some(hello.address) };
+        self.sight(now, who, Sighting::Agent);
     }
 
     /// Takes in one sighting.

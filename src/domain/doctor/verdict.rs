@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use super::finding::Finding;
+
 /// Why a machine got no further, and what to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
+    pub finding: Finding,
     pub stage: Stop,
     pub severity: Severity,
     /// What is the matter, as `it was offered an address 4 times and took none`.
@@ -65,7 +68,7 @@ impl Severity {
 impl fmt::Display for Verdict {
     /// `stopped at loader: …; try: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stage, severity, what, hint } = self;
+        let Self { stage, severity, what, hint, .. } = self;
         let stopped = if *severity == Severity::Notice { "at" } else { "stopped at" };
         write!(f, "{stopped} {}: {what}; try: {hint}", stage.word())
     }

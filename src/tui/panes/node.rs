@@ -180,7 +180,7 @@ fn trouble(
     (status, verdict): (Status, Option<&Verdict>),
     width: usize,
 ) -> Vec<Line<'static>> {
-    if let Some(Verdict { stage, severity, what, hint }) = verdict {
+    if let Some(Verdict { stage, severity, what, hint, .. }) = verdict {
         let (meaning, glyph) = look(*severity, screen.theme.glyphs);
         let what =
             if *severity == Severity::Notice { what.clone() } else { format!("stopped at {}: {what}", stage.word()) };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{seconds, times, verdict};
 use crate::domain::doctor::attempt::Talk;
 use crate::domain::doctor::diagnose::Context;
+use crate::domain::doctor::finding::Finding;
 use crate::domain::doctor::sighting::{Cause, Speaker};
 use crate::domain::doctor::verdict::Severity::{Failure, Warning};
 use crate::domain::doctor::verdict::{Stop, Verdict};
@@ -29,34 +30,42 @@ pub(in crate::domain::doctor) fn stopped(
 
 fn unanswered(talk: &Talk<'_>) -> Option<Verdict> {
     let (cause, often) = talk.silent?;
-    let say = |severity, what: String, hint: &str| verdict(Stop::Dhcp, severity, what, hint);
+    let say = |finding, severity, what: String, hint: &str| verdict(finding, Stop::Dhcp, severity, what, hint);
     match cause {
         Cause::NoProgram(arch) => say(
+            Finding::NoProgram,
             Failure,
             format!("there is no boot program for its architecture {arch}"),
             "set its firmware to 64-bit UEFI or BIOS boot, or put a program for it into quirks.toml",
         ),
-        Cause::PoolEmpty => say(
-            Failure,
-            "it gets no address: every address of the pool is in use".into(),
-            "unplug what does not belong to the bench, wait ten minutes for old leases to end, or give a larger --pool",
-        ),
+        Cause::PoolEmpty => match talk.in_use {
+            Some((address, by)) => say(
+                Finding::AddressesInUse,
+                Failure,
+                format!("it gets no address: {by} uses {address} already, and none is left in the pool"),
+                "find the device with that MAC and take its fixed address away, or give a larger --pool",
+            ),
+            None => say(
+                Finding::PoolEmpty,
+                Failure,
+                "it gets no address: every address of the pool is in use".into(),
+                "unplug what does not belong to the bench, wait ten minutes for old leases to end, or give a larger --pool",
+            ),
+        },
         Cause::OtherNetwork(relay) => say(
+            Finding::OtherNetwork,
             Failure,
             format!("its request comes through relay {relay}, of a network this station does not serve"),
             "plug it into the bench's own switch, or take this station out of the relay's list of servers",
         ),
         Cause::Bootp if often >= 2 => say(
+            Finding::BootpOnly,
             Failure,
             "it asks by BOOTP only, which is older than network boot by DHCP".into(),
             "switch PXE on in its firmware, update the card's boot ROM, or start iPXE from a USB stick",
         ),
-        Cause::InUse { address, by } if often >= 2 => say(
-            Warning,
-            format!("{address} could not be offered: {by} uses it"),
-            "find the device with that MAC and take its fixed address away, or give another --pool",
-        ),
         Cause::Other(words) if often >= 2 => say(
+            Finding::NotAnswered,
             Warning,
             format!("it asked {} and was not answered: {words}", times(often)),
             "look at the Services pane and at the station's log",
@@ -78,7 +87,7 @@ fn declined(talk: &Talk<'_>) -> Option<Verdict> {
     if talk.declines >= 2 {
         let hint = "find the device that answers for these addresses: a fixed address, or a router with proxy ARP; \
                     or give another --pool";
-        return verdict(Stop::Dhcp, Failure, what, hint);
+        return verdict(Finding::Declined, Stop::Dhcp, Failure, what, hint);
     }
     // It asks again by itself, and gets another.
     None
@@ -90,6 +99,7 @@ fn refused(talk: &Talk<'_>) -> Option<Verdict> {
     }
     let wanted = talk.refused.map(|address| format!(" {address}")).unwrap_or_default();
     verdict(
+        Finding::Insists,
         Stop::Dhcp,
         Failure,
         format!("it insists on the address{wanted} and was refused {}", times(talk.naks)),
@@ -104,6 +114,7 @@ fn chose_another(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
         return None;
     }
     verdict(
+        Finding::OtherServerWon,
         Stop::Dhcp,
         Failure,
         format!("it took the address of another DHCP server, {server}, which does not say what to load"),
@@ -117,6 +128,7 @@ fn asks_again(talk: &Talk<'_>) -> Option<Verdict> {
     let file = talk.file.unwrap_or("its boot program");
     match asked.speaker {
         Speaker::Ipxe => verdict(
+            Finding::IpxeBeginsAnew,
             Stop::Script,
             Failure,
             format!("iPXE gets an address again and again ({}) and never asks for {file}", times(talk.discovers)),
@@ -124,6 +136,7 @@ fn asks_again(talk: &Talk<'_>) -> Option<Verdict> {
              at its screen for the error",
         ),
         Speaker::Pxe | Speaker::HttpBoot | Speaker::Plain => verdict(
+            Finding::FirmwareBeginsAnew,
             Stop::Loader,
             Failure,
             format!("it gets an address again and again ({}) and never asks for {file}", times(talk.discovers)),
@@ -137,6 +150,7 @@ fn has_address(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
     let file = talk.file.unwrap_or("its boot program");
     match (asked.speaker, talk.elsewhere) {
         (Speaker::HttpBoot, _) => verdict(
+            Finding::HttpBootNotBegun,
             Stop::Loader,
             Warning,
             format!("it has an address and was told to load {file} by HTTP, and never did"),
@@ -144,6 +158,7 @@ fn has_address(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
              see that the station's firewall lets the port in",
         ),
         (Speaker::Ipxe, _) => verdict(
+            Finding::ScriptNotAsked,
             Stop::Script,
             Warning,
             format!("iPXE has an address and never asked for {file}"),
@@ -151,6 +166,7 @@ fn has_address(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
         ),
         // Beside the site's server the address comes from there and the rest from port 4011.
         (_, Some(server)) if talk.boot_server == 0 && asked.firmware != Firmware::Bios => verdict(
+            Finding::BootServerNotAsked,
             Stop::BootServer,
             Warning,
             format!("it got its address from {server} and never asked port 4011 what to load"),
@@ -158,12 +174,14 @@ fn has_address(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
              this station give the addresses: --dhcp authoritative, with the other server unplugged",
         ),
         (_, Some(_)) if talk.boot_server >= 2 => verdict(
+            Finding::BootServerNotHeard,
             Stop::BootServer,
             Warning,
             format!("it asked port 4011 {} and seems to have heard no answer", times(talk.boot_server)),
             "let UDP port 4011 through the firewall both ways",
         ),
         _ => verdict(
+            Finding::LoaderNotAsked,
             Stop::Loader,
             Warning,
             format!("it has an address and was told to load {file}, and never asked for it"),
@@ -179,16 +197,19 @@ fn took_no_offer(talk: &Talk<'_>, silent: Duration, now: Timestamp, context: &Co
         return None;
     }
     let often = times(talk.offers);
-    let (what, hint) = match (talk.addressed, context.other_server) {
+    let (finding, what, hint) = match (talk.addressed, context.other_server) {
         (false, None) => (
+            Finding::NobodyGivesAddresses,
             format!("no DHCP server gives it an address: it asked {often}, and this station only says what to load"),
             "plug the site's DHCP server into this cable, or let this station give addresses: --dhcp auto".to_owned(),
         ),
         (false, Some(server)) => (
+            Finding::SitesServerSilent,
             format!("{server}, which is to give it an address, did not: it asked {often}"),
             format!("look at {server}: its pool may be used up, or may not know this MAC"),
         ),
         (true, Some(server)) => (
+            Finding::OtherServerAnswers,
             format!("it was offered an address {often} and took none: {server} answers on this cable too"),
             format!("unplug {server}, or work beside it: --dhcp proxy"),
         ),
@@ -198,6 +219,7 @@ fn took_no_offer(talk: &Talk<'_>, silent: Duration, now: Timestamp, context: &Co
                 Firmware::UefiX64 | Firmware::Ipxe | Firmware::Plain | Firmware::Other => "; or update its firmware",
             };
             (
+                Finding::OffersNotTaken,
                 format!(
                     "it was offered an address {often} and took none: the answers do not reach it, or it rejects them"
                 ),
@@ -207,7 +229,7 @@ fn took_no_offer(talk: &Talk<'_>, silent: Duration, now: Timestamp, context: &Co
             )
         }
     };
-    verdict(Stop::Dhcp, Failure, what, hint)
+    verdict(finding, Stop::Dhcp, Failure, what, hint)
 }
 
 /// The second offer may have crossed the second question; the third did not help either.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{seconds, times, verdict};
 use crate::domain::disk::in_bytes;
 use crate::domain::doctor::attempt::Attempt;
+use crate::domain::doctor::finding::Finding;
 use crate::domain::doctor::sighting::{Http, Sighting, Terms, Tftp};
 use crate::domain::doctor::verdict::Severity::{Failure, Warning};
 use crate::domain::doctor::verdict::{Severity, Stop, Verdict};
@@ -37,27 +38,40 @@ fn not_started(attempt: &Attempt<'_>, file: &str, often: usize) -> Option<Verdic
     let often = u32::try_from(often).unwrap_or(u32::MAX);
     let fetched =
         if often >= 2 { format!("fetched all of {file} {}", times(often)) } else { format!("fetched all of {file}") };
-    let is_shim = file.to_ascii_lowercase().contains("shim");
+    let say = |finding, what: String, hint: &str| verdict(finding, Stop::Program, severity, what, hint);
     match attempt.firmware.asked.map(|asked| asked.firmware) {
-        Some(Firmware::Bios) => verdict(
-            Stop::Program,
-            severity,
+        Some(Firmware::Bios) => say(
+            Finding::BiosProgramSilent,
             format!("it {fetched}, which never started"),
             "look at its screen; give it another program by quirks.toml: undionly.kkpxe, or ipxe.pxe",
         ),
-        _ if is_shim => verdict(
-            Stop::Program,
-            severity,
+        _ if is_shim(file) => say(
+            Finding::ShimSilent,
             format!("it {fetched}, which did not go on to GRUB"),
             "look at its screen for a Secure Boot message; its firmware may not know Microsoft's third-party keys",
         ),
-        _ => verdict(
-            Stop::Program,
-            severity,
-            format!("it {fetched}, which never started: Secure Boot refuses unsigned programs"),
-            "set `secure_boot = true` in its profile, or switch Secure Boot off in its firmware",
+        _ if is_grub(file) => say(
+            Finding::GrubSilent,
+            format!("it {fetched}, which never asked for its configuration: shim probably refuses this GRUB"),
+            "look at its screen for `Security Violation`; build the boot files again, for its firmware may have revoked \
+             older ones",
+        ),
+        // Nobody outside the machine sees whether Secure Boot is on.
+        _ => say(
+            Finding::ProgramSilent,
+            format!("it {fetched}, which never started: Secure Boot probably refuses it"),
+            "set `secure_boot = true` in its profile, or switch Secure Boot off in its firmware; if it is off, try another \
+             program (`oxbow nodes loader`)",
         ),
     }
+}
+
+fn is_shim(file: &str) -> bool {
+    file.to_ascii_lowercase().contains("shim")
+}
+
+pub(super) fn is_grub(file: &str) -> bool {
+    file.to_ascii_lowercase().contains("grub")
 }
 
 /// What TFTP says.
@@ -66,19 +80,23 @@ fn fetching(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
     let Sighting::Tftp { file, how } = &entry.what else { return None };
     let often = entry.times;
     let decided = silent >= REPEATED || often >= 3;
-    let say = |severity: Severity, what: String, hint: &str| verdict(Stop::Loader, severity, what, hint);
+    let say =
+        |finding, severity: Severity, what: String, hint: &str| verdict(finding, Stop::Loader, severity, what, hint);
     match how {
         Tftp::Missing { .. } if silent >= REPEATED => say(
+            Finding::LoaderMissing,
             Failure,
             format!("it asked for {file}, which is not here"),
             "`oxbow check` says whether the boot files are whole; a name with odd letters comes from its firmware: update it",
         ),
         Tftp::Probed if silent >= REPEATED => say(
+            Finding::LoaderOnlyProbed,
             Warning,
             format!("it asked {} how large {file} is and never fetched it", times(often)),
             "look at its screen; its firmware may have no room for it, or a firewall lets only the first packet through",
         ),
         Tftp::Lost { sent: 0, terms } if decided => say(
+            Finding::LoaderNotReceived,
             Failure,
             format!("it asked {} for {file} and took none of it (blocks of {} bytes)", times(often), terms.blksize),
             "a firewall or switch between drops the answers, which come from other ports than 69; or the path has a \
@@ -87,6 +105,7 @@ fn fetching(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
         Tftp::Lost { sent, terms } if decided => {
             let Terms { bytes, blksize, .. } = *terms;
             say(
+                Finding::LoaderHalfWay,
                 Failure,
                 format!(
                     "{file} stopped half-way: {} of {} in blocks of {blksize} bytes, {}",
@@ -98,6 +117,7 @@ fn fetching(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
             )
         }
         Tftp::Aborted { reason, .. } if decided => say(
+            Finding::LoaderGivenUp,
             Failure,
             format!("it gave up on {file}: {reason}"),
             "look at its screen; try another boot program for it by quirks.toml, or update its firmware",
@@ -116,6 +136,7 @@ fn only_asked(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
     let entry = attempt.head.filter(|_| silent >= REPEATED)?;
     let Sighting::Http(Http::Head { file }) = &entry.what else { return None };
     verdict(
+        Finding::LoaderOnlyProbedByHttp,
         Stop::Loader,
         Warning,
         format!("it asked by HTTP {} how large {file} is and never fetched it", times(entry.times)),

@@ -15,18 +15,31 @@ pub(super) mod program;
 
 use std::time::Duration;
 
+use super::finding::Finding;
 use super::verdict::{Severity, Stop, Verdict};
 
 /// What a machine was refused by HTTP. The service names the remedy behind the reason.
 pub(super) fn refused(why: &str, stage: Stop) -> Verdict {
     let (what, hint) = why.rsplit_once(": ").unwrap_or((why, ENROL));
-    Verdict { stage, severity: Severity::Failure, what: what.to_owned(), hint: hint.to_owned() }
+    Verdict {
+        finding: Finding::Refused,
+        stage,
+        severity: Severity::Failure,
+        what: what.to_owned(),
+        hint: hint.to_owned(),
+    }
 }
 
 const ENROL: &str = "enrol the station's authority in its firmware (`oxbow ca export`), or boot it by PXE";
 
-fn verdict(stage: Stop, severity: Severity, what: impl Into<String>, hint: impl Into<String>) -> Option<Verdict> {
-    Some(Verdict { stage, severity, what: what.into(), hint: hint.into() })
+fn verdict(
+    finding: Finding,
+    stage: Stop,
+    severity: Severity,
+    what: impl Into<String>,
+    hint: impl Into<String>,
+) -> Option<Verdict> {
+    Some(Verdict { finding, stage, severity, what: what.into(), hint: hint.into() })
 }
 
 /// `once`, `twice`, `5 times`.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::loader::is_grub;
 use super::{dhcp, seconds, verdict};
 use crate::domain::doctor::attempt::Attempt;
 use crate::domain::doctor::diagnose::Context;
+use crate::domain::doctor::finding::Finding;
 use crate::domain::doctor::sighting::Script;
 use crate::domain::doctor::verdict::Severity::{Failure, Warning};
 use crate::domain::doctor::verdict::{Stop, Verdict};
@@ -29,12 +31,19 @@ pub(in crate::domain::doctor) fn before_script(
     if silent < LINKED {
         return None;
     }
+    let (program, more) = match attempt.loaded() {
+        // It takes over the firmware's address.
+        Some(file) if is_grub(file) => ("GRUB", ""),
+        Some(_) | None => ("iPXE", "; unplug other DHCP servers, whose file name it may follow"),
+    };
     verdict(
+        Finding::ProgramAsksNothing,
         Stop::Script,
         Warning,
-        "iPXE was loaded and runs, and never asked for its script by HTTP",
-        "see that the station's firewall lets HTTP in; switch on port-fast at the switch; unplug other DHCP servers, whose \
-         file name it may follow; look at its screen",
+        format!("{program} was loaded and runs, and never asked for its script by HTTP"),
+        format!(
+            "see that the station's firewall lets HTTP in; switch on port-fast at the switch{more}; look at its screen"
+        ),
     )
 }
 
@@ -42,6 +51,7 @@ pub(in crate::domain::doctor) fn before_script(
 pub(in crate::domain::doctor) fn before_kernel(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
     if let Some(file) = attempt.missing {
         return verdict(
+            Finding::BootFileMissing,
             Stop::Kernel,
             Failure,
             format!("it asked for {file}, which is not among the boot files"),
@@ -52,12 +62,14 @@ pub(in crate::domain::doctor) fn before_kernel(attempt: &Attempt<'_>, silent: Du
     match script {
         Script::Disk | Script::Wait(_) => None,
         Script::Install(_) if often >= AGAIN => verdict(
+            Finding::ScriptAgainAndAgain,
             Stop::Kernel,
             Failure,
             format!("it asked for its script {often} times and never for the kernel"),
             "look at its screen: the script says what it could not load",
         ),
         Script::Install(_) if silent >= TAKEN => verdict(
+            Finding::KernelNotAsked,
             Stop::Kernel,
             Warning,
             "it has its script and did not fetch the kernel",
@@ -77,6 +89,7 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
             None
         } else {
             verdict(
+                Finding::InitramfsNotAsked,
                 Stop::Kernel,
                 Warning,
                 "it fetched the kernel and then never asked for the initramfs",
@@ -93,6 +106,7 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
         Some((_, address)) => {
             let at = address.map(|address| format!(" {address}")).unwrap_or_default();
             verdict(
+                Finding::AgentSilent,
                 Stop::Kernel,
                 Warning,
                 format!(
@@ -102,6 +116,7 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
             )
         }
         None => verdict(
+            Finding::SystemSilent,
             Stop::Kernel,
             if silent >= BOOTED * 2 { Failure } else { Warning },
             format!("the install system was fetched {ago} ago and its agent never spoke"),
@@ -113,11 +128,20 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
 
 /// It begins again and again before it came this far.
 pub(in crate::domain::doctor) fn in_circles(times: usize, stage: Stop) -> Verdict {
-    let (what, hint) = match stage {
-        Stop::Script => ("asks for its script", "see that the station's firewall lets HTTP in; look at its screen"),
-        _ => ("fetches the kernel", "look at its screen: the script says what it could not load"),
+    let (finding, what, hint) = match stage {
+        Stop::Script => (
+            Finding::CirclesBeforeScript,
+            "asks for its script",
+            "see that the station's firewall lets HTTP in; look at its screen",
+        ),
+        _ => (
+            Finding::CirclesBeforeKernel,
+            "fetches the kernel",
+            "look at its screen: the script says what it could not load",
+        ),
     };
     Verdict {
+        finding,
         stage,
         severity: Failure,
         what: format!("it has started {times} times and never {what}"),
@@ -128,6 +152,7 @@ pub(in crate::domain::doctor) fn in_circles(times: usize, stage: Stop) -> Verdic
 /// It fetches the install system and starts from the beginning.
 pub(in crate::domain::doctor) fn restarts(times: usize) -> Verdict {
     Verdict {
+        finding: Finding::Restarts,
         stage: Stop::Kernel,
         severity: Failure,
         what: format!("it fetched the install system {times} times and started again each time"),
