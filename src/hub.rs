@@ -312,7 +312,7 @@ impl Hub {
     /// Shows whether the store works. True when that has changed.
     fn store_is(&mut self, written: &Written) -> bool {
         let state = match written {
-            Ok(()) => ServiceState::Up { at: "keeping".into() },
+            Ok(()) => ServiceState::Up { at: "what happens here is kept".into() },
             Err(what) => {
                 let hint = "make room on the station's disk and check that the data directory can be written".into();
                 ServiceState::Down { what: format!("cannot be written: {what}"), hint }

@@ -213,8 +213,10 @@ fn a_card_that_is_unplugged_and_plugged_in_again_is_served_again() {
 
     let before = station.said();
     ip(&format!("-n {server} link set p1 down"));
-    station.says("the cable is out", before, &["but no cable is in it"]);
+    station.says("the cable is out", before, &["service=\"network\" what=\"no cable is in s0"]);
+    let before = station.said();
     ip(&format!("-n {server} link set p1 up"));
+    station.says("the cable is in again", before, &UP[..1]);
     station.stop();
 }
 

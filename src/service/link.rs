@@ -85,6 +85,13 @@ impl Place {
         ServiceState::Down { what, hint }
     }
 
+    fn explain_no_carrier(&self) -> ServiceState {
+        ServiceState::Down {
+            what: format!("no cable is in {}, or nothing is switched on at its other end", self.interface),
+            hint: "plug it in, or switch it on: machines go on by themselves".into(),
+        }
+    }
+
     /// Ends when the sockets of `card` hear nothing any more.
     async fn lost(&self, card: Card) {
         while self.look().is_ok_and(|now| now.index == card.index) {
@@ -171,7 +178,8 @@ pub async fn serve(context: Context, place: Place) -> Result<(), ServiceError> {
         let found = place.look();
         if said != Some(found) {
             let state = match found {
-                Ok(card) => ServiceState::Up { at: In { place: &place, card }.to_string() },
+                Ok(Card { has_carrier: true, .. }) => ServiceState::Up { at: place.to_string() },
+                Ok(Card { has_carrier: false, .. }) => place.explain_no_carrier(),
                 Err(missing) => place.explain(missing),
             };
             info!(interface = place.interface, ?found, "the interface");
@@ -185,19 +193,10 @@ pub async fn serve(context: Context, place: Place) -> Result<(), ServiceError> {
     }
 }
 
-/// `s0 as 10.77.0.1, no cable`.
-struct In<'a> {
-    place: &'a Place,
-    card: Card,
-}
-
-impl fmt::Display for In<'_> {
+impl fmt::Display for Place {
+    /// `s0 as 10.77.0.1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} as {}", self.place.interface, self.place.address)?;
-        if !self.card.has_carrier {
-            f.write_str(", but no cable is in it, or nothing is switched on at its other end")?;
-        }
-        Ok(())
+        write!(f, "{} as {}", self.interface, self.address)
     }
 }
 
