@@ -346,7 +346,7 @@ impl Hub {
             index: self.fleet.index().clone(),
             catalogue: self.catalogue.clone(),
             policy: self.fleet.policy(),
-            last_import: self.fleet.last_import().cloned(),
+            deeds: self.fleet.deeds().to_vec(),
             services: self.services.clone(),
             dhcp: self.dhcp.clone(),
             dhcp_chosen: self.fleet.dhcp(),

@@ -26,16 +26,14 @@ use crate::domain::dhcp::Choice;
 use crate::domain::fleet::Fleet;
 use crate::domain::https::Https;
 use crate::domain::lease::Lease;
-use crate::domain::node::Node;
 use crate::domain::placeholder::Placeholders;
-use crate::domain::policy::Policy;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
 use crate::service::tls::{Authority, Tls, TlsError};
 use crate::service::{Context, ServiceError, control, dhcp, http, images, import_folder, link, router_advert, tftp};
-use crate::store::{self, StoreError};
+use crate::store::{self, Memory, StoreError};
 use crate::supervise::Supervisor;
 use crate::{clock, logs, tui};
 
@@ -99,7 +97,7 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let https = |tls: &Arc<Tls>| Https { base_url: url("https", config.https), ca: tls.fingerprint() };
     config.segment.https = tls.as_ref().ok().map(https);
 
-    let (store, memory, store_thread) = store::open(&config.data.join("oxbow.db")).map_err(explained)?;
+    let (store, mut memory, store_thread) = store::open(&config.data.join("oxbow.db")).map_err(explained)?;
     memory.unreadable.iter().for_each(|row| warn!("not understood, left in the store: {row}"));
     let (node_logs, log_thread) = logs::nodes(logs_at.join("nodes")).map_err(|err| unwritable(&err))?;
     let runtime = Runtime::new().map_err(|err| Problem {
@@ -112,7 +110,8 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let signals_stop = CancellationToken::new();
     let mut signals = Supervisor::new(signals_stop.clone());
     let (inbox, outlet) = inbox();
-    let fleet = restored(memory.nodes, memory.policy, memory.shared).with_dhcp(memory.dhcp.under(config.dhcp_setting));
+    let leases = std::mem::take(&mut memory.leases);
+    let fleet = restored(memory, config.dhcp_setting);
     let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
     let exit = {
         let _inside = runtime.enter();
@@ -124,7 +123,7 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
             images::read(&config.profiles, config.default_profile.as_ref(), &config.data.join(QUIRKS)),
         ));
         let mut services = Supervisor::new(stop.clone());
-        start_services(&mut services, &context, &config, tls, memory.leases);
+        start_services(&mut services, &context, &config, tls, leases);
         // Outlives both, so that a second signal is heard while they end.
         signals.spawn("signals", until_signalled(stop.clone(), hub_stop.clone(), signals_stop.clone()));
 
@@ -193,7 +192,7 @@ pub fn alone(data: &Path, profiles: &Path, setting: Option<Choice>) -> Result<Op
 
     let (stop, hub_stop) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, outlet) = inbox();
-    let fleet = restored(memory.nodes, memory.policy, memory.shared).with_dhcp(memory.dhcp.under(setting));
+    let fleet = restored(memory, setting);
     let (hub, bench) = Hub::new(fleet, Station::default(), store, Box::new(node_logs));
     let inside = runtime.enter();
     let theirs = tokio::net::UnixStream::from_std(theirs).map_err(cannot)?;
@@ -339,8 +338,10 @@ async fn publish_profiles(context: &Context, profiles: Catalogue) {
 }
 
 /// The fleet as it was stored.
-fn restored(nodes: Vec<Node>, policy: Option<Policy>, shared: Placeholders) -> Fleet {
-    Fleet::restore(nodes).with(policy.unwrap_or_default(), &Placeholders::default(), shared)
+fn restored(memory: Memory, dhcp: Option<Choice>) -> Fleet {
+    let fleet = Fleet::restore(memory.nodes).with_deeds(memory.deeds, memory.set_aside);
+    let fleet = fleet.with(memory.policy.unwrap_or_default(), &Placeholders::default(), memory.shared);
+    fleet.with_dhcp(memory.dhcp.under(dhcp))
 }
 
 /// As [`lock`], waiting for a command that works on the data at this moment.

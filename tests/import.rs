@@ -145,7 +145,8 @@ proptest! {
             }
         }
         if first.counts.new + first.counts.changes > 0 {
-            takes(&mut fleet, &mut bench, Command::UndoImport(Undo::All));
+            let deed = fleet.deeds().last().expect("a deed").at;
+            takes(&mut fleet, &mut bench, Command::Undo { deed, scope: Undo::All });
             prop_assert_eq!(&*bench.index, &*index);
             let known = |nodes: &BTreeMap<NodeId, Arc<Node>>| nodes.values().map(|node| forgetful(node)).collect::<Vec<_>>();
             prop_assert_eq!(known(&bench.nodes), known(&before));

@@ -182,7 +182,7 @@ fn the_same_commands_go_to_a_station_that_runs() {
     let mode = fs::metadata(home.path("control.sock")).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "its owner's alone");
 
-    home.ends(1, &["import", "--undo"], &["there is no import to undo"]);
+    home.ends(1, &["import", "--undo"], &["nothing that was done in the last minute can be undone"]);
     home.does(&["import", "order.csv"], &["imported order.csv: 2 new", "oxbow import --undo"]);
     home.does(&["nodes"], &["press-01", "press-02"]);
     home.does(&["import", "--undo"], &["the import of order.csv is undone"]);
@@ -203,6 +203,55 @@ fn the_same_commands_go_to_a_station_that_runs() {
     home.does(&["policy", "hold"], &["hold: machines nobody registered wait for approval"]);
     home.does(&["policy"], &["hold: "]);
     home.ends(1, &["nodes", "forget", "SN-9", "#77"], &["press-01 is forgotten", "#77"]);
+}
+
+#[test]
+fn a_node_is_edited_forgotten_and_brought_back() {
+    let home = Home::new();
+    let mac = "52:54:00:00:00:01";
+    home.does(&["nodes", "register", "--serial", "SN-1", "--mac", mac, "--name", "press-01"], &["registered as #1"]);
+    home.does(&["nodes", "register", "--serial", "SN-2"], &["registered as #2"]);
+    let edit = ["nodes", "edit", "press-01", "--serial", "SN-11", "--site", "Ulm", "--hostname", "press-1"];
+    home.does(&edit, &["press-01: Serial SN-1 → SN-11, Hostname + press-1, Site + Ulm"]);
+    home.does(&edit, &["press-01 is so already"]);
+    home.does(
+        &["nodes", "edit", "press-01", "--mac", "5254.0000.000a"],
+        &["MAC 52:54:00:00:00:01 → 52:54:00:00:00:0a"],
+    );
+    home.does(&["nodes", "edit", "press-01", "--name=", "--metadata", "Site="], &["Name - press-01", "Site - Ulm"]);
+    home.ends(1, &["nodes", "edit", "#1", "--serial", "SN-2"], &["serial SN-2 is SN-2's"]);
+    home.ends(1, &["nodes", "edit", "#1", "--serial=", "--mac="], &["SN-11 would have nothing left to know it by"]);
+    home.ends(1, &["nodes", "edit", "#1", "--profile", "dmo"], &["there is no profile named dmo"]);
+    home.ends(2, &["nodes", "edit", "#1", "--mac", "52:54"], &["six pairs of hex digits"]);
+    home.ends(2, &["nodes", "edit", "#1"], &["--serial"]);
+
+    home.does(&["nodes", "forget", "SN-11"], &["SN-11 is forgotten"]);
+    assert_eq!(home.does(&["nodes"], &["SN-2"]).out.lines().count(), 2);
+    home.does(&["nodes", "undo"], &["the forgetting of SN-11 is undone"]);
+    home.does(
+        &["nodes", "show", "#1"],
+        &["serial     SN-11", "MAC        52:54:00:00:00:0a", "edited: Serial SN-1 → SN-11"],
+    );
+    home.does(&["nodes", "undo"], &["the edit of press-01 is undone"]);
+    home.does(&["nodes", "show", "#1"], &["press-01", "Site: Ulm"]);
+}
+
+#[test]
+fn a_station_that_is_started_again_still_takes_back_what_was_done() {
+    let bench = Bench::new("a_station_that_is_started_again_still_takes_back");
+    let home = Home::new();
+    home.write("order.csv", LIST);
+    let station = Station::start(&bench, &home);
+    home.does(&["import", "order.csv"], &["imported order.csv: 2 new", "oxbow import --undo"]);
+    home.does(&["nodes", "forget", "press-02"], &["press-02 is forgotten"]);
+    drop(station);
+    let _station = Station::start(&bench, &home);
+    until("the new station answers", || home.oxbow(&["nodes", "show", "press-01"]).code == 0);
+    home.does(&["nodes", "undo"], &["the forgetting of press-02 is undone"]);
+    home.does(&["nodes"], &["press-01", "press-02"]);
+    home.does(&["import", "--undo"], &["the import of order.csv is undone"]);
+    home.does(&["nodes"], &["no node is known yet"]);
+    home.ends(1, &["nodes", "undo"], &["nothing that was done in the last minute can be undone"]);
 }
 
 #[test]
@@ -273,7 +322,7 @@ fn nothing_in_a_list_reaches_the_terminal_as_it_is() {
     let wrong = home.ends(1, &["import", &file, "--all"], &["error"]);
     home.write(&file, &format!("Serial,Name,{evil}\nSN-1,{evil},{evil}\n"));
     let right = home.does(&["import", &file], &["1 new"]);
-    let (list, show) = (home.does(&["nodes"], &["SN-1"]), home.does(&["nodes", "show", "SN-1"], &["registered by"]));
+    let (list, show) = (home.does(&["nodes"], &["SN-1"]), home.does(&["nodes", "show", "SN-1"], &["list  "]));
     let json = home.does(&["nodes", "--json"], &["SN-1"]);
     let missing = home.ends(2, &["import", &format!("{evil}.txt")], &["cannot read"]);
     let nobody = home.ends(1, &["nodes", "show", evil], &["no node has"]);

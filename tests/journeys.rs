@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
 use oxbow::domain::dhcp::Choice;
+use oxbow::domain::edit::{Edit, Set};
 use oxbow::domain::ids::NodeId;
 use oxbow::domain::node::Node;
 use oxbow::domain::phase::Phase;
@@ -144,7 +145,7 @@ fn enter_alone_destroys_nothing() {
     assert_eq!(journey.wishes, []);
     journey.type_text("D").press([Tab, Enter]);
     let node = chosen(&journey);
-    journey.asks_for(Command::Forget { node });
+    journey.asks_for(Command::Forget { nodes: vec![node] });
 }
 
 #[test]
@@ -319,7 +320,7 @@ fn marked_nodes_are_acted_on_together_and_those_at_work_are_left_out() {
     journey.sees("under way: forget 6 nodes");
     let mut nodes = [1, 2, 3, 7, 8, 9].map(|number| id_of(&journey.bench, number));
     nodes.sort_unstable();
-    journey.asks_for_all(&nodes.map(|node| Command::Forget { node }));
+    journey.asks_for(Command::Forget { nodes: nodes.to_vec() });
 }
 
 #[test]
@@ -588,8 +589,57 @@ fn an_import_is_taken_back_within_a_minute() {
     let mut journey = Journey::at(sample::imported());
     journey.type_text("3").sees("2 new, 1 changed; u takes it back, 57s left").wait(10).sees("47s left");
     journey.type_text("u").sees("keep it").press([Enter]).type_text("u").press([Down, Enter]);
-    journey.asks_for(Command::UndoImport(Undo::All));
-    journey.wait(50).misses("left").type_text("u").sees("no import of the last minute");
+    let deed = journey.bench.deeds[0].at;
+    journey.asks_for(Command::Undo { deed, scope: Undo::All });
+    journey.wait(50).misses("left").type_text("u").sees("nothing was imported, edited or forgotten in the last minute");
+}
+
+#[test]
+fn a_forgotten_node_is_brought_back_by_the_same_key() {
+    let mut journey = Journey::at(sample::forgotten());
+    journey.tell(Msg::Answered(Answer { deed: "forget SN-4003".into(), result: Ok(()) }));
+    journey.sees("done: forget SN-4003; u takes it back within a minute").wait(6).sees("u undo");
+    journey.type_text("u").sees("Take back the forgetting of SN-4003?").sees("come back as they were").press([Enter]);
+    assert_eq!(journey.wishes, [], "the focus is on no");
+    let deed = journey.bench.deeds[0].at;
+    journey.type_text("uy").asks_for(Command::Undo { deed, scope: Undo::All });
+    journey.wait(60).misses("u undo").type_text("u").sees("nothing was imported, edited or forgotten");
+}
+
+fn edits(node: NodeId, edit: Edit) -> Command {
+    Command::Edit { node, edit }
+}
+
+#[test]
+fn a_mistyped_node_is_corrected_and_the_change_is_seen_before_it_is_saved() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/press-11").press([Enter]).type_text("e").sees("Edit press-11").sees("Serial    SN-4011");
+    journey.sees("nothing is changed yet").press([Backspace]).type_text("9").sees("Serial SN-4011 → SN-4019");
+    journey.press([Down, Down]).type_text("52:54").sees("a MAC address is six pairs").misses("Enter saves it");
+    journey.press([Enter]).sees("not saved: correct what the form complains of").sees("Edit press-11");
+    journey.type_text(":00:00:00:01").sees("MAC + 52:54:00:00:00:01").press([Right]).sees("Profile");
+    journey.press([Down, Down, Down]).type_text("Ulm").sees("Site + Ulm").press([Enter]).misses("Edit press-11");
+    let edit = Edit {
+        serial: Set::To("SN-4019".parse().expect("a serial")),
+        macs: Set::To(vec!["52:54:00:00:00:01".parse().expect("a MAC")]),
+        profile: Set::To("emt-s".parse().expect("a profile name")),
+        metadata: [("Site".to_owned(), Set::To("Ulm".to_owned()))].into(),
+        ..Edit::default()
+    };
+    let node = chosen(&journey);
+    journey.asks_for(edits(node, edit));
+    journey.tell(Msg::Answered(Answer { deed: "edit press-11".into(), result: Ok(()) })).sees("u takes it back");
+}
+
+#[test]
+fn an_edit_that_cannot_be_is_said_as_one_types_and_not_asked_for() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/press-11").press([Enter]).type_text("e").control('u');
+    journey.sees("would have nothing left to know it by").press([Enter]).sees("not saved");
+    journey.type_text("SN-4012").sees("serial SN-4012 is press-12's").press([Enter, Esc]).sees("Nodes 1 of 12");
+    assert_eq!(journey.wishes.iter().filter(|wish| **wish != Effect::Bell).count(), 0);
+    journey.type_text("e").press([Enter]).sees("nothing was changed");
+    journey.press([Esc]).type_text("/SN-4004").press([Enter]).type_text("e").sees("SN-4004 is at work (writing)");
 }
 
 #[test]
@@ -618,7 +668,7 @@ fn id_of(bench: &Snapshot, number: u8) -> NodeId {
 #[test]
 fn every_key_is_reachable_and_does_something() {
     type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
-    let ways: [Way<'_>; 21] = [
+    let ways: [Way<'_>; 22] = [
         (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
         (Place::Nodes, sample::waiting, &[]),
         (Place::Node, sample::long, &[Enter, Up]),
@@ -640,6 +690,7 @@ fn every_key_is_reachable_and_does_something() {
         (Place::Choice, sample::long, &[Char('P')]),
         (Place::Notice, sample::long, &[]),
         (Place::Help, sample::long, &[Char('?'), Down]),
+        (Place::Edit, sample::long, &[Char('/'), Char('4'), Char('0'), Char('0'), Char('1'), Enter, Char('e')]),
     ];
     let mut reached = BTreeSet::new();
     for (at, (place, bench, way)) in ways.into_iter().enumerate() {
@@ -698,5 +749,5 @@ fn a_wish_says_what_it_is_in_words() {
     journey.type_text("Dy");
     let node = chosen(&journey);
     let deed = "forget SN-4003".to_owned();
-    assert_eq!(journey.wishes, [Effect::Ask(Ask::one(Command::Forget { node }, deed))]);
+    assert_eq!(journey.wishes, [Effect::Ask(Ask::one(Command::Forget { nodes: vec![node] }, deed))]);
 }

@@ -10,7 +10,7 @@ use ratatui::layout::Size;
 
 /// Each view: its name, its bench, and the keys that lead to it.
 fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
-    use KeyCode::{Char, Down, End, Enter, Home, Up};
+    use KeyCode::{Char, Down, End, Enter, Home, Right, Up};
     vec![
         ("nodes", sample::busy(), vec![]),
         ("node_failed", sample::busy(), vec![Enter]),
@@ -38,6 +38,12 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
             sample::busy(),
             "2".chars().map(Char).chain([Down, Down, Down]).chain("52:54".chars().map(Char)).collect(),
         ),
+        (
+            "edit",
+            sample::busy(),
+            "/press-11".chars().map(Char).chain([Enter, Char('e'), Char('0'), Down, Down, Right]).collect(),
+        ),
+        ("undo_forget", sample::forgotten(), vec![Char('u')]),
         ("stuck", sample::stuck(), vec![]),
         ("stuck_node", sample::stuck(), vec![Enter]),
         ("strangers", sample::strangers(), vec![]),

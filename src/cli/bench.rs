@@ -50,9 +50,9 @@ struct Folders {
 
 /// An open conversation with the bench.
 pub(super) struct Bench {
-    /// Dropped before `alone`, which then ends.
+    /// Dropped before the bench without a station, which then ends.
     stream: BufReader<UnixStream>,
-    alone: Option<Alone>,
+    _alone: Option<Alone>,
 }
 
 impl Bench {
@@ -96,12 +96,7 @@ impl Bench {
     fn over(stream: UnixStream, alone: Option<Alone>) -> Result<Self, Problem> {
         let timed = stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE)));
         timed.map_err(|err| lost(&err))?;
-        Ok(Self { stream: BufReader::new(stream), alone })
-    }
-
-    /// Whether no station is running.
-    pub(super) fn is_alone(&self) -> bool {
-        self.alone.is_some()
+        Ok(Self { stream: BufReader::new(stream), _alone: alone })
     }
 
     /// Asks, with the bytes that belong to it, and hands every answer on up to the final one, which it gives back.

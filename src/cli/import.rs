@@ -35,7 +35,7 @@ pub(super) struct Import {
     /// Print an empty list with every column that means something
     #[arg(long, conflicts_with_all = ["file", "undo"])]
     template: bool,
-    /// Take the latest import back, within a minute and while the station runs
+    /// Take the latest import back, within a minute
     #[arg(long, conflicts_with_all = ["file", "dry_run", "profile", "all", "errors"])]
     undo: bool,
     /// With --undo: only for machines that have not begun to work
@@ -99,7 +99,7 @@ fn take_in(options: &Import, file: &Path) -> Result<ExitCode, Vec<Problem>> {
             say::problem(why, Some(&hint));
             Ok(ExitCode::from(say::REFUSED))
         }
-        Answer::Done { .. } if !options.dry_run && !bench.is_alone() && counts.new + counts.changes > 0 => {
+        Answer::Done { .. } if !options.dry_run && counts.new + counts.changes > 0 => {
             let code = say::outcome(&answer);
             say::line("`oxbow import --undo` takes it back within a minute");
             Ok(code)
@@ -111,12 +111,6 @@ fn take_in(options: &Import, file: &Path) -> Result<ExitCode, Vec<Problem>> {
 fn take_back(options: &Import) -> Result<ExitCode, Vec<Problem>> {
     let mut bench = Bench::open(&options.place, true)?;
     let answer = bench.ask(Ask::UndoImport { idle: options.idle }, &[], drop).map_err(|problem| vec![problem])?;
-    if let Answer::Refused { why, .. } = &answer
-        && bench.is_alone()
-    {
-        say::problem(why, Some("only a running station can take an import back; correct the nodes, or forget them"));
-        return Ok(ExitCode::from(say::REFUSED));
-    }
     Ok(say::outcome(&answer))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::Subcommand;
 
@@ -10,6 +11,7 @@ use super::bench::{Bench, Place};
 use super::say;
 use crate::clock;
 use crate::config::Problem;
+use crate::domain::edit::{Edit, SITE, Set};
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
 use crate::domain::text;
@@ -37,6 +39,14 @@ enum What {
     Show { node: String },
     /// Make a machine known before it is seen: by its serial, its UUID or a MAC address
     Register(Register),
+    /// Correct what is known of a node; an empty value clears it
+    Edit {
+        node: String,
+        #[command(flatten)]
+        edit: Correction,
+    },
+    /// Take back what was done last, within a minute: a forgotten node, an edit, an import
+    Undo,
     /// Give a node a profile, or `default` for the default one
     Assign { node: String, profile: String },
     /// Choose the boot program of a node, a file in the boot-files folder, or `auto` for what is usual
@@ -46,7 +56,7 @@ enum What {
         #[arg(required = true)]
         nodes: Vec<String>,
     },
-    /// Drop nodes and all that is known of them
+    /// Drop nodes and all that is known of them; `undo` brings them back within a minute
     Forget {
         #[arg(required = true)]
         nodes: Vec<String>,
@@ -93,6 +103,33 @@ struct Register {
     /// What else to keep about it; may be given again
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, String)>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct Correction {
+    #[arg(long, value_parser = set::<Serial>)]
+    serial: Option<Set<Serial>>,
+    #[arg(long, value_parser = set::<SystemUuid>)]
+    uuid: Option<Set<SystemUuid>>,
+    /// All of its addresses from then on: given again for each
+    #[arg(long, value_parser = set::<MacAddr>)]
+    mac: Vec<Set<MacAddr>>,
+    /// A profile; empty for the default one
+    #[arg(long, value_parser = set::<ProfileId>)]
+    profile: Option<Set<ProfileId>>,
+    /// What people call it
+    #[arg(long, value_parser = set::<String>)]
+    name: Option<Set<String>>,
+    /// What its operating system is to be called
+    #[arg(long, value_parser = set::<Hostname>)]
+    hostname: Option<Set<Hostname>>,
+    /// Where it will stand, as --metadata Site=…
+    #[arg(long, value_parser = set::<String>)]
+    site: Option<Set<String>>,
+    /// What else is kept about it; may be given again
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair_to_set)]
+    metadata: Vec<(String, Set<String>)>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -214,6 +251,8 @@ fn asks(what: &What) -> Result<Vec<Ask>, String> {
         What::List => vec![Ask::Nodes],
         What::Show { node } => vec![Ask::Node { which: node.clone() }],
         What::Register(register) => vec![Ask::Register(register.wish())],
+        What::Edit { node, edit } => vec![Ask::Edit { which: node.clone(), edit: edit.edit() }],
+        What::Undo => vec![Ask::Undo],
         What::Assign { node, profile } => {
             let profile = match profile.as_str() {
                 "default" => None,
@@ -259,6 +298,40 @@ impl Register {
             metadata: self.metadata.iter().cloned().collect::<BTreeMap<_, _>>(),
         }
     }
+}
+
+impl Correction {
+    fn edit(&self) -> Edit {
+        let macs: Vec<MacAddr> = self.mac.iter().filter_map(|mac| mac.value().copied()).collect();
+        let site = self.site.clone().map(|site| (SITE.to_owned(), site));
+        Edit {
+            serial: self.serial.clone().unwrap_or_default(),
+            uuid: self.uuid.clone().unwrap_or_default(),
+            macs: match (self.mac.is_empty(), macs.is_empty()) {
+                (true, _) => Set::Keep,
+                (false, true) => Set::Clear,
+                (false, false) => Set::To(macs),
+            },
+            profile: self.profile.clone().unwrap_or_default(),
+            name: self.name.clone().unwrap_or_default(),
+            hostname: self.hostname.clone().unwrap_or_default(),
+            metadata: self.metadata.iter().cloned().chain(site).collect(),
+        }
+    }
+}
+
+/// A value, or none to clear what is known.
+fn set<T: FromStr>(text: &str) -> Result<Set<T>, T::Err> {
+    if text.trim().is_empty() { Ok(Set::Clear) } else { text.parse().map(Set::To) }
+}
+
+fn pair_to_set(text: &str) -> Result<(String, Set<String>), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as site=ulm")?;
+    let key = key.trim();
+    if key.is_empty() {
+        return Err("write it as site=ulm".into());
+    }
+    set(value.trim()).map(|value| (key.to_owned(), value)).map_err(|never| match never {})
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -362,6 +435,7 @@ fn details(row: &NodeRow) {
         ("made by", [&row.manufacturer, &row.product].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ")),
         ("address", row.address.map(|address| address.to_string()).unwrap_or_default()),
         ("registered", if row.registered { "yes" } else { "no" }.into()),
+        ("list", row.listed.clone().unwrap_or_default()),
         ("runs", row.runs.to_string()),
         ("seen", row.last_seen.map_or("never".into(), |at| moment(Timestamp::from_millis(at)))),
     ];

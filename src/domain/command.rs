@@ -4,9 +4,11 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use crate::domain::dhcp::Choice;
+use crate::domain::edit::Edit;
 use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::policy::Policy;
 use crate::domain::quirk::Loader;
+use crate::domain::time::Timestamp;
 
 pub use crate::domain::registration::Registration;
 
@@ -21,12 +23,14 @@ pub enum Command {
     ChooseLoader { node: NodeId, loader: Option<Loader> },
     /// Install at the next network boot; a machine whose agent waits after a failure restarts now.
     Rearm { node: NodeId },
-    /// Drop a node and all that is known of it.
-    Forget { node: NodeId },
+    /// Correct what is known of a node.
+    Edit { node: NodeId, edit: Edit },
+    /// Drop nodes and all that is known of them: all of these or none.
+    Forget { nodes: Vec<NodeId> },
     /// Make the machines of a list known, all or none. Again it changes nothing.
     Import(Import),
-    /// Take the latest import back, within a minute.
-    UndoImport(Undo),
+    /// Take back what was done at that moment, within a minute.
+    Undo { deed: Timestamp, scope: Undo },
     /// From now on machines nobody registered are treated so.
     SetPolicy(Policy),
     /// From now on the network's addresses are this one's.
@@ -52,12 +56,12 @@ impl fmt::Debug for Import {
     }
 }
 
-/// Which nodes an import is taken back for.
+/// Which nodes something is taken back for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undo {
     /// All of them, or none when one has begun to work.
     All,
-    /// Those that have not begun to work; the others stay as the import made them.
+    /// Those that have not begun to work; the others stay as they are.
     Idle,
 }
 
@@ -102,12 +106,16 @@ pub enum Refusal {
     SameNode { other: usize },
     #[error("{0} is a placeholder that identifies nobody")]
     Placeholder(String),
-    #[error("there is no import to undo")]
+    #[error("{what} is {label}'s")]
+    OfAnother { what: String, label: String },
+    #[error("nothing that was done in the last minute can be undone")]
     NothingToUndo,
-    #[error("the import of {file} is more than a minute old: correct the nodes, or forget them")]
-    UndoTooLate { file: String },
-    #[error("of the imported nodes {} begun to work: {}", has_or_have(.labels), few(.labels))]
+    #[error("{what} is more than a minute old: correct the nodes, or forget them")]
+    UndoTooLate { what: String },
+    #[error("of the nodes {} begun to work: {}", has_or_have(.labels), few(.labels))]
     BegunToWork { labels: Vec<String> },
+    #[error("{label} cannot come back: {what} is {by}'s by now")]
+    TakenSince { label: String, what: String, by: String },
     #[error("{0} does not wait for approval")]
     NotWaiting(String),
     #[error("no machine waits for approval")]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::deed::Deed;
 use crate::domain::dhcp::Chosen;
 use crate::domain::ids::{NodeId, RunId};
 use crate::domain::lease::Lease;
@@ -31,6 +32,12 @@ pub enum Effect {
     ForgetRun(RunId),
     /// Remove the node and its runs and reports.
     Forget(NodeId),
+    /// The same, but it may come back with all of them for a minute from this moment: [`Effect::SaveNode`] brings it.
+    SetAside { node: NodeId, at: Timestamp },
+    /// Store what can be taken back; older deeds that no longer can are dropped, and what was set aside for them.
+    SaveDeed(Arc<Deed>),
+    /// It was taken back.
+    DropDeed(Timestamp),
     /// Add a line to the node's log file and to the stored events.
     Log { node: NodeId, label: String, line: LogLine },
 }

@@ -4,12 +4,15 @@
 //! time comes in as an argument ([`time::Timestamp`]). The same events in the same order give the same fleet, on the
 //! bench, in a test and in a replay.
 
+pub mod change;
 pub mod command;
+pub mod deed;
 pub mod dhcp;
 pub mod diagnostic;
 pub mod digest;
 pub mod disk;
 pub mod doctor;
+pub mod edit;
 pub mod effect;
 pub mod event;
 pub mod fleet;

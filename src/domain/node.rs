@@ -1,6 +1,7 @@
 //! A machine as the bench knows it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub struct Node {
     #[serde(default)]
     pub hostname: Option<Hostname>,
     pub macs: Vec<MacAddr>,
+    /// Of its addresses those that people gave and the machine has not shown yet: a later list may correct them.
+    #[serde(default)]
+    pub given_macs: Vec<MacAddr>,
     #[serde(default, deserialize_with = "if_usable")]
     pub uuid: Option<SystemUuid>,
     /// The UUID is known from DHCP alone (option 97), where some boot ROMs make one up.
@@ -43,6 +47,9 @@ pub struct Node {
     /// What else people keep about it: the columns of a list that mean nothing to oxbow, by title.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// The row of a list that made it known, or changed it last.
+    #[serde(default)]
+    pub listed: Option<Listed>,
     /// The address it was last seen at.
     pub address: Option<Ipv4Addr>,
     pub firmware: Option<Firmware>,
@@ -64,6 +71,20 @@ pub struct Node {
     pub log: LogTail,
 }
 
+/// Where in which list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    pub file: String,
+    /// As a spreadsheet numbers it.
+    pub row: usize,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, row {}", self.file, self.row)
+    }
+}
+
 impl Node {
     /// A node that nobody has seen yet.
     pub fn new(id: NodeId, now: Timestamp) -> Self {
@@ -73,6 +94,7 @@ impl Node {
             name: None,
             hostname: None,
             macs: Vec::new(),
+            given_macs: Vec::new(),
             uuid: None,
             uuid_hearsay: false,
             serial: None,
@@ -80,6 +102,7 @@ impl Node {
             product: None,
             profile: None,
             metadata: BTreeMap::new(),
+            listed: None,
             address: None,
             firmware: None,
             loader: LoaderHistory::default(),
@@ -151,6 +174,7 @@ impl Node {
 
     /// Takes in what it did not know of itself.
     pub fn learn(&mut self, claims: &Claims) {
+        self.given_macs.retain(|mac| !claims.macs.contains(mac));
         for mac in &claims.macs {
             if !self.macs.contains(mac) {
                 self.macs.push(*mac);

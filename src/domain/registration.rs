@@ -1,9 +1,9 @@
 //! A machine as people know it before it is seen, and what making it known would do to the bench.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
+use crate::domain::change::{Field, FieldChange, paired};
 use crate::domain::command::Refusal;
 use crate::domain::identity::{Claims, Identity, Index};
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid};
@@ -41,51 +41,6 @@ impl Judgement {
             Self::New { seen } => *seen,
             Self::Same(node) | Self::Changes(node, _) => Some(*node),
         }
-    }
-}
-
-/// One thing known of a node that becomes another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldChange {
-    pub field: Field,
-    /// None when nothing was known of it.
-    pub from: Option<String>,
-    pub to: String,
-}
-
-impl fmt::Display for FieldChange {
-    /// `Profile demo → emt-s`, `MAC + 52:54:00:12:34:56`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.from {
-            Some(from) => write!(f, "{} {from} → {}", self.field, self.to),
-            None => write!(f, "{} + {}", self.field, self.to),
-        }
-    }
-}
-
-/// What can be said of a node.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Field {
-    Serial,
-    Uuid,
-    Mac,
-    Profile,
-    Name,
-    Hostname,
-    Metadata(String),
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Serial => "Serial",
-            Self::Uuid => "UUID",
-            Self::Mac => "MAC",
-            Self::Profile => "Profile",
-            Self::Name => "Name",
-            Self::Hostname => "Hostname",
-            Self::Metadata(key) => key,
-        })
     }
 }
 
@@ -133,28 +88,31 @@ impl Registration {
         })
     }
 
-    /// What differs from what is known of `node`. A MAC address is added to those it has; two spellings of one serial or
-    /// UUID are the same.
+    /// What differs from what is known of `node`. Two spellings of one serial or UUID are the same. A MAC address is added
+    /// to those it has, or takes the place of one that was given before and that the machine never showed: a list that
+    /// corrects a mistyped address. One that is not said stays.
     pub fn changes(&self, node: &Node) -> Vec<FieldChange> {
         let mut changes = Vec::new();
-        let mut change = |field, from: Option<String>, to: String| changes.push(FieldChange { field, from, to });
+        let mut change = |field, from, to: String| changes.push(FieldChange { field, from, to: Some(to) });
         if let Some(serial) = self.serial.as_ref().filter(|serial| node.serial.as_ref() != Some(serial)) {
-            change(Field::Serial, node.serial.as_ref().map(ToString::to_string), serial.to_string());
+            change(Field::Serial, Field::Serial.of(node), serial.to_string());
         }
-        if let Some(uuid) = self.uuid.filter(|uuid| node.uuid.map(SystemUuid::canonical) != Some(uuid.canonical())) {
-            change(Field::Uuid, node.uuid.map(|uuid| uuid.to_string()), uuid.to_string());
+        if let Some(uuid) = self.uuid.filter(|uuid| !node.has_uuid(*uuid)) {
+            change(Field::Uuid, Field::Uuid.of(node), uuid.to_string());
         }
-        for mac in self.macs.iter().filter(|mac| !node.macs.contains(mac)) {
-            change(Field::Mac, None, mac.to_string());
+        let new: Vec<MacAddr> = self.macs.iter().filter(|mac| !node.macs.contains(mac)).copied().collect();
+        let given: Vec<MacAddr> = node.given_macs.iter().filter(|mac| !self.macs.contains(mac)).copied().collect();
+        for (from, to) in paired(&given, &new).into_iter().filter_map(|(from, to)| Some((from, to?))) {
+            change(Field::Mac, from.map(|mac| mac.to_string()), to.to_string());
         }
         if let Some(profile) = self.profile.as_ref().filter(|profile| node.profile.as_ref() != Some(profile)) {
-            change(Field::Profile, node.profile.as_ref().map(ToString::to_string), profile.to_string());
+            change(Field::Profile, Field::Profile.of(node), profile.to_string());
         }
         if let Some(name) = self.name.as_ref().filter(|name| node.name.as_ref() != Some(name)) {
-            change(Field::Name, node.name.clone(), name.clone());
+            change(Field::Name, Field::Name.of(node), name.clone());
         }
         if let Some(hostname) = self.hostname.as_ref().filter(|hostname| node.hostname.as_ref() != Some(hostname)) {
-            change(Field::Hostname, node.hostname.as_ref().map(ToString::to_string), hostname.to_string());
+            change(Field::Hostname, Field::Hostname.of(node), hostname.to_string());
         }
         for (key, value) in self.metadata.iter().filter(|(key, value)| node.metadata.get(*key) != Some(value)) {
             change(Field::Metadata(key.clone()), node.metadata.get(key).cloned(), value.clone());
@@ -162,31 +120,12 @@ impl Registration {
         changes
     }
 
-    /// Makes `node` what this says, and registered.
-    pub fn write_to(&self, node: &mut Node) {
+    /// Makes `node` what this says, and registered. What that has changed comes back.
+    pub fn write_to(&self, node: &mut Node) -> Vec<FieldChange> {
+        let changes = self.changes(node);
+        changes.iter().for_each(|change| change.make(node));
         node.registered = true;
-        for change in self.changes(node) {
-            match change.field {
-                Field::Serial => node.serial.clone_from(&self.serial),
-                Field::Uuid => (node.uuid, node.uuid_hearsay) = (self.uuid, false),
-                Field::Mac => node.macs.extend(change.to.parse::<MacAddr>().ok()),
-                Field::Profile => node.profile.clone_from(&self.profile),
-                Field::Name => node.name.clone_from(&self.name),
-                Field::Hostname => node.hostname.clone_from(&self.hostname),
-                Field::Metadata(key) => drop(node.metadata.insert(key, change.to)),
-            }
-        }
-    }
-}
-
-impl FieldChange {
-    /// Whether a machine at work depends on what was: who it is, and what it is being given.
-    fn touches_work(&self) -> bool {
-        match self.field {
-            Field::Profile | Field::Hostname => true,
-            Field::Serial | Field::Uuid => self.from.is_some(),
-            Field::Mac | Field::Name | Field::Metadata(_) => false,
-        }
+        changes
     }
 }
 

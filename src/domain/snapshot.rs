@@ -6,12 +6,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::deed::{Deed, What};
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::doctor::Doctor;
 use crate::domain::doctor::verdict::Verdict;
 use crate::domain::event::Firmware;
-use crate::domain::fleet::ImportDone;
 use crate::domain::https::Https;
 use crate::domain::identity::{Claims, Identity, Index};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
@@ -38,8 +38,8 @@ pub struct Snapshot {
     pub catalogue: Arc<Catalogue>,
     /// What becomes of machines nobody registered.
     pub policy: Policy,
-    /// What can be taken back, for as long as [`ImportDone::undo_left`] says.
-    pub last_import: Option<ImportDone>,
+    /// What was done last, the newest last; it can be taken back for as long as [`Deed::undo_left`] says.
+    pub deeds: Vec<Arc<Deed>>,
     pub services: Vec<ServiceStatus>,
     pub dhcp: Arc<Dhcp>,
     /// What DHCP is to be, if somebody chose; else what the settings say.
@@ -110,6 +110,18 @@ impl Snapshot {
             return plan;
         }
         self.catalogue.install(node.and_then(|node| node.profile.as_ref()))
+    }
+}
+
+impl Snapshot {
+    /// The newest deed, if it can still be taken back.
+    pub fn undoable(&self, now: Timestamp) -> Option<&Arc<Deed>> {
+        self.deeds.last().filter(|deed| deed.undo_left(now).is_some())
+    }
+
+    /// The newest import, whether or not it can still be taken back.
+    pub fn last_import(&self) -> Option<&Arc<Deed>> {
+        self.deeds.iter().rev().find(|deed| matches!(deed.what, What::Import { .. }))
     }
 }
 

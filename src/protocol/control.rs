@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nodes::{NodeRow, StrangerRow};
 use crate::domain::dhcp::Choice;
+use crate::domain::edit::Edit;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
 use crate::domain::quirk::Loader;
@@ -51,6 +52,10 @@ pub enum Ask {
         which: String,
     },
     Register(Wish),
+    Edit {
+        which: String,
+        edit: Edit,
+    },
     Assign {
         which: String,
         /// None for the default.
@@ -95,6 +100,8 @@ pub enum Ask {
         /// Only for nodes that have not begun to work.
         idle: bool,
     },
+    /// Take back what was done last.
+    Undo,
     #[serde(other)]
     Unknown,
 }
@@ -111,6 +118,7 @@ impl Ask {
             | Self::Quirks { .. } => true,
             Self::Import(list) => list.dry_run,
             Self::Register(_)
+            | Self::Edit { .. }
             | Self::Assign { .. }
             | Self::Rearm { .. }
             | Self::Forget { .. }
@@ -120,6 +128,7 @@ impl Ask {
             | Self::SetDhcp { .. }
             | Self::ChooseLoader { .. }
             | Self::UndoImport { .. }
+            | Self::Undo
             | Self::Unknown => false,
         }
     }

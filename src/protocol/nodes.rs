@@ -52,6 +52,9 @@ pub struct NodeRow {
     pub product: Option<String>,
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// The row of a list that made it known, or changed it last.
+    #[serde(default)]
+    pub listed: Option<String>,
     /// Why it got no further, if anything is wrong.
     #[serde(default)]
     pub verdict: Option<VerdictRow>,
@@ -124,6 +127,7 @@ impl From<&Node> for NodeRow {
             manufacturer: node.manufacturer.clone(),
             product: node.product.clone(),
             metadata: node.metadata.clone(),
+            listed: node.listed.as_ref().map(ToString::to_string),
             verdict: None,
         }
     }

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
+use crate::domain::deed::Deed;
 use crate::domain::dhcp::Chosen;
 use crate::domain::effect::Effect;
 use crate::domain::lease::Lease;
@@ -45,6 +46,9 @@ pub enum StoreError {
 #[derive(Debug, Default)]
 pub struct Memory {
     pub nodes: Vec<Node>,
+    /// What can be taken back, the newest last, and the nodes that were forgotten and may come back.
+    pub deeds: Vec<Deed>,
+    pub set_aside: Vec<Node>,
     pub leases: Vec<Lease>,
     /// None until somebody has set it.
     pub policy: Option<Policy>,
@@ -233,6 +237,40 @@ mod tests {
         let (_, memory, _) = open(&file).expect("the same store");
         assert_eq!((memory.policy, memory.shared, memory.unreadable.len()), (Some(Policy::Hold), shared, 0));
         assert_eq!(memory.dhcp, dhcp);
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_node_is_kept_for_a_minute_with_all_its_rows() {
+        use crate::domain::deed::{UNDO_FOR, What};
+        use crate::domain::ids::NodeId;
+        use crate::domain::logline::{Level, LogLine, Source};
+        use crate::domain::time::Timestamp;
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let file = directory.path().join("oxbow.db");
+        let at = Timestamp::from_millis(1_000_000);
+        let node = Node::new(NodeId(1), at);
+        let deed = |at, nodes| {
+            let what = What::Forget { label: "x".into(), nodes };
+            Effect::SaveDeed(Deed { at, what }.into())
+        };
+        let line = LogLine::new(at, Source::Station, Level::Info, "seen");
+        let log = Effect::Log { node: node.id, label: String::new(), line };
+        let save = || Effect::SaveNode(node.clone().into());
+        let kept = async |effects: Vec<Effect>| {
+            let (store, _, thread) = open(&file).expect("a store");
+            store.write(effects).await.await.expect("the thread lives").expect("written");
+            drop(store);
+            thread.join().expect("it ends in order");
+            let (_, memory, _) = open(&file).expect("the same store");
+            let lines = |nodes: &[Node]| nodes.iter().map(|node| node.log.len()).collect::<Vec<_>>();
+            (lines(&memory.nodes), lines(&memory.set_aside), memory.deeds.len())
+        };
+        let aside = || Effect::SetAside { node: node.id, at };
+        assert_eq!(kept(vec![save(), log, aside(), deed(at, vec![node.id])]).await, (vec![], vec![1], 1));
+        assert_eq!(kept(vec![save(), Effect::DropDeed(at)]).await, (vec![1], vec![], 0), "it came back");
+        assert_eq!(kept(vec![aside(), deed(at, vec![node.id])]).await, (vec![], vec![1], 1));
+        let later = at.after(UNDO_FOR).after(std::time::Duration::from_millis(1));
+        assert_eq!(kept(vec![deed(later, Vec::new())]).await, (vec![], vec![], 1), "it is gone for good");
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ impl Owed {
                     self.lines.push_back(effect);
                     self.lines.drain(..self.lines.len().saturating_sub(LINES));
                 }
-                Effect::Forget(id) => {
+                Effect::Forget(id) | Effect::SetAside { node: id, .. } => {
                     self.nodes.remove(id);
                     self.rest.push(effect);
                 }
@@ -35,6 +35,8 @@ impl Owed {
                 | Effect::SavePolicy(_)
                 | Effect::SaveDhcp(_)
                 | Effect::SaveShared(_)
+                | Effect::SaveDeed(_)
+                | Effect::DropDeed(_)
                 | Effect::ForgetRun(_) => {
                     self.rest.retain(|known| !is_outdated(known, &effect));
                     self.rest.push(effect);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Memory;
+use crate::domain::deed::{Deed, UNDO_FOR};
 use crate::domain::effect::Effect;
 use crate::domain::ids::NodeId;
 use crate::domain::lease::Lease;
@@ -48,6 +49,12 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
             to.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([run.to_string()]).map(drop)
         }
         Effect::Forget(id) => to.prepare_cached("DELETE FROM nodes WHERE id = ?1")?.execute([id.0]).map(drop),
+        Effect::SetAside { node, at } => {
+            let sql = "UPDATE nodes SET forgotten = ?2 WHERE id = ?1";
+            to.prepare_cached(sql)?.execute(params![node.0, millis(*at)]).map(drop)
+        }
+        Effect::SaveDeed(deed) => save_deed(to, deed),
+        Effect::DropDeed(at) => to.prepare_cached("DELETE FROM deeds WHERE at = ?1")?.execute([millis(*at)]).map(drop),
         Effect::Log { node, line, .. } => {
             let sql = "INSERT INTO events(node, at, source, level, text) SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM nodes WHERE id = ?1)";
             let row = params![node.0, millis(line.at), line.source.word(), line.level.word(), &*line.text];
@@ -55,6 +62,15 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
             if to.last_insert_rowid() % THIN_OUT_EVERY == 0 { thin_out(to, *node) } else { Ok(()) }
         }
     }
+}
+
+/// What can be taken back no more goes, with the nodes that waited for it.
+fn save_deed(to: &Transaction<'_>, deed: &Deed) -> rusqlite::Result<()> {
+    let too_late = millis(deed.at).saturating_sub(i64::try_from(UNDO_FOR.as_millis()).unwrap_or(i64::MAX));
+    to.prepare_cached("DELETE FROM deeds WHERE at < ?1")?.execute([too_late])?;
+    to.prepare_cached("DELETE FROM nodes WHERE forgotten < ?1")?.execute([too_late])?;
+    let sql = "INSERT OR REPLACE INTO deeds(at, body) VALUES (?1, ?2)";
+    to.prepare_cached(sql)?.execute(params![millis(deed.at), json(deed)?]).map(drop)
 }
 
 /// A machine that fails in a circle for days must not fill the disk. Its log file has the rest.
@@ -70,7 +86,7 @@ fn save_setting(to: &Transaction<'_>, name: &str, value: &impl Serialize) -> rus
 
 fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
     let sql = "INSERT INTO nodes(id, label, serial, uuid, phase, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-        ON CONFLICT(id) DO UPDATE SET label = ?2, serial = ?3, uuid = ?4, phase = ?5, body = ?6";
+        ON CONFLICT(id) DO UPDATE SET label = ?2, serial = ?3, uuid = ?4, phase = ?5, body = ?6, forgotten = NULL";
     let serial = node.serial.as_ref().map(ToString::to_string);
     let uuid = node.uuid.map(|uuid| uuid.to_string());
     to.prepare_cached(sql)?.execute(params![
@@ -123,13 +139,13 @@ impl Body {
 /// Everything that was stored. A row that cannot be understood is named and left where it is.
 pub(super) fn load(from: &Connection) -> rusqlite::Result<Memory> {
     let mut memory = Memory::default();
-    let mut nodes = from.prepare("SELECT id, body FROM nodes ORDER BY id")?;
+    let mut nodes = from.prepare("SELECT id, body, forgotten IS NOT NULL FROM nodes ORDER BY id")?;
     let mut runs = from.prepare("SELECT id, body FROM runs WHERE node = ?1 ORDER BY place")?;
     let mut events = from.prepare("SELECT at, source, level, text FROM (SELECT * FROM events WHERE node = ?1 ORDER BY id DESC LIMIT 200) ORDER BY id")?;
     let stored = nodes
-        .query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?)))?
+        .query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?)))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    for (id, body) in stored {
+    for (id, body, is_forgotten) in stored {
         let Some(mut node) = understood::<Node>(&mut memory.unreadable, "node", id, &body) else { continue };
         for run in runs.query_map([id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
             let (run, body) = run?;
@@ -138,7 +154,12 @@ pub(super) fn load(from: &Connection) -> rusqlite::Result<Memory> {
         for line in events.query_map([id], line_of)? {
             node.log.push(line?);
         }
-        memory.nodes.push(node);
+        if is_forgotten { &mut memory.set_aside } else { &mut memory.nodes }.push(node);
+    }
+    let mut deeds = from.prepare("SELECT at, body FROM deeds ORDER BY at")?;
+    for row in deeds.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))? {
+        let (at, body) = row?;
+        memory.deeds.extend(understood::<Deed>(&mut memory.unreadable, "deed", at, &body));
     }
     let mut settings = from.prepare("SELECT name, body FROM settings")?;
     for row in settings.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {

@@ -86,4 +86,15 @@ const STEPS: &[&str] = &[
         body    TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- When it was forgotten: for a minute it can come back. Null while it is on the bench.
+    ALTER TABLE nodes ADD COLUMN forgotten INTEGER;
+    CREATE INDEX forgotten_nodes ON nodes(forgotten) WHERE forgotten IS NOT NULL;
+
+    -- What was done last and can be taken back, each as JSON.
+    CREATE TABLE deeds (
+        at      INTEGER PRIMARY KEY,
+        body    TEXT NOT NULL
+    ) STRICT;
+",
 ];

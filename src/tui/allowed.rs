@@ -37,7 +37,7 @@ pub enum Why {
     NothingNew,
     #[error("no row has an error")]
     NoErrors,
-    #[error("no import of the last minute can be taken back")]
+    #[error("nothing was imported, edited or forgotten in the last minute")]
     NothingToUndo,
     #[error("type {0} first, or leave it by Esc")]
     NotTyped(String),
@@ -79,10 +79,8 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
             let warnings = if action == Action::NextProblem { counts.warnings } else { 0 };
             if counts.errors + warnings > 0 { Ok(()) } else { Err(Why::NoErrors) }
         }
-        Action::UndoImport => {
-            let left = bench.last_import.as_ref().and_then(|done| done.undo_left(screen.now));
-            left.map(drop).ok_or(Why::NothingToUndo)
-        }
+        Action::Undo => bench.undoable(screen.now).map(drop).ok_or(Why::NothingToUndo),
+        Action::Edit => fits(action, screen.node(bench).ok_or(Why::NoNode)?, screen.now),
         Action::Confirm => match screen.popup.as_ref().and_then(|popup| popup.missing()) {
             Some(wanted) => Err(Why::NotTyped(wanted.to_owned())),
             None => Ok(()),
@@ -110,6 +108,8 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::DropPath
         | Action::ListProfile
         | Action::CloseList
+        | Action::SaveEdit
+        | Action::DropEdit
         | Action::Enter
         | Action::NextField
         | Action::PreviousField

@@ -146,7 +146,7 @@ mod tests {
     use crate::inbox::inbox;
 
     fn forget(node: u32) -> Ask {
-        Ask::one(Command::Forget { node: NodeId(node) }, format!("forget {node}"))
+        Ask::one(Command::Forget { nodes: vec![NodeId(node)] }, format!("forget {node}"))
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             .expect("a courier");
         courier.send(forget(1)).expect("room");
         let Some(Note::Command(command, back)) = runtime.block_on(outlet.notes.recv()) else { panic!("no command") };
-        assert_eq!(command, Command::Forget { node: NodeId(1) });
+        assert_eq!(command, Command::Forget { nodes: vec![NodeId(1)] });
         back.send(Err(Refusal::NoSuchNode(NodeId(1)))).expect("somebody waits");
         let answer = courier.answers.recv_timeout(Duration::from_secs(5)).expect("an answer");
         assert_eq!(answer.deed, "forget 1");
@@ -170,7 +170,7 @@ mod tests {
         let (inbox, mut outlet) = inbox();
         let courier = Courier::start(runtime.handle().clone(), inbox, "/nowhere".into(), &CancellationToken::new())
             .expect("a courier");
-        let each = (0..100).map(|node| Command::Forget { node: NodeId(node) }).collect();
+        let each = (0..100).map(|node| Command::Forget { nodes: vec![NodeId(node)] }).collect();
         courier.send(Ask { what: What::Each(each), deed: "forget 100 nodes".into() }).expect("room");
         for number in 0..100 {
             let Some(Note::Command(_, back)) = runtime.block_on(outlet.notes.recv()) else { panic!("no command") };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::command::{Approval, Command, Resolution};
 use crate::domain::dhcp::Choice as Dhcp;
+use crate::domain::edit::Edit;
 use crate::domain::identity::Contest;
 use crate::domain::ids::ProfileId;
 use crate::domain::node::Node;
@@ -49,7 +50,19 @@ pub fn forget(screen: &Screen, bench: &Snapshot) -> Popup {
         ],
     };
     text.extend(meant.left_out("at work"));
-    meant.ask("forget", text, |node| Command::Forget { node: node.id })
+    text.push("u brings it all back within a minute.".into());
+    let nodes = meant.nodes.iter().map(|node| node.id).collect();
+    meant.ask_about(FORGET.trim_end(), text, What::One(Command::Forget { nodes }))
+}
+
+/// Makes a node what the form says.
+pub fn edit(node: &Node, edit: Edit) -> Effect {
+    Effect::Ask(Ask::one(Command::Edit { node: node.id, edit }, format!("{EDIT}{}", name(node))))
+}
+
+/// Whether what was done can be taken back.
+pub fn can_be_undone(deed: &str) -> bool {
+    deed.starts_with(EDIT) || deed.starts_with(FORGET)
 }
 
 /// Asks before the machines that are meant, which nobody registered, go on.
@@ -285,7 +298,11 @@ impl<'s> Meant<'s> {
     }
 
     /// The question whether to do this to all of them.
-    fn ask(&self, verb: &str, mut text: Vec<String>, command: impl Fn(&Node) -> Command) -> Popup {
+    fn ask(&self, verb: &str, text: Vec<String>, command: impl Fn(&Node) -> Command) -> Popup {
+        self.ask_about(verb, text, self.what(command))
+    }
+
+    fn ask_about(&self, verb: &str, mut text: Vec<String>, what: What) -> Popup {
         if self.nodes.len() > 1 {
             let names: Vec<String> = self.nodes.iter().take(NAMED).map(|node| name(node)).collect();
             let more = self.nodes.len() - names.len();
@@ -295,7 +312,7 @@ impl<'s> Meant<'s> {
         let deed = format!("{verb} {}", self.label());
         let capital = verb[..1].to_uppercase() + &verb[1..];
         let title = format!("{capital} {}?", self.label());
-        let on_yes = Effect::Ask(Ask { what: self.what(command), deed });
+        let on_yes = Effect::Ask(Ask { what, deed });
         if self.nodes.len() > FEW {
             self.typed(title, text, on_yes)
         } else {
@@ -331,6 +348,9 @@ fn name(node: &Node) -> String {
     clean(&node.label(), LABEL)
 }
 
+/// How deeds begin that can be taken back.
+const EDIT: &str = "edit ";
+const FORGET: &str = "forget ";
 /// Nodes that one keystroke may act on.
 const FEW: usize = 10;
 /// Nodes that a question names.

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::domain::command::{Command, Undo};
-use crate::domain::fleet::ImportDone;
 use crate::domain::ids::ProfileId;
 use crate::domain::import::{Preview, Standing};
 use crate::domain::snapshot::Snapshot;
@@ -161,32 +159,6 @@ pub fn ask_for_profile(desk: &Desk, bench: &Snapshot) -> Option<Popup> {
         choices: all.into_iter().map(choice).collect(),
         at,
     })
-}
-
-/// How much of the latest import is taken back.
-pub fn ask_to_undo(done: &ImportDone) -> Popup {
-    let file = clean(&done.file, NAME);
-    let undo =
-        |scope| Then::Do(Effect::Ask(Ask::one(Command::UndoImport(scope), format!("take back the import of {file}"))));
-    let choice = |words: &str, about: &str, then| Choice { words: words.into(), about: about.into(), then };
-    Popup::Choice {
-        title: format!("Take the import of {file} back?"),
-        text: vec![format!("It made {} known and changed {}.", count(done.new, "machine"), done.changed)],
-        choices: vec![
-            choice("keep it", "Nothing changes.", Then::Nothing),
-            choice(
-                "take all of it back",
-                "Refused, with their names, when machines of it have begun to work.",
-                undo(Undo::All),
-            ),
-            choice(
-                "only what has not begun",
-                "Machines that have begun to work stay as the import made them.",
-                undo(Undo::Idle),
-            ),
-        ],
-        at: 0,
-    }
 }
 
 /// Letters of a file's name.

@@ -1,4 +1,5 @@
-//! The last line: the keys that do something here and now, as many as fit, and always the way to all of them.
+//! The last line: the keys that do something here and now, as many as fit, and always what can be
+//! undone and the way to all of them.
 //!
 //! ```text
 //!  Enter open  / filter  s sort  r re-arm  D forget  Space freeze  q quit  ? help
@@ -20,7 +21,9 @@ use crate::tui::words::cut;
 
 pub fn view(screen: &Screen, live: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let offered = screen.place().bindings().filter(|binding| allowed(binding.action, screen, live).is_ok());
-    let (help, others): (Vec<_>, Vec<_>) = offered.partition(|binding| binding.action == Action::Help);
+    // What can be undone can be for a minute only.
+    let (help, others): (Vec<_>, Vec<_>) =
+        offered.partition(|binding| matches!(binding.action, Action::Help | Action::Undo));
     let pieces =
         |bindings: &[&Binding]| bindings.iter().filter_map(|binding| piece(screen, binding)).collect::<Vec<_>>();
     let (help, others) = (pieces(&help), pieces(&others));

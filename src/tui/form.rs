@@ -5,20 +5,23 @@ use std::collections::VecDeque;
 use std::str::FromStr;
 
 use crate::domain::command::Command;
-use crate::domain::ids::{BadId, NodeId, ProfileId};
+use crate::domain::edit::{Edit, SITE, Set};
+use crate::domain::ids::{BadId, Hostname, NodeId, ProfileId};
+use crate::domain::node::Node;
 use crate::domain::registration::{Judgement, Registration};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::Timestamp;
 use crate::tui::msg::{Answer, Ask, Effect, What};
 use crate::tui::scan::Label;
+use crate::tui::screen::Pane;
 use crate::tui::words::count;
 
 /// The state of the pane.
 #[derive(Clone, Debug, Default)]
 pub struct Form {
     pub field: Field,
-    texts: [String; 5],
+    texts: [String; 7],
     /// What whoever is registered gets; none for the default. It stays until it is changed.
     pub profile: Option<ProfileId>,
     /// Labels have two codes: serial and MAC address.
@@ -27,6 +30,17 @@ pub struct Form {
     pub half: Option<Label>,
     /// What was registered, the latest first.
     pub entries: VecDeque<Entry>,
+    /// The texts and the profile before somebody began to edit a node; none where machines are registered.
+    was: Option<([String; 7], Option<ProfileId>)>,
+}
+
+/// A node that is being edited.
+#[derive(Clone, Debug)]
+pub struct Editing {
+    pub node: NodeId,
+    pub form: Form,
+    /// Where it was begun.
+    pub back: Pane,
 }
 
 /// A line of the form.
@@ -38,11 +52,14 @@ pub enum Field {
     Uuid,
     Mac,
     Name,
+    Hostname,
+    Site,
     Profile,
 }
 
 impl Field {
-    pub const ALL: [Field; 6] = [Self::Scan, Self::Serial, Self::Uuid, Self::Mac, Self::Name, Self::Profile];
+    pub const ALL: [Field; 8] =
+        [Self::Scan, Self::Serial, Self::Uuid, Self::Mac, Self::Name, Self::Hostname, Self::Site, Self::Profile];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -51,12 +68,10 @@ impl Field {
             Self::Uuid => "UUID",
             Self::Mac => "MAC",
             Self::Name => "Name",
+            Self::Hostname => "Hostname",
+            Self::Site => "Site",
             Self::Profile => "Profile",
         }
-    }
-
-    fn stepped(self, steps: usize) -> Self {
-        Self::ALL[(self as usize + steps) % Self::ALL.len()]
     }
 }
 
@@ -91,7 +106,53 @@ impl Form {
     }
 
     pub fn step(&mut self, back: bool) {
-        self.field = self.field.stepped(if back { Field::ALL.len() - 1 } else { 1 });
+        let fields = self.fields();
+        let at = fields.iter().position(|field| *field == self.field).unwrap_or(0);
+        let to = if back { at + fields.len() - 1 } else { at + 1 };
+        self.field = fields[to % fields.len()];
+    }
+
+    /// A node that is edited is not scanned.
+    pub fn fields(&self) -> &'static [Field] {
+        if self.was.is_some() { &Field::ALL[1..] } else { &Field::ALL }
+    }
+
+    /// What is known of `node`, to be corrected.
+    pub fn of(node: &Node) -> Self {
+        let macs: Vec<String> = node.macs.iter().map(ToString::to_string).collect();
+        let texts = [
+            String::new(),
+            node.serial.as_ref().map(ToString::to_string).unwrap_or_default(),
+            node.uuid.map(|uuid| uuid.to_string()).unwrap_or_default(),
+            macs.join(" "),
+            node.name.clone().unwrap_or_default(),
+            node.hostname.as_ref().map(ToString::to_string).unwrap_or_default(),
+            node.metadata.get(&site_key(node)).cloned().unwrap_or_default(),
+        ];
+        let was = Some((texts.clone(), node.profile.clone()));
+        Self { field: Field::Serial, texts, profile: node.profile.clone(), was, ..Self::default() }
+    }
+
+    /// What the form makes of `node`: fields that nobody has touched stay as they are by now. None while something in it
+    /// is wrong.
+    pub fn edit(&self, node: &Node) -> Option<Edit> {
+        let (texts, profile) = self.was.as_ref()?;
+        let touched = |field: Field| texts[field as usize].trim() != self.text(field).trim();
+        let words = |field: Field| match clean(self.text(field), NAME) {
+            _ if !touched(field) => Set::Keep,
+            words if words.is_empty() => Set::Clear,
+            words => Set::To(words),
+        };
+        let macs = macs(self.text(Field::Mac)).ok()?;
+        Some(Edit {
+            serial: set(touched(Field::Serial), read(self.text(Field::Serial)).ok()?),
+            uuid: set(touched(Field::Uuid), read(self.text(Field::Uuid)).ok()?),
+            macs: set(touched(Field::Mac), (!macs.is_empty()).then_some(macs)),
+            profile: set(self.profile != *profile, self.profile.clone()),
+            name: words(Field::Name),
+            hostname: set(touched(Field::Hostname), read(self.text(Field::Hostname)).ok()?),
+            metadata: [(site_key(node), words(Field::Site))].into(),
+        })
     }
 
     /// The next profile that a registration can name, or the default.
@@ -110,21 +171,27 @@ impl Form {
             Field::Serial => read::<crate::domain::ids::Serial>(text).err(),
             Field::Uuid => read::<crate::domain::ids::SystemUuid>(text).err(),
             Field::Mac => macs(text).err(),
-            Field::Scan | Field::Name | Field::Profile => None,
+            Field::Hostname => read::<Hostname>(text).err(),
+            Field::Scan | Field::Name | Field::Site | Field::Profile => None,
         };
         read.filter(|_| !text.is_empty())
     }
 
     /// What the form says; none while something in it is wrong.
     pub fn registration(&self) -> Option<Registration> {
-        let name = clean(self.text(Field::Name), NAME);
+        let [name, site] = [Field::Name, Field::Site].map(|field| clean(self.text(field), NAME));
         Some(Registration {
             serial: read(self.text(Field::Serial)).ok()?,
             uuid: read(self.text(Field::Uuid)).ok()?,
             macs: macs(self.text(Field::Mac)).ok()?,
             name: (!name.is_empty()).then_some(name),
+            hostname: read(self.text(Field::Hostname)).ok()?,
             profile: self.profile.clone(),
-            ..Registration::default()
+            metadata: Some(site)
+                .filter(|site| !site.is_empty())
+                .map(|site| (SITE.to_owned(), site))
+                .into_iter()
+                .collect(),
         })
     }
 
@@ -260,6 +327,20 @@ pub enum Outcome {
     Known(NodeId),
     /// The form is not ready: the field says why.
     Wrong,
+}
+
+fn set<T>(touched: bool, value: Option<T>) -> Set<T> {
+    match (touched, value) {
+        (false, _) => Set::Keep,
+        (true, None) => Set::Clear,
+        (true, Some(value)) => Set::To(value),
+    }
+}
+
+/// What the node's list called the place where it will stand.
+fn site_key(node: &Node) -> String {
+    let known = node.metadata.keys().find(|key| key.eq_ignore_ascii_case(SITE));
+    known.cloned().unwrap_or_else(|| SITE.to_owned())
 }
 
 /// A field that may be empty.

@@ -52,7 +52,12 @@ pub enum Action {
     NextProblem,
     ListProfile,
     CloseList,
-    UndoImport,
+    /// Take back what was done last.
+    Undo,
+    /// Correct what is known of the node.
+    Edit,
+    SaveEdit,
+    DropEdit,
     /// The line or field is complete.
     Enter,
     NextField,
@@ -139,8 +144,8 @@ pub enum Scope {
     Form,
     Lists,
     Preview,
-    /// Where an import can be taken back.
-    Undo,
+    /// A node's own form.
+    Edit,
     Services,
     Path,
     Filter,
@@ -167,7 +172,7 @@ impl Scope {
         Self::Form,
         Self::Lists,
         Self::Preview,
-        Self::Undo,
+        Self::Edit,
         Self::Services,
         Self::Path,
         Self::Filter,
@@ -191,7 +196,7 @@ impl Scope {
             Self::Form => "Register",
             Self::Lists => "Import: choosing a list",
             Self::Preview => "Import: looking at a list",
-            Self::Undo => "Import: afterwards",
+            Self::Edit => "Editing a node",
             Self::Services => "Services",
             Self::Path => "While a path is typed",
             Self::Filter => "While a filter is typed",
@@ -214,6 +219,7 @@ pub enum Place {
     Text,
     Services,
     Form,
+    Edit,
     Lists,
     Preview,
     Path,
@@ -226,12 +232,13 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 14] = [
+    pub const ALL: [Place; 15] = [
         Self::Nodes,
         Self::Node,
         Self::Text,
         Self::Services,
         Self::Form,
+        Self::Edit,
         Self::Lists,
         Self::Preview,
         Self::Path,
@@ -251,8 +258,9 @@ impl Place {
             Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Services => &[Scope::Services, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Form => &[Scope::Form, Scope::Text, Scope::Always],
-            Self::Lists => &[Scope::Lists, Scope::Undo, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
-            Self::Preview => &[Scope::Preview, Scope::Undo, Scope::Everywhere, Scope::Moving, Scope::Always],
+            Self::Edit => &[Scope::Edit, Scope::Text, Scope::Always],
+            Self::Lists => &[Scope::Lists, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Preview => &[Scope::Preview, Scope::Everywhere, Scope::Moving, Scope::Always],
             Self::Path => &[Scope::Path, Scope::Text, Scope::Always],
             Self::Filter => &[Scope::Filter, Scope::Text, Scope::Always],
             Self::Question => &[Scope::Question, Scope::Always],
@@ -330,11 +338,15 @@ pub const BINDINGS: &[Binding] = &[
         .brief("re-arm")
         .asks_first(),
     bind(Scope::Chosen, &[char('p')], Action::Assign, "choose the profile that is installed next").brief("profile"),
+    bind(Scope::Chosen, &[char('e')], Action::Edit, "edit the chosen node: identifiers, profile, names").brief("edit"),
     bind(Scope::Chosen, &[char('D')], Action::Forget, "forget the node, its runs and its log")
         .brief("forget")
         .asks_first(),
     bind(Scope::Chosen, &[char('w')], Action::Capture, "save its latest packets in a file for Wireshark")
         .brief("packets"),
+    bind(Scope::Everywhere, &[char('u')], Action::Undo, "undo the latest import, edit or forgetting, within a minute")
+        .brief("undo")
+        .asks_first(),
     bind(Scope::Everywhere, &[char(' ')], Action::Freeze, "freeze the view, the services go on; again to go on")
         .brief("freeze"),
     bind(Scope::Everywhere, &[TAB], Action::NextTab, "next pane").brief("next pane"),
@@ -371,6 +383,13 @@ pub const BINDINGS: &[Binding] = &[
         .brief("codes a label"),
     bind(Scope::Form, &[ESC], Action::Back, "to the table of nodes").brief("nodes"),
     bind(Scope::Form, &[F1], Action::Help, "all keys").brief("help"),
+    bind(Scope::Edit, &[ENTER], Action::SaveEdit, "save: what it changes is shown below the form").brief("save"),
+    bind(Scope::Edit, &[DOWN, TAB], Action::NextField, "next field").brief("next field"),
+    bind(Scope::Edit, &[UP, BACK_TAB], Action::PreviousField, "field before"),
+    bind(Scope::Edit, &[RIGHT], Action::NextProfile, "another profile").brief("profile"),
+    bind(Scope::Edit, &[LEFT], Action::PreviousProfile, "the profile before"),
+    bind(Scope::Edit, &[ESC], Action::DropEdit, "back, and change nothing").brief("change nothing"),
+    bind(Scope::Edit, &[F1], Action::Help, "all keys").brief("help"),
     bind(Scope::Lists, &[ENTER], Action::OpenList, "look at the list: what each row would do; nothing is stored")
         .brief("look"),
     bind(Scope::Lists, &[char('/')], Action::TypePath, "type the path of a list").brief("type a path"),
@@ -386,7 +405,6 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Preview, &[char('p')], Action::ListProfile, "one profile for all rows, or what the rows say")
         .brief("profile"),
     bind(Scope::Preview, &[ESC], Action::CloseList, "another list").brief("another list"),
-    bind(Scope::Undo, &[char('u')], Action::UndoImport, "take the latest import back, within a minute").brief("undo"),
     bind(Scope::Services, &[char('d')], Action::Dhcp, "choose who gives machines their addresses, while it all runs")
         .brief("DHCP")
         .asks_first(),
@@ -527,7 +545,7 @@ mod tests {
         let asking: Vec<_> =
             BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
         let nodes = [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget];
-        assert_eq!(asking, [&nodes[..], &[Action::Import, Action::Dhcp]].concat());
+        assert_eq!(asking, [&nodes[..], &[Action::Undo, Action::Import, Action::Dhcp]].concat());
     }
 
     #[test]

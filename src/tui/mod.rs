@@ -13,7 +13,7 @@
 //! |---|---|
 //! | what a key does | a row of `keymap.rs`; then `update.rs` |
 //! | when a key makes sense | `allowed.rs` |
-//! | what is asked before something is done | `deeds.rs` |
+//! | what is asked before something is done, or taken back | `deeds.rs`, `undo.rs` |
 //! | where things go at which size | `layout.rs` |
 //! | a pane or a popup | its file in `panes/` or `popups/` |
 //! | colours; glyphs; words of a status | `theme.rs`; `glyphs.rs`; `status.rs` |
@@ -43,6 +43,7 @@ pub mod screen;
 pub mod status;
 pub mod terminal;
 pub mod theme;
+pub mod undo;
 pub mod update;
 pub mod view;
 pub mod widgets;

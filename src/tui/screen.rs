@@ -13,7 +13,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::tui::desk::Desk;
 use crate::tui::filter::Filter;
-use crate::tui::form::Form;
+use crate::tui::form::{Editing, Form};
 use crate::tui::keymap::{Place, Tab};
 use crate::tui::layout::{Plan, layout};
 use crate::tui::listing::{Listing, Sort};
@@ -41,6 +41,8 @@ pub struct Screen {
     pub flipped: bool,
     pub listing: Listing,
     pub form: Form,
+    /// The node that is being edited, and what it is to become.
+    pub editing: Option<Editing>,
     pub desk: Desk,
     /// Where the log of the open node is read.
     pub reading: Reading,
@@ -58,6 +60,7 @@ pub struct Screen {
 pub enum Pane {
     Nodes,
     Node(NodeId),
+    Edit(NodeId),
     Register,
     Import,
     Profiles,
@@ -174,6 +177,7 @@ impl Screen {
             flipped: false,
             listing: Listing::default(),
             form: Form::default(),
+            editing: None,
             desk: Desk::default(),
             reading: Reading::Following,
             scrolled: 0,
@@ -202,6 +206,7 @@ impl Screen {
             Pane::Nodes if self.typing => Place::Filter,
             Pane::Nodes => Place::Nodes,
             Pane::Node(_) => Place::Node,
+            Pane::Edit(_) => Place::Edit,
             Pane::Register => Place::Form,
             Pane::Import if self.desk.typing => Place::Path,
             Pane::Import if self.desk.open.is_some() => Place::Preview,
@@ -214,7 +219,7 @@ impl Screen {
     /// The tab that the pane belongs to.
     pub fn tab(&self) -> Tab {
         match self.pane {
-            Pane::Nodes | Pane::Node(_) => Tab::Nodes,
+            Pane::Nodes | Pane::Node(_) | Pane::Edit(_) => Tab::Nodes,
             Pane::Register => Tab::Register,
             Pane::Import => Tab::Import,
             Pane::Profiles => Tab::Profiles,
@@ -235,7 +240,7 @@ impl Screen {
     /// The node that keys act on, as it is in `bench`.
     pub fn node<'s>(&self, bench: &'s Snapshot) -> Option<&'s Arc<Node>> {
         let id = match self.pane {
-            Pane::Node(id) => Some(id),
+            Pane::Node(id) | Pane::Edit(id) => Some(id),
             Pane::Nodes => self.chosen,
             Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => None,
         };
@@ -246,9 +251,13 @@ impl Screen {
     pub fn meant<'s>(&'s self, bench: &'s Snapshot) -> Vec<&'s Arc<Node>> {
         match self.pane {
             Pane::Nodes if !self.marked.is_empty() => self.marked.iter().filter_map(|id| bench.nodes.get(id)).collect(),
-            Pane::Nodes | Pane::Node(_) | Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => {
-                self.node(bench).into_iter().collect()
-            }
+            Pane::Nodes
+            | Pane::Node(_)
+            | Pane::Edit(_)
+            | Pane::Register
+            | Pane::Import
+            | Pane::Profiles
+            | Pane::Services => self.node(bench).into_iter().collect(),
         }
     }
 
@@ -259,7 +268,16 @@ impl Screen {
             (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
             (None, Pane::Import) if self.desk.typing => Some((&mut self.desk.path, PATH)),
             (None, Pane::Register) => self.form.field().map(|text| (text, FIELD)),
+            (None, Pane::Edit(_)) => self.editing.as_mut()?.form.field().map(|text| (text, FIELD)),
             _ => None,
+        }
+    }
+
+    /// The form that keys fill in.
+    pub fn form_in_view(&mut self) -> &mut Form {
+        match &mut self.editing {
+            Some(editing) if matches!(self.pane, Pane::Edit(_)) => &mut editing.form,
+            _ => &mut self.form,
         }
     }
 
@@ -277,7 +295,9 @@ impl Screen {
         let rows = self.plan().map_or(1, |plan| match self.pane {
             Pane::Nodes => plan.table.height.saturating_sub(3),
             Pane::Node(_) => plan.log.map_or(1, |log| log.height.saturating_sub(2)),
-            Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => plan.table.height.saturating_sub(2),
+            Pane::Edit(_) | Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => {
+                plan.table.height.saturating_sub(2)
+            }
         });
         usize::from(rows.max(1))
     }
@@ -299,10 +319,10 @@ impl Screen {
             let last = self.listing.nodes.len().checked_sub(1);
             self.chosen = last.and_then(|last| self.listing.nodes.get(row.unwrap_or(0).min(last)).copied());
         }
-        if let Pane::Node(id) = self.pane
+        if let Pane::Node(id) | Pane::Edit(id) = self.pane
             && !bench.nodes.contains_key(&id)
         {
-            self.pane = Pane::Nodes;
+            (self.pane, self.editing) = (Pane::Nodes, None);
         }
     }
 }

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use crate::domain::command::Command;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::allowed::allowed;
 use crate::tui::files::Job;
-use crate::tui::form::{Field, Outcome};
+use crate::tui::form::{Editing, Field, Form, Outcome};
 use crate::tui::keymap::{Action, Motion, Place, Tab};
 use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
 use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
 use crate::tui::words::count;
-use crate::tui::{deeds, desk, panes, popups};
+use crate::tui::{deeds, desk, panes, popups, undo};
 
 /// Takes `msg` in; what is to be done in the world comes back.
 pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect> {
@@ -110,15 +111,18 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::NextProblem => screen.desk.next_problem(),
         Action::ListProfile => screen.popup = desk::ask_for_profile(&screen.desk, bench),
         Action::CloseList => (screen.desk.open, screen.desk.profile) = (None, None),
-        Action::UndoImport => screen.popup = bench.last_import.as_ref().map(desk::ask_to_undo),
+        Action::Undo => screen.popup = bench.undoable(screen.now).map(|deed| undo::ask_to_undo(deed)),
+        Action::Edit => edit(screen, bench),
+        Action::SaveEdit => return save_edit(screen, bench),
+        Action::DropEdit => drop_edit(screen),
         Action::Enter => return entered(screen, bench),
         Action::NextFieldOrTab if screen.form.is_empty() => turn(screen, 1),
         Action::PreviousFieldOrTab if screen.form.is_empty() => turn(screen, Tab::ALL.len() - 1),
         Action::NextFieldOrTab => return tab(screen, bench),
-        Action::NextField => screen.form.step(false),
-        Action::PreviousField | Action::PreviousFieldOrTab => screen.form.step(true),
-        Action::NextProfile => screen.form.other_profile(bench, false),
-        Action::PreviousProfile => screen.form.other_profile(bench, true),
+        Action::NextField => screen.form_in_view().step(false),
+        Action::PreviousField | Action::PreviousFieldOrTab => screen.form_in_view().step(true),
+        Action::NextProfile => screen.form_in_view().other_profile(bench, false),
+        Action::PreviousProfile => screen.form_in_view().other_profile(bench, true),
         Action::Codes => (screen.form.two_codes, screen.form.half) = (!screen.form.two_codes, None),
         Action::Quit => return quit(screen, bench),
         Action::Interrupt => return interrupt(screen, bench),
@@ -148,6 +152,45 @@ fn mark(screen: &mut Screen) {
     }
     let next = screen.row().and_then(|row| screen.listing.nodes.get(row + 1));
     screen.chosen = next.copied().or(screen.chosen);
+}
+
+/// Opens the form with what is known of the node.
+fn edit(screen: &mut Screen, bench: &Snapshot) {
+    let Some(node) = screen.node(bench) else { return };
+    let (form, id) = (Form::of(node), node.id);
+    screen.editing = Some(Editing { node: id, form, back: screen.pane });
+    go_to(screen, Pane::Edit(id));
+}
+
+fn drop_edit(screen: &mut Screen) {
+    let back = screen.editing.take().map_or(Pane::Nodes, |editing| editing.back);
+    go_to(screen, back);
+}
+
+/// Asks for what the form says, if all of it can be had.
+fn save_edit(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    let editing = screen.editing.as_ref()?;
+    let node = bench.nodes.get(&editing.node)?;
+    let Some(edit) = editing.form.edit(node) else {
+        screen.say(Meaning::Warning, "not saved: correct what the form complains of");
+        return Some(Effect::Bell);
+    };
+    match edit.judge(screen.now, node, &bench.nodes, &bench.index) {
+        Err(why) => {
+            screen.say(Meaning::Warning, format!("not saved: {why}"));
+            Some(Effect::Bell)
+        }
+        Ok(changes) if changes.is_empty() && node.registered => {
+            drop_edit(screen);
+            screen.say(Meaning::Notice, "nothing was changed");
+            None
+        }
+        Ok(_) => {
+            let effect = deeds::edit(node, edit);
+            drop_edit(screen);
+            Some(effect)
+        }
+    }
 }
 
 fn mark_all(screen: &mut Screen) {
@@ -253,7 +296,9 @@ fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
     if let Effect::Ask(Ask { what: What::Import(_), deed }) = &effect {
         screen.say(Meaning::Active, format!("under way: {deed}"));
     }
-    if let Effect::Ask(Ask { what: What::Each(_), deed }) = &effect {
+    if let Effect::Ask(Ask { what, deed }) = &effect
+        && matches!(what, What::Each(_) | What::One(Command::Forget { .. }))
+    {
         screen.marked.clear();
         screen.say(Meaning::Active, format!("under way: {deed}"));
     }
@@ -265,7 +310,7 @@ fn answered(screen: &mut Screen, answer: Answer) -> Option<Effect> {
         return answer.result.is_err().then_some(Effect::Bell);
     }
     match answer.result {
-        Ok(()) if screen.desk.imported(&answer.deed) => {
+        Ok(()) if screen.desk.imported(&answer.deed) || deeds::can_be_undone(&answer.deed) => {
             screen.say(Meaning::Success, format!("done: {}; u takes it back within a minute", answer.deed));
         }
         Ok(()) => screen.say(Meaning::Success, format!("done: {}", answer.deed)),
@@ -303,7 +348,7 @@ fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
     let outcome = match screen.form.field {
         Field::Scan => screen.form.scanned(screen.now, bench),
         Field::Profile => screen.form.register(screen.now, bench),
-        Field::Serial | Field::Uuid | Field::Mac | Field::Name => {
+        Field::Serial | Field::Uuid | Field::Mac | Field::Name | Field::Hostname | Field::Site => {
             screen.form.step(false);
             Outcome::Nothing
         }
@@ -361,7 +406,7 @@ fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
             let row = moved(screen.row().unwrap_or(0), last, page, motion);
             screen.chosen = screen.listing.nodes.get(row).copied();
         }
-        Pane::Register => {}
+        Pane::Register | Pane::Edit(_) => {}
         Pane::Import => match &mut screen.desk.open {
             Some(open) => open.at = moved(open.at, open.preview.rows.len().saturating_sub(1), page, motion),
             None => screen.desk.at = moved(screen.desk.at, screen.desk.lists.len().saturating_sub(1), page, motion),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use oxbow::domain::command::Command;
+use oxbow::domain::command::{Command, Undo};
 use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
 use oxbow::domain::import::{self, Options};
@@ -37,7 +37,8 @@ fn main() {
     measured("import, stored", || stored(effects));
     (bench.nodes, bench.index) = (fleet.nodes().clone(), fleet.index().clone());
     measured("preview, all the same", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default()));
-    let undo = Command::UndoImport(oxbow::domain::command::Undo::All);
+    let deed = fleet.deeds().last().map(|deed| deed.at).unwrap_or_default();
+    let undo = Command::Undo { deed, scope: Undo::All };
     measured("undo", || fleet.apply(NOW, undo.clone(), &catalogue)).expect("possible");
 }
 

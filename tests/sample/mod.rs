@@ -119,6 +119,16 @@ pub(crate) fn imported() -> Snapshot {
     bench.snapshot()
 }
 
+/// The busy bench after its failed node was forgotten.
+pub(crate) fn forgotten() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.register(8..=12);
+    bench.fail_verifying(3, 300);
+    let node = bench.fleet.nodes().values().find(|node| node.serial == claims(3).serial).expect("a node").id;
+    bench.fleet.apply(ago(2), Command::Forget { nodes: vec![node] }, &bench.catalogue).expect("it is idle");
+    bench.snapshot()
+}
+
 /// What a list would do to `bench`.
 pub(crate) fn list(bench: &Snapshot, text: &[u8]) -> Preview {
     preview("po-4711.csv", text, NOW, bench, &import::Options::default())
@@ -312,7 +322,7 @@ impl Bench {
                 up(ServiceName::Store, "oxbow.db"),
             ],
             policy: self.fleet.policy(),
-            last_import: self.fleet.last_import().cloned(),
+            deeds: self.fleet.deeds().to_vec(),
             doctor: Arc::new(self.doctor),
             dropped: 0,
         }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Change, Fleet, enter};
+use crate::domain::change::FieldChange;
 use crate::domain::command::{Command, Refusal, Registration};
+use crate::domain::deed::{Touched, What};
+use crate::domain::edit::{Edit, Set};
 use crate::domain::effect::Effect;
 use crate::domain::identity::Identity;
 use crate::domain::ids::{NodeId, ProfileId};
@@ -22,7 +25,8 @@ impl Fleet {
         match command {
             Command::Register(registration) => self.register(now, &registration, catalogue, &mut change)?,
             Command::Import(import) => self.import(now, &import, catalogue, &mut change)?,
-            Command::UndoImport(scope) => self.undo_import(now, scope, &mut change)?,
+            Command::Undo { deed, scope } => self.undo(now, deed, scope, &mut change)?,
+            Command::Edit { node, edit } => self.correct(now, node, &edit, catalogue, &mut change)?,
             Command::SetPolicy(policy) => self.set_policy(policy, &mut change),
             Command::SetDhcp(choice) => {
                 self.dhcp.choice = Some(choice);
@@ -58,10 +62,7 @@ impl Fleet {
                 change.log(now, node, Level::Info, "re-armed: it will be installed when it boots from the network");
                 change.save(node.id);
             }
-            Command::Forget { node } => {
-                self.idle(now, node)?;
-                self.forget(now, node, &mut change);
-            }
+            Command::Forget { nodes } => self.put_aside(now, nodes, &mut change)?,
         }
         Ok(self.settle(change))
     }
@@ -81,7 +82,7 @@ impl Fleet {
         if let Some(node) = clash {
             return Err(Refusal::AlreadyRegistered(node.label()));
         }
-        let id = self.admit(now, wish, change);
+        let (id, _) = self.admit(now, wish, change);
         if let Some(node) = self.node_mut(id) {
             change.log(now, node, Level::Info, "registered");
         }
@@ -101,16 +102,61 @@ impl Fleet {
     }
 
     /// Makes the node what a registration that was judged possible says.
-    pub(super) fn admit(&mut self, now: Timestamp, wish: &Registration, change: &mut Change) -> NodeId {
+    /// What that has changed comes back.
+    pub(super) fn admit(
+        &mut self,
+        now: Timestamp,
+        wish: &Registration,
+        change: &mut Change,
+    ) -> (NodeId, Vec<FieldChange>) {
         let claims = wish.claims();
         let id = match self.index.settle(&self.nodes, &claims) {
             Identity::Known(id) => id,
             Identity::New | Identity::Conflict(_) => self.fresh(now),
         };
         self.absorb_provisional(&claims, id, change);
-        self.edit(id, |node| wish.write_to(node));
+        let mut changes = Vec::new();
+        self.edit(id, |node| changes = wish.write_to(node));
         change.save(id);
-        id
+        (id, changes)
+    }
+
+    /// Makes a node what somebody corrects it to. One that nobody had registered is registered by it.
+    fn correct(
+        &mut self,
+        now: Timestamp,
+        id: NodeId,
+        edit: &Edit,
+        catalogue: &Catalogue,
+        change: &mut Change,
+    ) -> Result<(), Refusal> {
+        if let Set::To(profile) = &edit.profile {
+            known(Some(profile), catalogue)?;
+        }
+        let node = self.nodes.get(&id).cloned().ok_or(Refusal::NoSuchNode(id))?;
+        let changes = edit.judge(now, &node, &self.nodes, &self.index)?;
+        if changes.is_empty() && node.registered {
+            return Ok(());
+        }
+        let mut edited = Node::clone(&node);
+        changes.iter().for_each(|change| change.make(&mut edited));
+        self.absorb_provisional(&edited.claims(), id, change);
+        self.edit(id, |node| {
+            changes.iter().for_each(|change| change.make(node));
+            node.registered = true;
+        });
+        if let Some(node) = self.node_mut(id) {
+            let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            change.log(now, node, Level::Info, &format!("edited: {}", words.join(", ")));
+        }
+        // It asks again by itself, and is in conflict again if it still is.
+        if node.contested.is_some() {
+            self.settle_conflict(now, id, change);
+        }
+        change.save(id);
+        let what = What::Edit { label: node.label(), touched: Touched::of(&node, changes) };
+        self.remember(now, what, change);
+        Ok(())
     }
 
     /// The node, if it is not in the middle of something. A machine that has fallen silent is not.
@@ -122,17 +168,23 @@ impl Fleet {
         Ok(node)
     }
 
-    /// Drops the node. Who was in conflict with it is so no more.
+    /// Drops the node for good. Who was in conflict with it is so no more.
     pub(super) fn forget(&mut self, now: Timestamp, id: NodeId, change: &mut Change) {
-        let Some(gone) = self.nodes.remove(&id) else { return };
+        if self.take_out(now, id, change).is_some() {
+            change.effects.push(Effect::Forget(id));
+        }
+    }
+
+    pub(super) fn take_out(&mut self, now: Timestamp, id: NodeId, change: &mut Change) -> Option<Arc<Node>> {
+        let gone = self.nodes.remove(&id)?;
         for run in &gone.runs {
             self.runs.remove(&run.id);
         }
         Arc::make_mut(&mut self.index).remove(id, &gone.claims());
-        change.effects.push(Effect::Forget(id));
         if gone.contested.is_some() {
             self.release_contested_by(now, id, change);
         }
+        Some(gone)
     }
 }
 

@@ -8,10 +8,12 @@ mod commands;
 mod imports;
 mod people;
 mod strangers;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::deed::Deed;
 use crate::domain::dhcp::{Choice, Chosen};
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
@@ -25,7 +27,6 @@ use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
 pub use agent::{Grant, Hello, ReportError, Task};
-pub use imports::ImportDone;
 
 /// All nodes.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +36,10 @@ pub struct Fleet {
     runs: BTreeMap<RunId, NodeId>,
     /// The highest number ever given: one that was forgotten is not given to another machine.
     last_id: u32,
-    /// Not stored: a station that starts again takes nothing back.
-    last_import: Option<Arc<imports::LastImport>>,
+    /// What can be taken back, the newest last.
+    deeds: Vec<Arc<Deed>>,
+    /// Nodes that were forgotten, for as long as they may come back.
+    set_aside: BTreeMap<NodeId, Arc<Node>>,
     policy: Policy,
     dhcp: Chosen,
     /// What conflicts have shown to identify nobody at this bench; it is in the index too.
@@ -62,6 +65,14 @@ impl Fleet {
         index.distrust(site);
         index.distrust(&shared);
         Self { policy, shared, ..self }
+    }
+
+    /// With what can be taken back, and the nodes that were set aside for it.
+    pub fn with_deeds(mut self, deeds: Vec<Deed>, set_aside: Vec<Node>) -> Self {
+        self.deeds = deeds.into_iter().map(Arc::new).collect();
+        self.set_aside = set_aside.into_iter().map(|node| (node.id, Arc::new(node))).collect();
+        let highest = self.set_aside.keys().next_back().map_or(0, |id| id.0);
+        Self { last_id: self.last_id.max(highest), ..self }
     }
 
     /// With what was chosen for DHCP.

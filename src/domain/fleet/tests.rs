@@ -358,7 +358,7 @@ fn what_is_at_work_is_not_forgotten_or_re_armed() {
     bench.reported(run(1), [began(Step::Write)]);
     let node = bench.node().id;
     let busy = Err(Refusal::Busy { label: MAC.into(), phase: "writing" });
-    assert_eq!(bench.asked(Command::Forget { node }), busy);
+    assert_eq!(bench.asked(Command::Forget { nodes: vec![node] }), busy);
     bench.seconds += 60;
     assert!(bench.asked(Command::Rearm { node }).is_ok(), "a machine that has fallen silent is not at work");
 }
@@ -368,7 +368,7 @@ fn a_forgotten_number_is_not_given_again() {
     let mut bench = Bench::new();
     bench.powered_on(Firmware::Bios);
     let first = bench.node().id;
-    bench.asked(Command::Forget { node: first }).expect("it is idle");
+    bench.asked(Command::Forget { nodes: vec![first] }).expect("it is idle");
     bench.powered_on(Firmware::Bios);
     assert_ne!(bench.node().id, first);
 }

@@ -1,9 +1,9 @@
 //! What can be wrong with a list, and what to do about it.
 
+use crate::domain::change::Field;
 use crate::domain::command::Refusal;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::BadId;
-use crate::domain::registration::Field;
 
 /// One thing wrong with a file, a row or a cell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

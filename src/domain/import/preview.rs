@@ -8,10 +8,11 @@ use super::layout::layout;
 use super::profiles::Profiles;
 use super::table::{Record, read};
 use super::{Column, Encoding, Flaw, Located};
+use crate::domain::change::{Field, FieldChange};
 use crate::domain::command::{Import, Refusal};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::{MacAddr, NodeId, ProfileId, Serial, SystemUuid};
-use crate::domain::registration::{Field, FieldChange, Judgement, Registration};
+use crate::domain::registration::{Judgement, Registration};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 

@@ -4,8 +4,9 @@ use tokio::sync::mpsc;
 
 use super::list;
 use crate::clock;
-use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
+use crate::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
 use crate::domain::dhcp::{Choice, Mode};
+use crate::domain::edit::{Edit, Set};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId};
 use crate::domain::naming::{Unclear, named};
 use crate::domain::node::Node;
@@ -52,6 +53,10 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
         Ask::Policy => return Ok(Answer::Done { said: format!("{}: {}", bench.policy, bench.policy.meaning()) }),
         Ask::Dhcp => return Ok(Answer::Done { said: dhcp(&bench) }),
         Ask::Register(wish) => return Ok(register(context, wish).await),
+        Ask::Edit { which, edit } => {
+            let id = find(&which)?.0;
+            return Ok(edited(context, &bench, id, edit).await);
+        }
         Ask::Assign { which, profile } => {
             let (node, label) = find(&which)?;
             let said = format!("{label} is to get {}", profile_in_words(profile.as_ref()));
@@ -63,7 +68,7 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
         }
         Ask::Forget { which } => {
             let (node, label) = find(&which)?;
-            (Command::Forget { node }, format!("{label} is forgotten"))
+            (Command::Forget { nodes: vec![node] }, format!("{label} is forgotten"))
         }
         Ask::Approve { which: None, profile } => {
             let waiting = bench.nodes.values().filter(|node| waits(node)).count();
@@ -97,9 +102,13 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
             });
         }
         Ask::UndoImport { idle } => {
-            let of = bench.last_import.as_ref().map(|done| format!(" of {}", done.file)).unwrap_or_default();
             let scope = if idle { Undo::Idle } else { Undo::All };
-            (Command::UndoImport(scope), format!("the import{of} is undone"))
+            let Some(deed) = bench.last_import() else { return Ok(nothing_to_undo()) };
+            (Command::Undo { deed: deed.at, scope }, format!("{deed} is undone"))
+        }
+        Ask::Undo => {
+            let Some(deed) = bench.deeds.last() else { return Ok(nothing_to_undo()) };
+            (Command::Undo { deed: deed.at, scope: Undo::All }, format!("{deed} is undone"))
         }
         Ask::Import(_) | Ask::Unknown => return Ok(unknown()),
     };
@@ -213,6 +222,31 @@ async fn register(context: &Context, wish: Wish) -> Answer {
         }
         _ => Answer::Done { said: format!("{label} is registered") },
     }
+}
+
+async fn edited(context: &Context, bench: &Snapshot, node: NodeId, mut edit: Edit) -> Answer {
+    let label = label(bench, node);
+    edit.name = tidied(edit.name, NAME_LIMIT);
+    edit.metadata = edit.metadata.into_iter().map(|(key, value)| (key, tidied(value, VALUE_LIMIT))).collect();
+    let judged = bench.nodes.get(&node).map(|known| edit.judge(clock::now(), known, &bench.nodes, &bench.index));
+    let changes = match judged {
+        Some(Ok(changes)) => changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        // The hub says why not.
+        Some(Err(_)) | None => String::new(),
+    };
+    let said = if changes.is_empty() { format!("{label} is so already") } else { format!("{label}: {changes}") };
+    carry_out(context, Command::Edit { node, edit }, said).await
+}
+
+fn tidied(text: Set<String>, limit: usize) -> Set<String> {
+    match text {
+        Set::To(text) => Some(text::clean(&text, limit)).filter(|text| !text.is_empty()).map_or(Set::Clear, Set::To),
+        kept => kept,
+    }
+}
+
+fn nothing_to_undo() -> Answer {
+    Answer::Refused { why: Refusal::NothingToUndo.to_string(), hint: None }
 }
 
 /// Whether `oxbow nodes approve --all` is about it, as [`Command::Approve`] sees it.

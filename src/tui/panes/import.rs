@@ -15,6 +15,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::domain::deed::What;
 use crate::domain::disk::in_bytes;
 use crate::domain::import::{Located, Preview, Row, Standing};
 use crate::domain::snapshot::Snapshot;
@@ -64,13 +65,11 @@ fn news(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
     let (theme, desk) = (&screen.theme, &screen.desk);
     let (plain, glyphs) = (theme.style(Meaning::Plain), theme.glyphs);
     let mut lines = Vec::new();
-    if let Some((done, left)) = bench.last_import.as_ref().and_then(|done| Some((done, done.undo_left(screen.now)?))) {
-        let (new, changed) = (done.new, done.changed);
-        let words = format!(
-            "{}: {new} new, {changed} changed; u takes it back, {} left",
-            clean(&done.file, NAME),
-            in_words(left)
-        );
+    if let Some((deed, left)) = bench.undoable(screen.now).and_then(|deed| Some((deed, deed.undo_left(screen.now)?)))
+        && let What::Import { file, new, changed, .. } = &deed.what
+    {
+        let words =
+            format!("{}: {new} new, {changed} changed; u takes it back, {} left", clean(file, NAME), in_words(left));
         let head = Span::styled(format!(" {} imported ", glyphs.provisioned), theme.style(Meaning::Success));
         lines.extend(paragraph(head, &words, plain, width));
     }

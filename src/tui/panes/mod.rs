@@ -1,5 +1,6 @@
 //! What fills the screen between header and footer.
 
+pub mod edit;
 pub mod import;
 pub mod log;
 pub mod node;
@@ -39,6 +40,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, plan: &Plan, frame: &mut Frame<'_
                 log::view(screen, node.map(|node| &**node), &screen.reading, area, frame);
             }
         }
+        Pane::Edit(_) => edit::view(screen, bench, plan.table, frame),
         Pane::Import => import::view(screen, bench, plan.table, frame),
         Pane::Register => register::view(screen, bench, plan.table, frame),
         Pane::Profiles | Pane::Services => {
@@ -60,6 +62,6 @@ fn text_lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stat
     match screen.pane {
         Pane::Profiles => profiles::lines(screen, bench, width),
         Pane::Services => services::lines(screen, bench, width),
-        Pane::Nodes | Pane::Node(_) | Pane::Register | Pane::Import => Vec::new(),
+        Pane::Nodes | Pane::Node(_) | Pane::Edit(_) | Pane::Register | Pane::Import => Vec::new(),
     }
 }

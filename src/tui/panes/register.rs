@@ -21,7 +21,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::registration::Judgement;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
-use crate::tui::form::{Entered, Entry, Field};
+use crate::tui::form::{Entered, Entry, Field, Form};
 use crate::tui::screen::Screen;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::{boxed, paragraph, text};
@@ -34,14 +34,14 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
     let inner = boxed(theme, title, Line::raw(remark), area, frame);
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
     let mut lines = Vec::new();
-    let roomy = height > 14;
-    for field in Field::ALL {
+    let roomy = height > 16;
+    for field in screen.form.fields().iter().copied() {
         let chosen = field == screen.form.field;
         // Where there is little room only the scanner's line and the field that is typed are shown.
-        if height < 9 && !chosen && !matches!(field, Field::Scan | Field::Profile) {
+        if height < 11 && !chosen && !matches!(field, Field::Scan | Field::Profile) {
             continue;
         }
-        lines.push(line(screen, bench, field, width));
+        lines.push(line(screen, &screen.form, bench, field, width));
         lines.extend(said(screen, bench, field, width));
         if roomy && matches!(field, Field::Scan | Field::Profile) {
             lines.push(Line::default());
@@ -51,8 +51,9 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
     text(&lines, 0, inner, frame);
 }
 
-fn line(screen: &Screen, bench: &Snapshot, field: Field, width: usize) -> Line<'static> {
-    let (theme, form) = (&screen.theme, &screen.form);
+/// A field of `form` as it is typed.
+pub(super) fn line(screen: &Screen, form: &Form, bench: &Snapshot, field: Field, width: usize) -> Line<'static> {
+    let theme = &screen.theme;
     let chosen = form.field == field;
     let cursor = if chosen { theme.glyphs.cursor } else { " " };
     let title = Span::styled(
@@ -66,7 +67,9 @@ fn line(screen: &Screen, bench: &Snapshot, field: Field, width: usize) -> Line<'
             (None, Some(default)) => format!("the default ({default})"),
             (None, None) => "the default (there is none)".into(),
         },
-        Field::Scan | Field::Serial | Field::Uuid | Field::Mac | Field::Name => clean(form.text(field), 400),
+        Field::Scan | Field::Serial | Field::Uuid | Field::Mac | Field::Name | Field::Hostname | Field::Site => {
+            clean(form.text(field), 400)
+        }
     };
     // The end of a long text is where one types.
     let hidden = width_of(&value).saturating_sub(room);
@@ -85,12 +88,8 @@ fn line(screen: &Screen, bench: &Snapshot, field: Field, width: usize) -> Line<'
 fn said(screen: &Screen, bench: &Snapshot, field: Field, width: usize) -> Vec<Line<'static>> {
     let (theme, form) = (&screen.theme, &screen.form);
     let indent = || Span::raw(" ".repeat(TITLE + 1));
-    if let Some(why) = form.complaint(field) {
-        let mark = Span::styled(
-            format!("{:>1$}", format!("{} ", theme.glyphs.failed), TITLE + 1),
-            theme.style(Meaning::Warning),
-        );
-        return paragraph(mark, &why.to_string(), theme.style(Meaning::Plain), width);
+    if let Some(said) = complaint(screen, form, field, width) {
+        return said;
     }
     let words = match field {
         Field::Scan => match &form.half {
@@ -108,9 +107,17 @@ fn said(screen: &Screen, bench: &Snapshot, field: Field, width: usize) -> Vec<Li
             Some(verdict) => verdict,
             None => return Vec::new(),
         },
-        Field::Serial | Field::Uuid | Field::Mac | Field::Name => return Vec::new(),
+        Field::Serial | Field::Uuid | Field::Mac | Field::Name | Field::Hostname | Field::Site => return Vec::new(),
     };
     paragraph(indent(), &words, theme.style(Meaning::Muted), width)
+}
+
+/// What is wrong with a field, if anything is.
+pub(super) fn complaint(screen: &Screen, form: &Form, field: Field, width: usize) -> Option<Vec<Line<'static>>> {
+    let (theme, why) = (&screen.theme, form.complaint(field)?);
+    let mark = format!("{:>1$}", format!("{} ", theme.glyphs.failed), TITLE + 1);
+    let mark = Span::styled(mark, theme.style(Meaning::Warning));
+    Some(paragraph(mark, &why.to_string(), theme.style(Meaning::Plain), width))
 }
 
 /// What registering the form would do.

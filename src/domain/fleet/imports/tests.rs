@@ -1,11 +1,13 @@
 //! A list comes to the bench, comes again, and is taken back.
 
 use super::*;
-use crate::domain::command::{Command, Registration};
+use crate::domain::command::{Command, Registration, Undo};
+use crate::domain::deed::Deed;
 use crate::domain::effect::Effect;
 use crate::domain::event::Firmware;
 use crate::domain::fleet::tests::{Bench, began, claims, run};
 use crate::domain::import::{self, Options, Standing};
+use crate::domain::node::Node;
 use crate::domain::report::Step;
 
 const LIST: &[u8] = b"Serial,MAC,Profile,Name,Site\n\
@@ -35,6 +37,20 @@ impl Bench {
         *self.fleet.nodes().keys().last().expect("a node")
     }
 
+    /// How many nodes the newest deed, if it was an import, registered and changed.
+    fn last_import(&self) -> Option<(usize, usize)> {
+        match &self.fleet.deeds().last()?.what {
+            What::Import { new, changed, .. } => Some((*new, *changed)),
+            What::Edit { .. } | What::Forget { .. } | What::Unknown => None,
+        }
+    }
+
+    /// Takes the newest deed back.
+    pub(in crate::domain::fleet) fn undoes(&mut self, scope: Undo) -> Result<Vec<Effect>, Refusal> {
+        let deed = self.fleet.deeds().last().map(|deed: &std::sync::Arc<Deed>| deed.at).unwrap_or_default();
+        self.asked(Command::Undo { deed, scope })
+    }
+
     /// Every node as a person sees it.
     fn seen(&self) -> Vec<String> {
         let words = |node: &Node| {
@@ -56,7 +72,7 @@ fn an_import_registers_and_again_it_changes_nothing() {
     assert_eq!(bench.standings(LIST), ["same", "same", "same"]);
     assert_eq!(bench.imports(LIST), Ok(Vec::new()));
     assert_eq!(bench.seen(), first);
-    let done = bench.fleet.last_import().map(|done| (done.new, done.changed));
+    let done = bench.last_import();
     assert_eq!(done, Some((3, 0)), "an import that changed nothing does not take the undo away");
 }
 
@@ -82,11 +98,12 @@ fn a_change_is_shown_before_it_is_made_and_can_be_taken_back() {
     let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
     assert_eq!(words, ["MAC + 52:54:00:00:00:0a", "Name press-01 → press-11", "Site Ulm → Bonn"]);
     bench.imports(other).expect("possible");
-    assert_eq!(bench.fleet.last_import().map(|done| (done.new, done.changed)), Some((1, 1)));
-    bench.asked(Command::UndoImport(Undo::All)).expect("it is fresh");
+    assert_eq!(bench.last_import(), Some((1, 1)));
+    bench.undoes(Undo::All).expect("it is fresh");
     assert_eq!(bench.seen(), before);
     assert_eq!(bench.standings(other), ["changes", "new"], "no identifier leads to what was taken back");
-    assert_eq!(bench.asked(Command::UndoImport(Undo::All)), Err(Refusal::NothingToUndo));
+    bench.undoes(Undo::All).expect("the list before it too");
+    assert_eq!((bench.seen().len(), bench.undoes(Undo::All)), (0, Err(Refusal::NothingToUndo)));
 }
 
 #[test]
@@ -103,7 +120,7 @@ fn one_row_that_is_refused_refuses_all_and_names_itself() {
     let why = Box::new(Refusal::SameNode { other: 2 });
     assert_eq!(bench.asked(Command::Import(import)), Err(Refusal::Row { row: 4, why }));
     assert!(bench.fleet.nodes().is_empty(), "a refused command has changed nothing");
-    assert_eq!(bench.asked(Command::UndoImport(Undo::All)), Err(Refusal::NothingToUndo));
+    assert_eq!(bench.undoes(Undo::All), Err(Refusal::NothingToUndo));
 }
 
 #[test]
@@ -133,7 +150,7 @@ fn a_machine_that_was_seen_becomes_the_one_on_the_list() {
     assert_eq!(bench.standings(LIST), ["new", "new", "new"]);
     bench.imports(LIST).expect("possible");
     assert_eq!((bench.seen().len(), bench.fleet.nodes()[&NodeId(1)].label()), (3, "press-01".into()));
-    bench.asked(Command::UndoImport(Undo::All)).expect("it is fresh");
+    bench.undoes(Undo::All).expect("it is fresh");
     assert_eq!(bench.seen(), ["52:54:00:00:00:01 52:54:00:00:00:01  {} false"], "it is there, as before the list came");
 }
 
@@ -143,10 +160,10 @@ fn what_the_undo_would_take_from_a_machine_at_work_is_refused_with_its_name() {
     bench.imports(LIST).expect("possible");
     bench.booted_as(run(1));
     let begun = Refusal::BegunToWork { labels: vec!["press-01".into()] };
-    assert_eq!(begun.to_string(), "of the imported nodes one has begun to work: press-01");
-    assert_eq!(bench.asked(Command::UndoImport(Undo::All)), Err(begun));
+    assert_eq!(begun.to_string(), "of the nodes one has begun to work: press-01");
+    assert_eq!(bench.undoes(Undo::All), Err(begun));
     assert_eq!(bench.seen().len(), 3);
-    bench.asked(Command::UndoImport(Undo::Idle)).expect("it is fresh");
+    bench.undoes(Undo::Idle).expect("it is fresh");
     assert_eq!(bench.seen().len(), 1, "the others are gone");
     assert_eq!(bench.fleet.nodes()[&NodeId(1)].phase.word(), "writing");
 }
@@ -160,7 +177,7 @@ fn what_was_changed_or_learnt_since_stays_when_an_import_is_taken_back() {
     let mut shown = claims(Some("SN-1"));
     shown.manufacturer = Some("Acme".into());
     bench.saw(crate::domain::event::Event::SentToDisk { claims: shown, address: [10, 77, 0, 9].into() });
-    bench.asked(Command::UndoImport(Undo::All)).expect("it is fresh");
+    bench.undoes(Undo::All).expect("it is fresh");
     assert_eq!(bench.seen(), ["SN-1 52:54:00:00:00:01 demo {} true"]);
 }
 
@@ -169,7 +186,7 @@ fn after_a_minute_an_import_stands() {
     let mut bench = Bench::new();
     bench.imports(LIST).expect("possible");
     bench.seconds += 60;
-    assert_eq!(bench.asked(Command::UndoImport(Undo::All)), Err(Refusal::UndoTooLate { file: "order.csv".into() }));
+    assert_eq!(bench.undoes(Undo::All), Err(Refusal::UndoTooLate { what: "the import of order.csv".into() }));
     assert_eq!(bench.seen().len(), 3);
 }
 

@@ -183,7 +183,7 @@ fn a_conflict_is_resolved_by_forgetting_the_other() {
 #[test]
 fn a_conflict_is_resolved_by_forgetting_one_by_hand() {
     let (mut bench, by_mac, _, claims) = torn();
-    bench.asked(Command::Forget { node: by_mac }).expect("it is idle");
+    bench.asked(Command::Forget { nodes: vec![by_mac] }).expect("it is idle");
     assert_eq!(bench.words(), [("by-serial".into(), "registered")]);
     assert!(matches!(bench.asks(run(1), &claims), Plan::Install(_)));
 }
