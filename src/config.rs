@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::boot::rival::{Choice, NoChoice, Standing};
 use crate::boot::segment::{BadSegment, Relayed, Segment};
 use crate::domain::ids::ProfileId;
+use crate::domain::policy::{NoSuchPolicy, Policy};
 
 /// What a person may set; flags come before the environment, both before the file.
 #[derive(Clone, Debug, Default, Deserialize, clap::Args)]
@@ -31,6 +32,10 @@ pub struct Settings {
     /// What a machine gets that nobody registered
     #[arg(long, value_name = "PROFILE", env = "OXBOW_DEFAULT_PROFILE")]
     pub default_profile: Option<String>,
+    /// What becomes of machines nobody registered until somebody chooses at the bench: default (they get the default
+    /// profile), hold (they wait for approval), refuse (nothing), or allow-list (their own disk) [default: default]
+    #[arg(long, value_name = "POLICY", env = "OXBOW_POLICY")]
+    pub policy: Option<String>,
     /// First and last address for machines [default: .100 to .250 of the interface's network, or what fits]
     #[arg(long, value_name = "FIRST-LAST", env = "OXBOW_POOL")]
     pub pool: Option<String>,
@@ -75,6 +80,8 @@ pub struct Config {
     pub images: PathBuf,
     pub boot_files: PathBuf,
     pub default_profile: Option<ProfileId>,
+    /// Until somebody chooses one.
+    pub policy: Policy,
 }
 
 /// One thing that is wrong, and what to do.
@@ -147,6 +154,7 @@ impl Settings {
             images: self.images.or(filed.images),
             boot_files: self.boot_files.or(filed.boot_files),
             default_profile: self.default_profile.or(filed.default_profile),
+            policy: self.policy.or(filed.policy),
             pool: self.pool.or(filed.pool),
             relay_pool: if self.relay_pool.is_empty() { filed.relay_pool } else { self.relay_pool },
             dhcp: self.dhcp.or(filed.dhcp),
@@ -169,6 +177,10 @@ impl Settings {
             name.parse::<ProfileId>()
                 .map_err(|err| problems.push(Problem::new(format!("default profile {name:?}: {err}"), hint)))
         });
+        let policy = self.policy.as_deref().map_or(Ok(Policy::default()), |word| {
+            let hint = "write default, hold, refuse or allow-list";
+            word.parse().map_err(|err: NoSuchPolicy| problems.push(Problem::new(err.to_string(), hint)))
+        });
         let dhcp_setting = self.dhcp.as_deref().and_then(|word| word.parse().ok());
         let dhcp = standing(self.dhcp.as_deref(), self.dhcp_force).map_err(|problem| problems.push(problem));
         let data = self.data.unwrap_or_else(|| DATA.into());
@@ -189,8 +201,10 @@ impl Settings {
             segment.require_https = self.require_https;
             Ok((interface, http, https, segment))
         });
-        match (segment, dhcp, default_profile.transpose()) {
-            (Ok((interface, http, https, segment)), Ok(dhcp), Ok(default_profile)) if problems.is_empty() => {
+        match (segment, dhcp, default_profile.transpose(), policy) {
+            (Ok((interface, http, https, segment)), Ok(dhcp), Ok(default_profile), Ok(policy))
+                if problems.is_empty() =>
+            {
                 Ok(Config {
                     interface,
                     segment,
@@ -203,6 +217,7 @@ impl Settings {
                     images,
                     boot_files,
                     default_profile,
+                    policy,
                 })
             }
             _ => Err(problems),
@@ -431,6 +446,18 @@ mod tests {
             settings.dhcp_force = true;
         });
         assert_eq!(said, ["dhcp-force makes the station give addresses, the chosen mode does not"]);
+    }
+
+    #[test]
+    fn the_first_policy_is_chosen_by_its_name() {
+        let place = tempfile::TempDir::new().expect("a directory");
+        let chosen = |word: Option<&str>| {
+            let settings = Settings { policy: word.map(str::to_owned), ..settings(&place) };
+            settings.check(&bench()).expect("it is right").policy
+        };
+        assert_eq!((chosen(None), chosen(Some("hold"))), (Policy::Default, Policy::Hold));
+        let said = problems(|settings| settings.policy = Some("wait".into()));
+        assert_eq!(said, ["there is no policy \"wait\": it is default, hold, refuse or allow-list"]);
     }
 
     #[test]

@@ -173,7 +173,10 @@ impl Hub {
                 self.have_tried(choice, done, dropped);
             }
             Note::Service(status) => self.take_service(status),
-            Note::Catalogue(catalogue) => self.catalogue = catalogue,
+            Note::Catalogue(catalogue) => {
+                self.fleet.heed(&catalogue.placeholders);
+                self.catalogue = catalogue;
+            }
             Note::Command(command, done) => self.command(command, done, dropped).await,
             Note::Hello(hello, done) => self.hello(&hello, done).await,
             Note::Reports { run, first, reports, done } => self.reports(run, first, reports, done).await,

@@ -27,6 +27,7 @@ use crate::domain::fleet::Fleet;
 use crate::domain::https::Https;
 use crate::domain::lease::Lease;
 use crate::domain::placeholder::Placeholders;
+use crate::domain::policy::Policy;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
@@ -60,7 +61,8 @@ pub fn run(config: Config, screen: Screen) -> ExitCode {
 pub fn check(config: &Config) -> Vec<Problem> {
     let mut wrong = images::examine(&image_config(config));
     if config.segment.require_https {
-        let profiles = images::read(&config.profiles, None, &config.data.join(QUIRKS)).profiles;
+        let profiles =
+            images::read(&config.profiles, None, &config.data.join(QUIRKS), &config.data.join(PLACEHOLDERS)).profiles;
         wrong.extend(profiles.values().filter(|profile| profile.secure_boot).map(|profile| {
             let what = format!(
                 "profile {}: secure_boot needs HTTP, for GRUB has no HTTPS, and this station demands it",
@@ -111,7 +113,7 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let mut signals = Supervisor::new(signals_stop.clone());
     let (inbox, outlet) = inbox();
     let leases = std::mem::take(&mut memory.leases);
-    let fleet = restored(memory, config.dhcp_setting);
+    let fleet = restored(memory, First { policy: config.policy, dhcp: config.dhcp_setting });
     let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
     let exit = {
         let _inside = runtime.enter();
@@ -120,7 +122,12 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         hub_task.spawn("hub", hub.run(outlet, hub_stop.clone()));
         runtime.block_on(publish_profiles(
             &context,
-            images::read(&config.profiles, config.default_profile.as_ref(), &config.data.join(QUIRKS)),
+            images::read(
+                &config.profiles,
+                config.default_profile.as_ref(),
+                &config.data.join(QUIRKS),
+                &config.data.join(PLACEHOLDERS),
+            ),
         ));
         let mut services = Supervisor::new(stop.clone());
         start_services(&mut services, &context, &config, tls, leases);
@@ -161,6 +168,14 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     Ok(exit)
 }
 
+/// What the settings say of that which people choose at the bench.
+#[derive(Clone, Copy, Debug)]
+pub struct First {
+    /// Until somebody chooses one.
+    pub policy: Policy,
+    pub dhcp: Option<Choice>,
+}
+
 /// The bench of a data directory on which no station runs: the store and the one who writes it, and nothing that a
 /// machine could reach. Ends in order when it is dropped.
 pub struct Alone {
@@ -175,8 +190,7 @@ pub struct Alone {
 
 /// Opens the bench in `data` for one command, which is spoken as on a station's control socket. None while another oxbow
 /// has it.
-/// `setting` is what the settings say of DHCP.
-pub fn alone(data: &Path, profiles: &Path, setting: Option<Choice>) -> Result<Option<(UnixStream, Alone)>, Problem> {
+pub fn alone(data: &Path, profiles: &Path, first: First) -> Result<Option<(UnixStream, Alone)>, Problem> {
     let cannot = |err: io::Error| Problem {
         what: format!("cannot work in {}: {err}", data.display()),
         hint: "check that the data directory can be written and has room".into(),
@@ -192,14 +206,15 @@ pub fn alone(data: &Path, profiles: &Path, setting: Option<Choice>) -> Result<Op
 
     let (stop, hub_stop) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, outlet) = inbox();
-    let fleet = restored(memory, setting);
+    let fleet = restored(memory, first);
     let (hub, bench) = Hub::new(fleet, Station::default(), store, Box::new(node_logs));
     let inside = runtime.enter();
     let theirs = tokio::net::UnixStream::from_std(theirs).map_err(cannot)?;
     let context = Context { inbox, bench, stop: stop.clone() };
     let mut hub_task = Supervisor::new(hub_stop.clone());
     hub_task.spawn("hub", hub.run(outlet, hub_stop.clone()));
-    runtime.block_on(publish_profiles(&context, images::read(profiles, None, &data.join(QUIRKS))));
+    let read = images::read(profiles, None, &data.join(QUIRKS), &data.join(PLACEHOLDERS));
+    runtime.block_on(publish_profiles(&context, read));
     let mut desk = Supervisor::new(stop.clone());
     desk.spawn("control", async move {
         if let Err(err) = control::converse(theirs, context.clone()).await {
@@ -313,6 +328,7 @@ fn image_config(config: &Config) -> images::Config {
         store: config.data.join(BLOBS),
         boot_files: config.boot_files.clone(),
         quirks: config.data.join(QUIRKS),
+        placeholders: config.data.join(PLACEHOLDERS),
         default_profile: config.default_profile.clone(),
     }
 }
@@ -338,10 +354,10 @@ async fn publish_profiles(context: &Context, profiles: Catalogue) {
 }
 
 /// The fleet as it was stored.
-fn restored(memory: Memory, dhcp: Option<Choice>) -> Fleet {
+fn restored(memory: Memory, first: First) -> Fleet {
     let fleet = Fleet::restore(memory.nodes).with_deeds(memory.deeds, memory.set_aside);
-    let fleet = fleet.with(memory.policy.unwrap_or_default(), &Placeholders::default(), memory.shared);
-    fleet.with_dhcp(memory.dhcp.under(dhcp))
+    let fleet = fleet.with(memory.policy.unwrap_or(first.policy), &Placeholders::default(), memory.shared);
+    fleet.with_dhcp(memory.dhcp.under(first.dhcp))
 }
 
 /// As [`lock`], waiting for a command that works on the data at this moment.
@@ -432,6 +448,8 @@ pub const IMPORT_FOLDER: &str = "import";
 const CAPTURES: &str = "captures";
 /// What the site does differently for certain machines, below the data directory.
 pub const QUIRKS: &str = "quirks.toml";
+/// Serials and UUIDs that identify nobody at this site, below the data directory.
+const PLACEHOLDERS: &str = "placeholders.toml";
 /// The station's own copies of images, below the data directory.
 const BLOBS: &str = "blobs";
 /// The station's certificate authority, below the data directory.

@@ -77,6 +77,7 @@ impl Bench {
             store: place.path().join("blobs"),
             boot_files: place.path().join("boot"),
             quirks: place.path().join("quirks.toml"),
+            placeholders: place.path().join("placeholders.toml"),
             default_profile: "os".parse().ok(),
         };
         runtime.spawn(images::serve(context, config));

@@ -255,6 +255,33 @@ fn a_station_that_is_started_again_still_takes_back_what_was_done() {
 }
 
 #[test]
+fn a_site_lists_what_identifies_nobody_and_a_broken_list_changes_nothing() {
+    let bench = Bench::new("a_site_lists_what_identifies_nobody");
+    let home = Home::new();
+    let (list, refused) = ("serials = [\n  \"ACME-0\",\n]\n", "ACME-0 is a placeholder that identifies nobody");
+    home.write("placeholders.toml", list);
+    home.ends(1, &["nodes", "register", "--serial", "acme 0"], &["is a placeholder that identifies nobody"]);
+    let _station = Station::start(&bench, &home);
+    home.ends(1, &["nodes", "register", "--serial", "ACME-0"], &[refused]);
+    home.write("placeholders.toml", "serials = [\n  \"ACME-0\",\n  7\n]\n");
+    let log = || fs::read_to_string(bench.evidence().join("station.log")).unwrap_or_default();
+    until("what is wrong is said", || log().contains("placeholders.toml:3"));
+    home.ends(1, &["nodes", "register", "--serial", "ACME-0"], &[refused]);
+    home.write("placeholders.toml", &list.replace("ACME-0", "ACME-1"));
+    until("the list is read again", || home.oxbow(&["nodes", "register", "--serial", "ACME-0"]).code == 0);
+    home.ends(1, &["nodes", "register", "--serial", "ACME-1"], &["ACME-1 is a placeholder"]);
+}
+
+#[test]
+fn the_settings_say_what_becomes_of_strangers_until_somebody_chooses() {
+    let home = Home::new();
+    home.write("empty.toml", "policy = \"hold\"\n");
+    home.does(&["policy"], &["hold: machines nobody registered wait for approval"]);
+    home.does(&["policy", "refuse"], &["refuse: "]);
+    home.does(&["policy"], &["refuse: "]);
+}
+
+#[test]
 fn what_was_done_without_a_station_is_there_when_one_starts_even_after_a_kill() {
     let bench = Bench::new("what_was_done_without_a_station_is_there_when_one_starts");
     let home = Home::new();

@@ -3,6 +3,7 @@
 
 mod sample;
 
+use oxbow::domain::policy::Policy;
 use oxbow::domain::snapshot::Snapshot;
 use oxbow::tui::{Msg, Screen, update};
 use ratatui::crossterm::event::KeyCode;
@@ -48,6 +49,7 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("stuck_node", sample::stuck(), vec![Enter]),
         ("strangers", sample::strangers(), vec![]),
         ("empty", sample::empty(), vec![]),
+        ("empty_hold", Snapshot { policy: Policy::Hold, ..sample::empty() }, vec![]),
         ("failed_bind", sample::ailing(), vec![]),
         ("failed_bind_services", sample::ailing(), vec![Char('5')]),
         ("broken_profiles", sample::ailing(), vec![Char('4')]),

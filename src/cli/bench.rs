@@ -8,9 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{DATA, Problem, Settings};
-use crate::domain::dhcp::Choice;
 use crate::protocol::control::{Answer, Ask, Message};
-use crate::wire::{self, Alone, CONTROL_SOCKET};
+use crate::wire::{self, Alone, CONTROL_SOCKET, First};
 
 /// Which bench is meant.
 #[derive(Debug, clap::Args)]
@@ -37,7 +36,10 @@ impl Place {
         let settings = given.over_file(self.config.as_deref())?;
         let data = settings.data.unwrap_or_else(|| DATA.into());
         let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
-        Ok(Folders { data, profiles, dhcp: settings.dhcp.and_then(|word| word.parse().ok()) })
+        let dhcp = settings.dhcp.and_then(|word| word.parse().ok());
+        // A station that is started with a wrong word says so.
+        let policy = settings.policy.and_then(|word| word.parse().ok()).unwrap_or_default();
+        Ok(Folders { data, profiles, first: First { policy, dhcp } })
     }
 }
 
@@ -45,7 +47,7 @@ impl Place {
 struct Folders {
     data: PathBuf,
     profiles: PathBuf,
-    dhcp: Option<Choice>,
+    first: First,
 }
 
 /// An open conversation with the bench.
@@ -58,16 +60,16 @@ pub(super) struct Bench {
 impl Bench {
     /// Finds the station, or takes its place for as long as this lives.
     pub(super) fn open(place: &Place, question: bool) -> Result<Self, Vec<Problem>> {
-        let Folders { data, profiles, dhcp } = place.folders()?;
+        let Folders { data, profiles, first } = place.folders()?;
         if question && !data.is_dir() {
             let what = format!("there is no station's data in {}", data.display());
             return Err(vec![Problem { what, hint: "name its place with --data".into() }]);
         }
-        Self::find(&data, &profiles, dhcp).map_err(|problem| vec![problem])
+        Self::find(&data, &profiles, first).map_err(|problem| vec![problem])
     }
 
     /// A station that starts or stops has the lock and no socket; another command has it for a moment.
-    fn find(data: &Path, profiles: &Path, setting: Option<Choice>) -> Result<Self, Problem> {
+    fn find(data: &Path, profiles: &Path, first: First) -> Result<Self, Problem> {
         let (socket, deadline) = (data.join(CONTROL_SOCKET), Instant::now() + BUSY);
         loop {
             match UnixStream::connect(&socket) {
@@ -80,7 +82,7 @@ impl Bench {
                     });
                 }
             }
-            if let Some((stream, alone)) = wire::alone(data, profiles, setting)? {
+            if let Some((stream, alone)) = wire::alone(data, profiles, first)? {
                 return Self::over(stream, Some(alone));
             }
             if Instant::now() > deadline {

@@ -123,6 +123,11 @@ impl Index {
         &self.placeholders
     }
 
+    /// This list, and no other, is what identifies nobody from now on.
+    pub(crate) fn distrust_only(&mut self, placeholders: Placeholders) {
+        self.placeholders = placeholders;
+    }
+
     /// What is on this list identifies nobody from now on.
     pub(crate) fn distrust(&mut self, placeholders: &Placeholders) {
         self.placeholders.extend(placeholders);

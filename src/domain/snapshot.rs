@@ -18,6 +18,7 @@ use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
 use crate::domain::image::ImageState;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
+use crate::domain::placeholder::Placeholders;
 use crate::domain::plan::{Plan, Refuse, Wait};
 use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
@@ -90,6 +91,8 @@ pub struct Catalogue {
     pub images: BTreeMap<String, ImageState>,
     /// What is done differently for certain machines.
     pub quirks: Arc<Quirks>,
+    /// What identifies nobody at this site, beside what is shipped.
+    pub placeholders: Arc<Placeholders>,
     /// What is wrong in the files that people wrote.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -1,11 +1,13 @@
-//! Profiles, images, boot files and quirks: looks at them every two seconds and says what is there and whether it can be
-//! used. A register of quirks that cannot be read leaves the last good one in force.
+//! Profiles, images, boot files, quirks and placeholders: looks at them every two seconds and says what is there and
+//! whether it can be used. A register of quirks that cannot be read leaves the last good one in force, and so does a list
+//! of placeholders.
 //!
 //! An image is copied once into the station's own store while its digests are computed, under the digest's name and
 //! read-only. What machines download is that copy: nobody can shorten or swap it under their feet, and the same name
 //! with new content is simply another image.
 
 mod check;
+mod placeholders;
 mod quirks;
 mod sweep;
 
@@ -22,6 +24,7 @@ use crate::clock;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::ProfileId;
 use crate::domain::image::ImageState;
+use crate::domain::placeholder::Placeholders;
 use crate::domain::profile::Profile;
 use crate::domain::profile_file;
 use crate::domain::quirk_file;
@@ -45,6 +48,8 @@ pub struct Config {
     pub boot_files: PathBuf,
     /// The site's own register of quirks. There need not be one.
     pub quirks: PathBuf,
+    /// The site's own list of serials and UUIDs that identify nobody. There need not be one.
+    pub placeholders: PathBuf,
     pub default_profile: Option<ProfileId>,
 }
 
@@ -54,6 +59,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     let mut catalogue = Catalogue {
         default_profile: config.default_profile.clone(),
         quirks: context.snapshot().catalogue.quirks.clone(),
+        placeholders: context.snapshot().catalogue.placeholders.clone(),
         ..Catalogue::default()
     };
     let mut checked: BTreeMap<String, Checked> = BTreeMap::new();
@@ -64,6 +70,10 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
         let (profiles, mut diagnostics) = written(&config);
         match quirks::read(&config.quirks, Some(&config.boot_files)) {
             Ok(quirks) => catalogue.quirks = Arc::new(quirks),
+            Err(wrong) => diagnostics.extend(wrong),
+        }
+        match placeholders::read(&config.placeholders) {
+            Ok(listed) => catalogue.placeholders = Arc::new(listed),
             Err(wrong) => diagnostics.extend(wrong),
         }
         for new in diagnostics.iter().filter(|found| !catalogue.diagnostics.contains(found)) {
@@ -109,21 +119,32 @@ struct Checked {
     again: Option<Instant>,
 }
 
-/// The profiles there are, with nothing known of their images yet, and the quirks in this file.
-pub fn read(profiles_in: &Path, default_profile: Option<&ProfileId>, quirks_in: &Path) -> Catalogue {
+/// The profiles there are, with nothing known of their images yet, and the quirks and placeholders in these files.
+pub fn read(
+    profiles_in: &Path,
+    default_profile: Option<&ProfileId>,
+    quirks_in: &Path,
+    placeholders_in: &Path,
+) -> Catalogue {
     let (profiles, mut diagnostics) = profiles(profiles_in, default_profile);
     let quirks = quirks::read(quirks_in, None).unwrap_or_else(|wrong| {
         diagnostics.extend(wrong);
         quirk_file::shipped().clone()
     });
+    let placeholders = placeholders::read(placeholders_in).unwrap_or_else(|wrong| {
+        diagnostics.extend(wrong);
+        Placeholders::default()
+    });
+    let (quirks, placeholders) = (Arc::new(quirks), Arc::new(placeholders));
     let default_profile = default_profile.cloned();
-    Catalogue { profiles, diagnostics, default_profile, quirks: Arc::new(quirks), ..Catalogue::default() }
+    Catalogue { profiles, diagnostics, default_profile, quirks, placeholders, ..Catalogue::default() }
 }
 
 /// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
 pub fn examine(config: &Config) -> Vec<(String, String)> {
     let (profiles, mut diagnostics) = written(config);
     diagnostics.extend(quirks::read(&config.quirks, Some(&config.boot_files)).err().into_iter().flatten());
+    diagnostics.extend(placeholders::read(&config.placeholders).err().into_iter().flatten());
     let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
     let (mut checked, mut catalogue) = (BTreeMap::new(), Catalogue::default());
     for profile in profiles.values() {

@@ -19,6 +19,15 @@ impl Fleet {
         self.policy
     }
 
+    /// What identifies nobody at this site from now on; what conflicts have shown stays.
+    pub fn heed(&mut self, site: &Placeholders) {
+        let mut all = site.clone();
+        all.extend(&self.shared);
+        if *self.index.placeholders() != all {
+            Arc::make_mut(&mut self.index).distrust_only(all);
+        }
+    }
+
     pub(super) fn set_policy(&mut self, policy: Policy, change: &mut Change) {
         self.policy = policy;
         change.effects.push(Effect::SavePolicy(policy));

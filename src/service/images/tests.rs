@@ -57,6 +57,7 @@ fn a_wrong_digest_in_the_profile_is_said() {
         store: place.path().join("store"),
         boot_files: PathBuf::new(),
         quirks: PathBuf::new(),
+        placeholders: PathBuf::new(),
         default_profile: None,
     };
     let text = format!("schema = 1\nimage = \"os.img\"\nsha256 = \"{}\"\n", "0".repeat(64));

@@ -7,7 +7,7 @@
 //!   2  Choose network boot first in their firmware set-up.
 //!   3  Switch them on. Each appears here by itself.
 //!
-//!   Machines get profile emt-s, Edge Microvisor Toolkit 3.1.
+//!   Policy default: machines nobody registered get profile emt-s, Edge Microvisor Toolkit 3.1.
 //! ```
 
 use ratatui::Frame;
@@ -56,16 +56,21 @@ fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> 
 
 /// What a machine that comes now gets, and where that is nothing, what to do.
 fn what_they_get(bench: &Snapshot) -> (String, Option<&'static str>) {
-    if bench.policy != Policy::Default {
-        let hint = "register them or import a list; P chooses another policy";
+    let hint = match bench.policy {
+        Policy::Default => None,
+        Policy::Hold => Some("a lets one go on, A all of them; who is registered or on a list goes on by itself"),
+        Policy::Refuse | Policy::AllowList => Some("register them, or import a list; P chooses another policy"),
+    };
+    if let Some(hint) = hint {
         return (format!("Policy {}: {}.", bench.policy, bench.policy.meaning()), Some(hint));
     }
     match bench.catalogue.install(None) {
         Plan::Install(id) => match bench.catalogue.profiles.get(&id) {
-            Some(profile) if profile.title != id.as_str() => {
-                (format!("Machines get profile {id}, {}.", clean(&profile.title, 80)), None)
-            }
-            _ => (format!("Machines get profile {id}."), None),
+            Some(profile) if profile.title != id.as_str() => (
+                format!("Policy default: machines nobody registered get profile {id}, {}.", clean(&profile.title, 80)),
+                None,
+            ),
+            _ => (format!("Policy default: machines nobody registered get profile {id}."), None),
         },
         Plan::LocalDisk => ("Machines boot from their own disk.".into(), None),
         Plan::Wait(wait) => (format!("Machines wait: {wait}."), None),

@@ -305,6 +305,23 @@ fn what_a_site_lists_identifies_nobody() {
 }
 
 #[test]
+fn the_sites_list_is_heeded_from_the_moment_it_changes_on() {
+    let mut bench = Bench::new();
+    let serial = || "ACME-0".parse().ok();
+    let shared = Placeholders::parse("x.toml", "serials = [\"CLONE-1\"]\n").expect("a list");
+    bench.fleet = Fleet::default().with(Policy::Default, &Placeholders::default(), shared);
+    let wish = |serial| Command::Register(Registration { serial, ..Registration::default() });
+    bench.fleet.heed(&Placeholders::parse("site.toml", "serials = [\"ACME-0\"]\n").expect("a list"));
+    assert_eq!(bench.asked(wish(serial())), Err(Refusal::Placeholder("ACME-0".into())));
+    bench.asks(run(1), &machine(ONE, None, Some("ACME-0")));
+    assert_eq!(bench.fleet.nodes()[&NodeId(1)].serial, None);
+    bench.fleet.heed(&Placeholders::default());
+    bench.asked(wish(serial())).expect("it was taken off the list");
+    let clone = bench.asked(wish("CLONE-1".parse().ok()));
+    assert_eq!(clone, Err(Refusal::Placeholder("CLONE-1".into())), "what a conflict has shown stays");
+}
+
+#[test]
 fn a_resolution_that_cannot_be_is_refused() {
     let (mut bench, by_mac, by_serial, claims) = torn();
     let resolve = |node, how| Command::Resolve { node, how };
