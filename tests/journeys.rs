@@ -465,6 +465,30 @@ fn a_known_serial_rings_and_is_shown_and_its_letters_are_no_keys() {
 }
 
 #[test]
+fn a_scan_in_the_table_shows_the_machine_or_offers_to_register_it() {
+    let scan = |text: &str| Msg::Scanned(text.into());
+    let mut journey = Journey::at(sample::busy());
+    journey
+        .type_text("/SN-4004")
+        .press([Enter])
+        .tell(scan("S/N:SN-4011"))
+        .sees("Nodes 12")
+        .sees("press-11, registered");
+    assert_eq!(journey.screen.node(&journey.bench).map(|node| node.label()).as_deref(), Some("press-11"));
+    journey.press([Enter]).tell(scan("3CECEF123403")).sees("Log of SN-4003");
+    journey.type_text("5").tell(scan("SN-4012")).sees("Nodes 12").sees("press-12, registered");
+
+    journey.tell(scan("SN-9001")).sees("No node is SN-9001. Register it?").sees("default profile, now emt-s");
+    journey.tell(scan("SN-4011")).sees("SN-4011 was scanned: answer this first").press([Enter]);
+    assert_eq!(journey.wishes, [Effect::Bell, Effect::Bell], "Enter alone registers nobody");
+    journey.tell(scan("SN-9001")).type_text("y").asks_for(registers("SN-9001", &[], None));
+    let bells = journey.wishes.len();
+    journey.tell(scan("MAC:52:54")).sees("scanned: 52:54: a MAC address is six pairs");
+    journey.tell(scan("SN-4011 3CECEF123403")).sees("its identifiers belong to different nodes");
+    assert_eq!(journey.wishes.len(), bells + 2, "both are heard");
+}
+
+#[test]
 fn a_label_with_two_codes_is_scanned_in_any_order() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("2").control('t').sees("two codes a label").type_text("3CECEF123477").press([Enter]);

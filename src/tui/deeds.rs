@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::command::{Approval, Command, Resolution};
+use crate::domain::command::{Approval, Command, Registration, Resolution};
 use crate::domain::dhcp::Choice as Dhcp;
 use crate::domain::edit::Edit;
 use crate::domain::identity::Contest;
@@ -53,6 +53,20 @@ pub fn forget(screen: &Screen, bench: &Snapshot) -> Popup {
     text.push("u brings it all back within a minute.".into());
     let nodes = meant.nodes.iter().map(|node| node.id).collect();
     meant.ask_about(FORGET.trim_end(), text, What::One(Command::Forget { nodes }))
+}
+
+/// Offers to register a machine that was scanned and that nobody knows.
+pub fn register(code: &str, wish: Registration, bench: &Snapshot) -> Popup {
+    let profile = match &bench.catalogue.default_profile {
+        Some(id) => format!("It gets the default profile, now {id}."),
+        None => "It gets the default profile once there is one.".into(),
+    };
+    Popup::Question {
+        title: format!("No node is {code}. Register it?"),
+        text: vec![profile, "To register many, or with another profile: 2.".into()],
+        on_yes: Effect::Ask(Ask::one(Command::Register(wish), format!("register {code}"))),
+        yes: false,
+    }
 }
 
 /// Makes a node what the form says.

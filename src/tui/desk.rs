@@ -23,6 +23,8 @@ pub struct Desk {
     pub typing: bool,
     /// The file that is being read.
     pub reading: Option<PathBuf>,
+    /// How many of its rows have been looked at, and of how many, where it is long.
+    pub progress: Option<(usize, usize)>,
     /// Why the last file could not be read.
     pub problem: Option<String>,
     /// For all rows, whatever they say.
@@ -61,7 +63,7 @@ impl Desk {
     }
 
     fn read(&mut self, path: PathBuf) -> Option<Effect> {
-        (self.reading, self.problem) = (Some(path.clone()), None);
+        (self.reading, self.progress, self.problem) = (Some(path.clone()), None, None);
         Some(Effect::Files(Job::Read { path, profile: self.profile.clone() }))
     }
 
@@ -71,6 +73,12 @@ impl Desk {
             Found::Lists(lists) => {
                 self.at = self.at.min(lists.len().saturating_sub(1));
                 self.lists = lists;
+                None
+            }
+            Found::Reading { path, done, of } => {
+                if self.reading.as_ref() == Some(&path) {
+                    self.progress = Some((done, of));
+                }
                 None
             }
             Found::Read { path, .. } if self.reading.as_ref() != Some(&path) => None,

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use crate::domain::ids::ProfileId;
-use crate::domain::import::{FILE_LIMIT, Options, Preview, errors_csv, errors_file_name, preview};
+use crate::domain::import::{FILE_LIMIT, Options, Preview, errors_csv, errors_file_name, preview_watched};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 
@@ -49,7 +49,16 @@ pub enum Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     Lists(Vec<Listed>),
-    Read { path: PathBuf, preview: Result<Arc<Preview>, String> },
+    /// Of a long list so many rows have been looked at.
+    Reading {
+        path: PathBuf,
+        done: usize,
+        of: usize,
+    },
+    Read {
+        path: PathBuf,
+        preview: Result<Arc<Preview>, String>,
+    },
     Saved(Result<PathBuf, String>),
 }
 
@@ -73,7 +82,8 @@ impl Files {
         let (done, found) = channel();
         let work = move || {
             for (job, bench, now) in asked {
-                if done.send(carry_out(job, &folders, &bench, now)).is_err() {
+                let tell = |found| drop(done.send(found));
+                if done.send(carry_out(job, &folders, &bench, now, &tell)).is_err() {
                     return;
                 }
             }
@@ -102,12 +112,16 @@ impl Drop for Files {
     }
 }
 
-fn carry_out(job: Job, folders: &Folders, bench: &Snapshot, now: Timestamp) -> Found {
+fn carry_out(job: Job, folders: &Folders, bench: &Snapshot, now: Timestamp, tell: &dyn Fn(Found)) -> Found {
     match job {
         Job::List => Found::Lists(lists(folders)),
         Job::Read { path, profile } => {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-            let judged = read(&path).map(|bytes| Arc::new(preview(&name, &bytes, now, bench, &Options { profile })));
+            let mut watch = |done, of| tell(Found::Reading { path: path.clone(), done, of });
+            let mut look = |bytes: Vec<u8>| {
+                preview_watched(&name, &bytes, now, bench, &Options { profile: profile.clone() }, &mut watch)
+            };
+            let judged = read(&path).map(|bytes| Arc::new(look(bytes)));
             let preview = judged.map_err(|err| format!("cannot read {}: {err}", path.display()));
             Found::Read { path, preview }
         }
@@ -191,7 +205,7 @@ mod tests {
 
     fn carried_out(job: Job, folder: &Path) -> Found {
         let folders = Folders { import: folder.join("import"), ..Folders::default() };
-        carry_out(job, &folders, &Snapshot::default(), Timestamp::default())
+        carry_out(job, &folders, &Snapshot::default(), Timestamp::default(), &drop)
     }
 
     #[test]

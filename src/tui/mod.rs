@@ -18,7 +18,7 @@
 //! | a pane or a popup | its file in `panes/` or `popups/` |
 //! | colours; glyphs; words of a status | `theme.rs`; `glyphs.rs`; `status.rs` |
 //! | finding, reading and writing lists; choosing one | `files.rs`; `desk.rs` |
-//! | what a scanner may say; the form | `scan.rs`; `form.rs` |
+//! | what a scanner may say, and how it is told from fingers; the form | `scan.rs`, `wedge.rs`; `form.rs` |
 //! | order and filter of the table | `listing.rs`; `filter.rs` |
 
 pub mod allowed;
@@ -46,6 +46,7 @@ pub mod theme;
 pub mod undo;
 pub mod update;
 pub mod view;
+pub mod wedge;
 pub mod widgets;
 pub mod words;
 

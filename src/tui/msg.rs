@@ -17,6 +17,8 @@ pub enum Msg {
     Key(KeyEvent),
     /// Text pasted by the terminal, or scanned: never keys.
     Paste(String),
+    /// A code that a scanner typed where letters are keys.
+    Scanned(String),
     Resized(Size),
     /// There is a newer snapshot.
     Bench,

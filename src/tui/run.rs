@@ -23,6 +23,7 @@ use crate::tui::terminal::{Console, Tty};
 use crate::tui::theme::{Meaning, Theme};
 use crate::tui::update::update;
 use crate::tui::view::view;
+use crate::tui::wedge::Wedge;
 
 /// What the screen is told when it starts.
 #[derive(Clone, Debug)]
@@ -95,7 +96,7 @@ fn drive(
     stop: &CancellationToken,
 ) -> io::Result<Exit> {
     let mut live = bench.borrow_and_update().clone();
-    let (mut dirty, mut drawn) = (true, Timestamp::default());
+    let (mut dirty, mut drawn, mut wedge) = (true, Timestamp::default(), Wedge::default());
     while !stop.is_cancelled() {
         let now = clock::now();
         dirty |= now.as_millis() / 1000 != screen.now.as_millis() / 1000;
@@ -106,6 +107,7 @@ fn drive(
         }
         news.extend(helpers.courier.answers().map(Msg::Answered));
         news.extend(helpers.files.found().map(Msg::Found));
+        news.extend(wedge.settle(now));
         dirty |= news.len() > 1;
         for msg in news {
             if take(screen, &live, helpers, console, msg)? {
@@ -120,14 +122,16 @@ fn drive(
             (dirty, drawn) = (false, now);
         }
         let mut wait = if dirty { FRAME.saturating_sub(since) } else { FRAME };
+        wait = wedge.due().map_or(wait, |due| wait.min(due.since(now)));
         for _ in 0..BURST {
             let Some(event) = console.event(wait)? else { break };
-            if let Some(msg) = message(event)
-                && take(screen, &live, helpers, console, msg)?
-            {
-                return Ok(Exit::Quit);
+            for msg in messages(event, &mut wedge, screen) {
+                if take(screen, &live, helpers, console, msg)? {
+                    return Ok(Exit::Quit);
+                }
+                dirty = true;
             }
-            (dirty, wait) = (true, Duration::ZERO);
+            wait = Duration::ZERO;
         }
     }
     Ok(Exit::Stopped)
@@ -164,12 +168,12 @@ fn take(
     }
 }
 
-fn message(event: Event) -> Option<Msg> {
+fn messages(event: Event, wedge: &mut Wedge, screen: &Screen) -> Vec<Msg> {
     match event {
-        Event::Key(key) => Some(Msg::Key(key)),
-        Event::Paste(text) => Some(Msg::Paste(text)),
-        Event::Resize(width, height) => Some(Msg::Resized(Size { width, height })),
-        Event::FocusGained | Event::FocusLost | Event::Mouse(_) => None,
+        Event::Key(key) => wedge.take(clock::now(), key, screen.place().is_typing()),
+        Event::Paste(text) => vec![Msg::Paste(text)],
+        Event::Resize(width, height) => vec![Msg::Resized(Size { width, height })],
+        Event::FocusGained | Event::FocusLost | Event::Mouse(_) => Vec::new(),
     }
 }
 
@@ -193,13 +197,18 @@ mod tests {
     /// A console whose keys were pressed before and whose screen can be looked at.
     struct Scripted {
         terminal: Terminal<TestBackend>,
-        events: VecDeque<io::Result<Event>>,
+        /// None: nothing comes for a while.
+        events: VecDeque<Option<io::Result<Event>>>,
         frames: usize,
         bells: usize,
     }
 
     impl Scripted {
         fn new(events: impl IntoIterator<Item = io::Result<Event>>) -> Self {
+            Self::with_pauses(events.into_iter().map(Some))
+        }
+
+        fn with_pauses(events: impl IntoIterator<Item = Option<io::Result<Event>>>) -> Self {
             let terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
             Self { terminal, events: events.into_iter().collect(), frames: 0, bells: 0 }
         }
@@ -221,10 +230,17 @@ mod tests {
         }
 
         fn event(&mut self, wait: Duration) -> io::Result<Option<Event>> {
-            if self.events.is_empty() {
-                std::thread::sleep(wait);
+            match self.events.pop_front() {
+                Some(Some(event)) => event.map(Some),
+                Some(None) => {
+                    std::thread::sleep(Duration::from_millis(500));
+                    Ok(None)
+                }
+                None => {
+                    std::thread::sleep(wait);
+                    Ok(None)
+                }
             }
-            self.events.pop_front().transpose()
         }
     }
 
@@ -266,10 +282,19 @@ mod tests {
 
     #[test]
     fn a_scan_that_is_refused_is_heard() {
-        let scan = "2MAC:52".chars().map(KeyCode::Char).chain([KeyCode::Enter]).map(key);
-        let mut console = Scripted::new(scan.chain([ctrl_c(), ctrl_c()]));
+        let scan = "MAC:52".chars().map(KeyCode::Char).chain([KeyCode::Enter]).map(|code| Some(key(code)));
+        let keys = [Some(key(KeyCode::Char('2'))), None].into_iter().chain(scan);
+        let mut console = Scripted::with_pauses(keys.chain([Some(ctrl_c()), Some(ctrl_c())]));
         driven(&mut console, &CancellationToken::new()).expect("it ends");
         assert_eq!(console.bells, 1);
+    }
+
+    #[test]
+    fn a_scan_where_letters_are_keys_is_no_key() {
+        let scan = "qqDy-1q".chars().map(KeyCode::Char).chain([KeyCode::Enter]).map(|code| Some(key(code)));
+        let mut console = Scripted::with_pauses(scan.chain([None, Some(ctrl_c()), Some(ctrl_c())]));
+        driven(&mut console, &CancellationToken::new()).expect("it ends");
+        assert_eq!(console.bells, 1, "nobody knows it: it is offered to be registered, and q did not quit");
     }
 
     fn ctrl_c() -> io::Result<Event> {
@@ -279,7 +304,7 @@ mod tests {
     #[test]
     fn a_burst_of_keys_is_drawn_once() {
         let mut keys: Vec<_> = (0..60).map(|_| key(KeyCode::Down)).collect();
-        keys.push(key(KeyCode::Char('q')));
+        keys.extend([ctrl_c(), ctrl_c()]);
         let mut console = Scripted::new(keys);
         driven(&mut console, &CancellationToken::new()).expect("it ends");
         assert_eq!(console.frames, 1);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::domain::command::Command;
+use crate::domain::identity::Identity;
+use crate::domain::naming::named;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::allowed::allowed;
@@ -13,6 +15,7 @@ use crate::tui::files::Job;
 use crate::tui::form::{Editing, Field, Form, Outcome};
 use crate::tui::keymap::{Action, Motion, Place, Tab};
 use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
+use crate::tui::scan::Label;
 use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
 use crate::tui::words::count;
@@ -24,6 +27,7 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
     let effect = match msg {
         Msg::Key(key) => press(screen, bench, key),
         Msg::Paste(text) => paste(screen, bench, &text),
+        Msg::Scanned(text) => scanned(screen, bench, &text),
         Msg::Resized(size) => {
             screen.size = size;
             None
@@ -343,6 +347,41 @@ fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
     None
 }
 
+/// A code was scanned where letters are keys: the machine is shown, or offered to be registered.
+fn scanned(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
+    let code = clean(text, SCANNED);
+    if screen.popup.is_some() {
+        screen.say(Meaning::Warning, format!("{code} was scanned: answer this first, then scan it again"));
+        return Some(Effect::Bell);
+    }
+    let wish = match Label::read(text) {
+        Ok(label) => label.registration(),
+        Err(why) => {
+            screen.say(Meaning::Warning, format!("scanned: {why}"));
+            return Some(Effect::Bell);
+        }
+    };
+    let known = named(&bench.nodes, text).ok().or(match bench.index.settle(&bench.nodes, &wish.claims()) {
+        Identity::Known(id) => Some(id),
+        Identity::New | Identity::Conflict(_) => None,
+    });
+    let Some(node) = known.and_then(|id| bench.nodes.get(&id)) else {
+        match wish.judge(screen.now, &bench.nodes, &bench.index) {
+            Ok(_) => screen.popup = Some(deeds::register(&code, wish, bench)),
+            Err(why) => screen.say(Meaning::Warning, format!("{code}: {why}")),
+        }
+        return Some(Effect::Bell);
+    };
+    if screen.listing.position(node.id).is_none() {
+        screen.filter.clear();
+    }
+    let page = if let Pane::Node(_) = screen.pane { Pane::Node(node.id) } else { Pane::Nodes };
+    go_to(screen, page);
+    screen.chosen = Some(node.id);
+    screen.say(Meaning::Notice, format!("{code}: {}, {}", clean(&node.label(), SCANNED), node.phase.word()));
+    None
+}
+
 /// A line of the scanner, or a field, is complete.
 fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
     let outcome = match screen.form.field {
@@ -451,6 +490,8 @@ fn moved(at: usize, last: usize, page: usize, motion: Motion) -> usize {
     to.min(last)
 }
 
+/// Letters of a code that are shown.
+const SCANNED: usize = 60;
 /// Letters of a line that is pasted.
 const PASTED: usize = 4096;
 const TWICE: Duration = Duration::from_secs(2);

@@ -38,7 +38,7 @@ pub use decode::Encoding;
 pub use errors::{errors_csv, errors_file_name, problem_csv};
 pub use flaw::{Flaw, Located};
 pub use layout::{Column, Meaning};
-pub use preview::{Counts, Options, Preview, Row, Standing, preview};
+pub use preview::{Counts, Options, Preview, Row, Standing, preview, preview_watched};
 
 /// An empty list with every column that means something, for `oxbow import --template`.
 pub fn template() -> &'static str {

@@ -88,6 +88,18 @@ pub struct Counts {
 
 /// What the list in `bytes`, known as `file`, would do to this bench.
 pub fn preview(file: &str, bytes: &[u8], now: Timestamp, bench: &Snapshot, options: &Options) -> Preview {
+    preview_watched(file, bytes, now, bench, options, &mut |_, _| {})
+}
+
+/// The same. Of a long list it is told every now and then how many rows have been looked at, and of how many.
+pub fn preview_watched(
+    file: &str,
+    bytes: &[u8],
+    now: Timestamp,
+    bench: &Snapshot,
+    options: &Options,
+    watch: &mut dyn FnMut(usize, usize),
+) -> Preview {
     let mut preview = Preview {
         file: file.into(),
         encoding: Encoding::Utf8,
@@ -125,10 +137,22 @@ pub fn preview(file: &str, bytes: &[u8], now: Timestamp, bench: &Snapshot, optio
         placeholders: bench.index.placeholders(),
         profile: options.profile.as_ref(),
     };
-    let mut drafts: Vec<Draft> = records.iter().map(|record| reading.draft(record)).collect();
+    // Each row is looked at twice: for what it says, and for what that would do.
+    let mut steps = 0;
+    let mut step = || {
+        steps += 1;
+        if records.len() > LONG && steps % (2 * WATCHED) == 0 {
+            watch(steps / 2, records.len());
+        }
+    };
+    let read = |record| {
+        step();
+        reading.draft(record)
+    };
+    let mut drafts: Vec<Draft> = records.iter().map(read).collect();
     mark_duplicates(&mut drafts);
     warn_of_lost_zeros(&mut drafts, bench);
-    preview.rows = judge_all(drafts, records, now, bench);
+    preview.rows = judge_all(drafts, records, now, bench, &mut step);
     preview.counts = Counts::of(&preview.rows);
     preview
 }
@@ -257,9 +281,16 @@ fn warn_of_lost_zeros(drafts: &mut [Draft], bench: &Snapshot) {
     }
 }
 
-fn judge_all(drafts: Vec<Draft>, records: &[Record], now: Timestamp, bench: &Snapshot) -> Vec<Row> {
+fn judge_all(
+    drafts: Vec<Draft>,
+    records: &[Record],
+    now: Timestamp,
+    bench: &Snapshot,
+    step: &mut dyn FnMut(),
+) -> Vec<Row> {
     let mut about: HashMap<NodeId, usize> = HashMap::new();
     let judged = drafts.into_iter().zip(records).map(|(mut draft, record)| {
+        step();
         let judgement = draft.registration.judge(now, &bench.nodes, &bench.index);
         match &judgement {
             Ok(judgement) => {
@@ -285,6 +316,10 @@ fn judge_all(drafts: Vec<Draft>, records: &[Record], now: Timestamp, bench: &Sna
     });
     judged.collect()
 }
+
+/// Rows from which on it is told how far it is, and rows between one word and the next.
+const LONG: usize = 10_000;
+const WATCHED: usize = 1000;
 
 impl From<Judgement> for Standing {
     fn from(judgement: Judgement) -> Self {

@@ -25,7 +25,7 @@ use crate::tui::desk::Open;
 use crate::tui::layout::split_top;
 use crate::tui::screen::Screen;
 use crate::tui::theme::Meaning;
-use crate::tui::widgets::{Problem, boxed, paragraph, problem, text, whole, window};
+use crate::tui::widgets::{Problem, bar, boxed, paragraph, problem, text, whole, window};
 use crate::tui::words::{count, cut};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
@@ -86,6 +86,12 @@ fn news(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
     if let Some(path) = &desk.reading {
         let head = Span::styled(format!(" {} reading ", glyphs.active), theme.style(Meaning::Active));
         lines.extend(paragraph(head, &clean(&path.to_string_lossy(), PATH), plain, width));
+        if let Some((done, of)) = desk.progress {
+            let percent = u8::try_from(done * 100 / of.max(1)).unwrap_or(100);
+            let words = format!(" {percent:>3}%  of {}", count(of, "row"));
+            let room = width.saturating_sub(words.len() + 11).min(40);
+            lines.push(Line::raw(format!("           {}{words}", bar(glyphs, percent, room))));
+        }
     }
     if let Some(why) = &desk.problem {
         let hint = "choose another file, or type its path by /".into();
