@@ -75,6 +75,9 @@ struct Sim {
     /// How many machines
     #[arg(long, short, default_value_t = 12)]
     machines: u16,
+    /// Marks of a machine instead of its usual ones, as serial=SN-1,uuid=…,mac=…; the first is for the first machine
+    #[arg(long = "machine", value_name = "MARKS")]
+    marks: Vec<sim::Marks>,
     /// Where their disks are files [default: a temporary directory]
     #[arg(long)]
     disk_dir: Option<PathBuf>,
@@ -145,7 +148,8 @@ fn configured(run: Run) -> Result<crate::config::Config, Vec<Problem>> {
 fn simulate(options: Sim) -> ExitCode {
     let options = sim::Options {
         interface: options.interface,
-        machines: options.machines,
+        machines: options.machines.max(u16::try_from(options.marks.len()).unwrap_or(u16::MAX)),
+        marks: options.marks,
         disk_dir: options.disk_dir,
         pace: options.pace,
         apart: Duration::from_millis(options.apart),

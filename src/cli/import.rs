@@ -81,7 +81,7 @@ fn take_in(options: &Import, file: &Path) -> Result<ExitCode, Vec<Problem>> {
             summary(&name, &counts);
         }
         Answer::Errors { piece } => errors.push_str(&piece),
-        Answer::Working { on } => progress.show(&on),
+        Answer::Working { on, percent } => progress.show(&on, percent),
         _ => {}
     });
     progress.end();
@@ -169,7 +169,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn show(&mut self, on: &str) {
+    fn show(&mut self, on: &str, percent: Option<u8>) {
         if self.lines <= LONG {
             return;
         }
@@ -177,7 +177,10 @@ impl Progress {
         let again = self.shown == words;
         self.seconds = if again { self.seconds + 1 } else { 0 };
         match (io::stderr().is_terminal(), again) {
-            (true, true) => say::note(&format!("\r{words}, {} s", self.seconds)),
+            (true, true) => {
+                let percent = percent.map(|percent| format!(", {percent} %")).unwrap_or_default();
+                say::note(&format!("\r{words}, {} s{percent}", self.seconds));
+            }
             (true, false) => {
                 self.end();
                 say::note(&words);

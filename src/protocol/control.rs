@@ -216,6 +216,9 @@ pub enum Answer {
     /// Not ready yet; sent every second.
     Working {
         on: String,
+        /// How far it is, where that is known.
+        #[serde(default)]
+        percent: Option<u8>,
     },
     /// Final: it is done, and stored.
     Done {

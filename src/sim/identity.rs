@@ -1,14 +1,17 @@
 //! Who a simulated machine is.
 
+use std::str::FromStr;
+
 use crate::domain::identity::Claims;
-use crate::domain::ids::{MacAddr, Serial, SystemUuid};
+use crate::domain::ids::{MacAddr, SystemUuid};
 
 /// What stands in its SMBIOS and on its network card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) mac: MacAddr,
     pub(super) uuid: SystemUuid,
-    pub(super) serial: Serial,
+    /// As it stands there: it may be what nobody filled in.
+    pub(super) serial: String,
     pub(super) firmware: Firmware,
 }
 
@@ -52,8 +55,18 @@ impl Identity {
         Self {
             mac: MacAddr::new(mac).expect("no group address"),
             uuid: SystemUuid::new(uuid).expect("no placeholder"),
-            serial: serial.parse().expect("no placeholder"),
+            serial: serial.to_owned(),
             firmware: Firmware::Bios,
+        }
+    }
+
+    /// The same with other marks, as far as they are given.
+    pub(super) fn with(self, marks: &Marks) -> Self {
+        Self {
+            mac: marks.mac.unwrap_or(self.mac),
+            uuid: marks.uuid.unwrap_or(self.uuid),
+            serial: marks.serial.clone().unwrap_or(self.serial),
+            ..self
         }
     }
 
@@ -61,10 +74,35 @@ impl Identity {
         Claims {
             macs: vec![self.mac],
             uuid: Some(self.uuid),
-            serial: Some(self.serial.clone()),
+            serial: self.serial.parse().ok(),
             manufacturer: Some(MANUFACTURER.to_owned()),
             product: Some(PRODUCT.to_owned()),
         }
+    }
+}
+
+/// What one machine has instead of its usual marks, written as `serial=SN-1,uuid=…,mac=…`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    mac: Option<MacAddr>,
+    uuid: Option<SystemUuid>,
+    serial: Option<String>,
+}
+
+impl FromStr for Marks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut marks = Self::default();
+        for mark in text.split(',').filter(|mark| !mark.is_empty()) {
+            match mark.split_once('=') {
+                Some(("serial", serial)) => marks.serial = Some(serial.to_owned()),
+                Some(("uuid", uuid)) => marks.uuid = Some(uuid.parse().map_err(|err| format!("{uuid}: {err}"))?),
+                Some(("mac", mac)) => marks.mac = Some(mac.parse().map_err(|err| format!("{mac}: {err}"))?),
+                _ => return Err(format!("{mark:?} is not serial=, uuid= or mac=")),
+            }
+        }
+        Ok(marks)
     }
 }
 

@@ -41,7 +41,9 @@ use self::life::Life;
 use self::power::Power;
 use self::segment::Segment;
 use self::summary::{End, Told};
+use crate::domain::text::file_name;
 
+pub use self::identity::Marks;
 pub use self::summary::Summary;
 
 /// Which machines, where, how fast, for how long.
@@ -50,6 +52,8 @@ pub struct Options {
     /// The interface that leads to the station.
     pub interface: String,
     pub machines: u16,
+    /// Marks of the first machines; the others have their own.
+    pub marks: Vec<Marks>,
     /// Where the disks are files; they stay there. Without it they are temporary, and emptied once they are proven.
     pub disk_dir: Option<PathBuf>,
     /// Bytes a second that each disk reads or writes at most.
@@ -85,7 +89,8 @@ pub fn run(options: Options) -> Result<Summary, SimError> {
     let bench = Bench::open(&options)?;
     let mut told: Vec<Told> = (1..=options.machines)
         .map(|number| Told {
-            who: Identity::numbered(number),
+            who: Identity::numbered(number)
+                .with(options.marks.get(usize::from(number) - 1).unwrap_or(&Marks::default())),
             end: End::Unfinished("still at work".to_owned()),
             after: began.elapsed(),
         })
@@ -96,7 +101,7 @@ pub fn run(options: Options) -> Result<Summary, SimError> {
         let worn = options.worn_disk.is_some_and(|number| usize::from(number) == at + 1);
         let life = Life { worn, ..bench.life(who.clone(), &disks, options.pace) };
         let (tell, delay) = (tell.clone(), options.apart * u32::try_from(at).unwrap_or(u32::MAX));
-        let name = who.serial.to_string();
+        let name = format!("sim {}", who.mac);
         let thread = thread::Builder::new().name(name).spawn(move || {
             let _nobody_listens_any_more = tell.try_send((at, life.live(delay)));
         });
@@ -161,7 +166,7 @@ impl Bench {
 
     fn life(&self, who: Identity, disks: &Disks, pace: Option<u64>) -> Life {
         Life {
-            disk: disks.directory.join(format!("{}.disk", who.serial)),
+            disk: disks.directory.join(format!("{}.disk", file_name(&format!("{}-{}", who.serial, who.mac)))),
             forgetful: disks.temporary,
             worn: false,
             who,

@@ -33,7 +33,7 @@ pub(crate) use proxy::FlippingProxy;
 pub(crate) use relay::Relay;
 pub(crate) use simulated::Simulated;
 pub(crate) use site::Dnsmasq;
-pub(crate) use station::Station;
+pub(crate) use station::{Node, Station};
 pub(crate) use traffic::Traffic;
 
 /// Cargo's target directory of this build.

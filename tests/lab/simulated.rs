@@ -2,7 +2,7 @@
 //! real sockets; only firmware and kernel are not there.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +31,18 @@ impl Simulated {
             .args(["--apart", "50", "--seconds", &limit.as_secs().to_string()])
             .stdout(log.try_clone().expect("the log"))
             .stderr(log);
+        Self { process: sim.spawn().expect("`ip` starts"), said }
+    }
+
+    /// Switches on machines with these marks, whose disks are files of this folder.
+    pub(crate) fn with_marks(bench: &Bench, marks: &[&str], disks: &Path, limit: Duration) -> Self {
+        let said = bench.evidence().join("sim.log");
+        let log = File::create(&said).unwrap_or_else(|err| panic!("{}: {err}", said.display()));
+        let mut sim = command_in(&bench.switch(), env!("CARGO_BIN_EXE_oxbow"));
+        sim.args(["sim", "--interface", bench.port(), "--machines", &marks.len().to_string()]);
+        sim.args(["--apart", "50", "--seconds", &limit.as_secs().to_string()]).arg("--disk-dir").arg(disks);
+        sim.args(marks.iter().flat_map(|marks| ["--machine", *marks]));
+        sim.stdout(log.try_clone().expect("the log")).stderr(log);
         Self { process: sim.spawn().expect("`ip` starts"), said }
     }
 

@@ -1,6 +1,8 @@
 //! A list that somebody imports at the command line: shown row by row, then taken in wholly or not at all.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::desk::{Answers, carry_out};
@@ -20,8 +22,15 @@ pub(super) async fn import(context: &Context, wanted: List, bytes: Vec<u8>, to: 
         return Answer::Failed { problem: format!("there is no profile named {unknown}"), hint };
     }
     let (file, options) = (wanted.file.clone(), Options { profile: wanted.profile.clone() });
-    let look = move || import::preview(&file, &bytes, clock::now(), &bench, &options);
-    let preview = match working(to, "looking at", tokio::task::spawn_blocking(look)).await {
+    let far = Arc::new(AtomicU8::new(UNKNOWN));
+    let told = far.clone();
+    let look = move || {
+        let mut watch = |done: usize, of: usize| {
+            told.store(u8::try_from(done * 100 / of.max(1)).unwrap_or(100), Ordering::Relaxed);
+        };
+        import::preview_watched(&file, &bytes, clock::now(), &bench, &options, &mut watch)
+    };
+    let preview = match working(to, "looking at", &far, tokio::task::spawn_blocking(look)).await {
         Ok(preview) => preview,
         Err(err) => {
             return Answer::Failed {
@@ -42,7 +51,7 @@ pub(super) async fn import(context: &Context, wanted: List, bytes: Vec<u8>, to: 
         }
         Some(rows) => {
             let said = format!("imported {}", in_words(&preview));
-            working(to, "storing", carry_out(context, Command::Import(rows), said)).await
+            working(to, "storing", &AtomicU8::new(UNKNOWN), carry_out(context, Command::Import(rows), said)).await
         }
     }
 }
@@ -111,19 +120,22 @@ fn trouble(located: &Located) -> Trouble {
 }
 
 /// Does `work`, saying every second that it is under way.
-async fn working<T>(to: &Answers, on: &str, work: impl Future<Output = T>) -> T {
+async fn working<T>(to: &Answers, on: &str, far: &AtomicU8, work: impl Future<Output = T>) -> T {
     let mut every = tokio::time::interval(Duration::from_secs(1));
     tokio::pin!(work);
     loop {
         tokio::select! {
             done = &mut work => return done,
             _ = every.tick() => {
-                let _the_next_one_will_do = to.try_send(Answer::Working { on: on.into() });
+                let percent = Some(far.load(Ordering::Relaxed)).filter(|percent| *percent != UNKNOWN);
+                let _the_next_one_will_do = to.try_send(Answer::Working { on: on.into(), percent });
             }
         }
     }
 }
 
+/// No percentage.
+const UNKNOWN: u8 = u8::MAX;
 /// Rows that are told one by one, unless all are wanted.
 const FEW: usize = 50;
 /// Bytes of the list of errors in one message.
