@@ -3,7 +3,8 @@
 //!
 //! What is asked is stored, then published, then answered, in this order: who has an answer finds the bench as it says (a
 //! machine whose last report was acknowledged may ask for its boot script the next moment). What was seen is written
-//! behind. A command whose storing fails is refused, and the fleet is as it was.
+//! behind. A command whose storing fails is refused, and the fleet is as it was. While a long list is stored the hub goes on:
+//! if that fails the list is taken back, as by an undo.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -30,6 +31,7 @@ use crate::domain::logline::{Level, Source};
 use crate::domain::report::Report;
 use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use crate::domain::snapshot::{Catalogue, Snapshot, Station};
+use crate::domain::time::Timestamp;
 use crate::inbox::{NotKept, Note, Outlet};
 use crate::store::{Store, Written};
 
@@ -54,7 +56,7 @@ pub struct Hub {
     publish: watch::Sender<Arc<Snapshot>>,
     version: u64,
     /// Answers that wait for the disk.
-    waiting: FuturesUnordered<BoxFuture<'static, (Written, Option<Answer>)>>,
+    waiting: FuturesUnordered<BoxFuture<'static, (Written, Answer)>>,
 }
 
 /// Somebody wants DHCP to be something that it may not be.
@@ -64,8 +66,15 @@ struct Changing {
     done: oneshot::Sender<Result<(), Refusal>>,
 }
 
-/// Tells whoever asked how the storing went.
-type Answer = Box<dyn FnOnce(Written) + Send>;
+/// What is to be done when the store has answered.
+enum Answer {
+    /// Nobody waits.
+    None,
+    /// Whoever asked is told how it went.
+    Tell(Box<dyn FnOnce(Written) + Send>),
+    /// A long list is in the fleet already: it is taken back if it could not be stored.
+    Import { deed: Timestamp, done: oneshot::Sender<Result<(), Refusal>> },
+}
 
 impl Hub {
     pub fn new(
@@ -108,10 +117,7 @@ impl Hub {
                     self.publish(outlet.dropped());
                 }
                 Some((written, answer)) = self.waiting.next(), if !self.waiting.is_empty() => {
-                    if self.store_is(&written) || answer.is_some() {
-                        self.publish(outlet.dropped());
-                    }
-                    answer.into_iter().for_each(|answer| answer(written.clone()));
+                    self.answer(written, answer, outlet.dropped()).await;
                 }
                 () = tokio::time::sleep_until(tried_until), if self.changing.is_some() => {
                     if let Some(Changing { done, .. }) = self.changing.take() {
@@ -135,9 +141,34 @@ impl Hub {
             self.take(note, outlet.dropped()).await;
         }
         while let Some((written, answer)) = self.waiting.next().await {
-            answer.into_iter().for_each(|answer| answer(written.clone()));
+            self.answer(written, answer, outlet.dropped()).await;
         }
         info!("hub stopped");
+    }
+
+    /// Goes on where it was left when the store was asked.
+    async fn answer(&mut self, written: Written, answer: Answer, dropped: u64) {
+        let has_changed = self.store_is(&written);
+        match answer {
+            Answer::None if has_changed => self.publish(dropped),
+            Answer::None => {}
+            Answer::Tell(tell) => {
+                self.publish(dropped);
+                tell(written);
+            }
+            Answer::Import { deed, done } => {
+                let answer = match written {
+                    Ok(()) => Ok(()),
+                    Err(reason) => {
+                        let effects = self.fleet.give_up(clock::now(), deed);
+                        self.write_behind(effects).await;
+                        Err(Refusal::NotStored(reason))
+                    }
+                };
+                self.publish(dropped);
+                let _nobody_waits = done.send(answer);
+            }
+        }
     }
 
     /// What the station itself says of a node is in its own log too: that one file tells the whole bench.
@@ -186,11 +217,19 @@ impl Hub {
 
     async fn command(&mut self, command: Command, done: oneshot::Sender<Result<(), Refusal>>, dropped: u64) {
         info!(?command, "asked for");
-        let before = self.fleet.clone();
+        let (before, is_import) = (self.fleet.clone(), matches!(command, Command::Import(_)));
         match self.fleet.apply(clock::now(), command, &self.catalogue) {
             Err(refusal) => {
                 info!(%refusal, "refused");
                 let _nobody_waits = done.send(Err(refusal));
+            }
+            // A long list takes the disk a second: machines are served meanwhile.
+            Ok(effects) if is_import && effects.len() > MANY => {
+                self.log(&effects);
+                let deed = self.fleet.deeds().last().map(|deed| deed.at).unwrap_or_default();
+                let written = self.store.write_or_drop(only_latest(effects)).await;
+                let answer = Answer::Import { deed, done };
+                self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
             }
             // People ask seldom: waiting here keeps what is shown and what is stored the same.
             Ok(effects) => match self.kept_or_dropped(effects).await {
@@ -241,8 +280,8 @@ impl Hub {
         let (grant, effects) = self.fleet.hello(clock::now(), hello, &self.catalogue);
         // A station that cannot store lets machines work: what a hello says the agent says again if it is lost. Its
         // reports are not acknowledged before they are stored, so it does not restart the machine without its proof.
-        let answer: Answer = Box::new(move |_| drop(done.send(Ok(grant))));
-        self.write(effects, Some(answer)).await;
+        let tell = Box::new(move |_| drop(done.send(Ok(grant))));
+        self.write(effects, Answer::Tell(tell)).await;
     }
 
     async fn reports(
@@ -287,19 +326,19 @@ impl Hub {
         done: oneshot::Sender<Result<T, NotKept>>,
         answer: T,
     ) {
-        let answer: Answer = Box::new(move |written| {
+        let tell = Box::new(move |written: Written| {
             let _nobody_waits = done.send(written.map(|()| answer).map_err(NotKept::Store));
         });
-        self.write(effects, Some(answer)).await;
+        self.write(effects, Answer::Tell(tell)).await;
     }
 
     async fn write_behind(&mut self, effects: Vec<Effect>) {
         if !effects.is_empty() {
-            self.write(effects, None).await;
+            self.write(effects, Answer::None).await;
         }
     }
 
-    async fn write(&mut self, effects: Vec<Effect>, answer: Option<Answer>) {
+    async fn write(&mut self, effects: Vec<Effect>, answer: Answer) {
         self.log(&effects);
         let written = self.store.write(only_latest(effects)).await;
         self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
@@ -388,6 +427,8 @@ fn only_latest(effects: Vec<Effect>) -> Vec<Effect> {
 
 /// Changes within this time share a snapshot: 20 a second are more than an eye can follow.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// Effects from which on nobody waits until they are stored.
+const MANY: usize = 256;
 /// Notes that are taken in before the store's answers and the snapshot get their turn again.
 const TOGETHER: usize = 512;
 /// How long the DHCP service may look for other servers.

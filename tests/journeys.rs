@@ -11,12 +11,17 @@ use std::time::Duration;
 use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
 use oxbow::domain::dhcp::Choice;
 use oxbow::domain::edit::{Edit, Set};
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::identity::Claims;
 use oxbow::domain::ids::NodeId;
+use oxbow::domain::import;
 use oxbow::domain::node::Node;
 use oxbow::domain::phase::Phase;
+use oxbow::domain::plan::Plan;
 use oxbow::domain::policy::Policy;
 use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Found, Job, Msg, NotDone, Place, Screen, What, update};
+use oxbow::tui::files::Files;
+use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Folders, Found, Job, Msg, NotDone, Place, Screen, What, update};
 use ratatui::crossterm::event::KeyCode::{
     self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, Right, Tab, Up,
 };
@@ -520,9 +525,12 @@ fn the_form_says_what_is_wrong_as_one_types() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("2").press([Down]).type_text("Default string").sees("the serial is a placeholder");
     journey.control('u').type_text("SN-7001").misses("placeholder").press([Enter, Enter]).type_text("52:54");
-    journey.sees("a MAC address is six pairs of hex digits").press([Down, Down, Enter]).sees("correct what the form");
+    journey
+        .sees("a MAC address is six pairs of hex digits")
+        .press([Down, Down, Down, Down, Enter])
+        .sees("correct what the form");
     assert_eq!(journey.wishes, [Effect::Bell]);
-    journey.press([Up, Up]).type_text(":00:00:00:01").misses("six pairs").press([Down, Down]);
+    journey.press([Up, Up, Up, Up]).type_text(":00:00:00:01").misses("six pairs").press([Down, Down, Down, Down]);
     journey.sees("a new machine; Enter here registers it").press([Enter]).misses("52:54:00:00:00:01");
     journey.asks_for(registers("SN-7001", &["52:54:00:00:00:01"], None));
 }
@@ -664,6 +672,113 @@ fn an_edit_that_cannot_be_is_said_as_one_types_and_not_asked_for() {
     assert_eq!(journey.wishes.iter().filter(|wish| **wish != Effect::Bell).count(), 0);
     journey.type_text("e").press([Enter]).sees("nothing was changed");
     journey.press([Esc]).type_text("/SN-4004").press([Enter]).type_text("e").sees("SN-4004 is at work (writing)");
+}
+
+/// A technician in front of a bench that does what it is asked, with an import folder.
+struct Live {
+    journey: Journey,
+    fleet: Fleet,
+    files: Files,
+}
+
+impl Live {
+    fn press(&mut self, keys: impl IntoIterator<Item = KeyCode>) {
+        for key in keys {
+            self.journey.press([key]);
+            while let Some(wish) = self.journey.wishes.pop() {
+                self.carry_out(wish);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, wish: Effect) {
+        let now = self.journey.screen.now;
+        match wish {
+            Effect::Files(job) => {
+                assert!(self.files.send(job, &Arc::new(self.journey.bench.clone()), now));
+                let found = loop {
+                    match self.files.found().next() {
+                        Some(found) => break found,
+                        None => std::thread::sleep(Duration::from_millis(5)),
+                    }
+                };
+                self.journey.tell(Msg::Found(found));
+            }
+            Effect::Ask(Ask { what, deed }) => {
+                let command = match what {
+                    What::One(command) => command,
+                    What::Import(preview) => Command::Import(preview.import().expect("a clean list")),
+                    What::Each(_) | What::Capture { .. } => panic!("{deed}"),
+                };
+                let catalogue = self.journey.bench.catalogue.clone();
+                let done = self.fleet.apply(now, command, &catalogue).map(drop);
+                let bench = &mut self.journey.bench;
+                (bench.nodes, bench.index) = (self.fleet.nodes().clone(), self.fleet.index().clone());
+                (bench.deeds, bench.version) = (self.fleet.deeds().to_vec(), bench.version + 1);
+                self.journey.tell(Msg::Answered(Answer { deed, result: done.map_err(NotDone::Refused) }));
+            }
+            Effect::Bell => {}
+            Effect::Quit => panic!("it quits"),
+        }
+    }
+}
+
+#[test]
+fn from_a_purchase_order_to_a_bench_where_each_machine_has_its_profile_and_back_by_keys_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // As a German Excel saves it.
+    let order = "\u{feff}Pos.;Serial Number;MAC Address;OS Profile;Site;;\r\n\
+        1;SN-9001;3C-EC-EF-00-00-01;Ubuntu Server 24.04;Ulm;;\r\n\
+        2;SN-9002;3CECEF000002;emt-s;\"Ulm; Halle 2\";;\r\n\
+        3;SN-9003;;;;;\r\n;;;;;;\r\n;;;;;;\r\n";
+    std::fs::write(folder.path().join("PO 4711.csv"), order).expect("a file");
+    let folders = Folders { import: folder.path().into(), captures: folder.path().into() };
+    let mut bench = sample::empty();
+    let catalogue = Arc::make_mut(&mut bench.catalogue);
+    let ready = catalogue.images["edge-3.1.raw.gz"].clone();
+    catalogue.images.insert("ubuntu-24.04.raw.gz".into(), ready);
+    let files = Files::start(folders).expect("a thread");
+    let mut live = Live { journey: Journey::at(bench), fleet: Fleet::default(), files };
+
+    live.press([Char('3')]);
+    live.journey.sees("PO 4711.csv");
+    live.press([Enter]);
+    live.journey.sees("3 new, 0 same, 0 changes, 0 errors").sees("profile ubuntu").sees("profile emt-s");
+    live.press([Enter, Char('y')]);
+    live.journey.sees("done: import PO 4711.csv; u takes it back within a minute").press([Char('1')]).sees("Nodes 3");
+    let plan = |live: &Live, serial: &str| {
+        let serial = serial.parse().ok();
+        let macs = vec!["52:54:00:00:00:77".parse().expect("a MAC")];
+        live.journey.bench.plan(&Claims { serial, macs, ..Claims::default() })
+    };
+    let installs = |id: &str| Plan::Install(id.parse().expect("a profile name"));
+    for (serial, profile) in [("SN-9001", "ubuntu"), ("SN-9002", "emt-s"), ("SN-9003", "emt-s"), ("SN-1", "emt-s")] {
+        assert_eq!(plan(&live, serial), installs(profile), "{serial}");
+    }
+    let site = live.fleet.nodes().values().filter_map(|node| node.metadata.get("Site")).next_back();
+    assert_eq!(site.map(String::as_str), Some("Ulm; Halle 2"));
+
+    live.press([Char('u'), Down, Enter]);
+    live.journey.sees("done: take back the import of PO 4711.csv").sees("No machine has been seen yet");
+    assert_eq!(plan(&live, "SN-9001"), installs("emt-s"), "nobody knows it any more");
+}
+
+#[test]
+fn a_long_list_shows_how_far_it_has_been_read() {
+    let mut journey = at_list(sample::empty(), b"Serial\nSN-1\n");
+    let path: PathBuf = "/var/lib/oxbow/import/po-4711.csv".into();
+    journey.press([Esc, Enter]).sees("reading");
+    journey.tell(Msg::Found(Found::Reading { path: path.clone(), done: 43_000, of: 100_000 }));
+    journey.sees("43%  of 100000 rows");
+    journey.tell(Msg::Found(Found::Read { path, preview: Err("No such file".into()) })).misses("43%");
+
+    let list: String = (0..20_000).map(|row| format!("SN-{row:06}\n")).collect();
+    let mut told = Vec::new();
+    let mut watch = |done, of| told.push((done, of));
+    let (bench, options) = (sample::empty(), import::Options::default());
+    import::preview_watched("x.csv", format!("Serial\n{list}").as_bytes(), sample::NOW, &bench, &options, &mut watch);
+    assert!(told.len() >= 10 && told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
+    assert_eq!(told.last(), Some(&(20_000, 20_000)));
 }
 
 #[test]

@@ -2,16 +2,19 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use oxbow::domain::command::{Command, Undo};
+use oxbow::domain::command::{Command, Import, Undo};
 use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
 use oxbow::domain::import::{self, Options};
 use oxbow::domain::profile_file;
-use oxbow::domain::snapshot::{Catalogue, Snapshot};
+use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
 use oxbow::domain::time::Timestamp;
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::{Note, inbox};
 use oxbow::store;
+use tokio_util::sync::CancellationToken;
 
 const ROWS: u32 = 100_000;
 const NOW: Timestamp = Timestamp::from_millis(0);
@@ -35,6 +38,7 @@ fn main() {
     let effects =
         measured("import", || fleet.apply(NOW, Command::Import(import.clone()), &catalogue)).expect("possible");
     measured("import, stored", || stored(effects));
+    waited(&import, &catalogue);
     (bench.nodes, bench.index) = (fleet.nodes().clone(), fleet.index().clone());
     measured("preview, all the same", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default()));
     let deed = fleet.deeds().last().map(|deed| deed.at).unwrap_or_default();
@@ -50,6 +54,43 @@ fn stored(effects: Vec<Effect>) {
     runtime.block_on(async { store.write(effects).await.await.expect("the thread lives").expect("written") });
     drop(store);
     thread.join().expect("it ends in order");
+}
+
+/// How long others wait for the hub while it takes the list in.
+fn waited(import: &Import, catalogue: &Arc<Catalogue>) {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let (store, _, thread) = store::open(&directory.path().join("oxbow.db")).expect("a new store");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let longest = runtime.block_on(async {
+        let (hub, bench) = Hub::new(Fleet::default(), Station::default(), store, Box::new(Nowhere));
+        let (inbox, outlet) = inbox();
+        let stop = CancellationToken::new();
+        let hub = tokio::spawn(hub.run(outlet, stop.clone()));
+        inbox.send(Note::Catalogue(catalogue.clone())).await;
+        let (to, command) = (inbox.clone(), Command::Import(import.clone()));
+        let import = tokio::spawn(async move { to.ask(|back| Note::Command(command, back)).await });
+        let mut longest = Duration::ZERO;
+        while !import.is_finished() {
+            let asked = Instant::now();
+            inbox.ask(|back| Note::Capture(Vec::new(), back)).await;
+            longest = longest.max(asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(import.await.expect("it ends"), Some(Ok(())));
+        drop(bench);
+        stop.cancel();
+        hub.await.expect("it ends");
+        longest
+    });
+    thread.join().expect("it ends in order");
+    println!("{:24}{:6} ms", "longest wait of others", longest.as_millis());
+}
+
+struct Nowhere;
+
+impl NodeLog for Nowhere {
+    fn write(&mut self, _: &[Effect]) {}
 }
 
 fn list(profile: &str) -> String {

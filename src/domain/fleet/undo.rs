@@ -74,6 +74,19 @@ impl Fleet {
         if deed.undo_left(now).is_none() {
             return Err(Refusal::UndoTooLate { what: deed.to_string() });
         }
+        self.reverse(now, &deed, scope, change)
+    }
+
+    /// Takes a deed back that could not be stored, however long that took. Machines that have begun to work go on.
+    pub fn give_up(&mut self, now: Timestamp, at: Timestamp) -> Vec<Effect> {
+        let mut change = Change::default();
+        if let Some(deed) = self.deeds.iter().find(|deed| deed.at == at).cloned() {
+            let _the_idle_ones_can_always_be = self.reverse(now, &deed, Undo::Idle, &mut change);
+        }
+        self.settle(change)
+    }
+
+    fn reverse(&mut self, now: Timestamp, deed: &Deed, scope: Undo, change: &mut Change) -> Result<(), Refusal> {
         match &deed.what {
             What::Import { made, touched, .. } => self.undo_import(now, made, touched, scope, change)?,
             What::Edit { touched, .. } => self.undo_import(now, &[], std::slice::from_ref(touched), scope, change)?,
@@ -85,8 +98,8 @@ impl Fleet {
         {
             change.log(now, node, Level::Info, "its edit was undone");
         }
-        self.deeds.retain(|deed| deed.at != at);
-        change.effects.push(Effect::DropDeed(at));
+        self.deeds.retain(|known| known.at != deed.at);
+        change.effects.push(Effect::DropDeed(deed.at));
         Ok(())
     }
 

@@ -96,7 +96,7 @@ fn a_change_is_shown_before_it_is_made_and_can_be_taken_back() {
     let preview = bench.read(other);
     let Standing::Changes(_, changes) = &preview.rows[0].standing else { panic!("{:?}", preview.rows) };
     let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    assert_eq!(words, ["MAC + 52:54:00:00:00:0a", "Name press-01 → press-11", "Site Ulm → Bonn"]);
+    assert_eq!(words, ["MAC 52:54:00:00:00:01 → 52:54:00:00:00:0a", "Name press-01 → press-11", "Site Ulm → Bonn"]);
     bench.imports(other).expect("possible");
     assert_eq!(bench.last_import(), Some((1, 1)));
     bench.undoes(Undo::All).expect("it is fresh");
@@ -201,6 +201,41 @@ fn a_machine_at_work_is_not_changed_by_a_list() {
     let good = preview.import_without_errors();
     assert_eq!(good.rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [3]);
     bench.asked(Command::Import(good)).expect("the others can be had");
+}
+
+#[test]
+fn a_long_list_is_stored_and_no_line_is_written_for_each_of_its_rows() {
+    let mut bench = Bench::new();
+    let list: String = (0..10_000).map(|row| format!("PF3K{row:06}\n")).collect();
+    let effects = bench.imports(format!("Serial\n{list}").as_bytes()).expect("possible");
+    let saved = effects.iter().filter(|effect| matches!(effect, Effect::SaveNode(_))).count();
+    assert_eq!((saved, effects.len()), (10_000, 10_001), "the nodes, and what can be taken back");
+    let listed = bench.fleet.nodes()[&NodeId(7)].listed.as_ref().map(ToString::to_string);
+    assert_eq!(listed.as_deref(), Some("order.csv, row 8"));
+}
+
+#[test]
+fn a_list_that_corrects_a_mistyped_address_changes_it_and_a_blank_cell_erases_none() {
+    let mut bench = Bench::new();
+    bench.imports(b"Serial,MAC 1,MAC 2\nSN-1,52:54:00:00:00:11,52:54:00:00:00:27\n").expect("possible");
+    let words = |bench: &mut Bench, list: &[u8]| {
+        let preview = bench.read(list);
+        let Standing::Changes(_, changes) = &preview.rows[0].standing else { return Vec::new() };
+        changes.iter().map(ToString::to_string).collect()
+    };
+    let corrected = b"Serial,MAC 1,MAC 2\nSN-1,,52:54:00:00:00:28\n";
+    assert_eq!(words(&mut bench, corrected), ["MAC 52:54:00:00:00:27 \u{2192} 52:54:00:00:00:28"]);
+    bench.imports(corrected).expect("possible");
+    assert_eq!(bench.seen(), ["SN-1 52:54:00:00:00:11 52:54:00:00:00:28  {} true"]);
+    assert_eq!(bench.standings(corrected), ["same"]);
+    bench.undoes(Undo::All).expect("it is fresh");
+    assert_eq!(bench.seen(), ["SN-1 52:54:00:00:00:11 52:54:00:00:00:27  {} true"]);
+
+    // What the machine itself has shown is no slip of anybody's pen: then the list names another of its cards.
+    let mut bench = Bench::new();
+    bench.imports(LIST).expect("possible");
+    bench.powered_on(Firmware::UefiX64);
+    assert_eq!(words(&mut bench, b"Serial,MAC\nSN-1,52:54:00:00:00:0a\n"), ["MAC + 52:54:00:00:00:0a"]);
 }
 
 #[test]
