@@ -52,6 +52,11 @@ impl Client {
         }
     }
 
+    /// Whether it is an iPXE that says it has HTTP and no HTTPS.
+    pub fn lacks_https(self) -> bool {
+        matches!(self, Self::Ipxe { features: IpxeFeatures { http: true, https: false }, .. })
+    }
+
     /// The word the rest of the station uses for it.
     pub fn firmware(self) -> Firmware {
         match self {

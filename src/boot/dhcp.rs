@@ -370,6 +370,7 @@ impl Case<'_> {
             address,
             answer,
             bootfile: program.map(|program| program.name().to_owned()),
+            lacks_https: self.client.lacks_https(),
         }
     }
 }

@@ -67,6 +67,8 @@ pub enum Event {
         address: Option<Ipv4Addr>,
         answer: DhcpAnswer,
         bootfile: Option<String>,
+        /// It is an iPXE that was built without HTTPS.
+        lacks_https: bool,
     },
     /// A DHCP request went unanswered on purpose.
     DhcpSilence { mac: Option<MacAddr>, reason: String },

@@ -376,7 +376,7 @@ impl Bench {
         let firmware = if is_bios(number) { Firmware::Bios } else { Firmware::UefiX64 };
         let bootfile = Some(loader(number));
         let (claims, address, answer) = (claims(number), Some(address(number)), DhcpAnswer::Ack);
-        self.observe(seconds, Event::DhcpAnswered { claims, firmware, address, answer, bootfile });
+        self.observe(seconds, Event::DhcpAnswered { claims, firmware, address, answer, bootfile, lacks_https: false });
     }
 
     /// It has fetched its kernel.

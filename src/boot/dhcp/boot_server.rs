@@ -59,6 +59,7 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) 
         address: Some(request.ciaddr.unwrap_or(*way.from.ip())),
         answer: DhcpAnswer::Told,
         bootfile: Some(program.name().to_owned()),
+        lacks_https: client.lacks_https(),
     };
     let from = asked_at(way.to, segment);
     let identified = mac.is_some() || request.uuid.is_some();

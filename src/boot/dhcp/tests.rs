@@ -200,6 +200,7 @@ fn what_was_answered_is_told_with_who_asked() {
             address: Some(at(10)),
             answer: DhcpAnswer::Offer,
             bootfile: Some("snponly.efi".to_owned()),
+            lacks_https: false,
         })
     );
 }

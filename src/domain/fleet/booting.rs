@@ -16,6 +16,14 @@ use crate::domain::quirk::Loader;
 use crate::domain::run::{Outcome, Run};
 use crate::domain::time::Timestamp;
 
+/// What a machine was told to load.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told<'a> {
+    pub(super) file: &'a str,
+    /// It is an iPXE that was built without HTTPS.
+    pub(super) lacks_https: bool,
+}
+
 impl Fleet {
     pub(super) fn dhcp_answered(
         &mut self,
@@ -24,7 +32,7 @@ impl Fleet {
         firmware: Firmware,
         address: Option<Ipv4Addr>,
         answer: DhcpAnswer,
-        bootfile: Option<&str>,
+        told: Option<Told<'_>>,
     ) -> Vec<Effect> {
         // An ordinary DHCP client is somebody's laptop, or a node's own system: it makes no node. Nor does an offer that
         // nobody has taken yet: anything can ask for one, thousands of times a second and each time by another name.
@@ -54,16 +62,20 @@ impl Fleet {
             }
         }
         let who = format!("dhcp: {} client", firmware.word());
-        let told = bootfile.map(|file| told_to_load(firmware, file)).unwrap_or_default();
+        let load = told.map(|told| told_to_load(firmware, told.file)).unwrap_or_default();
         match (answer, address) {
             (DhcpAnswer::Ack, Some(address)) => {
-                change.log(now, node, Level::Info, &format!("{who} leased {address}{told}"));
+                change.log(now, node, Level::Info, &format!("{who} leased {address}{load}"));
             }
             (DhcpAnswer::Overheard, Some(address)) => {
-                change.log(now, node, Level::Info, &format!("{who} asks the site's server for {address}{told}"));
+                change.log(now, node, Level::Info, &format!("{who} asks the site's server for {address}{load}"));
             }
-            (DhcpAnswer::Told, _) => change.log(now, node, Level::Info, &format!("{who}{told}")),
+            (DhcpAnswer::Told, _) => change.log(now, node, Level::Info, &format!("{who}{load}")),
             (DhcpAnswer::Offer, _) | (DhcpAnswer::Ack | DhcpAnswer::Overheard, None) => {}
+        }
+        let plainly = told.is_some_and(|told| told.lacks_https && told.file.starts_with("http://"));
+        if plainly && answer != DhcpAnswer::Offer && !node.log.lines().any(|line| line.text.as_ref() == NO_HTTPS) {
+            change.log(now, node, Level::Info, NO_HTTPS);
         }
         change.save(id);
         self.settle(change)
@@ -259,3 +271,4 @@ pub(super) fn begin_attempt(node: &mut Node, now: Timestamp) {
 const HUNG: Duration = Duration::from_secs(20);
 /// Attempts of a node that are kept. A machine that restarts in a circle for days begins thousands.
 const RUNS: usize = 50;
+const NO_HTTPS: &str = "dhcp: it is served by plain HTTP: this iPXE has no HTTPS";

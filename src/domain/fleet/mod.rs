@@ -25,6 +25,7 @@ use crate::domain::phase::{Phase, Stage};
 use crate::domain::placeholder::Placeholders;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
+use booting::Told;
 
 pub use agent::{Grant, Hello, ReportError, Task};
 
@@ -96,8 +97,9 @@ impl Fleet {
     /// Takes in what a service saw. An observation is never refused.
     pub fn observe(&mut self, now: Timestamp, event: Event) -> Vec<Effect> {
         match event {
-            Event::DhcpAnswered { claims, firmware, address, answer, bootfile } => {
-                self.dhcp_answered(now, &claims, firmware, address, answer, bootfile.as_deref())
+            Event::DhcpAnswered { claims, firmware, address, answer, bootfile, lacks_https } => {
+                let told = bootfile.as_deref().map(|file| Told { file, lacks_https });
+                self.dhcp_answered(now, &claims, firmware, address, answer, told)
             }
             Event::DhcpSilence { mac, reason } => self.dhcp_silence(now, mac, &reason),
             Event::Loader { address, file, transfer } => self.loader(now, address, &file, &transfer),

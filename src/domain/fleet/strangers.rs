@@ -46,6 +46,7 @@ mod tests {
             address: Some([10, 77, c, d].into()),
             answer,
             bootfile: None,
+            lacks_https: false,
         };
         fleet.observe(Timestamp::from_millis(u64::from(second) * 1000), event)
     }

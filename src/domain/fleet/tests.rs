@@ -69,6 +69,7 @@ impl Bench {
                 address: Some(ADDRESS),
                 answer,
                 bootfile: Some("snponly.efi".into()),
+                lacks_https: false,
             });
         }
     }
@@ -419,6 +420,7 @@ fn two_machines_never_share_an_address() {
         address: Some(ADDRESS),
         answer,
         bootfile: None,
+        lacks_https: false,
     };
     bench.saw(answered(DhcpAnswer::Ack));
     let addresses: Vec<_> = bench.fleet.nodes.values().map(|node| node.address).collect();
@@ -428,6 +430,26 @@ fn two_machines_never_share_an_address() {
 fn station_says(bench: &Bench) -> Vec<String> {
     let lines = bench.node().log.lines().filter(|line| line.source == Source::Station);
     lines.map(|line| line.text.to_string()).collect()
+}
+
+#[test]
+fn an_ipxe_without_https_is_said_to_have_none_once() {
+    let mut bench = Bench::new();
+    let leased = |lacks_https, base: &str| Event::DhcpAnswered {
+        claims: claims(None),
+        firmware: Firmware::Ipxe,
+        address: Some(ADDRESS),
+        answer: DhcpAnswer::Ack,
+        bootfile: Some(format!("{base}/boot.ipxe")),
+        lacks_https,
+    };
+    let said = |bench: &Bench| station_says(bench).iter().filter(|text| text.ends_with("has no HTTPS")).count();
+    bench.saw(leased(false, "http://10.77.0.1"));
+    bench.saw(leased(true, "tftp://10.77.0.1"));
+    assert_eq!(said(&bench), 0);
+    bench.saw(leased(true, "http://10.77.0.1"));
+    bench.saw(leased(true, "http://10.77.0.1"));
+    assert_eq!(said(&bench), 1, "{:?}", station_says(&bench));
 }
 
 /// Beside a site's server a UEFI machine shows its address twice, to that server and on port 4011.
@@ -440,6 +462,7 @@ fn by_proxy_each_step_of_a_machine_is_told_once() {
         address,
         answer,
         bootfile: bootfile.map(str::to_owned),
+        lacks_https: false,
     };
     bench.saw(says(DhcpAnswer::Offer, None, Some("snponly.efi")));
     bench.saw(says(DhcpAnswer::Overheard, Some(ADDRESS), None));

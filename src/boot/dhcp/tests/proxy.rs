@@ -70,7 +70,7 @@ fn ipxe_is_sent_to_the_script() {
 #[test]
 fn an_offer_is_told_of_without_an_address() {
     let (_, answer) = room().answers(&client(1, MessageType::Discover, &pxe(7)));
-    let Some(Event::DhcpAnswered { claims, firmware, address, answer: kind, bootfile }) = answer.event else {
+    let Some(Event::DhcpAnswered { claims, firmware, address, answer: kind, bootfile, .. }) = answer.event else {
         panic!("nothing told")
     };
     assert_eq!((claims.macs, firmware, kind), (vec![mac(1)], Firmware::UefiX64, DhcpAnswer::Offer));

@@ -273,6 +273,7 @@ fn a_uuid_that_a_boot_rom_made_up_gives_way_to_the_machine_s_own() {
         address: Some(ADDRESS),
         answer: DhcpAnswer::Ack,
         bootfile: None,
+        lacks_https: false,
     });
     assert_eq!(bench.fleet.nodes()[&node].uuid, heard.uuid);
     let own = machine(ONE, Some(UUID), Some("SN-1"));
