@@ -394,6 +394,7 @@ impl Hub {
             dhcp_chosen: self.fleet.dhcp(),
             dhcp_asked: self.changing.as_ref().map(|changing| changing.to),
             doctor: self.doctor.clone(),
+            packets_dropped: self.tape.dropped(),
             dropped,
         }));
         tracing::event!(Severity::TRACE, version = self.version, "published");

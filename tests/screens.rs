@@ -22,6 +22,7 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("services", sample::busy(), vec![Char('5')]),
         ("services_beside", sample::beside(), vec![Char('5')]),
         ("services_exhausted", sample::exhausted(), vec![Char('5'), End]),
+        ("services_flooded", sample::flooded(), vec![Char('5'), End]),
         ("dhcp_choice", sample::beside(), vec![Char('5'), Char('d'), Up]),
         ("dhcp_to_proxy", sample::busy(), vec![Char('5'), Char('d'), Down, Enter]),
         ("dhcp_to_authoritative", sample::beside(), vec![Char('5'), Char('d'), Home, Enter]),

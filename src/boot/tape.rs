@@ -59,6 +59,11 @@ impl Tape {
         (!packets.is_empty()).then(|| pcap::file(packets.into_iter()))
     }
 
+    /// Machines whose packets had to make room for another's.
+    pub fn dropped(&self) -> u64 {
+        self.reels.dropped()
+    }
+
     /// Bytes that are kept.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub dhcp_asked: Option<Choice>,
     /// What was seen of machines on their way, and why they got no further.
     pub doctor: Arc<Doctor>,
+    /// Machines whose packets are not kept any more, as there was no room.
+    pub packets_dropped: u64,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
 }

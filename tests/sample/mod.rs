@@ -145,6 +145,23 @@ SN-9003,,,
 Default string,3c:ec:ef:00:00:03,,Ulm
 ";
 
+/// A bench on a network with far more machines than it has room for.
+pub(crate) fn flooded() -> Snapshot {
+    let mut bench = Bench::new();
+    for number in 0..1040_u32 {
+        let [_, b, c, d] = number.to_be_bytes();
+        let who = Who::card(format!("02:00:00:{b:02x}:{c:02x}:{d:02x}").parse().expect("a MAC"));
+        let what = Sighting::Dhcp { asked: asked(21, Kind::Discover, 7), reply: Reply::Silent(Cause::NotOurs) };
+        bench.doctor.sight(ago(700), who, what);
+    }
+    bench.observe(65, Event::KernelServed { address: [10, 77, 0, 9].into(), file: "vmlinuz".into() });
+    for _ in 0..3 {
+        let reason = "the hardware address is not that of one Ethernet card".into();
+        bench.observe(192, Event::DhcpSilence { mac: None, reason });
+    }
+    Snapshot { packets_dropped: 12, ..bench.snapshot() }
+}
+
 /// The lists that are found.
 pub(crate) fn lists() -> Msg {
     let listed = |path: &str, bytes| Listed { path: path.into(), bytes };
@@ -323,6 +340,7 @@ impl Bench {
             ],
             policy: self.fleet.policy(),
             deeds: self.fleet.deeds().to_vec(),
+            packets_dropped: 0,
             doctor: Arc::new(self.doctor),
             dropped: 0,
         }

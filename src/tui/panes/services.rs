@@ -34,15 +34,42 @@ pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stati
     ]
     .concat();
     if bench.dropped > 0 {
-        lines.extend(fact("dropped", format!("{}, the station could not keep up", count_events(bench.dropped))));
+        lines.extend(fact(
+            "dropped",
+            format!("{}, the station could not keep up", counted_as(bench.dropped, "observation")),
+        ));
     }
     lines.push(Line::default());
     lines.extend(bench.services.iter().flat_map(|service| about(screen, service, width)));
     lines.extend(addresses(screen, bench, width));
+    lines.extend(overlooked(screen, bench, width));
     lines.extend(counted(screen, "DHCP requests dropped", &bench.dhcp.dropped, Meaning::Warning, width));
     lines.extend(counted(screen, "DHCP requests not answered", &bench.dhcp.unanswered, Meaning::Muted, width));
     lines.extend(leases(screen, bench));
     lines
+}
+
+/// What the doctor and the captures had no room for, or no machine. Nothing at all if there was nothing.
+fn overlooked(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
+    let doctor = &bench.doctor;
+    let counts = [
+        ("machines forgotten", doctor.dropped(), "machine", "too many are on this network, the idle go first"),
+        ("packets let go", bench.packets_dropped, "machine", "there is no room for the packets of so many"),
+        (
+            "from nowhere",
+            doctor.unplaced(),
+            "request",
+            "from addresses that no machine was seen to get: before the station started, or elsewhere",
+        ),
+    ];
+    let counts = counts.into_iter().filter(|(_, times, ..)| *times > 0);
+    let counts = counts.map(|(name, times, what, why)| (name, format!("{}: {why}", counted_as(times, what))));
+    let nameless = doctor.nameless().map(|nameless| {
+        let (times, ago) = (counted_as(nameless.times, "DHCP request"), age(screen.moment().since(nameless.last)));
+        ("from nobody", format!("{times} without a usable MAC address, last {ago} ago: {}", nameless.reason))
+    });
+    let facts = counts.chain(nameless);
+    facts.flat_map(|(name, words)| fact(screen, name, Meaning::Warning, &words, width)).collect()
 }
 
 fn fact(screen: &Screen, name: &str, meaning: Meaning, value: &str, width: usize) -> Vec<Line<'static>> {
@@ -179,8 +206,8 @@ fn counted(
     lines
 }
 
-fn count_events(dropped: u64) -> String {
-    count(usize::try_from(dropped).unwrap_or(usize::MAX), "observation")
+fn counted_as(times: u64, what: &str) -> String {
+    count(usize::try_from(times).unwrap_or(usize::MAX), what)
 }
 
 /// Columns of the names of facts.
