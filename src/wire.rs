@@ -33,7 +33,9 @@ use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
 use crate::service::tls::{Authority, Tls, TlsError};
-use crate::service::{Context, ServiceError, control, dhcp, http, images, import_folder, link, router_advert, tftp};
+use crate::service::{
+    Context, ServiceError, bulletin, control, dhcp, http, images, import_folder, link, router_advert, tftp,
+};
 use crate::store::{self, Memory, StoreError};
 use crate::supervise::Supervisor;
 use crate::{clock, logs, tui};
@@ -278,6 +280,7 @@ fn start_services(
     let control = control::Config { socket: config.data.join(CONTROL_SOCKET) };
     let lists = import_folder::Config { folder: config.data.join(IMPORT_FOLDER) };
 
+    services.spawn("bulletin", bulletin::serve(context.clone()));
     let to = || (context.inbox.clone(), context.clone());
     let (inbox, context) = to();
     let network = place.clone();

@@ -11,6 +11,7 @@ use super::bench::{Bench, Place};
 use super::say;
 use crate::clock;
 use crate::config::Problem;
+use crate::domain::doctor::verdict::Severity;
 use crate::domain::edit::{Edit, SITE, Set};
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
@@ -35,7 +36,7 @@ pub(super) struct Nodes {
 enum What {
     /// Every node, one a line (what `oxbow nodes` alone does too)
     List,
-    /// One node and what happened to it last
+    /// One node and what happened to it last, or a MAC address that is no node's
     Show { node: String },
     /// Make a machine known before it is seen: by its serial, its UUID or a MAC address
     Register(Register),
@@ -202,6 +203,7 @@ pub(super) fn run(nodes: &Nodes) -> ExitCode {
             }
             Ok(Answer::Done { .. }) if question => {
                 rows.iter().for_each(details);
+                verdicts(&[], &strangers);
                 for (at, times, text) in trail {
                     let times = if times > 1 { format!(" x{times}") } else { String::new() };
                     say::line(&format!("{}{times} {text}", moment(Timestamp::from_millis(at))));
@@ -382,7 +384,7 @@ fn table(rows: &[NodeRow]) {
 fn verdicts(rows: &[NodeRow], strangers: &[StrangerRow]) {
     let said = |who: &str, verdict: &VerdictRow| {
         say::line(&format!("{who}: {}", verdict.what));
-        say::line(&format!("  hint: {}", verdict.hint));
+        say::raw(&format!("  hint: {}\n", say::clean(&verdict.hint)));
     };
     for (name, verdict) in rows.iter().filter_map(|row| Some((&row.name, row.verdict.as_ref()?))) {
         said(name, verdict);
@@ -425,7 +427,7 @@ fn details(row: &NodeRow) {
         ("node", format!("#{} {}", row.id, row.name)),
         ("phase", row.stage.as_ref().map_or_else(|| phase(row), place)),
         ("reason", row.reason.clone().unwrap_or_default()),
-        ("stopped at", row.verdict.as_ref().map(|it| format!("{}: {}", it.stage, it.what)).unwrap_or_default()),
+        (noticed(row), row.verdict.as_ref().map(|it| format!("{}: {}", it.stage, it.what)).unwrap_or_default()),
         ("hint", row.verdict.as_ref().map(|it| it.hint.clone()).unwrap_or_default()),
         ("profile", row.profile.as_ref().map_or("(default)".into(), ToString::to_string)),
         ("serial", row.serial.as_ref().map(ToString::to_string).unwrap_or_default()),
@@ -445,6 +447,12 @@ fn details(row: &NodeRow) {
     for (key, value) in &row.metadata {
         say::line(&format!("{key}: {value}"));
     }
+}
+
+/// What stands before a verdict: not all are on a machine that has stopped.
+fn noticed(row: &NodeRow) -> &'static str {
+    let is_notice = row.verdict.as_ref().is_some_and(|verdict| verdict.severity == Severity::Notice.word());
+    if is_notice { "noticed at" } else { "stopped at" }
 }
 
 fn or_dash(value: Option<impl ToString>) -> String {

@@ -10,6 +10,7 @@ use crate::domain::deed::{Deed, What};
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::doctor::Doctor;
+use crate::domain::doctor::bulletin::{Case, Patient};
 use crate::domain::doctor::verdict::Verdict;
 use crate::domain::event::Firmware;
 use crate::domain::https::Https;
@@ -142,6 +143,21 @@ impl Snapshot {
     /// Why the machine of `node` got no further, if anything is wrong.
     pub fn verdict(&self, node: &Node, now: Timestamp) -> Option<Verdict> {
         self.doctor.verdict_of(node, now)
+    }
+
+    /// Every verdict of this moment, on nodes and on machines that are none.
+    pub fn cases(&self, now: Timestamp) -> Vec<Case> {
+        let nodes = self.nodes.values().filter_map(|node| {
+            let (mac, verdict) = (self.doctor.latest(node)?, self.verdict(node, now)?);
+            Some(Case { patient: Patient::Node(node.id), mac, name: node.label(), verdict })
+        });
+        let strangers = self.strangers(now).into_iter().map(|Stranger { mac, verdict, .. }| Case {
+            patient: Patient::Stranger(mac),
+            mac,
+            name: String::new(),
+            verdict,
+        });
+        nodes.chain(strangers).collect()
     }
 
     /// Machines of the last minutes that are no nodes and did not boot, the worst and the newest first.

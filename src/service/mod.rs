@@ -1,6 +1,7 @@
 //! The loops that own sockets. Each is a `serve` that runs until it is told to stop or fails; what to answer is decided
 //! elsewhere (`boot`, `domain`), here it is only carried out. A file that names a socket holds no `if` about a packet.
 
+pub mod bulletin;
 pub mod control;
 pub mod dhcp;
 pub mod http;

@@ -7,6 +7,7 @@
 //! or to use that address. A diagnosis is made when somebody looks, and is a function of the trail and the time.
 
 mod attempt;
+pub mod bulletin;
 pub mod crowd;
 pub mod diagnose;
 pub mod finding;

@@ -65,11 +65,17 @@ impl Severity {
     }
 }
 
+impl Verdict {
+    /// Without what to try: `stopped at loader: …`.
+    pub fn headline(&self) -> String {
+        let stopped = if self.severity == Severity::Notice { "at" } else { "stopped at" };
+        format!("{stopped} {}: {}", self.stage.word(), self.what)
+    }
+}
+
 impl fmt::Display for Verdict {
     /// `stopped at loader: …; try: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stage, severity, what, hint, .. } = self;
-        let stopped = if *severity == Severity::Notice { "at" } else { "stopped at" };
-        write!(f, "{stopped} {}: {what}; try: {hint}", stage.word())
+        write!(f, "{}; try: {}", self.headline(), self.hint)
     }
 }

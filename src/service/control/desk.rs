@@ -48,7 +48,13 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
     let find = |which: &str| named(&bench.nodes, which).map(|id| (id, label(&bench, id)));
     let (command, said) = match ask {
         Ask::Nodes => return Ok(nodes(&bench, to).await),
-        Ask::Node { which } => return Ok(node(&bench, find(&which)?.0, to).await),
+        Ask::Node { which } => {
+            return match (find(&which), which.parse()) {
+                (Ok((id, _)), _) => Ok(node(&bench, id, to).await),
+                (Err(_), Ok(mac)) if bench.doctor.trail(mac).is_some() => Ok(stranger(&bench, mac, to).await),
+                (Err(unclear), _) => Err(unclear),
+            };
+        }
         Ask::Capture { which } => return capture(context, &bench, &which, to).await,
         Ask::Policy => return Ok(Answer::Done { said: format!("{}: {}", bench.policy, bench.policy.meaning()) }),
         Ask::Dhcp => return Ok(Answer::Done { said: dhcp(&bench) }),
@@ -155,10 +161,8 @@ async fn nodes(bench: &Snapshot, to: &Answers) -> Answer {
 async fn node(bench: &Snapshot, id: NodeId, to: &Answers) -> Answer {
     if let Some(node) = bench.nodes.get(&id) {
         let _nobody_listens = to.send(Answer::Node(Box::new(NodeRow::of(bench, node, clock::now())))).await;
-        let trail = bench.doctor.latest(node).and_then(|mac| bench.doctor.trail(mac));
-        for entry in trail.into_iter().flat_map(|trail| trail.entries()) {
-            let (at, text) = (entry.first.as_millis(), text::clean(&entry.what.to_string(), VALUE_LIMIT));
-            let _nobody_listens = to.send(Answer::Trail { at, times: entry.times, text }).await;
+        if let Some(mac) = bench.doctor.latest(node) {
+            trail(bench, mac, to).await;
         }
         for line in node.log.lines() {
             let (source, level) = (line.source.word().to_owned(), line.level.word().to_owned());
@@ -167,6 +171,22 @@ async fn node(bench: &Snapshot, id: NodeId, to: &Answers) -> Answer {
         }
     }
     Answer::Done { said: label(bench, id) }
+}
+
+/// A machine that is no node, and what it did.
+async fn stranger(bench: &Snapshot, mac: MacAddr, to: &Answers) -> Answer {
+    if let Some(known) = bench.strangers(clock::now()).into_iter().find(|known| known.mac == mac) {
+        let _nobody_listens = to.send(Answer::Stranger(Box::new(known.into()))).await;
+    }
+    trail(bench, mac, to).await;
+    Answer::Done { said: mac.to_string() }
+}
+
+async fn trail(bench: &Snapshot, mac: MacAddr, to: &Answers) {
+    for entry in bench.doctor.trail(mac).into_iter().flat_map(|trail| trail.entries()) {
+        let (at, text) = (entry.first.as_millis(), text::clean(&entry.what.to_string(), VALUE_LIMIT));
+        let _nobody_listens = to.send(Answer::Trail { at, times: entry.times, text }).await;
+    }
 }
 
 /// Sends the capture file of a node, or of a card that is no node's, piece by piece.
