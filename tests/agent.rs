@@ -25,6 +25,7 @@ use oxbow::domain::disk::{Disk, DiskRule, Transport};
 use oxbow::domain::identity::Claims;
 use oxbow::domain::ids::MacAddr;
 use oxbow::domain::image::Format;
+use oxbow::domain::profile::After;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use oxbow::protocol::Job;
 use sha2::{Digest as _, Sha256};
@@ -210,6 +211,23 @@ fn a_failed_machine_shows_why_on_its_own_screen_and_restarts_at_the_stations_wor
 }
 
 #[test]
+fn what_follows_a_proven_disk_is_what_the_profile_says() {
+    for (after, restarts, offs, waits) in
+        [(After::Reboot, 1, 0, false), (After::PowerOff, 0, 1, false), (After::Wait, 1, 0, true)]
+    {
+        let bench = Bench::with(IMAGE_BYTES);
+        let station = raw(image());
+        station.desk().job.after = after;
+        station.desk().words = [r#"{"word":"wait"}"#.into()].into();
+        assert_eq!(bench.run(&station), Outcome::Installed, "{after:?}");
+        let ended = (*bench.restarts.lock().expect("restarts"), *bench.offs.lock().expect("offs"));
+        assert_eq!(ended, (restarts, offs), "{after:?}");
+        let asked = station.desk().words.is_empty();
+        assert_eq!((asked, bench.screen().contains("installed and its disk is proven")), (waits, waits), "{after:?}");
+    }
+}
+
+#[test]
 fn a_station_that_is_away_gets_every_report_and_line_once_and_in_order() {
     let bench = Bench::with(IMAGE_BYTES);
     let station = raw(image());
@@ -330,6 +348,7 @@ struct Bench {
     full_after: Option<usize>,
     screen: Mutex<Vec<String>>,
     restarts: Mutex<u32>,
+    offs: Mutex<u32>,
 }
 
 impl Bench {
@@ -342,6 +361,7 @@ impl Bench {
             full_after: None,
             screen: Mutex::default(),
             restarts: Mutex::default(),
+            offs: Mutex::default(),
         };
         bench.add_disk(bytes);
         bench
@@ -412,6 +432,11 @@ impl Machine for Bench {
 
     fn restart(&self) -> io::Result<()> {
         *self.restarts.lock().expect("restarts") += 1;
+        Ok(())
+    }
+
+    fn power_off(&self) -> io::Result<()> {
+        *self.offs.lock().expect("offs") += 1;
         Ok(())
     }
 }
@@ -492,6 +517,7 @@ fn job(format: Format, file: &[u8], image: &[u8]) -> Job {
         disk_bytes: image.len() as u64,
         disk_sha256: digest(image),
         disk: DiskRule::default(),
+        after: After::default(),
         next_report: 0,
     }
 }

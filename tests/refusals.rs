@@ -95,7 +95,7 @@ fn a_broken_profile_is_shown_with_its_line() {
     complains(
         |data| profile(data, "os.toml", "schema = 1\nimagee = \"x\"\n"),
         &[],
-        &["os.toml:2: unknown field `imagee`"],
+        &["os.toml:2: there is no key \"imagee\""],
     );
 }
 

@@ -32,6 +32,9 @@ pub trait Machine: Sync {
     /// Restarts the machine. On a real one this comes back only with an error.
     fn restart(&self) -> io::Result<()>;
 
+    /// Switches the machine off. On a real one this comes back only with an error.
+    fn power_off(&self) -> io::Result<()>;
+
     /// Whether the machine is still powered. A real agent never sees it otherwise; a simulation ends this way.
     fn is_on(&self) -> bool {
         true

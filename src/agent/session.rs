@@ -1,5 +1,6 @@
 //! The run from hello to restart, in the order it happens.
 
+use std::io;
 use std::time::Duration;
 
 use super::Outcome;
@@ -15,6 +16,7 @@ use super::station::{Station, Trouble};
 use super::verify::read_back;
 use super::write::{disk_io, write};
 use crate::domain::disk::Disk;
+use crate::domain::profile::After;
 use crate::domain::report::{FailureKind, Report, Step};
 use crate::protocol::{Answer, Hello, Job, Word};
 
@@ -38,10 +40,7 @@ enum Given {
 impl Session<'_> {
     pub(super) fn run(&self) -> Outcome {
         match self.work() {
-            Ok(Given::Job(_)) => {
-                self.restart();
-                Outcome::Installed
-            }
+            Ok(Given::Job(job)) => self.leave(job.after),
             Ok(Given::Ended(reason)) => {
                 self.journal.warning("hello", &format!("nothing to do: {reason}; waiting for the station's word"));
                 self.restart_at_a_word(Outcome::Ended(reason))
@@ -101,7 +100,7 @@ impl Session<'_> {
         self.write(job, disk, &mut *medium)?;
         self.verify(job, disk, &mut *medium)?;
         drop(medium);
-        self.begin(Step::Reboot, "the machine restarts into its own system");
+        self.begin(Step::Reboot, job.after.words());
         self.mailbox.report(Report::Complete);
         self.deliver()
     }
@@ -198,13 +197,37 @@ impl Session<'_> {
         outcome
     }
 
+    /// What the profile says follows a proven disk.
+    fn leave(&self, after: After) -> Outcome {
+        match after {
+            After::Reboot => self.restart(),
+            After::PowerOff => {
+                let off = self.end("switching off now", || self.machine.power_off());
+                off.unwrap_or_else(|error| {
+                    self.journal
+                        .error("restart", &format!("the machine does not switch itself off ({error}): do it by hand"));
+                    self.mailbox.settle_log(FAREWELL);
+                });
+            }
+            After::Wait => {
+                self.journal.console("done", "this machine is installed and its disk is proven: switch it off");
+                return self.restart_at_a_word(Outcome::Installed);
+            }
+        }
+        Outcome::Installed
+    }
+
     fn restart(&self) {
-        self.journal.info("restart", "restarting now");
-        self.mailbox.settle_log(FAREWELL);
-        if let Err(error) = self.machine.restart() {
+        if let Err(error) = self.end("restarting now", || self.machine.restart()) {
             self.journal.error("restart", &format!("the machine does not restart ({error}): switch it off and on"));
             self.mailbox.settle_log(FAREWELL);
         }
+    }
+
+    fn end(&self, words: &str, how: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        self.journal.info("restart", words);
+        self.mailbox.settle_log(FAREWELL);
+        how()
     }
 
     /// What a person calls this machine.

@@ -82,6 +82,11 @@ impl Run {
     }
 }
 
+/// Where what belongs to one run is served: its installer's kernel, its answers, the files of its node.
+pub fn files_path(run: RunId) -> String {
+    format!("/r/{run}")
+}
+
 /// Words on the install kernel's command line: where the station is, and which run this is.
 pub const STATION_ARG: &str = "oxbow.station=";
 pub const RUN_ARG: &str = "oxbow.run=";

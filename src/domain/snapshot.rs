@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::domain::deed::{Deed, What};
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::digest::Digest;
 use crate::domain::doctor::Doctor;
 use crate::domain::doctor::bulletin::{Case, Patient};
 use crate::domain::doctor::verdict::Verdict;
@@ -22,8 +23,9 @@ use crate::domain::phase::Phase;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::plan::{Plan, Refuse, Wait};
 use crate::domain::policy::Policy;
-use crate::domain::profile::Profile;
+use crate::domain::profile::{After, Profile, sums};
 use crate::domain::quirk::{Effects, Machine, Quirks};
+use crate::domain::run::Run;
 use crate::domain::service::ServiceStatus;
 use crate::domain::time::Timestamp;
 
@@ -92,6 +94,10 @@ pub struct Catalogue {
     pub default_profile: Option<ProfileId>,
     /// By file name; every image that a profile names is here.
     pub images: BTreeMap<String, ImageState>,
+    /// Kernels and initramfs of installers, in the same way.
+    pub boot_files: BTreeMap<String, ImageState>,
+    /// What the digests of files must be, as a list beside them says, by file name.
+    pub sums: BTreeMap<String, Digest>,
     /// What is done differently for certain machines.
     pub quirks: Arc<Quirks>,
     /// What identifies nobody at this site, beside what is shipped.
@@ -222,8 +228,13 @@ impl Snapshot {
     pub fn word(&self, run: RunId) -> Option<Word> {
         let has_run = |node: &&Arc<Node>| node.runs.iter().any(|known| known.id == run);
         let node = self.nodes.values().find(has_run)?;
-        let failed = matches!(node.phase, Phase::Failed(_)) && node.run().is_some_and(|last| last.id == run);
-        Some(if failed { Word::Wait } else { Word::Reboot })
+        let last = node.run().filter(|last| last.id == run);
+        let stays = |last: &Run| match node.phase {
+            Phase::Failed(_) => true,
+            Phase::Provisioned => self.catalogue.profiles.get(&last.profile).is_some_and(|it| it.after == After::Wait),
+            Phase::Registered | Phase::Booting { .. } | Phase::Held { .. } | Phase::Conflict { .. } => false,
+        };
+        Some(if last.is_some_and(stays) { Word::Wait } else { Word::Reboot })
     }
 }
 
@@ -235,18 +246,40 @@ pub enum Word {
 }
 
 impl Catalogue {
-    /// What can be said of the image that `profile` names: what is known of the file, and that it is not the one the
-    /// profile demands if it is another. None when nobody has looked yet.
+    /// What can be said of the image that `profile` names: what is known of the file, and that it is not the one that is
+    /// demanded if it is another. None when nobody has looked yet, or the profile writes no image.
     pub fn image(&self, profile: &Profile) -> Option<ImageState> {
-        match (self.images.get(&profile.image)?, profile.sha256) {
-            (ImageState::Ready(info), Some(demanded)) if info.sha256 != demanded => {
-                let (found, wanted) = (info.sha256.short(), demanded.short());
-                Some(ImageState::Broken {
-                    what: format!("{} has digest {found}…, profile {} demands {wanted}…", info.name, profile.id),
-                    hint: "copy the image again, or correct the profile's `sha256`".into(),
-                })
+        let image = profile.image()?;
+        Some(self.as_demanded(profile, &image.file, image.sha256, self.images.get(&image.file)?))
+    }
+
+    /// The same for every file that `profile` needs, by name.
+    pub fn files<'p>(&self, profile: &'p Profile) -> Vec<(&'p str, Option<ImageState>)> {
+        let Some(installer) = profile.installer() else {
+            return profile.image().map(|image| (image.file.as_str(), self.image(profile))).into_iter().collect();
+        };
+        let state = |file| Some(self.as_demanded(profile, file, None, self.boot_files.get(file)?));
+        installer.boot_files().map(|file| (file, state(file))).collect()
+    }
+
+    /// `state`, unless it is of another file than the profile, or the list of digests beside it, demands.
+    fn as_demanded(&self, profile: &Profile, file: &str, by_profile: Option<Digest>, state: &ImageState) -> ImageState {
+        let (demanded, by, hint) = match (by_profile, self.sums.get(file)) {
+            (Some(demanded), _) => {
+                (demanded, format!("profile {} demands", profile.id), "correct the profile's `sha256`")
             }
-            (state, _) => Some(state.clone()),
+            (None, Some(sum)) => (*sum, format!("{} says", sums::file_of(file)), "take that list away"),
+            (None, None) => return state.clone(),
+        };
+        match state {
+            ImageState::Ready(info) if info.sha256 != demanded => {
+                let (found, wanted) = (info.sha256.short(), demanded.short());
+                ImageState::Broken {
+                    what: format!("{file} has digest {found}…, {by} {wanted}…"),
+                    hint: format!("copy the file again, or {hint}"),
+                }
+            }
+            ImageState::Ready(_) | ImageState::Checking { .. } | ImageState::Broken { .. } => state.clone(),
         }
     }
 
@@ -259,15 +292,21 @@ impl Catalogue {
             return Plan::Refuse(Refuse::UnknownProfile(id.clone()));
         };
         let id = id.clone();
-        match self.image(profile) {
-            Some(ImageState::Ready(_)) => Plan::Install(id),
-            Some(ImageState::Checking { done, total }) => {
-                let percent = u8::try_from(done.saturating_mul(100) / total.max(1)).unwrap_or(100);
-                Plan::Wait(Wait::ImageBeingChecked { profile: id, percent })
+        let mut plan = Plan::Install(id.clone());
+        for (_, state) in self.files(profile) {
+            match state {
+                Some(ImageState::Ready(_)) => {}
+                Some(ImageState::Broken { what, .. }) => {
+                    return Plan::Refuse(Refuse::BrokenImage { profile: id, what });
+                }
+                Some(ImageState::Checking { done, total }) => {
+                    let percent = u8::try_from(done.saturating_mul(100) / total.max(1)).unwrap_or(100);
+                    plan = Plan::Wait(Wait::ImageBeingChecked { profile: id.clone(), percent });
+                }
+                None => plan = Plan::Wait(Wait::ImageBeingChecked { profile: id.clone(), percent: 0 }),
             }
-            Some(ImageState::Broken { what, .. }) => Plan::Refuse(Refuse::BrokenImage { profile: id, what }),
-            None => Plan::Wait(Wait::ImageBeingChecked { profile: id, percent: 0 }),
         }
+        plan
     }
 }
 

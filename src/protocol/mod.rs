@@ -26,6 +26,7 @@ use crate::domain::disk::{Disk, DiskRule};
 use crate::domain::identity::Claims;
 use crate::domain::image::Format;
 use crate::domain::logline::Level;
+use crate::domain::profile::After;
 use crate::domain::report::{Report, Step};
 
 /// The version that this crate speaks. A reader takes any version and treats what it does not know as `Unknown`.
@@ -74,6 +75,9 @@ pub struct Job {
     pub disk_bytes: u64,
     pub disk_sha256: Digest,
     pub disk: DiskRule,
+    /// What follows once the disk is proven.
+    #[serde(default)]
+    pub after: After,
     /// The index of the next report the station wants: more than 0 for an agent that was started again in this run.
     #[serde(default)]
     pub next_report: u32,

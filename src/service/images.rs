@@ -8,10 +8,11 @@
 
 mod check;
 mod placeholders;
+mod profiles;
 mod quirks;
 mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,14 +26,14 @@ use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::ProfileId;
 use crate::domain::image::ImageState;
 use crate::domain::placeholder::Placeholders;
-use crate::domain::profile::Profile;
-use crate::domain::profile_file;
+use crate::domain::profile::{Install, Profile};
 use crate::domain::quirk_file;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::Catalogue;
 use crate::inbox::Note;
 
-use self::check::Broken;
+use self::check::{Broken, Kind};
+use self::profiles::Shelf;
 use self::sweep::Sweep;
 
 pub use check::Identity;
@@ -62,12 +63,13 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
         placeholders: context.snapshot().catalogue.placeholders.clone(),
         ..Catalogue::default()
     };
-    let mut checked: BTreeMap<String, Checked> = BTreeMap::new();
+    let mut checked = Known::new();
     let mut sweep = Sweep::default();
+    let mut shelf = Shelf::default();
     sweep::remove_unfinished(&config.store);
     loop {
         checked.retain(|_, checked| checked.again.is_none_or(|again| Instant::now() < again));
-        let (profiles, mut diagnostics) = written(&config);
+        let (profiles, mut diagnostics) = written(&config, &mut shelf);
         match quirks::read(&config.quirks, Some(&config.boot_files)) {
             Ok(quirks) => catalogue.quirks = Arc::new(quirks),
             Err(wrong) => diagnostics.extend(wrong),
@@ -76,23 +78,27 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
             Ok(listed) => catalogue.placeholders = Arc::new(listed),
             Err(wrong) => diagnostics.extend(wrong),
         }
+        let wanted = wanted(profiles.values());
+        catalogue.sums = profiles::sums(&config.images, wanted.iter().map(|(name, _)| name), &mut diagnostics);
         for new in diagnostics.iter().filter(|found| !catalogue.diagnostics.contains(found)) {
             warn!(hint = new.hint, "{}", new.place_and_what());
         }
         (catalogue.profiles, catalogue.diagnostics) = (profiles, diagnostics);
-        let wanted: Vec<Profile> = catalogue.profiles.values().cloned().collect();
-        catalogue.images =
-            wanted.iter().map(|profile| (profile.image.clone(), state(&config, &profile.image, &checked))).collect();
+        catalogue.images.clear();
+        catalogue.boot_files.clear();
+        for (name, kind) in &wanted {
+            states(&mut catalogue, *kind).insert(name.clone(), state(&config, name, *kind, &checked));
+        }
         publish(&context, &catalogue).await;
-        let next = wanted
-            .into_iter()
-            .find(|profile| matches!(catalogue.images.get(&profile.image), Some(ImageState::Checking { .. })));
-        match next {
-            Some(profile) => {
-                if let Some(identity) = Identity::of(&config.images.join(&profile.image)) {
-                    let (state, may_pass) = check_one(&context, &config, &mut catalogue, &profile).await;
+        let unread = |(name, kind): &(String, Kind)| {
+            matches!(states(&mut catalogue, *kind).get(name), Some(ImageState::Checking { .. }))
+        };
+        match wanted.into_iter().find(unread) {
+            Some((name, kind)) => {
+                if let Some(identity) = Identity::of(&config.images.join(&name)) {
+                    let (state, may_pass) = check_one(&context, &config, &mut catalogue, &name, kind).await;
                     let again = may_pass.then(|| Instant::now() + TRY_AGAIN);
-                    checked.insert(profile.image, Checked { identity, state, again });
+                    checked.insert((name, kind), Checked { identity, state, again });
                 }
             }
             None => {
@@ -111,7 +117,30 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     }
 }
 
-/// What came of reading an image.
+/// By name and what they are for.
+type Known = BTreeMap<(String, Kind), Checked>;
+
+/// The files that profiles need, each once.
+fn wanted<'p>(profiles: impl Iterator<Item = &'p Profile>) -> BTreeSet<(String, Kind)> {
+    profiles.flat_map(needed_by).map(|(name, kind)| (name.to_owned(), kind)).collect()
+}
+
+fn needed_by(profile: &Profile) -> impl Iterator<Item = (&str, Kind)> {
+    let kind = match profile.install {
+        Install::Image(_) => Kind::Image,
+        Install::Installer(_) => Kind::BootFile,
+    };
+    profile.needs().into_iter().map(move |name| (name, kind))
+}
+
+fn states(catalogue: &mut Catalogue, kind: Kind) -> &mut BTreeMap<String, ImageState> {
+    match kind {
+        Kind::Image => &mut catalogue.images,
+        Kind::BootFile => &mut catalogue.boot_files,
+    }
+}
+
+/// What came of reading a file.
 struct Checked {
     identity: Identity,
     state: ImageState,
@@ -126,7 +155,7 @@ pub fn read(
     quirks_in: &Path,
     placeholders_in: &Path,
 ) -> Catalogue {
-    let (profiles, mut diagnostics) = profiles(profiles_in, default_profile);
+    let (profiles, mut diagnostics) = Shelf::default().read(profiles_in, default_profile);
     let quirks = quirks::read(quirks_in, None).unwrap_or_else(|wrong| {
         diagnostics.extend(wrong);
         quirk_file::shipped().clone()
@@ -142,23 +171,29 @@ pub fn read(
 
 /// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
 pub fn examine(config: &Config) -> Vec<(String, String)> {
-    let (profiles, mut diagnostics) = written(config);
+    let (profiles, mut diagnostics) = written(config, &mut Shelf::default());
     diagnostics.extend(quirks::read(&config.quirks, Some(&config.boot_files)).err().into_iter().flatten());
     diagnostics.extend(placeholders::read(&config.placeholders).err().into_iter().flatten());
-    let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
-    let (mut checked, mut catalogue) = (BTreeMap::new(), Catalogue::default());
-    for profile in profiles.values() {
-        if let ImageState::Checking { .. } = state(config, &profile.image, &checked)
-            && let Some(identity) = Identity::of(&config.images.join(&profile.image))
+    let (mut checked, mut catalogue, wanted) = (Known::new(), Catalogue::default(), wanted(profiles.values()));
+    catalogue.sums = profiles::sums(&config.images, wanted.iter().map(|(name, _)| name), &mut diagnostics);
+    for (name, kind) in wanted {
+        let file = config.images.join(&name);
+        if let ImageState::Checking { .. } = state(config, &name, kind, &checked)
+            && let Some(identity) = Identity::of(&file)
         {
-            let read = check::check(&config.images.join(&profile.image), &config.store, &profile.image, |_, _| true);
+            let read = check::check(&file, &config.store, &name, kind, |_, _| true);
             let state = read.map_or_else(|broken| told(&broken), ImageState::Ready);
-            checked.insert(profile.image.clone(), Checked { identity, state, again: None });
+            checked.insert((name.clone(), kind), Checked { identity, state, again: None });
         }
-        catalogue.images.insert(profile.image.clone(), state(config, &profile.image, &checked));
-        if let Some(ImageState::Broken { what, hint }) = catalogue.image(profile) {
-            wrong.push((format!("profile {}: {what}", profile.id), hint));
-        }
+        let state = state(config, &name, kind, &checked);
+        states(&mut catalogue, kind).insert(name, state);
+    }
+    let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
+    for profile in profiles.values() {
+        wrong.extend(catalogue.files(profile).into_iter().filter_map(|(_, state)| match state? {
+            ImageState::Broken { what, hint } => Some((format!("profile {}: {what}", profile.id), hint)),
+            ImageState::Checking { .. } | ImageState::Ready(_) => None,
+        }));
     }
     wrong
 }
@@ -173,51 +208,52 @@ async fn publish(context: &Context, catalogue: &Catalogue) {
     }
 }
 
-/// What is known of the image of this name, without reading it.
-fn state(config: &Config, image: &str, checked: &BTreeMap<String, Checked>) -> ImageState {
-    let Some(identity) = Identity::of(&config.images.join(image)) else {
+/// What is known of the file of this name, without reading it.
+fn state(config: &Config, name: &str, kind: Kind, checked: &Known) -> ImageState {
+    let Some(identity) = Identity::of(&config.images.join(name)) else {
         return ImageState::Broken {
-            what: format!("there is no image {image} in {}", config.images.display()),
-            hint: "copy the image there, or correct the profile's `image`".into(),
+            what: format!("there is no {} {name} in {}", kind.word(), config.images.display()),
+            hint: "copy it there, or correct its name in the profile".into(),
         };
     };
-    match checked.get(image) {
+    match checked.get(&(name.to_owned(), kind)) {
         Some(known) if known.identity == identity => known.state.clone(),
-        _ => match check::recalled(&config.store, image, &identity) {
+        _ => match check::recalled(&config.store, name, kind, &identity) {
             Some(info) => ImageState::Ready(info),
             None => ImageState::Checking { done: 0, total: identity.bytes() },
         },
     }
 }
 
-/// Reads an image, and says too whether it may turn out otherwise another time.
+/// Reads a file, and says too whether it may turn out otherwise another time.
 async fn check_one(
     context: &Context,
     config: &Config,
     catalogue: &mut Catalogue,
-    profile: &Profile,
+    name: &str,
+    kind: Kind,
 ) -> (ImageState, bool) {
-    info!(image = profile.image, "checking");
+    info!(image = name, "checking");
     let (moved, mut moves) = mpsc::channel(1);
-    let (file, store, name, stop) =
-        (config.images.join(&profile.image), config.store.clone(), profile.image.clone(), context.stop.clone());
+    let (file, store, own, stop) =
+        (config.images.join(name), config.store.clone(), name.to_owned(), context.stop.clone());
     let check = tokio::task::spawn_blocking(move || {
-        check::check(&file, &store, &name, |done, total| {
+        check::check(&file, &store, &own, kind, |done, total| {
             let _the_last_figure_is_still_on_its_way = moved.try_send((done, total));
             !stop.is_cancelled()
         })
     });
     while let Some((done, total)) = moves.recv().await {
-        catalogue.images.insert(profile.image.clone(), ImageState::Checking { done, total });
+        states(catalogue, kind).insert(name.to_owned(), ImageState::Checking { done, total });
         publish(context, catalogue).await;
     }
     match check.await {
         Ok(Ok(info)) => {
-            info!(image = info.name, sha256 = %info.sha256, bytes = info.bytes, disk_bytes = info.disk_bytes, "image is good");
+            info!(image = name, sha256 = %info.sha256, bytes = info.bytes, disk_bytes = info.disk_bytes, "image is good");
             (ImageState::Ready(info), false)
         }
         Ok(Err(broken)) => {
-            warn!(image = profile.image, "{broken}");
+            warn!(image = name, "{broken}");
             (told(&broken), broken.may_pass())
         }
         Err(panic) => {
@@ -228,8 +264,8 @@ async fn check_one(
 }
 
 /// What is there beside images: the profiles that can be used, and everything that is wrong or missing.
-fn written(config: &Config) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
-    let (profiles, wrong) = profiles(&config.profiles, config.default_profile.as_ref());
+fn written(config: &Config, shelf: &mut Shelf) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
+    let (profiles, wrong) = shelf.read(&config.profiles, config.default_profile.as_ref());
     let signed = profiles.values().any(|profile| profile.secure_boot);
     (profiles, missing_boot_files(&config.boot_files, signed).into_iter().chain(wrong).collect())
 }
@@ -245,44 +281,6 @@ fn missing_boot_files(directory: &Path, signed: bool) -> Option<Diagnostic> {
         what: format!("boot files are missing: {}", missing.join(", ")),
         hint: "build them with `make boot-files`, or name their place with --boot-files".into(),
     })
-}
-
-/// Every profile of the directory that can be read, and what is wrong with the others.
-fn profiles(directory: &Path, default: Option<&ProfileId>) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
-    let mut diagnostics = Vec::new();
-    let wrong =
-        |file: String, what: String, hint: &str| Diagnostic { file, line: None, column: None, what, hint: hint.into() };
-    let mut read = BTreeMap::new();
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(err) => {
-            let hint = "make the directory and put a profile in it; profiles/demo.toml explains one";
-            diagnostics.push(wrong(directory.display().to_string(), format!("cannot be read: {err}"), hint));
-            Vec::new()
-        }
-    };
-    let mut files: Vec<PathBuf> =
-        entries.into_iter().filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
-    files.sort();
-    for path in files {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match std::fs::read_to_string(&path)
-            .map_err(|err| vec![wrong(name.clone(), format!("cannot be read: {err}"), "check its permissions")])
-            .and_then(|text| profile_file::parse(&name, &text))
-        {
-            Ok(profile) => drop(read.insert(profile.id.clone(), profile)),
-            Err(wrong) => diagnostics.extend(wrong),
-        }
-    }
-    if let Some(missing) = default.filter(|id| !read.contains_key(id)) {
-        let what = format!("there is no usable profile {missing}, which is the default");
-        diagnostics.push(wrong(
-            format!("{missing}.toml"),
-            what,
-            "machines that nobody registered wait until it is there",
-        ));
-    }
-    (read, diagnostics)
 }
 
 const BOOT_FILES: &[&str] = &["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"];

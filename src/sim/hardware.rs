@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -26,6 +27,8 @@ pub(super) struct Hardware {
     pub(super) worn: bool,
     pub(super) started: Instant,
     pub(super) power: Arc<Power>,
+    /// It has switched itself off.
+    pub(super) is_off: AtomicBool,
 }
 
 impl Machine for Hardware {
@@ -60,6 +63,11 @@ impl Machine for Hardware {
 
     /// The machine's own loop boots it again.
     fn restart(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn power_off(&self) -> io::Result<()> {
+        self.is_off.store(true, Ordering::Relaxed);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::addresses::Addresses;
@@ -33,7 +34,7 @@ impl Life {
         let mut end = End::Unfinished("not switched on yet".to_owned());
         let _switched_off_before = self.power.pause(delay);
         let began = Instant::now();
-        while self.power.is_on() && !matches!(end, End::Provisioned | End::OwnDisk) {
+        while self.power.is_on() && !matches!(end, End::Provisioned | End::OwnDisk | End::SwitchedOff) {
             end = self.boot(end);
         }
         Told { who: self.who.clone(), end, after: began.elapsed() }
@@ -73,8 +74,11 @@ impl Life {
             worn: self.worn,
             started: Instant::now(),
             power: self.power.clone(),
+            is_off: AtomicBool::new(false),
         };
         match run(&Config { orders, patience: Patience::default(), blocks: BLOCKS }, &hardware) {
+            // Its profile wanted it so; nobody switches it on again.
+            Outcome::Installed if hardware.is_off.load(Ordering::Relaxed) => End::SwitchedOff,
             Outcome::Installed => {
                 let _going_off_is_seen_above = self.power.pause(SELF_TEST);
                 End::Installed

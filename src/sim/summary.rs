@@ -28,6 +28,8 @@ pub(super) enum End {
     Provisioned,
     /// Sent to its own disk without being installed first: the station had it as provisioned.
     OwnDisk,
+    /// Installed, and switched off as its profile says.
+    SwitchedOff,
     /// Installed, but not sent to its own disk.
     Installed,
     Failed(String),
@@ -35,14 +37,14 @@ pub(super) enum End {
 }
 
 impl Summary {
-    /// How many machines were installed and sent to their own disk.
+    /// How many machines were installed and sent to their own disk, or switched off.
     pub fn provisioned(&self) -> usize {
-        self.count(|end| *end == End::Provisioned)
+        self.count(|end| matches!(end, End::Provisioned | End::SwitchedOff))
     }
 
     /// Whether every machine runs its own system.
     pub fn is_success(&self) -> bool {
-        self.count(|end| matches!(end, End::Provisioned | End::OwnDisk)) == self.machines.len()
+        self.count(|end| matches!(end, End::Provisioned | End::OwnDisk | End::SwitchedOff)) == self.machines.len()
     }
 
     fn count(&self, which: impl Fn(&End) -> bool) -> usize {
@@ -72,6 +74,7 @@ impl fmt::Display for End {
         match self {
             Self::Provisioned => f.write_str("provisioned"),
             Self::OwnDisk => f.write_str("provisioned before"),
+            Self::SwitchedOff => f.write_str("provisioned, and switched off"),
             Self::Installed => f.write_str("unfinished: installed, but not sent to its own disk"),
             Self::Failed(why) => write!(f, "failed: {why}"),
             Self::Unfinished(why) => write!(f, "unfinished: {why}"),

@@ -11,7 +11,7 @@ use oxbow::domain::command::{Command, Registration};
 use oxbow::domain::dhcp::{Choice, Dhcp, Mode, Pool, Rival};
 use oxbow::domain::diagnostic::Diagnostic;
 use oxbow::domain::digest::Digest;
-use oxbow::domain::disk::{Disk, DiskRule, Transport};
+use oxbow::domain::disk::{Disk, Transport};
 use oxbow::domain::doctor::Doctor;
 use oxbow::domain::doctor::sighting::{Asked, Cause, Door, Kind, Reply, Sighting, Speaker, Tftp, Who};
 use oxbow::domain::event::{DhcpAnswer, Event, Firmware, Transfer};
@@ -25,7 +25,7 @@ use oxbow::domain::logline::Level;
 use oxbow::domain::node::Node;
 use oxbow::domain::phase::{Phase, Stage};
 use oxbow::domain::policy::Policy;
-use oxbow::domain::profile::Profile;
+use oxbow::domain::profile_file;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
@@ -555,16 +555,9 @@ fn digest(fill: u8) -> Digest {
 }
 
 fn catalogue() -> Catalogue {
-    let profile = |id: &str, title: &str, image: &str| Profile {
-        id: id.parse().expect("a profile name"),
-        title: title.into(),
-        aliases: Vec::new(),
-        image: image.into(),
-        sha256: None,
-        disk: DiskRule::default(),
-        secure_boot: false,
-        kernel_args: Vec::new(),
-        https: false,
+    let profile = |id: &str, title: &str, image: &str| {
+        let text = format!("schema = 1\ntitle = \"{title}\"\nimage = \"{image}\"\n");
+        profile_file::parse(&format!("{id}.toml"), &text).expect("a profile")
     };
     let ready = ImageInfo {
         name: "edge-3.1.raw.gz".into(),

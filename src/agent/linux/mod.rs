@@ -61,11 +61,19 @@ impl Machine for Linux {
     }
 
     fn restart(&self) -> io::Result<()> {
-        nix::unistd::sync();
-        match reboot(RebootMode::RB_AUTOBOOT) {
-            Ok(never) => match never {},
-            Err(error) => Err(error.into()),
-        }
+        end(RebootMode::RB_AUTOBOOT)
+    }
+
+    fn power_off(&self) -> io::Result<()> {
+        end(RebootMode::RB_POWER_OFF)
+    }
+}
+
+fn end(how: RebootMode) -> io::Result<()> {
+    nix::unistd::sync();
+    match reboot(how) {
+        Ok(never) => match never {},
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -4,16 +4,16 @@ use std::net::Ipv4Addr;
 
 use super::booting::hold;
 use super::{Change, Fleet, enter, reach};
-use crate::domain::disk::{Disk, in_bytes};
+use crate::domain::disk::{Disk, DiskRule, in_bytes};
 use crate::domain::effect::Effect;
 use crate::domain::identity::Claims;
-use crate::domain::ids::RunId;
+use crate::domain::ids::{ProfileId, RunId};
 use crate::domain::image::{ImageInfo, ImageState};
 use crate::domain::logline::{Level, LogLine, Source};
 use crate::domain::node::Node;
 use crate::domain::phase::{Failure, Phase, Stage};
 use crate::domain::plan::Plan;
-use crate::domain::profile::Profile;
+use crate::domain::profile::{After, Image, Install};
 use crate::domain::progress::Progress;
 use crate::domain::report::{FailureKind, Report, Step};
 use crate::domain::run::{Expected, Outcome, Run};
@@ -43,8 +43,10 @@ pub enum Grant {
 /// What an agent is to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    pub profile: Profile,
+    pub profile: ProfileId,
     pub image: ImageInfo,
+    pub disk: DiskRule,
+    pub after: After,
     /// The index its first report is to have: more than 0 when the agent is in its second life in this run.
     pub next_report: u32,
 }
@@ -90,7 +92,7 @@ impl Fleet {
         match &grant {
             Grant::Job(task) => {
                 if recorded.is_none() {
-                    let run = Run::begin(hello.run, task.profile.id.clone(), now);
+                    let run = Run::begin(hello.run, task.profile.clone(), now);
                     self.open_run(now, id, hello.address, run, &mut change);
                 }
                 self.begin_work(now, hello, task, &mut change);
@@ -121,7 +123,7 @@ impl Fleet {
                 disk_sha256: image.disk_sha256,
             };
             // What was read back before this hello is not what the agent is about to write.
-            (run.profile, run.expected, run.read_back) = (profile.id.clone(), Some(expected), None);
+            (run.profile, run.expected, run.read_back) = (profile.clone(), Some(expected), None);
         }
         if let Some((worse, better)) = node.loader.worked() {
             let what =
@@ -275,15 +277,20 @@ fn fail(now: Timestamp, node: &mut Node, failure: Failure, change: &mut Change) 
 }
 
 impl Catalogue {
-    fn job(&self, id: &crate::domain::ids::ProfileId, next_report: u32) -> Grant {
+    fn job(&self, id: &ProfileId, next_report: u32) -> Grant {
         let Some(profile) = self.profiles.get(id) else {
             return Grant::Later { reason: format!("the station has no profile named {id}") };
         };
-        match self.image(profile) {
-            Some(ImageState::Ready(image)) => {
-                Grant::Job(Box::new(Task { profile: profile.clone(), image, next_report }))
+        match (&profile.install, self.image(profile)) {
+            (Install::Image(Image { disk, .. }), Some(ImageState::Ready(image))) => {
+                let (profile, disk, after) = (id.clone(), disk.clone(), profile.after);
+                Grant::Job(Box::new(Task { profile, image, disk, after, next_report }))
             }
-            _ => Grant::Later { reason: format!("image {} is not ready", profile.image) },
+            (Install::Image(image), _) => Grant::Later { reason: format!("image {} is not ready", image.file) },
+            // It was given an image when it asked for its script.
+            (Install::Installer(_), _) => {
+                Grant::Ended { reason: format!("profile {id} boots an installer: the machine starts again to get it") }
+            }
         }
     }
 }

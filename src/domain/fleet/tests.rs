@@ -39,7 +39,7 @@ impl Bench {
         };
         let catalogue = Catalogue {
             default_profile: Some(profile.id.clone()),
-            images: [(profile.image.clone(), ImageState::Ready(image))].into(),
+            images: [("demo.raw".into(), ImageState::Ready(image))].into(),
             profiles: [(profile.id.clone(), profile)].into(),
             ..Catalogue::default()
         };
@@ -293,7 +293,7 @@ fn a_profile_assigned_after_the_script_was_sent_is_the_one_that_is_written() {
     let node = bench.node().id;
     bench.asked(Command::Assign { node, profile: Some(other.id.clone()) }).expect("it is idle");
     let Grant::Job(task) = bench.said_hello(run(1), None) else { panic!("no job") };
-    assert_eq!((&task.profile.id, bench.node().run().map(|run| &run.profile)), (&other.id, Some(&other.id)));
+    assert_eq!((&task.profile, bench.node().run().map(|run| &run.profile)), (&other.id, Some(&other.id)));
 }
 
 #[test]

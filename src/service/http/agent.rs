@@ -51,17 +51,18 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
         let granted = context.inbox.ask(|done| Note::Hello(Box::new(hello), done)).await;
         kept(granted, |grant| match grant {
             Grant::Job(task) => {
-                let fleet::Task { profile, image, next_report } = *task;
+                let fleet::Task { profile, image, disk, after, next_report } = *task;
                 Answer::Job(Job {
                     version: VERSION,
-                    profile: profile.id.to_string(),
+                    profile: profile.to_string(),
                     image: paths::image(&image),
                     format: image.format,
                     bytes: image.bytes,
                     sha256: image.sha256,
                     disk_bytes: image.disk_bytes,
                     disk_sha256: image.disk_sha256,
-                    disk: profile.disk,
+                    disk,
+                    after,
                     next_report,
                 })
             }

@@ -85,9 +85,42 @@ impl Broken {
     }
 }
 
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// It goes on a disk, unpacked.
+    Image,
+    /// An installer's kernel or initramfs: it is loaded as it is, however it is packed.
+    BootFile,
+}
+
+impl Kind {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::BootFile => "file",
+        }
+    }
+
+    /// Under what a file is noted. A file may be both, and no image's name begins with a dot.
+    fn note_name(self, name: &str) -> String {
+        match self {
+            Self::Image => name.to_owned(),
+            Self::BootFile => format!(".boot-{name}"),
+        }
+    }
+
+    fn format(self, head: &[u8]) -> Format {
+        match self {
+            Self::Image => Format::of(head),
+            Self::BootFile => Format::Raw,
+        }
+    }
+}
+
 /// What was found out about this very file before, if its copy is still there.
-pub(super) fn recalled(store: &Path, name: &str, identity: &Identity) -> Option<ImageInfo> {
-    let note = note(store, name)?;
+pub(super) fn recalled(store: &Path, name: &str, kind: Kind, identity: &Identity) -> Option<ImageInfo> {
+    let note = note(store, &kind.note_name(name))?;
     let copy = fs::metadata(store.join(note.info.sha256.to_string())).ok()?;
     (note.identity == *identity && copy.len() == note.info.bytes).then_some(note.info)
 }
@@ -97,6 +130,7 @@ pub(super) fn check(
     file: &Path,
     store: &Path,
     name: &str,
+    kind: Kind,
     mut moved: impl FnMut(u64, u64) -> bool,
 ) -> Result<ImageInfo, Broken> {
     let identity = Identity::of(file).ok_or_else(|| Broken::Read(io::ErrorKind::NotFound.into()))?;
@@ -117,7 +151,7 @@ pub(super) fn check(
             break;
         }
         let piece = &buffer[..read];
-        let unpacked = unpacked.get_or_insert_with(|| Unpacked::new(Format::of(piece)));
+        let unpacked = unpacked.get_or_insert_with(|| Unpacked::new(kind.format(piece)));
         unpacked.feed(piece).map_err(|source| Broken::Corrupt { offset: done, source })?;
         travelled.update(piece);
         copy.file.write_all(piece).map_err(Broken::Store)?;
@@ -142,7 +176,7 @@ pub(super) fn check(
         disk_sha256: disk.sha256,
     };
     let note = serde_json::to_vec(&Note { identity, info: info.clone() }).map_err(|err| Broken::Store(err.into()))?;
-    fs::write(note_file(store, name), note).map_err(Broken::Store)?;
+    fs::write(note_file(store, &kind.note_name(name)), note).map_err(Broken::Store)?;
     Ok(info)
 }
 
@@ -158,15 +192,16 @@ fn note(store: &Path, name: &str) -> Option<Note> {
 }
 
 /// The copy that was made for the image of this name, whatever has become of the image.
-pub(super) fn noted(store: &Path, name: &str) -> Option<Digest> {
-    note(store, name).map(|note| note.info.sha256)
+pub(super) fn noted(store: &Path, name: &str, kind: Kind) -> Option<Digest> {
+    note(store, &kind.note_name(name)).map(|note| note.info.sha256)
 }
 
 /// Removes what was noted of a copy that is no more.
 pub(super) fn forget(store: &Path, copy: Digest) {
     for entry in fs::read_dir(store).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let of_copy = name.strip_suffix(".json").and_then(|name| noted(store, name)) == Some(copy);
+        let of_copy =
+            name.strip_suffix(".json").and_then(|name| note(store, name)).map(|note| note.info.sha256) == Some(copy);
         if of_copy {
             let _gone_already = fs::remove_file(entry.path());
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 use super::check;
+use super::needed_by;
 use crate::domain::digest::Digest;
 use crate::domain::image::ImageState;
 use crate::domain::snapshot::{Catalogue, Snapshot};
@@ -46,8 +47,9 @@ pub(super) fn needed(
     if !catalogue.diagnostics.is_empty() {
         return None;
     }
-    let noted = catalogue.profiles.values().filter_map(|profile| check::noted(store, &profile.image));
-    let ready = catalogue.images.values().filter_map(|state| match state {
+    let files = catalogue.profiles.values().flat_map(needed_by);
+    let noted = files.filter_map(|(name, kind)| check::noted(store, name, kind));
+    let ready = catalogue.images.values().chain(catalogue.boot_files.values()).filter_map(|state| match state {
         ImageState::Ready(info) => Some(info.sha256),
         ImageState::Checking { .. } | ImageState::Broken { .. } => None,
     });

@@ -16,7 +16,7 @@ fn checked(content: &[u8]) -> (TempDir, Result<crate::domain::image::ImageInfo, 
     let place = TempDir::new().expect("a directory");
     let (file, store) = (place.path().join("os.img"), place.path().join("store"));
     std::fs::write(&file, content).expect("a file");
-    let info = check::check(&file, &store, "os.img", |_, _| true).map_err(|broken| broken.to_string());
+    let info = check::check(&file, &store, "os.img", Kind::Image, |_, _| true).map_err(|broken| broken.to_string());
     (place, info)
 }
 
@@ -42,10 +42,10 @@ fn an_unchanged_image_is_not_read_again() {
     let (place, info) = checked(b"an image");
     let (file, store) = (place.path().join("os.img"), place.path().join("store"));
     let identity = Identity::of(&file).expect("it is there");
-    assert_eq!(check::recalled(&store, "os.img", &identity), info.ok());
+    assert_eq!(check::recalled(&store, "os.img", Kind::Image, &identity), info.ok());
     std::fs::write(&file, b"another image").expect("a file");
     let identity = Identity::of(&file).expect("it is there");
-    assert_eq!(check::recalled(&store, "os.img", &identity), None);
+    assert_eq!(check::recalled(&store, "os.img", Kind::Image, &identity), None);
 }
 
 #[test]
@@ -61,9 +61,9 @@ fn a_wrong_digest_in_the_profile_is_said() {
         default_profile: None,
     };
     let text = format!("schema = 1\nimage = \"os.img\"\nsha256 = \"{}\"\n", "0".repeat(64));
-    let profile = profile_file::parse("os.toml", &text).expect("a profile");
-    let state = state(&config, "os.img", &BTreeMap::new());
-    let other = Profile { id: "zz".parse().expect("a name"), sha256: None, ..profile.clone() };
+    let profile = crate::domain::profile_file::parse("os.toml", &text).expect("a profile");
+    let state = state(&config, "os.img", Kind::Image, &Known::new());
+    let other = crate::domain::profile_file::parse("zz.toml", "schema = 1\nimage = \"os.img\"\n").expect("a profile");
     let catalogue = Catalogue { images: [("os.img".into(), state)].into(), ..Catalogue::default() };
     let Some(ImageState::Broken { what, .. }) = catalogue.image(&profile) else { panic!("it is wrong") };
     assert!(what.contains("demands 00000000…"), "{what}");
@@ -82,7 +82,8 @@ fn an_image_that_the_station_has_no_room_for_is_said_with_both_sizes() {
         .and_then(|file| file.set_len(1 << 50))
         .or_else(|_| std::fs::File::create(&file).and_then(|file| file.set_len(15 << 40)))
         .expect("a file with holes");
-    let broken = check::check(&file, &store, "os.img", |_, _| true).expect_err("nobody has so much").to_string();
+    let broken =
+        check::check(&file, &store, "os.img", Kind::Image, |_, _| true).expect_err("nobody has so much").to_string();
     assert!(broken.starts_with("the station's own copy needs ") && broken.ends_with(" left"), "{broken}");
 }
 
@@ -90,7 +91,7 @@ fn an_image_that_the_station_has_no_room_for_is_said_with_both_sizes() {
 fn a_copy_is_kept_while_a_profile_names_it_or_a_machine_is_given_it_and_removed_a_minute_later() {
     let (place, info) = checked(b"an image");
     let (info, store) = (info.expect("good"), place.path().join("store"));
-    let profile = profile_file::parse("os.toml", "schema = 1\nimage = \"os.img\"\n").expect("a profile");
+    let profile = crate::domain::profile_file::parse("os.toml", "schema = 1\nimage = \"os.img\"\n").expect("a profile");
     let named = Catalogue { profiles: [(profile.id.clone(), profile.clone())].into(), ..Catalogue::default() };
     let now = crate::domain::time::Timestamp::from_millis(1_000_000_000);
     let nobody = crate::domain::snapshot::Snapshot::default();
@@ -121,7 +122,8 @@ fn a_copy_is_kept_while_a_profile_names_it_or_a_machine_is_given_it_and_removed_
     assert!(!swept(400, &Catalogue::default(), &nobody) && !swept(459, &Catalogue::default(), &nobody), "not at once");
     assert!(swept(460, &Catalogue::default(), &nobody));
     assert_eq!(std::fs::read_dir(&store).expect("a directory").count(), 0, "nor is there a note of it");
-    let unreadable = Catalogue { diagnostics: super::profiles(place.path().join("none").as_path(), None).1, ..named };
+    let (_, diagnostics) = Shelf::default().read(&place.path().join("none"), None);
+    let unreadable = Catalogue { diagnostics, ..named };
     assert_eq!(sweep::needed(now, &unreadable, &nobody, &store), None, "who knows what it names");
 }
 
@@ -136,4 +138,83 @@ fn what_a_killed_check_has_left_is_removed_and_what_another_is_writing_is_not() 
     let left: Vec<_> =
         std::fs::read_dir(place.path()).expect("a directory").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, [working.as_str()]);
+}
+
+#[test]
+fn a_profile_that_is_broken_while_the_station_runs_stays_as_it_was_until_it_is_corrected() {
+    let place = TempDir::new().expect("a directory");
+    let write = |text: &str| std::fs::write(place.path().join("os.toml"), text).expect("a file");
+    let mut shelf = Shelf::default();
+    let mut read = || {
+        let (profiles, wrong) = shelf.read(place.path(), None);
+        let image = profiles.values().next().and_then(|profile| profile.image()).map(|image| image.file.clone());
+        (image, wrong.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    write("schema = 1\nimage = \"one.raw\"\n");
+    assert_eq!(read(), (Some("one.raw".into()), vec![]));
+    write("schema = 1\nimagee = \"two.raw\"\n");
+    let said =
+        "os.toml:2: there is no key \"imagee\"\nhint: did you mean \"image\"?; until then the profile stays as it was";
+    assert_eq!(read(), (Some("one.raw".into()), vec![said.into()]));
+    assert_eq!(read(), (Some("one.raw".into()), vec![said.into()]), "for as long as it is broken");
+    write("schema = 1\nimage = \"two.raw\"\n");
+    assert_eq!(read(), (Some("two.raw".into()), vec![]));
+    std::fs::remove_file(place.path().join("os.toml")).expect("it was there");
+    assert_eq!(read(), (None, vec![]), "one that is taken away is gone");
+}
+
+#[test]
+fn a_template_beside_the_profile_is_read_with_it_and_tried() {
+    let place = TempDir::new().expect("a directory");
+    std::fs::create_dir(place.path().join("os")).expect("a directory");
+    std::fs::write(place.path().join("os/user-data"), "#cloud-config\n{{ node.srial }}\n").expect("a file");
+    let text = "schema = 1\nimage = \"os.raw\"\n[cloud_init]\nuser_data = \"os/user-data\"\n";
+    std::fs::write(place.path().join("os.toml"), text).expect("a file");
+    let (profiles, wrong) = Shelf::default().read(place.path(), None);
+    assert!(profiles.is_empty());
+    let said: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["os/user-data:2: nothing is called node.srial\nhint: did you mean node.serial?"]);
+}
+
+#[test]
+fn a_digest_that_lies_beside_the_image_is_demanded_and_a_mismatch_says_both() {
+    let (place, info) = checked(b"an image");
+    let info = info.expect("good");
+    let mut wrong = Vec::new();
+    let mut judged = |list: &str| {
+        std::fs::write(place.path().join("os.img.sha256sum"), list).expect("a file");
+        wrong.clear();
+        let catalogue = Catalogue {
+            images: [("os.img".into(), ImageState::Ready(info.clone()))].into(),
+            sums: profiles::sums(place.path(), ["os.img".to_owned()].iter(), &mut wrong),
+            ..Catalogue::default()
+        };
+        let profile = crate::domain::profile_file::parse("os.toml", "schema = 1\nimage = \"os.img\"\n");
+        (
+            catalogue.image(&profile.expect("a profile")),
+            wrong.iter().map(Diagnostic::place_and_what).collect::<Vec<_>>(),
+        )
+    };
+    let ready = Some(ImageState::Ready(info.clone()));
+    assert_eq!(judged(&format!("{}  os.img\n", info.sha256)), (ready.clone(), vec![]));
+    let (Some(ImageState::Broken { what, .. }), _) = judged(&format!("{}  os.img\n", "0".repeat(64))) else {
+        panic!("it is another")
+    };
+    assert_eq!(what, format!("os.img has digest {}…, os.img.sha256sum says 00000000…", info.sha256.short()));
+    let said = vec!["os.img.sha256sum: its first line does not begin with a SHA-256".to_owned()];
+    assert_eq!(judged("<html>"), (ready, said), "what is no list says nothing of the image");
+}
+
+#[test]
+fn an_installers_files_are_kept_as_they_are_and_never_taken_for_an_image() {
+    let place = TempDir::new().expect("a directory");
+    let (file, store) = (place.path().join("initrd.gz"), place.path().join("store"));
+    // Two archives one behind the other, the second not packed: what a kernel takes and no decompressor.
+    let content = [gzipped(b"070701 one"), b"070701 two".to_vec()].concat();
+    std::fs::write(&file, &content).expect("a file");
+    let info = check::check(&file, &store, "initrd.gz", Kind::BootFile, |_, _| true).expect("as it is");
+    assert_eq!(info.bytes, content.len() as u64);
+    let identity = Identity::of(&file).expect("it is there");
+    assert_eq!(check::recalled(&store, "initrd.gz", Kind::BootFile, &identity), Some(info));
+    assert_eq!(check::recalled(&store, "initrd.gz", Kind::Image, &identity), None);
 }

@@ -16,7 +16,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::disk::in_bytes;
 use crate::domain::image::ImageState;
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Install, Profile};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::screen::Screen;
@@ -43,7 +43,7 @@ pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stati
 
 /// What is wrong with profiles and images, each with what to try.
 pub fn problems(screen: &Screen, bench: &Snapshot) -> Vec<Problem> {
-    let broken = bench.catalogue.images.iter().filter_map(|(name, state)| match state {
+    let broken = files(bench).filter_map(|(name, state)| match state {
         ImageState::Broken { what, hint } => Some(wrong(screen, format!("image {name}: {what}"), hint)),
         ImageState::Checking { .. } | ImageState::Ready(_) => None,
     });
@@ -54,18 +54,28 @@ pub fn problems(screen: &Screen, bench: &Snapshot) -> Vec<Problem> {
 
 /// How many things are wrong with profiles and images.
 pub fn problem_count(bench: &Snapshot) -> usize {
-    let broken = bench.catalogue.images.values().filter(|image| matches!(image, ImageState::Broken { .. }));
+    let broken = files(bench).filter(|(_, state)| matches!(state, ImageState::Broken { .. }));
     broken.count() + not_the_demanded(bench).count() + bench.catalogue.diagnostics.len()
 }
 
-/// Images that are good, but not what a profile demands: what, and what to try.
+/// The files that profiles need.
+fn files(bench: &Snapshot) -> impl Iterator<Item = (&String, &ImageState)> {
+    bench.catalogue.images.iter().chain(&bench.catalogue.boot_files)
+}
+
+/// Files that are good, but not what is demanded: what, and what to try.
 fn not_the_demanded(bench: &Snapshot) -> impl Iterator<Item = (String, String)> {
     let catalogue = &bench.catalogue;
-    catalogue.profiles.values().filter_map(|profile| {
-        match (catalogue.images.get(&profile.image), catalogue.image(profile)) {
+    let known = |profile: &Profile, name: &str| match profile.install {
+        Install::Image(_) => catalogue.images.get(name),
+        Install::Installer(_) => catalogue.boot_files.get(name),
+    };
+    catalogue.profiles.values().flat_map(move |profile| {
+        let files = catalogue.files(profile).into_iter();
+        files.filter_map(move |(name, judged)| match (known(profile, name), judged) {
             (Some(ImageState::Ready(_)), Some(ImageState::Broken { what, hint })) => Some((what, hint)),
             _ => None,
-        }
+        })
     })
 }
 
@@ -77,25 +87,15 @@ fn about(screen: &Screen, bench: &Snapshot, profile: &Profile, width: usize) -> 
     let nodes = count(bench.nodes.values().filter(|node| gets(node.profile.as_ref())).count(), "node");
     let used = if is_default { format!("default, {nodes}") } else { nodes };
     let used = if profile.secure_boot { format!("{used}, Secure Boot") } else { used };
-    let image = catalogue.image(profile);
-    let image = image.as_ref();
-    let (glyph, meaning) = match image {
-        Some(ImageState::Ready(_)) => (glyphs.provisioned, Meaning::Success),
-        Some(ImageState::Checking { .. }) | None => (glyphs.active, Meaning::Active),
-        Some(ImageState::Broken { .. }) => (glyphs.failed, Meaning::Failure),
-    };
-    let name = &profile.image;
-    let state = match image {
-        Some(ImageState::Ready(info)) => {
-            let (packed, on_disk) = (in_bytes(info.bytes), in_bytes(info.disk_bytes));
-            format!("{name}: {}, {packed}, {on_disk} on the disk", info.format.word())
-        }
-        Some(ImageState::Checking { done, total }) => {
-            let percent = u8::try_from(u128::from(*done) * 100 / u128::from((*total).max(1))).unwrap_or(100).min(100);
-            format!("{name}: being checked {} {percent}%", bar(glyphs, percent, 20))
-        }
-        None => format!("{name}: not checked yet"),
-        Some(ImageState::Broken { .. }) => format!("{name} cannot be used"),
+    let files = catalogue.files(profile);
+    let is_ready = |state: &Option<ImageState>| matches!(state, Some(ImageState::Ready(_)));
+    let is_broken = |state: &Option<ImageState>| matches!(state, Some(ImageState::Broken { .. }));
+    let (glyph, meaning) = if files.iter().any(|(_, state)| is_broken(state)) {
+        (glyphs.failed, Meaning::Failure)
+    } else if files.iter().all(|(_, state)| is_ready(state)) {
+        (glyphs.provisioned, Meaning::Success)
+    } else {
+        (glyphs.active, Meaning::Active)
     };
     let plain = theme.style(Meaning::Plain);
     let mut lines = vec![Line::from(vec![
@@ -105,11 +105,36 @@ fn about(screen: &Screen, bench: &Snapshot, profile: &Profile, width: usize) -> 
     if profile.title != profile.id.as_str() {
         lines.extend(paragraph(Span::raw("   "), &clean(&profile.title, WORDS), theme.style(Meaning::Title), width));
     }
-    lines.extend(paragraph(Span::raw("   "), &clean(&state, WORDS), plain, width));
-    if let Some(ImageState::Broken { what, hint }) = image {
-        lines.extend(problem(theme, &wrong(screen, what.clone(), hint), width));
+    if let Some(description) = &profile.description {
+        lines.extend(paragraph(Span::raw("   "), &clean(description, WORDS), theme.style(Meaning::Muted), width));
+    }
+    for (name, state) in &files {
+        let words = clean(&in_words(screen, profile, name, state.as_ref()), WORDS);
+        lines.extend(paragraph(Span::raw("   "), &words, plain, width));
+        if let Some(ImageState::Broken { what, hint }) = state {
+            lines.extend(problem(theme, &wrong(screen, what.clone(), hint), width));
+        }
     }
     lines
+}
+
+/// What is known of a file.
+fn in_words(screen: &Screen, profile: &Profile, name: &str, state: Option<&ImageState>) -> String {
+    match (state, &profile.install) {
+        (Some(ImageState::Ready(info)), Install::Image(_)) => {
+            let (packed, on_disk) = (in_bytes(info.bytes), in_bytes(info.disk_bytes));
+            format!("{name}: {}, {packed}, {on_disk} on the disk", info.format.word())
+        }
+        (Some(ImageState::Ready(info)), Install::Installer(_)) => {
+            format!("{name}: {}, loaded as it is", in_bytes(info.bytes))
+        }
+        (Some(ImageState::Checking { done, total }), _) => {
+            let percent = u8::try_from(u128::from(*done) * 100 / u128::from((*total).max(1))).unwrap_or(100).min(100);
+            format!("{name}: being checked {} {percent}%", bar(screen.theme.glyphs, percent, 20))
+        }
+        (None, _) => format!("{name}: not checked yet"),
+        (Some(ImageState::Broken { .. }), _) => format!("{name} cannot be used"),
+    }
 }
 
 fn complaint(screen: &Screen, diagnostic: &Diagnostic) -> Problem {
