@@ -80,6 +80,9 @@
 //! | which serials and UUIDs identify nobody | `assets/placeholders.toml` |
 //! | what becomes of machines nobody registered | `domain::policy` |
 //! | how a list of machines is read, and what is said of its mistakes | `domain::import` |
+//! | what a profile's file may say | `domain::profile_file`; `profiles/demo.toml` explains it |
+//! | what templates may speak of | `domain::profile::filled` |
+//! | what an installer is booted with and served, and when it is done | `boot::installer`, `domain::fleet::installer` |
 //! | which disk is written | `domain::disk` |
 //! | what agent and station say to each other | `protocol` |
 //! | what the command line asks, and what it is answered | `protocol::control`, `service::control`, `cli` |

@@ -552,6 +552,7 @@ fn kind(report: &Report) -> String {
         Report::Failed { step, .. } => format!("failed {}", step.word()),
         Report::ReadBack { .. } => "read back".into(),
         Report::Complete => "complete".into(),
+        Report::SaidDone => "said done".into(),
         Report::Unknown => "unknown".into(),
     }
 }

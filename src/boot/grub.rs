@@ -8,6 +8,7 @@
 
 use minijinja::context;
 
+use crate::boot::installer::Boot;
 use crate::boot::script::{Asked, filled, install_args};
 use crate::domain::ids::{ProfileId, RunId};
 use crate::domain::snapshot::Station;
@@ -27,7 +28,17 @@ pub fn install(station: &Station, run: RunId, profile: &ProfileId, kernel_args: 
         install_args(station, None, run, asked).iter().chain(kernel_args).map(|word| quoted(word)).collect();
     let base_url = &station.base_url;
     let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
-    filled(include_str!("../../assets/grub/install.cfg"), context! { base_url, run, profile, args })
+    let (kernel, initrds) = ("/boot/vmlinuz", ["/boot/initramfs.img"]);
+    filled(include_str!("../../assets/grub/install.cfg"), context! { base_url, run, profile, kernel, initrds, args })
+}
+
+/// The configuration that starts an installer.
+pub fn installer(station: &Station, run: RunId, profile: &ProfileId, boot: &Boot) -> String {
+    let args: Vec<String> = boot.args.iter().map(|word| quoted(word)).collect();
+    let (base_url, run, profile, args) = (&station.base_url, run.to_string(), profile.as_str(), args.join(" "));
+    let initrds: Vec<&str> = boot.initrds.iter().map(|initrd| initrd.path.as_str()).collect();
+    let values = context! { base_url, run, profile, kernel => boot.kernel.path, initrds, args };
+    filled(include_str!("../../assets/grub/install.cfg"), values)
 }
 
 /// The configuration that leaves the network for the machine's own disk.
@@ -87,6 +98,10 @@ mod tests {
     fn every_configuration_is_filled() {
         insta::assert_snapshot!("ask", ask(STATION));
         insta::assert_snapshot!("install", installed(&["quiet", "isolcpus=1,2"]));
+        let station = Station { base_url: STATION.into(), ..Station::default() };
+        let boot = crate::boot::script::tests::boot();
+        let profile = "debian".parse().expect("a name");
+        insta::assert_snapshot!("installer", installer(&station, RunId::new([7; 16]), &profile, &boot));
         insta::assert_snapshot!("local", local_disk());
         insta::assert_snapshot!("wait", wait("no profile is assigned"));
     }

@@ -8,6 +8,7 @@ pub mod dhcp;
 pub mod doubts;
 pub mod gate;
 pub mod grub;
+pub mod installer;
 pub mod lanes;
 pub mod later;
 pub mod leases;

@@ -6,9 +6,11 @@
 use minijinja::{Environment, UndefinedBehavior, context};
 
 use crate::boot::architecture::{ArchCode, Transport};
+use crate::boot::installer::Boot;
 use crate::domain::https::Https;
 use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, ProfileId, RunId};
+use crate::domain::profile::{Architecture, Install, Profile};
 use crate::domain::quirk::LocalBoot;
 use crate::domain::run::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
 use crate::domain::snapshot::Station;
@@ -46,11 +48,24 @@ impl Asked {
         asked
     }
 
-    /// Why no install system can run on it, if that is so: there is one, for x86-64. iPXE for BIOS is built for i386 and
-    /// says nothing about the processor.
-    pub fn misfit(&self) -> Option<String> {
-        let arch = self.arch.as_deref().filter(|arch| !matches!(*arch, "" | "x86_64" | "i386"))?;
-        Some(format!("its processor is {arch}, and oxbow installs x86-64 machines only"))
+    /// Why this profile is not for it, if that is so.
+    pub fn misfit(&self, profile: &Profile) -> Option<String> {
+        let (id, arch) = (&profile.id, self.arch.as_deref().unwrap_or_default());
+        if Architecture::said(self.arch.as_deref()) != Some(profile.architecture) {
+            return Some(match &profile.install {
+                // There is one install system.
+                Install::Image(_) => format!("its processor is {arch}, and oxbow installs x86-64 machines only"),
+                Install::Installer(_) => {
+                    let needed = profile.architecture.word();
+                    format!("its processor is {arch}, and profile {id} is for {needed}: give it another profile")
+                }
+            });
+        }
+        let (needed, own) = (profile.firmware, if self.uefi { "UEFI" } else { "BIOS" });
+        (!needed.allows(self.uefi)).then(|| {
+            let needed = needed.word();
+            format!("it boots by {own}, and profile {id} is for {needed}: change its firmware set-up, or its profile")
+        })
     }
 
     /// Nothing was said by which a machine could be known.
@@ -111,7 +126,20 @@ pub fn install(
     args.extend(install_args(station, https, run, asked));
     args.extend(kernel_args.iter().map(|word| harmless(word)));
     let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
-    filled(include_str!("../../assets/ipxe/install.ipxe"), context! { base_url, run, profile, args })
+    let initrds = [context! { name => "initramfs.img", path => "/boot/initramfs.img" }];
+    let values = context! { base_url, run, profile, kernel => "/boot/vmlinuz", initrds, args };
+    filled(include_str!("../../assets/ipxe/install.ipxe"), values)
+}
+
+/// The script that starts an installer.
+pub fn installer(station: &Station, run: RunId, profile: &ProfileId, boot: &Boot) -> String {
+    // The kernel asks its loader for the initramfs by these names (UEFI).
+    let named = boot.initrds.iter().map(|initrd| format!("initrd={}", initrd.name));
+    let args = named.chain(boot.args.iter().cloned()).collect::<Vec<_>>().join(" ");
+    let (base_url, run, profile) = (&station.base_url, run.to_string(), profile.as_str());
+    let initrds: Vec<_> = boot.initrds.iter().map(|it| context! { name => it.name, path => it.path }).collect();
+    let values = context! { base_url, run, profile, kernel => boot.kernel.path, initrds, args };
+    filled(include_str!("../../assets/ipxe/install.ipxe"), values)
 }
 
 /// The words of the install kernel's command line, whatever loads it.
@@ -154,7 +182,7 @@ pub(super) fn filled(template: &str, values: minijinja::Value) -> String {
 }
 
 /// `text` as words that iPXE prints and does not act on.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let plain = text::clean(text, 200).replace(['$', '{', '}', '|', '&', '#', '`', '"', '\'', '\\'], " ");
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -195,7 +223,7 @@ const CLAIMS: &str = "mac=${netX/mac:hexhyp}&uuid=${uuid}&serial=${serial:uristr
 const NAME: usize = 100;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::digest::Digest;
 
@@ -225,10 +253,42 @@ mod tests {
 
     #[test]
     fn a_machine_that_no_install_system_runs_on_is_told_so() {
-        let misfit = |arch: &str| Asked::from_query(&format!("mac=52-54-00-12-34-56&arch={arch}")).misfit();
+        let image = profile("image = \"os.raw\"");
+        let misfit = |arch: &str| Asked::from_query(&format!("mac=52-54-00-12-34-56&arch={arch}")).misfit(&image);
         assert_eq!(["x86_64", "i386", ""].map(misfit), [None, None, None]);
         assert_eq!(misfit("arm64").as_deref(), Some("its processor is arm64, and oxbow installs x86-64 machines only"));
-        assert_eq!(asked().misfit(), None, "an older script did not say");
+        assert_eq!(asked().misfit(&image), None, "an older script did not say");
+    }
+
+    #[test]
+    fn a_machine_of_another_architecture_or_firmware_than_the_profiles_is_told_so() {
+        let installer = "[installer]\nkernel = \"linux\"\ninitrd = \"initrd.gz\"";
+        let arm = profile(&format!("architecture = \"aarch64\"\n{installer}"));
+        let said = |query: &str, profile: &Profile| Asked::from_query(query).misfit(profile);
+        assert_eq!(said("platform=efi&arch=arm64", &arm), None, "an installer brings its own kernel");
+        assert_eq!(
+            said("platform=efi&arch=x86_64", &arm).as_deref(),
+            Some("its processor is x86_64, and profile os is for aarch64: give it another profile")
+        );
+        let uefi = profile("image = \"os.raw\"\nfirmware = \"uefi\"");
+        assert_eq!(said("platform=efi&arch=x86_64", &uefi), None);
+        assert_eq!(
+            said("platform=pcbios&arch=i386", &uefi).as_deref(),
+            Some("it boots by BIOS, and profile os is for UEFI: change its firmware set-up, or its profile")
+        );
+        let bios = profile("image = \"os.raw\"\nfirmware = \"bios\"");
+        assert!(said("platform=efi&arch=x86_64", &bios).is_some_and(|said| said.starts_with("it boots by UEFI, ")));
+    }
+
+    fn profile(lines: &str) -> Profile {
+        crate::domain::profile_file::parse("os.toml", &format!("schema = 1\n{lines}\n")).expect("a profile")
+    }
+
+    pub(in crate::boot) fn boot() -> Boot {
+        let loaded =
+            |name: &str| crate::boot::installer::Loaded { name: name.into(), path: format!("/r/07/boot/{name}") };
+        let args = ["auto=true", "url=http://10.77.0.1/r/07/answers"].map(str::to_owned).into();
+        Boot { kernel: loaded("linux"), initrds: vec![loaded("initrd.gz"), loaded("firmware.cpio")], args }
     }
 
     #[test]
@@ -241,6 +301,7 @@ mod tests {
         let quiet = ["quiet".to_owned()];
         insta::assert_snapshot!("install", install(&station, None, run, &profile, &quiet, &asked()));
         insta::assert_snapshot!("install_https", install(&station, Some(&https), run, &profile, &quiet, &asked()));
+        insta::assert_snapshot!("installer", installer(&station, run, &profile, &boot()));
         insta::assert_snapshot!("detour", detour(&station, &https));
         insta::assert_snapshot!("ask_https", ask(&https.base_url));
         insta::assert_snapshot!("local_uefi", local_disk(&asked(), None).expect("a script"));

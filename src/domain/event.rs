@@ -82,6 +82,9 @@ pub enum Event {
     Held { claims: Claims, address: Ipv4Addr, reason: String },
     /// A kernel, an initramfs or a network boot program was sent by HTTP.
     KernelServed { address: Ipv4Addr, file: String },
+    /// The machine of `run`, whose profile boots an installer, took a file of it. `installing`: from here on it is the
+    /// installer that works.
+    InstallerTook { run: RunId, address: Ipv4Addr, file: String, installing: bool },
     /// A machine came by HTTPS, and no TLS connection came about.
     HttpRefused { address: Ipv4Addr, reason: String },
     /// The node moved bytes. Only the newest figure matters.

@@ -65,6 +65,9 @@ pub struct Node {
     /// A machine that cannot be told from this one by what it says; a person decides.
     #[serde(default)]
     pub contested: Option<Contest>,
+    /// Installers that were started one after the other, since somebody armed it, and never said that they are done.
+    #[serde(default)]
+    pub silent_installers: u8,
     /// Every attempt, the newest last.
     pub runs: Vec<Run>,
     #[serde(skip)]
@@ -113,6 +116,7 @@ impl Node {
             stages: Vec::new(),
             progress: None,
             contested: None,
+            silent_installers: 0,
             runs: Vec::new(),
             log: LogTail::default(),
         }
@@ -124,10 +128,10 @@ impl Node {
         named.or_else(|| self.macs.first().map(ToString::to_string)).unwrap_or_else(|| format!("node {}", self.id))
     }
 
-    /// Whether it is known only because its MAC was seen: nobody registered it and no agent was ever given a job in its
-    /// name. A script may have been: a machine whose iPXE cannot read the serial says it when its agent speaks.
+    /// Whether it is known only because its MAC was seen: nobody registered it, no agent was ever given a job in its name
+    /// and no installer was booted. A script may have been: a machine whose iPXE cannot read the serial says it when its agent speaks.
     pub fn is_provisional(&self) -> bool {
-        !self.registered && self.runs.iter().all(|run| run.expected.is_none())
+        !self.registered && self.runs.iter().all(|run| run.expected.is_none() && !run.installer)
     }
 
     /// Whether people know it: it was registered, or given a profile. The others are subject to the bench's policy.
@@ -210,6 +214,8 @@ fn patience(stage: Stage) -> Duration {
         Stage::Kernel => 120,
         Stage::Agent | Stage::Writing | Stage::Verifying | Stage::Configuring => 20,
         Stage::Rebooting | Stage::Provisioned => 30,
+        // It copies packages, and has nothing to say to the station.
+        Stage::Installing => 1800,
     })
 }
 

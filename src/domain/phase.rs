@@ -24,11 +24,13 @@ pub enum Stage {
     Verifying,
     Configuring,
     Rebooting,
+    /// Somebody else's installer works. It says nothing until it is done.
+    Installing,
     Provisioned,
 }
 
 impl Stage {
-    /// In order, as the stage line shows them.
+    /// Those of a machine whose disk the agent writes, in order, as the stage line shows them.
     pub const ALL: [Stage; 10] = [
         Self::Seen,
         Self::Loader,
@@ -42,6 +44,9 @@ impl Stage {
         Self::Provisioned,
     ];
 
+    /// Those of a machine that boots an installer.
+    pub const OF_INSTALLER: [Stage; 5] = [Self::Seen, Self::Loader, Self::Script, Self::Kernel, Self::Installing];
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Seen => "seen",
@@ -53,6 +58,7 @@ impl Stage {
             Self::Verifying => "verifying",
             Self::Configuring => "configuring",
             Self::Rebooting => "rebooting",
+            Self::Installing => "installing",
             Self::Provisioned => "provisioned",
         }
     }
@@ -95,6 +101,8 @@ pub enum Phase {
     },
     /// The disk holds what the profile says, proven by reading it back.
     Provisioned,
+    /// Its installer says that it is done; nobody has read the disk.
+    Installed,
     Failed(Failure),
     /// Waiting for somebody's word.
     Held {
@@ -107,16 +115,22 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// One word for tables, filters and exports: a stage's, or `registered`, `failed`, `held`, `conflict`.
+    /// One word for tables, filters and exports: a stage's, or `registered`, `installed`, `failed`, `held`, `conflict`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Registered => "registered",
             Self::Booting { stage } => stage.word(),
             Self::Provisioned => "provisioned",
+            Self::Installed => "installed",
             Self::Failed(_) => "failed",
             Self::Held { .. } => "held",
             Self::Conflict { .. } => "conflict",
         }
+    }
+
+    /// Whether it has its system: it goes to its own disk until somebody arms it again.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Provisioned | Self::Installed)
     }
 
     /// Whether the machine is at work, so that silence means trouble.
@@ -124,3 +138,6 @@ impl Phase {
         matches!(self, Self::Booting { .. })
     }
 }
+
+/// What is to be said of [`Phase::Installed`].
+pub const SAID_DONE: &str = "its installer says it is done; nobody has read the disk";

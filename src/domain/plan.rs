@@ -21,6 +21,10 @@ pub enum Wait {
     ImageBeingChecked { profile: ProfileId, percent: u8 },
     #[error("it is not clear which machine this is: it has identifiers of {}", nodes(.0))]
     Conflict(Vec<NodeId>),
+    #[error(
+        "the installer of profile {0} was started {CIRCLES} times and never said that it is done: see the machine's screen, then re-arm it"
+    )]
+    InstallerInCircle(ProfileId),
     #[error("nobody has registered this machine: it waits to be approved at the station")]
     Approval,
 }
@@ -34,9 +38,12 @@ pub enum Refuse {
     NoProfile,
     #[error("the station has no profile named {0}")]
     UnknownProfile(ProfileId),
-    #[error("the image of profile {profile} cannot be used: {what}")]
+    #[error("profile {profile} cannot be used: {what}")]
     BrokenImage { profile: ProfileId, what: String },
 }
+
+/// After so many installers that never said that they are done, one after the other, a person is wanted.
+pub const CIRCLES: u8 = 3;
 
 fn nodes(ids: &[NodeId]) -> String {
     ids.iter().map(|id| format!("node {id}")).collect::<Vec<_>>().join(" and ")

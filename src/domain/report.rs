@@ -57,6 +57,8 @@ pub enum Report {
     Failed { step: Step, failure: FailureKind, detail: String },
     /// The run is over: all steps done, the machine restarts now.
     Complete,
+    /// Somebody else's installer says that it is done. Nothing was read back.
+    SaidDone,
     /// A report of a newer agent: stored, shown as such, acts on nothing.
     #[serde(other)]
     Unknown,

@@ -13,6 +13,8 @@ use crate::domain::time::Timestamp;
 pub enum Outcome {
     /// The disk was read back and holds the image.
     Proven,
+    /// Its installer said that it is done; nobody has read the disk.
+    SaidDone,
     Failed(Failure),
     /// The machine started again before the run had ended.
     Interrupted,
@@ -38,6 +40,9 @@ pub struct Run {
     /// The sequence number the next log line will have.
     #[serde(default)]
     pub next_log: u32,
+    /// It boots somebody else's installer, and the machine has taken a file of it.
+    #[serde(default)]
+    pub installer: bool,
     #[serde(default)]
     pub ended: Option<Timestamp>,
     #[serde(default)]
@@ -65,6 +70,7 @@ impl Run {
             read_back: None,
             next_report: 0,
             next_log: 0,
+            installer: false,
             ended: None,
             outcome: None,
         }

@@ -21,7 +21,7 @@ use crate::domain::image::ImageState;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::placeholder::Placeholders;
-use crate::domain::plan::{Plan, Refuse, Wait};
+use crate::domain::plan::{CIRCLES, Plan, Refuse, Wait};
 use crate::domain::policy::Policy;
 use crate::domain::profile::{After, Profile, sums};
 use crate::domain::quirk::{Effects, Machine, Quirks};
@@ -114,14 +114,21 @@ impl Snapshot {
             Identity::New => None,
             Identity::Conflict(nodes) => return Plan::Wait(Wait::Conflict(nodes)),
         };
-        if node.is_some_and(|node| node.phase == Phase::Provisioned) {
+        if node.is_some_and(|node| node.phase.is_done()) {
             return Plan::LocalDisk;
         }
         let barred = self.policy.bars().filter(|_| !node.is_some_and(|node| node.is_vouched_for()));
         if let Some(plan) = barred {
             return plan;
         }
-        self.catalogue.install(node.and_then(|node| node.profile.as_ref()))
+        match (node, self.catalogue.install(node.and_then(|node| node.profile.as_ref()))) {
+            (Some(node), Plan::Install(id))
+                if node.silent_installers >= CIRCLES && self.catalogue.boots_installer(&id) =>
+            {
+                Plan::Wait(Wait::InstallerInCircle(id))
+            }
+            (_, plan) => plan,
+        }
     }
 }
 
@@ -232,7 +239,11 @@ impl Snapshot {
         let stays = |last: &Run| match node.phase {
             Phase::Failed(_) => true,
             Phase::Provisioned => self.catalogue.profiles.get(&last.profile).is_some_and(|it| it.after == After::Wait),
-            Phase::Registered | Phase::Booting { .. } | Phase::Held { .. } | Phase::Conflict { .. } => false,
+            Phase::Registered
+            | Phase::Booting { .. }
+            | Phase::Installed
+            | Phase::Held { .. }
+            | Phase::Conflict { .. } => false,
         };
         Some(if last.is_some_and(stays) { Word::Wait } else { Word::Reboot })
     }
@@ -281,6 +292,10 @@ impl Catalogue {
             }
             ImageState::Ready(_) | ImageState::Checking { .. } | ImageState::Broken { .. } => state.clone(),
         }
+    }
+
+    fn boots_installer(&self, id: &ProfileId) -> bool {
+        self.profiles.get(id).is_some_and(|profile| profile.installer().is_some())
     }
 
     /// The plan for a node with this assigned profile, or none for the default.

@@ -36,6 +36,19 @@ pub fn file_name(name: &str) -> String {
     if name.is_empty() { "node".into() } else { name.into() }
 }
 
+/// `name` percent-encoded where a path needs it (RFC 3986 section 3.3).
+pub fn percent_encoded(name: &str) -> String {
+    let mut path = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
+}
+
 /// Whether it can be put on a terminal as it is: neither control, bidirectional nor invisible.
 pub fn is_printable(c: char) -> bool {
     let invisible = matches!(c,

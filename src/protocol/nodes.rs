@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::doctor::verdict::Verdict;
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
 use crate::domain::node::Node;
-use crate::domain::phase::Phase;
+use crate::domain::phase::{Phase, SAID_DONE};
 use crate::domain::progress::Progress;
 use crate::domain::snapshot::{Snapshot, Stranger};
 use crate::domain::time::Timestamp;
@@ -105,6 +105,7 @@ impl From<&Node> for NodeRow {
         let (stage, reason) = match &node.phase {
             Phase::Failed(failure) => (Some(failure.stage.word().to_owned()), Some(failure.reason.clone())),
             Phase::Held { reason } | Phase::Conflict { reason } => (None, Some(reason.clone())),
+            Phase::Installed => (None, Some(SAID_DONE.to_owned())),
             Phase::Registered | Phase::Booting { .. } | Phase::Provisioned => (None, None),
         };
         Self {

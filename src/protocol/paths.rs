@@ -2,6 +2,7 @@
 
 use crate::domain::ids::RunId;
 use crate::domain::image::ImageInfo;
+use crate::domain::text::percent_encoded;
 
 pub fn hello(run: RunId) -> String {
     of_run(run, "hello")
@@ -25,7 +26,7 @@ pub fn word(run: RunId) -> String {
 
 /// Where exactly these bytes are: an image that is replaced meanwhile has another path.
 pub fn image(image: &ImageInfo) -> String {
-    format!("{IMAGES}{}/{}", image.sha256, encoded(&image.name))
+    format!("{IMAGES}{}/{}", image.sha256, percent_encoded(&image.name))
 }
 
 /// The per-node boot script; claims go behind it as a query.
@@ -39,17 +40,4 @@ pub use crate::domain::run::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
 
 fn of_run(run: RunId, what: &str) -> String {
     format!("/agent/v1/runs/{run}/{what}")
-}
-
-/// `name` percent-encoded where a path needs it (RFC 3986 section 3.3).
-fn encoded(name: &str) -> String {
-    let mut path = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path
 }

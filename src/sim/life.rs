@@ -9,9 +9,11 @@ use super::addresses::Addresses;
 use super::boot::{Booted, NetworkBoot, Trouble};
 use super::hardware::Hardware;
 use super::identity::Identity;
+use super::installer::Installer;
 use super::power::{Off, Power};
 use super::segment::Segment;
 use super::summary::{End, Told};
+use super::web::Web;
 use crate::agent::patience::Patience;
 use crate::agent::pump::Blocks;
 use crate::agent::{Config, Outcome, run};
@@ -45,7 +47,10 @@ impl Life {
         let boot =
             NetworkBoot { who: &self.who, segment: &self.segment, addresses: &self.addresses, power: &self.power };
         match boot.run() {
-            Ok(Booted::Kernel { cmdline, address }) => self.agent(&cmdline, address),
+            Ok(Booted::Kernel { cmdline, address }) => match Installer::of(&cmdline) {
+                Some(installer) => self.installer(&installer, address),
+                None => self.agent(&cmdline, address),
+            },
             Ok(Booted::OwnDisk) if before == End::Installed => End::Provisioned,
             Ok(Booted::OwnDisk) => End::OwnDisk,
             Err(Trouble::Off(Off)) => before,
@@ -53,6 +58,18 @@ impl Life {
                 let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
                 // A trouble on the way back does not undo what was installed.
                 if before == End::Installed { before } else { End::Unfinished(trouble.to_string()) }
+            }
+        }
+    }
+
+    fn installer(&self, installer: &Installer, address: std::net::Ipv4Addr) -> End {
+        let web = Web { from: address, trust: None, power: &self.power };
+        match installer.run(web, &self.power) {
+            Ok(true) => End::Installed,
+            Ok(false) => End::Unfinished("its installer was not told where to call".to_owned()),
+            Err(error) => {
+                let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
+                End::Unfinished(error.to_string())
             }
         }
     }

@@ -17,6 +17,7 @@ mod dhcp;
 mod disk;
 mod hardware;
 mod identity;
+mod installer;
 mod ipxe;
 mod life;
 mod power;

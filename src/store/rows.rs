@@ -119,6 +119,7 @@ fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
 fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Proven => "proven",
+        Outcome::SaidDone => "said_done",
         Outcome::Failed(_) => "failed",
         Outcome::Interrupted => "interrupted",
         Outcome::Unknown => "unknown",

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::symbols::border;
 
-/// One sign for each thing that is drawn. The first seven mark what a node is doing and differ from one another.
+/// One sign for each thing that is drawn. The first eight mark what a node is doing and differ from one another.
 #[derive(Debug)]
 pub struct Glyphs {
     pub failed: &'static str,
@@ -12,6 +12,7 @@ pub struct Glyphs {
     pub held: &'static str,
     pub active: &'static str,
     pub registered: &'static str,
+    pub installed: &'static str,
     pub provisioned: &'static str,
     /// Beside the chosen row.
     pub cursor: &'static str,
@@ -38,6 +39,7 @@ pub static UNICODE: Glyphs = Glyphs {
     held: "?",
     active: "▸",
     registered: "·",
+    installed: "○",
     provisioned: "✓",
     cursor: "▌",
     marked: "◆",
@@ -59,6 +61,7 @@ pub static ASCII: Glyphs = Glyphs {
     held: "?",
     active: ">",
     registered: ".",
+    installed: "~",
     provisioned: "+",
     cursor: "*",
     marked: "@",

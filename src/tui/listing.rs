@@ -70,7 +70,7 @@ impl Counts {
             Status::Held => &mut self.held,
             Status::Active(_) => &mut self.active,
             Status::Registered => &mut self.waiting,
-            Status::Provisioned => &mut self.done,
+            Status::Installed | Status::Provisioned => &mut self.done,
         };
         *count += 1;
     }
@@ -181,7 +181,7 @@ impl Row {
     /// How near its end it is.
     fn furthest(&self) -> (u8, u8, u8) {
         match self.status {
-            Status::Provisioned => (2, 0, 0),
+            Status::Installed | Status::Provisioned => (2, 0, 0),
             Status::Active(stage) => (1, stage as u8, self.percent),
             Status::Failed | Status::Conflict | Status::Stalled(_) | Status::Held | Status::Registered => (0, 0, 0),
         }

@@ -20,6 +20,8 @@ pub enum Status {
     Held,
     Active(Stage),
     Registered,
+    /// Its installer says so.
+    Installed,
     Provisioned,
 }
 
@@ -31,6 +33,7 @@ impl Status {
             Phase::Held { .. } => Self::Held,
             Phase::Booting { stage } => node.stalled(now).map_or(Self::Active(stage), Self::Stalled),
             Phase::Registered => Self::Registered,
+            Phase::Installed => Self::Installed,
             Phase::Provisioned => Self::Provisioned,
         }
     }
@@ -41,7 +44,7 @@ impl Status {
         let own = Self::of(node, now);
         let verdict = match own {
             Self::Active(_) | Self::Stalled(_) | Self::Registered => bench.verdict(node, now),
-            Self::Failed | Self::Conflict | Self::Held | Self::Provisioned => None,
+            Self::Failed | Self::Conflict | Self::Held | Self::Installed | Self::Provisioned => None,
         };
         let stopped = verdict.as_ref().is_some_and(|verdict| verdict.severity >= Severity::Warning);
         let last = || bench.doctor.trail(bench.doctor.latest(node)?)?.last();
@@ -60,7 +63,8 @@ impl Status {
             Self::Held => 3,
             Self::Active(_) => 4,
             Self::Registered => 5,
-            Self::Provisioned => 6,
+            Self::Installed => 6,
+            Self::Provisioned => 7,
         }
     }
 
@@ -72,6 +76,7 @@ impl Status {
             Self::Held => "held",
             Self::Active(stage) => stage.word(),
             Self::Registered => "registered",
+            Self::Installed => "installed",
             Self::Provisioned => "provisioned",
         }
     }
@@ -84,6 +89,7 @@ impl Status {
             Self::Held => glyphs.held,
             Self::Active(_) => glyphs.active,
             Self::Registered => glyphs.registered,
+            Self::Installed => glyphs.installed,
             Self::Provisioned => glyphs.provisioned,
         }
     }
@@ -92,7 +98,7 @@ impl Status {
         match self {
             Self::Failed | Self::Conflict => Meaning::Failure,
             Self::Stalled(_) => Meaning::Warning,
-            Self::Held => Meaning::Notice,
+            Self::Held | Self::Installed => Meaning::Notice,
             Self::Active(_) => Meaning::Active,
             Self::Registered => Meaning::Muted,
             Self::Provisioned => Meaning::Success,
@@ -107,13 +113,14 @@ mod tests {
     use super::*;
     use crate::tui::glyphs::{ASCII, UNICODE};
 
-    const KINDS: [Status; 7] = [
+    const KINDS: [Status; 8] = [
         Status::Failed,
         Status::Conflict,
         Status::Stalled(Duration::ZERO),
         Status::Held,
         Status::Active(Stage::Writing),
         Status::Registered,
+        Status::Installed,
         Status::Provisioned,
     ];
 
@@ -127,7 +134,11 @@ mod tests {
 
     #[test]
     fn words_are_pairwise_different() {
-        let stages = Stage::ALL.into_iter().filter(|stage| *stage != Stage::Provisioned).map(Status::Active);
+        let stages = Stage::ALL
+            .into_iter()
+            .chain([Stage::Installing])
+            .filter(|stage| *stage != Stage::Provisioned)
+            .map(Status::Active);
         let others = KINDS.into_iter().filter(|status| !matches!(status, Status::Active(_)));
         let all: Vec<_> = stages.chain(others).collect();
         let distinct: BTreeSet<_> = all.iter().map(|status| status.word()).collect();

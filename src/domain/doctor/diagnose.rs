@@ -33,7 +33,9 @@ pub struct Context<'a> {
 pub fn diagnose(trail: &Trail, now: Timestamp, context: &Context<'_>) -> Option<Verdict> {
     match context.phase {
         // Provisioned, it goes to its own disk; the others have their own words.
-        Some(Phase::Provisioned | Phase::Failed(_) | Phase::Held { .. } | Phase::Conflict { .. }) => return None,
+        Some(
+            Phase::Provisioned | Phase::Installed | Phase::Failed(_) | Phase::Held { .. } | Phase::Conflict { .. },
+        ) => return None,
         Some(Phase::Registered | Phase::Booting { .. }) | None => {}
     }
     let attempts = Attempt::all(trail);

@@ -72,7 +72,7 @@ impl Doctor {
             Event::Held { claims, address, reason } => {
                 self.scripted(now, claims, *address, Script::Wait(reason.clone()))
             }
-            Event::KernelServed { address, file } => {
+            Event::KernelServed { address, file } | Event::InstallerTook { address, file, .. } => {
                 self.sight(now, Who::at(*address), Sighting::Http(Http::Get { file: file.clone() }))
             }
             Event::HttpRefused { address, reason } => {

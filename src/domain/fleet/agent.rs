@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::booting::hold;
+use super::installer::said_done;
 use super::{Change, Fleet, enter, reach};
 use crate::domain::disk::{Disk, DiskRule, in_bytes};
 use crate::domain::effect::Effect;
@@ -73,8 +74,9 @@ impl Fleet {
             let reason = format!("run {} has ended", run.id);
             return (Grant::Ended { reason }, self.settle(change));
         }
-        if recorded.is_none() && node.phase == Phase::Provisioned {
-            return (Grant::Ended { reason: "this machine is provisioned already".into() }, self.settle(change));
+        if recorded.is_none() && node.phase.is_done() {
+            let reason = format!("this machine is {} already", node.phase.word());
+            return (Grant::Ended { reason }, self.settle(change));
         }
         // A run that has its job keeps it, whatever the policy has become since.
         let promised = recorded.as_ref().filter(|run| run.expected.is_some());
@@ -114,6 +116,7 @@ impl Fleet {
         self.give_address(id, hello.address, change);
         let Some(node) = self.node_mut(id) else { return };
         node.disks.clone_from(&hello.disks);
+        node.silent_installers = 0;
         reach(node, now, Stage::Agent);
         if let Some(run) = node.runs.last_mut() {
             let expected = Expected {
@@ -260,6 +263,7 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
         Report::Complete => {
             fail(now, node, unproven("the agent says it is done but never showed the disk's digest"), change)
         }
+        Report::SaidDone => said_done(now, node, change),
         Report::Unknown => {
             change.log(now, node, Level::Warning, "a report that this station does not know: the agent is newer")
         }

@@ -136,7 +136,7 @@ impl Fleet {
     pub(super) fn open_run(&mut self, now: Timestamp, id: NodeId, address: Ipv4Addr, run: Run, change: &mut Change) {
         self.give_address(id, address, change);
         let Some(node) = self.nodes.get_mut(&id).map(std::sync::Arc::make_mut) else { return };
-        let silent = node.runs.pop_if(|last| last.is_open() && last.expected.is_none());
+        let silent = node.runs.pop_if(|last| last.is_open() && last.expected.is_none() && !last.installer);
         let ancient = (node.runs.len() >= RUNS).then(|| node.runs.remove(0));
         for gone in silent.into_iter().chain(ancient) {
             self.runs.remove(&gone.id);
@@ -158,8 +158,9 @@ impl Fleet {
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
         self.give_address(id, address, &mut change);
         if let Some(node) = self.node_mut(id) {
-            if node.phase == Phase::Provisioned {
-                change.log(now, node, Level::Info, "http: provisioned already, sent to its own disk");
+            if node.phase.is_done() {
+                let what = format!("http: {} already, sent to its own disk", node.phase.word());
+                change.log(now, node, Level::Info, &what);
             } else {
                 hold(node, now, NOT_LISTED.into(), &mut change);
             }
@@ -228,7 +229,7 @@ impl Fleet {
 /// a machine has gone further than that. A proven machine stays proven however often it boots.
 fn starts_over(node: &Node, firmware: Firmware) -> bool {
     match &node.phase {
-        Phase::Provisioned => false,
+        Phase::Provisioned | Phase::Installed => false,
         Phase::Booting { stage } => firmware != Firmware::Ipxe || *stage > Stage::Loader,
         Phase::Registered | Phase::Failed(_) | Phase::Held { .. } | Phase::Conflict { .. } => true,
     }
@@ -259,8 +260,9 @@ fn program_that_led_nowhere(node: &mut Node, now: Timestamp) -> Option<Loader> {
 }
 
 pub(super) fn begin_attempt(node: &mut Node, now: Timestamp) {
-    if let Some(open) = node.runs.last_mut() {
+    if let Some(open) = node.runs.last_mut().filter(|last| last.is_open()) {
         open.end(now, Outcome::Interrupted);
+        node.silent_installers = node.silent_installers.saturating_add(u8::from(open.installer));
     }
     node.stages = vec![(Stage::Seen, now)];
     node.progress = None;

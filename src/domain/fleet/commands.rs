@@ -41,7 +41,7 @@ impl Fleet {
                 known(profile.as_ref(), catalogue)?;
                 let node = self.idle(now, node)?;
                 let word = profile.as_ref().map_or("the default profile".into(), |id| format!("profile {id}"));
-                node.profile = profile;
+                (node.profile, node.silent_installers) = (profile, 0);
                 change.log(now, node, Level::Info, &format!("is to get {word}"));
                 change.save(node.id);
             }
@@ -57,7 +57,7 @@ impl Fleet {
                 if let Some(open) = node.runs.last_mut() {
                     open.end(now, Outcome::Interrupted);
                 }
-                (node.stages, node.progress) = (Vec::new(), None);
+                (node.stages, node.progress, node.silent_installers) = (Vec::new(), None, 0);
                 enter(node, now, Phase::Registered);
                 change.log(now, node, Level::Info, "re-armed: it will be installed when it boots from the network");
                 change.save(node.id);

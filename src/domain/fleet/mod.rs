@@ -6,6 +6,7 @@ mod agent;
 mod booting;
 mod commands;
 mod imports;
+mod installer;
 mod people;
 mod strangers;
 mod undo;
@@ -109,6 +110,9 @@ impl Fleet {
             Event::SentToDisk { claims, address } => self.sent_to_disk(now, &claims, address),
             Event::Held { claims, address, reason } => self.held(now, &claims, address, reason),
             Event::KernelServed { address, file } => self.kernel_served(now, address, &file),
+            Event::InstallerTook { run, address, file, installing } => {
+                self.installer_took(now, run, address, &file, installing)
+            }
             Event::HttpRefused { address, reason } => self.http_refused(now, address, &reason),
             Event::Progress { run, step, done, total } => self.progress(now, run, step, done, total),
             Event::AgentLog { run, first, lines } => self.agent_log(now, run, first, lines),

@@ -82,7 +82,7 @@ impl Fleet {
             let before_agent = match node.phase {
                 Phase::Registered | Phase::Held { .. } => true,
                 Phase::Booting { .. } => !node.is_at_work(now),
-                Phase::Provisioned | Phase::Failed(_) | Phase::Conflict { .. } => false,
+                Phase::Provisioned | Phase::Installed | Phase::Failed(_) | Phase::Conflict { .. } => false,
             };
             if node.contested == contest && !before_agent {
                 continue;

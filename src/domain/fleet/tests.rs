@@ -15,7 +15,7 @@ use crate::domain::run::Outcome;
 use crate::domain::snapshot::{Catalogue, Snapshot, Word};
 
 const MAC: &str = "52:54:00:00:00:01";
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
+pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
 const IMAGE: [u8; 32] = [1; 32];
 
 /// A fleet with a clock of its own, one second a step.

@@ -10,6 +10,7 @@ mod boot_files;
 mod door;
 mod grub;
 mod images;
+mod installer;
 mod loaders;
 mod mapped;
 mod pace;

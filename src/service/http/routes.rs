@@ -8,6 +8,8 @@
 //! GET  /boot/NAME                  kernel, initramfs, network boot programs
 //! GET  /NAME, /BOOT/NAME, …        the same where shim and GRUB look for them
 //! GET  /images/DIGEST/NAME         an image, with Range
+//! GET  /r/RUN/…                    what belongs to one run: an installer's kernel and answers, a node's files
+//! POST /r/RUN/done                 an installer says that it is done (GET too)
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
 //! GET  /api/v1/nodes               every node, for machines to read
 //! GET  /healthz                    200 while the station runs
@@ -28,19 +30,22 @@ use super::boot_files::BootFiles;
 use super::images::Images;
 use super::pace::Sending;
 use super::script::Loader;
-use super::{Config, Peer, agent, api, body, loaders, script};
+use super::{Config, Peer, agent, api, body, installer, loaders, script};
 use crate::domain::digest::Digest;
 use crate::domain::event::Event;
 use crate::service::Context;
 use crate::service::tls::{Format, Tls};
 
 pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
+    let images = Images::new(config.images.clone());
     only_by_https(&context)
         .or(boot_script(&context))
         .unify()
         .or(autoexec(&context))
         .unify()
-        .or(image(Images::new(config.images.clone())))
+        .or(image(images.clone()))
+        .unify()
+        .or(installer::route(&context, images))
         .unify()
         .or(agent::routes(&context))
         .unify()
@@ -59,7 +64,7 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
 fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let refused = move |path: &str, peer: Peer| {
-        let is_for_machines = ["/boot/", "/images/", "/agent/"].iter().any(|place| path.starts_with(place));
+        let is_for_machines = ["/boot/", "/images/", "/agent/", "/r/"].iter().any(|place| path.starts_with(place));
         (is_for_machines && !peer.by_https && context.snapshot().station.require_https).then(|| {
             let reason = format!("{path} was asked for by plain HTTP, and this station requires HTTPS");
             tracing::info!(peer = %peer.address, "refused: {reason}");

@@ -7,13 +7,13 @@ use warp::reply::Response;
 
 use super::Peer;
 use super::routes::{ipv4, said};
-use crate::boot::grub;
 use crate::boot::script::{self, Asked, Way};
 use crate::boot::sighting;
+use crate::boot::{grub, installer};
 use crate::domain::doctor::sighting::Http;
 use crate::domain::event::{Event, Firmware};
 use crate::domain::ids::RunId;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, Refuse};
 use crate::domain::text;
 use crate::inbox::Note;
 use crate::service::Context;
@@ -73,14 +73,42 @@ pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: 
         warn!(%address, reason, "a machine gets nothing");
         wait(reason)
     };
-    match (asked.misfit(), plan) {
+    let misfit = match &plan {
+        Plan::Install(id) => bench.catalogue.profiles.get(id).and_then(|profile| asked.misfit(profile)),
+        Plan::LocalDisk => None,
+        // It waits for nothing where no profile is for it.
+        Plan::Wait(_) | Plan::Refuse(_) => {
+            let mut misfits = bench.catalogue.profiles.values().map(|profile| asked.misfit(profile));
+            misfits.next().flatten().filter(|_| misfits.all(|misfit| misfit.is_some()))
+        }
+    };
+    match (misfit, plan) {
         (Some(misfit), Plan::Install(_) | Plan::Wait(_) | Plan::Refuse(_)) => refuse(misfit),
-        (None, Plan::Install(profile)) => {
-            let known = bench.catalogue.profiles.get(&profile);
-            let required = known.is_some_and(|profile| profile.https);
-            let https = match (loader, Way::of(station, peer.by_https, required)) {
+        (None, Plan::Install(id)) => {
+            let Some(profile) = bench.catalogue.profiles.get(&id) else {
+                return refuse(Refuse::UnknownProfile(id).to_string());
+            };
+            let Some(run) = new_run() else {
+                return said(StatusCode::SERVICE_UNAVAILABLE, "the station has no random numbers");
+            };
+            let begins = || tell(Event::ScriptServed { claims: claims.clone(), address, run, profile: id.clone() });
+            if let Some(installer) = profile.installer() {
+                if station.require_https {
+                    return refuse(INSTALLERS_HAVE_NO_HTTPS.into());
+                }
+                let boot = match installer::boot(&bench, profile, installer, &claims, run) {
+                    Ok(boot) => boot,
+                    Err(why) => return refuse(why.to_string()),
+                };
+                begins();
+                return sent(match loader {
+                    Loader::Ipxe => script::installer(station, run, &id, &boot),
+                    Loader::Grub => grub::installer(station, run, &id, &boot),
+                });
+            }
+            let https = match (loader, Way::of(station, peer.by_https, profile.https)) {
                 // What GRUB has loaded goes on by plain HTTP, as GRUB does.
-                (Loader::Grub, Way::AsItCame(_)) if !required && !station.require_https => None,
+                (Loader::Grub, Way::AsItCame(_)) if !profile.https && !station.require_https => None,
                 (Loader::Grub, _) => return refuse(GRUB_HAS_NO_HTTPS.into()),
                 (Loader::Ipxe, Way::AsItCame(https)) => https,
                 (Loader::Ipxe, Way::Detour(https)) => {
@@ -90,14 +118,10 @@ pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: 
                 }
                 (Loader::Ipxe, Way::Closed) => return refuse(NO_HTTPS.into()),
             };
-            let Some(run) = new_run() else {
-                return said(StatusCode::SERVICE_UNAVAILABLE, "the station has no random numbers");
-            };
-            let args = known.map(|profile| profile.kernel_args.clone()).unwrap_or_default();
-            tell(Event::ScriptServed { claims: claims.clone(), address, run, profile: profile.clone() });
+            begins();
             sent(match loader {
-                Loader::Ipxe => script::install(station, https, run, &profile, &args, &asked),
-                Loader::Grub => grub::install(station, run, &profile, &args, &asked),
+                Loader::Ipxe => script::install(station, https, run, &id, &profile.kernel_args, &asked),
+                Loader::Grub => grub::install(station, run, &id, &profile.kernel_args, &asked),
             })
         }
         (_, Plan::LocalDisk) => {
@@ -129,6 +153,8 @@ fn sent(text: String) -> Response {
 }
 
 const GRUB_HAS_NO_HTTPS: &str = "it is to be served by HTTPS only, and GRUB, which Secure Boot needs, has none";
+const INSTALLERS_HAVE_NO_HTTPS: &str =
+    "it is to be served by HTTPS only, and its profile boots an installer, which cannot be told to trust this station";
 const NO_HTTPS: &str = "it is to be served by HTTPS, which this station cannot at present: its services say why";
 /// As much of what a machine says of itself goes into the log.
 const QUERY: usize = 600;

@@ -24,7 +24,7 @@ use crate::domain::disk::in_bytes;
 use crate::domain::doctor::trail::Entry;
 use crate::domain::doctor::verdict::{Severity, Verdict};
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, Stage};
+use crate::domain::phase::{Phase, SAID_DONE, Stage};
 use crate::domain::plan::Plan;
 use crate::domain::run::{Outcome, Run};
 use crate::domain::snapshot::Snapshot;
@@ -123,13 +123,19 @@ fn stages(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Lin
     let reached_at = |stage: Stage| node.stages.iter().find(|(known, _)| *known == stage).map(|(_, at)| *at);
     let present = node.stages.last().map(|(stage, _)| *stage);
     let mut pieces = Vec::new();
-    for stage in Stage::ALL {
+    let boots_installer = node.run().is_some_and(|run| run.installer);
+    let path: &[Stage] = if boots_installer { &Stage::OF_INSTALLER } else { &Stage::ALL };
+    for stage in path.iter().copied() {
         let piece = match reached_at(stage) {
             // A stage that this boot did not need, as the loader of firmware that speaks HTTP, or is yet to come.
             None => (glyphs.registered, stage.word().to_owned(), Meaning::Muted),
             Some(_) if stage == Stage::Provisioned => (glyphs.provisioned, stage.word().to_owned(), Meaning::Success),
             Some(at) if Some(stage) == present => {
-                let until = if matches!(node.phase, Phase::Failed(_)) { node.phase_since } else { screen.moment() };
+                let until = if matches!(node.phase, Phase::Failed(_) | Phase::Installed) {
+                    node.phase_since
+                } else {
+                    screen.moment()
+                };
                 (status.glyph(glyphs), format!("{} {}", stage.word(), age(until.since(at))), status.meaning())
             }
             Some(at) => {
@@ -203,6 +209,7 @@ fn trouble(
             Plan::Wait(wait) => (format!("it would wait: {wait}"), None),
             Plan::Refuse(refuse) => (format!("it would get nothing: {refuse}"), None),
         },
+        (Phase::Installed, _) => (SAID_DONE.to_owned(), Some("start it from its disk and look".into())),
         (Phase::Booting { .. } | Phase::Provisioned, _) => return Vec::new(),
     };
     let (meaning, glyph) = (status.meaning(), status.glyph(screen.theme.glyphs));
@@ -273,6 +280,9 @@ fn attempt(screen: &Screen, number: usize, run: &Run, width: usize) -> Line<'sta
     let (glyph, outcome, meaning) = match &run.outcome {
         None => (glyphs.active, format!("running for {lasted}"), Meaning::Active),
         Some(Outcome::Proven) => (glyphs.provisioned, format!("proven after {lasted}"), Meaning::Success),
+        Some(Outcome::SaidDone) => {
+            (glyphs.installed, format!("its installer said it was done after {lasted}"), Meaning::Notice)
+        }
         Some(Outcome::Failed(failure)) => {
             (glyphs.failed, format!("failed at {} after {lasted}", failure.stage.word()), Meaning::Failure)
         }

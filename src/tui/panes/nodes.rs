@@ -289,13 +289,15 @@ fn progress(screen: &Screen, node: &Node, status: Status, width: usize) -> (Stri
                 (format!("{} {percent:>3}%", bar(glyphs, percent, width.saturating_sub(5).min(BAR))), Meaning::Active)
             }
             None => {
-                let behind = *stage as usize + 1;
-                let ahead = Stage::ALL.len().saturating_sub(behind + 1);
+                let path: &[Stage] = if *stage == Stage::Installing { &Stage::OF_INSTALLER } else { &Stage::ALL };
+                let behind = path.iter().position(|known| known == stage).map_or(0, |at| at + 1);
+                let ahead = path.len().saturating_sub(behind + 1);
                 (glyphs.pip.repeat(behind) + &glyphs.no_pip.repeat(ahead), Meaning::Active)
             }
         },
         (Phase::Registered, _) if node.last_seen.is_none() => ("not seen yet".into(), Meaning::Muted),
         (Phase::Registered, _) => ("armed".into(), Meaning::Muted),
+        (Phase::Installed, _) => ("so its installer says".into(), Meaning::Notice),
         (Phase::Provisioned, _) => match (node.stages.first(), node.stages.last()) {
             (Some((_, first)), Some((_, last))) => (format!("in {}", in_words(last.since(*first))), Meaning::Muted),
             _ => (count(node.runs.len(), "run"), Meaning::Muted),
