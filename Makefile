@@ -28,6 +28,8 @@ install: release boot-files
 	install -D -m 755 $(target)/release/oxbow $(DESTDIR)/usr/local/bin/oxbow
 	mkdir -p $(DESTDIR)/usr/share/oxbow/boot
 	cp -r $(target)/boot-files/. $(DESTDIR)/usr/share/oxbow/boot/
+	mkdir -p $(DESTDIR)/usr/share/oxbow/profiles
+	cp -r profiles/. $(DESTDIR)/usr/share/oxbow/profiles/
 
 # What the boot tests find in the target directory.
 test-files: boot-files

@@ -4,6 +4,7 @@ mod bench;
 mod ca;
 mod import;
 mod nodes;
+mod profiles;
 mod quirks;
 mod say;
 
@@ -41,6 +42,8 @@ enum Command {
     Policy(nodes::PolicyArgs),
     /// Say, or set while the station runs, whose the network's addresses are
     Dhcp(nodes::DhcpArgs),
+    /// List what there is to install, and check it: keys, templates, files, digests
+    Profiles(profiles::Profiles),
     /// Say what is done differently for certain machines, and carry it to another bench
     Quirks(quirks::Quirks),
     /// Show the station's certificate authority, or give out its certificate for machines to trust
@@ -104,6 +107,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
         Command::Dhcp(dhcp) => nodes::dhcp(&dhcp),
+        Command::Profiles(options) => profiles::run(&options),
         Command::Quirks(options) => quirks::run(&options),
         Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {

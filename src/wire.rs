@@ -454,6 +454,6 @@ pub const QUIRKS: &str = "quirks.toml";
 /// Serials and UUIDs that identify nobody at this site, below the data directory.
 const PLACEHOLDERS: &str = "placeholders.toml";
 /// The station's own copies of images, below the data directory.
-const BLOBS: &str = "blobs";
+pub const BLOBS: &str = "blobs";
 /// The station's certificate authority, below the data directory.
 pub const TLS: &str = "tls";

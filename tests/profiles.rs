@@ -1,22 +1,131 @@
-//! Every profile that is shipped can be used.
+//! OS profiles at the command line, and those that are shipped.
 #![cfg(feature = "station")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
-use oxbow::domain::profile_file;
+use tempfile::TempDir;
+
+/// A bench on which no station runs.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(TempDir::new().expect("a directory"));
+        home.write("empty.toml", b"");
+        home
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().expect("below")).and_then(|()| fs::write(path, content)).expect("a file");
+    }
+
+    /// `oxbow profiles` with these arguments: its status, what it printed, and what it complained of.
+    fn profiles(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut oxbow = Command::new(env!("CARGO_BIN_EXE_oxbow"));
+        oxbow.arg("profiles").args(arguments);
+        oxbow.env("OXBOW_DATA", self.0.path()).env("OXBOW_CONFIG", self.0.path().join("empty.toml"));
+        let Output { status, stdout, stderr } =
+            oxbow.current_dir(self.0.path()).stdin(Stdio::null()).output().expect("oxbow starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&self.0.path().display().to_string(), "DATA");
+        (status.code(), text(&stdout), text(&stderr))
+    }
+}
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles")
+}
+
+const SHIPPED: [&str; 5] = ["debian-installer", "demo", "emt-s", "emt-s-dv", "raw"];
 
 #[test]
-fn every_shipped_profile_is_valid_and_explained() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory).expect("readable").flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let text = fs::read_to_string(entry.path()).expect("readable");
-        let profile = profile_file::parse(&name, &text).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
-        assert!(text.lines().filter(|line| line.starts_with('#')).count() >= 3, "{name} explains itself");
-        names.push(profile.id.to_string());
+fn every_shipped_profile_is_explained_and_can_be_used_where_its_files_are() {
+    let home = Home::new();
+    for image in ["demo.raw.gz", "edge-readonly.raw.gz", "edge-readonly-dv.raw.gz", "disk.img"] {
+        home.write(&format!("images/{image}"), b"an image");
     }
-    names.sort();
-    assert_eq!(names, ["demo", "emt-s"]);
+    for file in ["debian-linux", "debian-initrd.gz"] {
+        home.write(&format!("images/{file}"), b"an installer");
+    }
+    let directory = shipped();
+    let (status, said, wrong) = home.profiles(&["check", directory.to_str().expect("a path")]);
+    assert_eq!((status, wrong.as_str()), (Some(0), ""));
+    assert_eq!(said, format!("these profiles can be used: {}\n", SHIPPED.join(", ")));
+    for name in SHIPPED {
+        let text = fs::read_to_string(directory.join(format!("{name}.toml"))).expect("readable");
+        assert!(text.lines().filter(|line| line.starts_with('#')).count() >= 3, "{name} explains itself");
+    }
+}
+
+#[test]
+fn an_image_that_nobody_can_ship_is_missed_with_where_it_comes_from() {
+    let (status, _, wrong) = Home::new().profiles(&["check", shipped().to_str().expect("a path")]);
+    assert_eq!(status, Some(1));
+    for said in [
+        "oxbow: emt-s.toml:19: there is no image edge-readonly.raw.gz in DATA/images\nhint: it comes from: Intel's file server",
+        "oxbow: debian-installer.toml:22: there is no file debian-linux in DATA/images\nhint: it comes from: a Debian mirror",
+        "6 problems in ",
+    ] {
+        assert!(wrong.contains(said), "{said:?} is not in: {wrong}");
+    }
+}
+
+#[test]
+fn everything_wrong_with_all_profiles_is_said_at_once_with_its_line() {
+    let home = Home::new();
+    home.write("images/good.raw", b"an image");
+    home.write("images/listed.raw", b"an image");
+    home.write("images/listed.raw.sha256sum", format!("{}  listed.raw\n", "0".repeat(64)).as_bytes());
+    home.write("profiles/good.toml", b"schema = 1\nimage = \"good.raw\"\n");
+    home.write("profiles/listed.toml", b"schema = 1\n\nimage = \"listed.raw\"\n");
+    home.write("profiles/misspelt.toml", b"schema = 1\nimagee = \"good.raw\"\n");
+    home.write(
+        "profiles/template.toml",
+        b"schema = 1\nimage = \"good.raw\"\n[cloud_init]\nuser_data = \"user-data\"\n",
+    );
+    home.write("profiles/user-data", b"#cloud-config\nhostname: {{ node.host }}\n");
+    let (status, said, wrong) = home.profiles(&["check"]);
+    assert_eq!((status, said.as_str()), (Some(1), ""));
+    let digest = "a5df3fde";
+    assert_eq!(
+        wrong,
+        format!(
+            "reading listed.raw\n\
+             oxbow: misspelt.toml:2: there is no key \"imagee\"\nhint: did you mean \"image\"?\n\
+             oxbow: user-data:2: nothing is called node.host\nhint: did you mean node.hostname?\n\
+             oxbow: listed.toml:3: listed.raw has digest {digest}…, listed.raw.sha256sum says 00000000…\n\
+             hint: copy it there (again), or correct the profile\n\
+             3 problems in DATA/profiles\n"
+        )
+    );
+}
+
+#[test]
+fn the_list_says_what_each_profile_installs_and_what_it_misses() {
+    let home = Home::new();
+    home.write(
+        "profiles/os.toml",
+        b"schema = 1\ntitle = \"An OS\"\nimage = \"os.raw\"\naliases = [\"os-1\"]\nfirmware = \"uefi\"\n",
+    );
+    let (status, said, wrong) = home.profiles(&[]);
+    assert_eq!((status, wrong.as_str()), (Some(0), ""));
+    for words in [
+        "os                   An OS\n",
+        "writes an image, x86_64 machines, UEFI\n",
+        "os.raw: not in DATA/images\n",
+        "also called os-1\n",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in: {said}");
+    }
+}
+
+#[test]
+fn a_bench_without_profiles_says_what_to_do() {
+    let home = Home::new();
+    fs::create_dir(home.0.path().join("profiles")).expect("a directory");
+    let (status, _, wrong) = home.profiles(&["check"]);
+    assert_eq!(status, Some(1));
+    assert!(wrong.starts_with("oxbow: DATA/profiles: there is no profile in it\nhint: copy one"), "{wrong}");
 }

@@ -31,15 +31,21 @@ impl Place {
         self.folders().map(|folders| folders.data)
     }
 
+    /// Where data, profiles and images are.
+    pub(super) fn shelves(&self) -> Result<(PathBuf, PathBuf, PathBuf), Vec<Problem>> {
+        self.folders().map(|folders| (folders.data, folders.profiles, folders.images))
+    }
+
     fn folders(&self) -> Result<Folders, Vec<Problem>> {
         let given = Settings { data: self.data.clone(), profiles: self.profiles.clone(), ..Settings::default() };
         let settings = given.over_file(self.config.as_deref())?;
         let data = settings.data.unwrap_or_else(|| DATA.into());
         let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
+        let images = settings.images.unwrap_or_else(|| data.join("images"));
         let dhcp = settings.dhcp.and_then(|word| word.parse().ok());
         // A station that is started with a wrong word says so.
         let policy = settings.policy.and_then(|word| word.parse().ok()).unwrap_or_default();
-        Ok(Folders { data, profiles, first: First { policy, dhcp } })
+        Ok(Folders { data, profiles, images, first: First { policy, dhcp } })
     }
 }
 
@@ -47,6 +53,7 @@ impl Place {
 struct Folders {
     data: PathBuf,
     profiles: PathBuf,
+    images: PathBuf,
     first: First,
 }
 
@@ -60,7 +67,7 @@ pub(super) struct Bench {
 impl Bench {
     /// Finds the station, or takes its place for as long as this lives.
     pub(super) fn open(place: &Place, question: bool) -> Result<Self, Vec<Problem>> {
-        let Folders { data, profiles, first } = place.folders()?;
+        let Folders { data, profiles, first, .. } = place.folders()?;
         if question && !data.is_dir() {
             let what = format!("there is no station's data in {}", data.display());
             return Err(vec![Problem { what, hint: "name its place with --data".into() }]);

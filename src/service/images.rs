@@ -7,6 +7,7 @@
 //! with new content is simply another image.
 
 mod check;
+pub mod inspect;
 mod placeholders;
 mod profiles;
 mod quirks;

@@ -4,6 +4,7 @@
 //! ┌ Profiles and images ─────────────────────────────────────┐
 //! │ ✓ emt-s     default, 9 nodes                              │
 //! │   Edge Microvisor Toolkit 3.1                             │
+//! │   for press-01, press-02 and 7 more                       │
 //! │   edge.raw.gz: raw.gz, 1.2 GB, 8.0 GB on the disk         │
 //! │                                                           │
 //! │ ! lab.toml:3: unknown field `imagee`                      │
@@ -84,7 +85,9 @@ fn about(screen: &Screen, bench: &Snapshot, profile: &Profile, width: usize) -> 
     let glyphs = theme.glyphs;
     let is_default = catalogue.default_profile.as_ref() == Some(&profile.id);
     let gets = |assigned: Option<_>| assigned == Some(&profile.id) || assigned.is_none() && is_default;
-    let nodes = count(bench.nodes.values().filter(|node| gets(node.profile.as_ref())).count(), "node");
+    let of_it: Vec<String> =
+        bench.nodes.values().filter(|node| gets(node.profile.as_ref())).map(|node| node.label()).collect();
+    let nodes = count(of_it.len(), "node");
     let used = if is_default { format!("default, {nodes}") } else { nodes };
     let used = if profile.secure_boot { format!("{used}, Secure Boot") } else { used };
     let files = catalogue.files(profile);
@@ -108,14 +111,29 @@ fn about(screen: &Screen, bench: &Snapshot, profile: &Profile, width: usize) -> 
     if let Some(description) = &profile.description {
         lines.extend(paragraph(Span::raw("   "), &clean(description, WORDS), theme.style(Meaning::Muted), width));
     }
+    if !of_it.is_empty() {
+        let text = format!("for {}", named(&of_it));
+        lines.extend(paragraph(Span::raw("   "), &clean(&text, WORDS), theme.style(Meaning::Muted), width));
+    }
     for (name, state) in &files {
         let words = clean(&in_words(screen, profile, name, state.as_ref()), WORDS);
         lines.extend(paragraph(Span::raw("   "), &words, plain, width));
         if let Some(ImageState::Broken { what, hint }) = state {
             lines.extend(problem(theme, &wrong(screen, what.clone(), hint), width));
+            let source = profile.source.iter().map(|source| clean(&format!("it comes from: {source}"), WORDS));
+            lines.extend(source.flat_map(|text| paragraph(Span::raw("   "), &text, plain, width)));
         }
     }
     lines
+}
+
+/// The first few names, and how many more there are.
+fn named(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// What is known of a file.
@@ -150,3 +168,5 @@ fn wrong(screen: &Screen, what: String, hint: &str) -> Problem {
 }
 
 const WORDS: usize = 400;
+/// Nodes that are named.
+const NAMES: usize = 5;
