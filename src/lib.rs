@@ -83,6 +83,7 @@
 //! | what a profile's file may say | `domain::profile_file`; `profiles/demo.toml` explains it |
 //! | what templates may speak of | `domain::profile::filled` |
 //! | what an installer is booted with and served, and when it is done | `boot::installer`, `domain::fleet::installer` |
+//! | what is taken over of other tools' profiles | `domain::foreign` |
 //! | which disk is written | `domain::disk` |
 //! | what agent and station say to each other | `protocol` |
 //! | what the command line asks, and what it is answered | `protocol::control`, `service::control`, `cli` |

@@ -129,3 +129,64 @@ fn a_bench_without_profiles_says_what_to_do() {
     assert_eq!(status, Some(1));
     assert!(wrong.starts_with("oxbow: DATA/profiles: there is no profile in it\nhint: copy one"), "{wrong}");
 }
+
+const YAML: &str = "appVersion: apps/v1\nmetadata:\n  standalone-node: \"true\"\nspec:\n  name: \"Standalone\"\n  \
+    type: \"OS_TYPE_IMMUTABLE\"\n  architecture: \"x86_64\"\n  profileName: \"microvisor-standalone\"\n  \
+    osImageUrl: \"non_rt/edge-readonly-3.0.raw.gz\"\n  colour: \"blue\"\n";
+
+#[test]
+fn a_profile_of_edge_infrastructure_manager_is_imported_and_unknown_keys_are_named() {
+    let home = Home::new();
+    home.write("standalone.yaml", YAML.as_bytes());
+    let (status, said, wrong) = home.profiles(&["import", "standalone.yaml"]);
+    assert_eq!((status, said.as_str()), (Some(0), "wrote DATA/profiles/microvisor-standalone.toml\n"), "{wrong}");
+    assert!(wrong.contains("standalone.yaml:10: the key \"colour\" means nothing to oxbow"), "{wrong}");
+    home.write("images/edge-readonly-3.0.raw.gz", b"an image");
+    assert_eq!(home.profiles(&["check"]).0, Some(0));
+    let (status, _, wrong) = home.profiles(&["import", "standalone.yaml"]);
+    assert_eq!(status, Some(1));
+    assert!(wrong.contains("there is a profile microvisor-standalone already\nhint: --force replaces it"), "{wrong}");
+    assert_eq!(home.profiles(&["import", "--force", "standalone.yaml"]).0, Some(0));
+}
+
+#[test]
+fn a_config_file_becomes_user_data_and_its_password_is_kept_as_a_hash_alone() {
+    let home = Home::new();
+    home.write("standalone.yaml", YAML.as_bytes());
+    home.write("config-file", b"user_name=\"operator\"\nssh_key=\"ssh-ed25519 AAAA\"\nhttp_proxy=\"http://p:911\"\n");
+    home.write("secret", b"correct horse battery\n");
+    let (status, said, wrong) =
+        home.profiles(&["import", "standalone.yaml", "config-file", "--password-file", "secret"]);
+    assert_eq!(status, Some(0), "{wrong}");
+    assert!(said.contains("wrote DATA/profiles/microvisor-standalone/user-data\n"), "{said}");
+    let read = |name: &str| fs::read_to_string(home.0.path().join("profiles").join(name)).expect("a file");
+    let data = read("microvisor-standalone/user-data");
+    assert!(data.contains("- name: \"operator\"") && data.contains("http_proxy=http://p:911"), "{data}");
+    assert!(data.contains("passwd: \"$6$") && !data.contains("horse"), "{data}");
+    assert!(
+        read("microvisor-standalone.toml").contains("[cloud_init]\nuser_data = \"microvisor-standalone/user-data\"\n")
+    );
+    home.write("images/edge-readonly-3.0.raw.gz", b"an image");
+    assert_eq!(home.profiles(&["check"]).0, Some(0));
+
+    let (status, _, wrong) = home.profiles(&["import", "config-file", "--to", "microvisor-standalone"]);
+    assert_eq!(status, Some(1));
+    assert!(wrong.contains("has user data already"), "{wrong}");
+    let (status, _, wrong) = home.profiles(&["import", "config-file"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        wrong.contains("config-file does not say which profile it is for\nhint: name the profile with --to"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn nothing_is_written_where_one_of_several_files_is_wrong() {
+    let home = Home::new();
+    home.write("good.yaml", YAML.as_bytes());
+    home.write("bad.yaml", b"spec:\n  profileName: x\n");
+    let (status, said, wrong) = home.profiles(&["import", "good.yaml", "bad.yaml", "none.yaml"]);
+    assert_eq!((status, said.as_str()), (Some(1), ""));
+    assert!(wrong.contains("bad.yaml:1: it has no osImageUrl") && wrong.contains("cannot read none.yaml"), "{wrong}");
+    assert!(!home.0.path().join("profiles").exists());
+}

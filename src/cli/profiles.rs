@@ -1,5 +1,7 @@
 //! `oxbow profiles`: what there is to install, and whether it can be. No station is needed, and none is disturbed.
 
+mod import;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,6 +36,8 @@ enum What {
         /// The profiles to check, instead of the station's
         dir: Option<PathBuf>,
     },
+    /// Take over profiles of Edge Infrastructure Manager, and an EMT-S config-file; a running station takes them up by itself
+    Import(import::Import),
 }
 
 pub(super) fn run(options: &Profiles) -> ExitCode {
@@ -43,6 +47,7 @@ pub(super) fn run(options: &Profiles) -> ExitCode {
     };
     match &options.what {
         None | Some(What::List) => list(&places),
+        Some(What::Import(options)) => import::run(options, &places.profiles),
         Some(What::Check { dir: None }) => check(&places),
         Some(What::Check { dir: Some(dir) }) => check(&Places { profiles: dir.clone(), ..places }),
     }

@@ -16,6 +16,8 @@ pub mod edit;
 pub mod effect;
 pub mod event;
 pub mod fleet;
+#[cfg(feature = "station")]
+pub mod foreign;
 pub mod https;
 pub mod identity;
 pub mod ids;

@@ -1,0 +1,206 @@
+//! `oxbow profiles import`: profiles and configuration of other tools, written as ours. Wholly or not at all.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use sha_crypt::{PasswordHasher, ShaCrypt};
+
+use crate::cli::say;
+use crate::config::Problem;
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::foreign::config_file::{self, ConfigFile};
+use crate::domain::foreign::os_profile;
+use crate::domain::ids::ProfileId;
+use crate::domain::profile_file;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Import {
+    /// OS profiles (YAML) of Edge Infrastructure Manager, or a config-file of Edge Microvisor Toolkit Standalone
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The profile that a config-file is for [default: the one that is imported with it]
+    #[arg(long, value_name = "PROFILE")]
+    to: Option<ProfileId>,
+    /// The password of the config-file's account, on the first line of a file (- is standard input); only its hash is kept
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(options: &Import, profiles: &Path) -> ExitCode {
+    match planned(options, profiles) {
+        Err(problems) => {
+            problems.iter().for_each(|found| say::problem(&found.what, Some(&found.hint)));
+            ExitCode::from(say::REFUSED)
+        }
+        Ok(Plan { files, notes }) => {
+            notes.iter().for_each(|found| say::problem(&found.what, Some(&found.hint)));
+            for (path, text) in &files {
+                if let Err(err) = replace(path, text) {
+                    let what = format!("cannot write {}: {err}", path.display());
+                    let hint = "use the account that the station runs under, which is usually root".into();
+                    return say::failed(&[Problem { what, hint }]);
+                }
+                say::line(&format!("wrote {}", path.display()));
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// What is to be written, and what is to be said of it.
+#[derive(Default)]
+struct Plan {
+    files: Vec<(PathBuf, String)>,
+    notes: Vec<Problem>,
+}
+
+fn planned(options: &Import, directory: &Path) -> Result<Plan, Vec<Problem>> {
+    let (mut plan, mut problems) = (Plan::default(), Vec::new());
+    let (mut profiles, mut configs) = (Vec::new(), Vec::new());
+    for path in &options.files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match fs::read_to_string(path) {
+            Err(err) => {
+                let what = format!("cannot read {}: {err}", path.display());
+                problems.push(Problem { what, hint: "name a file that is there".into() });
+            }
+            Ok(text) if config_file::is_one(&text) => match config_file::read(&name, &text) {
+                Ok(config) => configs.push((name, config)),
+                Err(wrong) => problems.extend(wrong.into_iter().map(explained)),
+            },
+            Ok(text) => match os_profile::read(&name, &text) {
+                Ok(imported) => profiles.push(imported),
+                Err(wrong) => problems.extend(wrong.into_iter().map(explained)),
+            },
+        }
+    }
+    if configs.len() > 1 {
+        let what = "more than one config-file was named".to_owned();
+        problems.push(Problem { what, hint: "import each with the profile it is for".into() });
+    }
+    let only = || profiles.first().filter(|_| profiles.len() == 1).map(|imported| imported.id.clone());
+    let target = options.to.clone().or_else(only);
+    for imported in &profiles {
+        let path = directory.join(format!("{}.toml", imported.id));
+        if path.exists() && !options.force {
+            let what = format!("there is a profile {} already", imported.id);
+            problems.push(Problem { what, hint: "--force replaces it".into() });
+        }
+        plan.files.push((path, imported.toml.clone()));
+        plan.notes.extend(imported.notes.iter().cloned().map(explained));
+    }
+    for (name, config) in configs {
+        match target.as_ref() {
+            Some(target) => match configured(options, directory, target, &name, &config, &plan.files) {
+                Ok(files) => {
+                    plan.files.retain(|(path, _)| files.iter().all(|(new, _)| new != path));
+                    plan.files.extend(files);
+                }
+                Err(problem) => problems.push(problem),
+            },
+            None => {
+                let what = format!("{name} does not say which profile it is for");
+                problems.push(Problem { what, hint: "name the profile with --to".into() });
+            }
+        }
+        plan.notes.extend(config.notes.iter().cloned().map(explained));
+        if let Some(user) = config.user.as_ref().filter(|_| options.password_file.is_none()) {
+            let what = format!("the account {user} gets no password: it logs in by its key alone");
+            plan.notes.push(Problem { what, hint: "--password-file sets one".into() });
+        }
+    }
+    if problems.is_empty() { Ok(plan) } else { Err(problems) }
+}
+
+/// The profile `target` with this configuration, and its user data.
+fn configured(
+    options: &Import,
+    directory: &Path,
+    target: &ProfileId,
+    name: &str,
+    config: &ConfigFile,
+    imported: &[(PathBuf, String)],
+) -> Result<Vec<(PathBuf, String)>, Problem> {
+    let (file, template) = (format!("{target}.toml"), format!("{target}/user-data"));
+    let path = directory.join(&file);
+    let known = imported.iter().find(|(known, _)| *known == path).map(|(_, text)| text.clone());
+    let text = known.map_or_else(|| fs::read_to_string(&path), Ok).map_err(|err| Problem {
+        what: format!("the profile {target} cannot be read: {err}"),
+        hint: "`oxbow profiles list` shows those there are".into(),
+    })?;
+    let hash = options.password_file.as_deref().map(hashed).transpose()?;
+    let user_data = config.user_data(name, hash.as_deref());
+    let line = format!("user_data = \"{template}\"");
+    let names_it = text.lines().any(|known| known.trim() == line);
+    if names_it && directory.join(&template).exists() && !options.force {
+        let what = format!("the profile {target} has user data already, in {template}");
+        return Err(Problem { what, hint: "--force replaces it".into() });
+    }
+    let text = match text.lines().any(|line| line.trim() == "[cloud_init]") {
+        _ if names_it => text,
+        true => text.replacen("[cloud_init]", &format!("[cloud_init]\n{line}"), 1),
+        false => format!("{}\n\n[cloud_init]\n{line}\n", text.trim_end()),
+    };
+    let beside = |asked: &str| {
+        if asked == template {
+            Ok(user_data.clone())
+        } else {
+            fs::read_to_string(directory.join(asked)).map_err(|err| err.to_string())
+        }
+    };
+    match profile_file::read(&file, &text, &beside) {
+        Ok(_) => Ok(vec![(directory.join(&template), user_data), (path, text)]),
+        Err(wrong) => Err(wrong.into_iter().next().map(explained).unwrap_or_else(|| Problem {
+            what: format!("the profile {target} cannot take it"),
+            hint: "check it with `oxbow profiles check`".into(),
+        })),
+    }
+}
+
+/// The password on the first line, as `crypt(3)` keeps it (SHA-512).
+fn hashed(file: &Path) -> Result<String, Problem> {
+    let cannot = |why: String| Problem {
+        what: format!("no password in {}: {why}", file.display()),
+        hint: "put it on the first line of a file, or give - and type it".into(),
+    };
+    let mut text = String::new();
+    let read = match file.to_str() {
+        Some("-") => io::stdin().take(PASSWORD).read_to_string(&mut text),
+        _ => fs::File::open(file).and_then(|file| file.take(PASSWORD).read_to_string(&mut text)),
+    };
+    read.map_err(|err| cannot(err.to_string()))?;
+    let password = text.lines().next().unwrap_or_default();
+    if password.is_empty() {
+        return Err(cannot("its first line is empty".into()));
+    }
+    let mut salt = [0; SALT];
+    getrandom::fill(&mut salt).map_err(|err| cannot(err.to_string()))?;
+    let hash = ShaCrypt::SHA512.hash_password_with_salt(password.as_bytes(), &salt);
+    hash.map(|hash| hash.as_str().to_owned()).map_err(|err| cannot(err.to_string()))
+}
+
+fn explained(found: Diagnostic) -> Problem {
+    Problem { what: found.place_and_what(), hint: found.hint }
+}
+
+/// A station that reads it meanwhile sees the old file or the new one. Nobody else reads it: it may hold a hash.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    let new = PathBuf::from(format!("{}.new", path.display()));
+    let _one_that_was_left_behind = fs::remove_file(&new);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(new, path)
+}
+
+/// Bytes of a file that are looked at for a password.
+const PASSWORD: u64 = 4096;
+/// 16 characters, as `crypt(3)` takes at most.
+const SALT: usize = 12;
