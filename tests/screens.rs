@@ -49,6 +49,8 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("stuck", sample::stuck(), vec![]),
         ("stuck_node", sample::stuck(), vec![Enter]),
         ("strangers", sample::strangers(), vec![]),
+        ("installers", sample::installers(), vec![]),
+        ("installed_node", sample::installers(), vec![Down, Enter]),
         ("empty", sample::empty(), vec![]),
         ("empty_hold", Snapshot { policy: Policy::Hold, ..sample::empty() }, vec![]),
         ("failed_bind", sample::ailing(), vec![]),

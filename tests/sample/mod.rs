@@ -99,6 +99,16 @@ pub(crate) fn stuck() -> Snapshot {
     bench.snapshot()
 }
 
+/// One machine whose installer works, and one whose installer has said that it is done.
+pub(crate) fn installers() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.provision(1, 900);
+    bench.installer(2, 700);
+    bench.report(2, 70, Report::SaidDone);
+    bench.installer(3, 400);
+    bench.snapshot()
+}
+
 /// Only machines that are no nodes.
 pub(crate) fn strangers() -> Snapshot {
     let mut bench = Bench::new();
@@ -408,6 +418,16 @@ impl Bench {
         self.observe(seconds - 5, Event::ScriptServed { claims: claims(number), address, run: run(number), profile });
         self.observe(seconds - 6, Event::KernelServed { address, file: "vmlinuz".into() });
         self.observe(seconds - 8, Event::KernelServed { address, file: "initrd.img".into() });
+    }
+
+    /// It has booted an installer, which has taken its answers.
+    fn installer(&mut self, number: u8, seconds: u64) {
+        self.see(number, seconds);
+        let (run, address, profile) = (run(number), address(number), "ubuntu".parse().expect("a profile name"));
+        self.observe(seconds - 5, Event::ScriptServed { claims: claims(number), address, run, profile });
+        for (file, installing) in [("boot/linux", false), ("boot/initrd.gz", false), ("answers", true)] {
+            self.observe(seconds - 9, Event::InstallerTook { run, address, file: file.into(), installing });
+        }
     }
 
     /// The agent speaks.
