@@ -910,6 +910,13 @@ fn a_flood_of_made_up_machines_takes_no_more_room_and_leaves_known_ones_alone() 
     assert!(bench.doctor().trail(known).is_some_and(|trail| trail.entries().len() > 4));
     // A few microseconds in a release build; this one has checks and shares its processor with others.
     assert!(each < std::time::Duration::from_millis(1), "{each:?} for each");
+
+    bench.wait(41);
+    let began = std::time::Instant::now();
+    let cases = bench.cases();
+    let took = began.elapsed();
+    println!("{} verdicts in {took:?}", cases.len());
+    assert!(cases.len() > 500 && took < std::time::Duration::from_secs(1), "{} in {took:?}", cases.len());
 }
 
 #[test]

@@ -174,6 +174,6 @@ fn a_machine_that_is_no_node_is_told_of_by_its_mac() {
     station.tells(&["nodes", "show", &mac], &[&who, "hint: set its firmware", "DISCOVER by architecture 6 > "]);
     station.until("the log has it", || station.log().contains(&format!("stopped at dhcp: {verdict} mac={mac}")));
     let file = station.path(&format!("{}.pcap", mac.replace(':', "-")));
-    let read = station.captured(&["nodes", "capture", &mac, "--out", &file.to_string_lossy()], &file);
+    let read = station.captured(&["nodes", "capture", &mac], &file);
     assert!(read.contains("Discover") && read.contains("Offer"), "{read}");
 }

@@ -147,6 +147,7 @@ mod tests {
         }
         assert!(tape.reels.len() <= MACHINES && tape.bytes() <= BYTES, "{} bytes", tape.bytes());
         assert_eq!(packets(&tape, 1), 20);
+        assert_eq!(tape.dropped(), 49_999 - MACHINES as u64, "told on the Services screen");
         let kept: usize = tape.reels.iter().map(|(_, reel)| reel.bytes).sum();
         assert_eq!(tape.bytes(), kept);
     }

@@ -162,12 +162,12 @@ impl Snapshot {
     pub fn cases(&self, now: Timestamp) -> Vec<Case> {
         let nodes = self.nodes.values().filter_map(|node| {
             let (mac, verdict) = (self.doctor.latest(node)?, self.verdict(node, now)?);
-            Some(Case { patient: Patient::Node(node.id), mac, name: node.label(), verdict })
+            Some(Case { patient: Patient::Node(node.id), mac, name: Some(node.label()), verdict })
         });
         let strangers = self.strangers(now).into_iter().map(|Stranger { mac, verdict, .. }| Case {
             patient: Patient::Stranger(mac),
             mac,
-            name: String::new(),
+            name: None,
             verdict,
         });
         nodes.chain(strangers).collect()

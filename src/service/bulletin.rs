@@ -26,17 +26,22 @@ pub async fn serve(context: Context) {
 
 fn say(news: &News) {
     match news {
-        News::Found(Case { mac, name, verdict, .. }) => {
-            let hint = &verdict.hint;
-            if verdict.severity == Severity::Notice {
-                info!(%mac, name, hint, "{}", verdict.headline());
-            } else {
-                warn!(%mac, name, hint, "{}", verdict.headline());
-            }
+        News::Found(case @ Case { mac, verdict, .. }) if verdict.severity == Severity::Notice => {
+            info!(%mac, node = called(case), hint = verdict.hint, "{}", verdict.headline());
         }
-        News::Over(Case { mac, name, verdict, .. }) => info!(%mac, name, "no longer {}", verdict.headline()),
+        News::Found(case @ Case { mac, verdict, .. }) => {
+            warn!(%mac, node = called(case), hint = verdict.hint, "{}", verdict.headline());
+        }
+        News::Over(case @ Case { mac, verdict, .. }) => {
+            info!(%mac, node = called(case), "no longer {}", verdict.headline());
+        }
         News::More(more) => warn!("{more} more machines do not boot: `oxbow nodes` lists them"),
     }
+}
+
+/// What the machine is called, unless that says nothing more than its MAC address.
+fn called(case: &Case) -> Option<&str> {
+    case.name.as_deref().filter(|name| *name != case.mac.to_string())
 }
 
 /// A person who walks to the machine takes longer.

@@ -14,6 +14,7 @@ use oxbow::boot::tftp::packet::Opening;
 use oxbow::boot::tftp::transfer::{Transfer, Turn};
 use oxbow::boot::{arp, shim, sighting};
 use oxbow::domain::doctor::Doctor;
+use oxbow::domain::doctor::bulletin::Case;
 use oxbow::domain::doctor::finding::Finding;
 use oxbow::domain::doctor::sighting::Door;
 use oxbow::domain::doctor::verdict::{self, Severity, Stop};
@@ -140,6 +141,11 @@ impl Bench {
 
     pub(crate) fn verdict(&self) -> Option<verdict::Verdict> {
         self.hub.verdict(self.mac, self.now)
+    }
+
+    /// All verdicts of this moment, as the station's log looks at them.
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        self.hub.cases(self.now)
     }
 
     #[track_caller]

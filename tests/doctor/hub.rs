@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oxbow::domain::command::Command;
 use oxbow::domain::digest::Digest;
 use oxbow::domain::doctor::Doctor;
+use oxbow::domain::doctor::bulletin::Case;
 use oxbow::domain::doctor::verdict::Verdict;
 use oxbow::domain::fleet::Fleet;
 use oxbow::domain::https::Https;
@@ -85,6 +86,11 @@ impl Hub {
     pub(crate) fn verdict(&self, mac: MacAddr, now: Timestamp) -> Option<Verdict> {
         let node = self.fleet.nodes().values().find(|node| node.macs.contains(&mac));
         self.doctor.verdict(mac, node.map(|node| &**node), now)
+    }
+
+    pub(crate) fn cases(&self, now: Timestamp) -> Vec<Case> {
+        let doctor = Arc::new(self.doctor.clone());
+        Snapshot { doctor, ..Snapshot::clone(&self.snapshot()) }.cases(now)
     }
 
     /// Takes in what a service tells. What has nothing to do with machines on their way is left out.

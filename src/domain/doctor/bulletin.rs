@@ -26,7 +26,7 @@ pub struct Case {
     pub patient: Patient,
     pub mac: MacAddr,
     /// What the node is called.
-    pub name: String,
+    pub name: Option<String>,
     pub verdict: Verdict,
 }
 
@@ -94,7 +94,7 @@ mod tests {
             what: what.into(),
             hint: "look at its screen".into(),
         };
-        Case { patient: Patient::Stranger(mac), mac, name: String::new(), verdict }
+        Case { patient: Patient::Stranger(mac), mac, name: None, verdict }
     }
 
     #[test]
