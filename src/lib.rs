@@ -67,7 +67,7 @@
 //! |---|---|
 //! | what a DHCP client is answered | `boot::dhcp` |
 //! | how much is answered to whom in a flood | `boot::{gate, limits, lanes}` |
-//! | why a machine did not boot, and what to try | `domain::doctor`, fed by `service::witness` |
+//! | why a machine did not boot, and what to try | `domain::doctor`, fed by `service::witness`; in the log by `service::bulletin` |
 //! | what happens when the network card is gone | `service::link` |
 //! | what firmware demands, and which test shows it | `tests/requirements.toml` |
 //! | which boot program an architecture gets | `assets/architectures.toml`; for certain machines `assets/quirks.toml` and `DATA/quirks.toml`, `domain::quirk` |
