@@ -99,5 +99,13 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     }
 }
 
+/// Every key there is, with those below it.
+#[cfg(test)]
+pub(super) fn all() -> Vec<&'static str> {
+    let below =
+        [fields::<DiskRule>(), fields::<WrittenInstaller>(), fields::<WrittenCloudInit>(), fields::<WrittenFile>()];
+    [fields::<Written>()].into_iter().chain(below).flatten().copied().collect()
+}
+
 /// Jaro-Winkler likeness from which one word may be another misspelt.
 const ALIKE: f64 = 0.8;

@@ -179,3 +179,16 @@ fn files_say_where_they_belong_whose_they_are_and_what_is_in_them() {
         ]
     );
 }
+
+#[test]
+fn every_key_is_explained_in_a_shipped_profile() {
+    let shipped =
+        [include_str!("../../../profiles/demo.toml"), include_str!("../../../profiles/debian-installer.toml")];
+    let is_written = |key: &str| {
+        let mut lines = shipped.iter().flat_map(|text| text.lines()).map(|line| line.trim_start_matches("# "));
+        let heads = [format!("{key} = "), format!("[{key}]"), format!("[[{key}]]")];
+        lines.any(|line| heads.iter().any(|head| line.starts_with(head.as_str())))
+    };
+    let missing: Vec<_> = keys::all().into_iter().filter(|key| !is_written(key) && *key != "template").collect();
+    assert_eq!(missing, [""; 0], "say what it means in profiles/demo.toml");
+}
