@@ -5,7 +5,7 @@ mod lab;
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -102,6 +102,44 @@ fn machines_behind_a_relay_agent_provision_themselves() {
     all_provisioned(&station, 3);
     let addresses: Vec<_> = station.nodes().into_iter().filter_map(|node| node.address).collect();
     assert!(addresses.iter().all(|address| address.starts_with("10.80.0.1")), "{addresses:?}");
+}
+
+#[test]
+fn machines_that_boot_the_shipped_debian_installer_end_as_installed_and_go_to_their_own_disks() {
+    let bench = Bench::new("machines_that_boot_the_shipped_debian_installer_end_as_installed");
+    let mut station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
+    station.stop();
+    let (home, shipped) = (bench.scratch().join("station"), Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles"));
+    let place = |from: &str, to: &str| {
+        fs::copy(shipped.join(from), home.join("profiles").join(to)).unwrap_or_else(|err| panic!("{from}: {err}"));
+    };
+    fs::create_dir_all(home.join("profiles/debian-installer")).expect("a directory");
+    place("debian-installer.toml", "test.toml");
+    place("debian-installer/preseed.cfg", "debian-installer/preseed.cfg");
+    for name in ["debian-linux", "debian-initrd.gz"] {
+        fs::write(home.join("images").join(name), vec![7; 200_000]).expect("a file");
+    }
+    station.restart();
+    let mut machines = Simulated::power_on(&bench, 4, 8_000_000, LIMIT);
+    until(&station, "all install", |station| in_phase(station, "installing") + in_phase(station, "installed") == 4);
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    until(&station, "all are installed", |station| in_phase(station, "installed") == 4);
+    let nodes = station.nodes();
+    assert!(nodes.iter().all(|node| node.runs == 1), "none was installed twice: {nodes:?}");
+    let says =
+        |node: &lab::Node| node.reason.as_deref().is_some_and(|reason| reason.contains("nobody has read the disk"));
+    assert!(nodes.len() == 4 && nodes.iter().all(says), "{nodes:?}");
+}
+
+#[test]
+fn machines_whose_profile_says_so_switch_themselves_off_once_their_disks_are_proven() {
+    let bench = Bench::new("machines_whose_profile_says_so_switch_themselves_off");
+    let station = Station::start_by(&bench, &image(&bench), boot_files(&bench), "after = \"power-off\"", &[]);
+    let mut machines = Simulated::power_on(&bench, 2, 8_000_000, LIMIT);
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned(&station, 2);
+    let said = fs::read_to_string(bench.evidence().join("sim.log")).expect("what they said");
+    assert_eq!(said.matches("provisioned, and switched off").count(), 2, "{said}");
 }
 
 fn all_provisioned(station: &Station<'_>, machines: usize) {

@@ -297,7 +297,7 @@ fn progress(screen: &Screen, node: &Node, status: Status, width: usize) -> (Stri
         },
         (Phase::Registered, _) if node.last_seen.is_none() => ("not seen yet".into(), Meaning::Muted),
         (Phase::Registered, _) => ("armed".into(), Meaning::Muted),
-        (Phase::Installed, _) => ("so its installer says".into(), Meaning::Notice),
+        (Phase::Installed, _) => ("unproven".into(), Meaning::Notice),
         (Phase::Provisioned, _) => match (node.stages.first(), node.stages.last()) {
             (Some((_, first)), Some((_, last))) => (format!("in {}", in_words(last.since(*first))), Meaning::Muted),
             _ => (count(node.runs.len(), "run"), Meaning::Muted),
