@@ -34,7 +34,7 @@ use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
 use crate::service::tls::{Authority, Tls, TlsError};
 use crate::service::{
-    Context, ServiceError, bulletin, control, dhcp, http, images, import_folder, link, router_advert, tftp,
+    Context, ServiceError, bulletin, control, dhcp, http, images, import_folder, link, router_advert, syslog, tftp,
 };
 use crate::store::{self, Memory, StoreError};
 use crate::supervise::Supervisor;
@@ -283,7 +283,7 @@ fn start_services(
     services.spawn("bulletin", bulletin::serve(context.clone()));
     let to = || (context.inbox.clone(), context.clone());
     let (inbox, context) = to();
-    let network = place.clone();
+    let (network, log_place) = (place.clone(), place.clone());
     services.serve(ServiceName::Network, inbox, move || link::serve(context.clone(), network.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::Dhcp, inbox, move || dhcp::serve(context.clone(), dhcp.clone()));
@@ -307,6 +307,8 @@ fn start_services(
             services.serve(ServiceName::Https, inbox, move || no_https(context.clone(), error.clone()));
         }
     }
+    let (inbox, context) = to();
+    services.serve(ServiceName::Syslog, inbox, move || syslog::serve(context.clone(), log_place.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::RouterAdvert, inbox, move || router_advert::serve(context.clone(), advert.clone()));
     let (inbox, context) = to();

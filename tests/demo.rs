@@ -14,7 +14,7 @@ use lab::{Bench, Simulated, Station, Traffic};
 #[test]
 fn a_bench_of_simulated_machines_provisions_itself() {
     let bench = Bench::new("a_bench_of_simulated_machines_provisions_itself");
-    let station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
+    let station = Station::start_with(&bench, &image(&bench), bench.simulated_boot_files());
     let mut machines = Simulated::power_on(&bench, 16, 8_000_000, LIMIT);
     machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
     all_provisioned(&station, 16);
@@ -24,7 +24,7 @@ fn a_bench_of_simulated_machines_provisions_itself() {
 fn a_bench_that_requires_https_provisions_itself_by_nothing_else() {
     let bench = Bench::new("a_bench_that_requires_https_provisions_itself_by_nothing_else");
     let image = image(&bench);
-    let station = Station::start_by(&bench, &image, boot_files(&bench), "", &["--require-https"]);
+    let station = Station::start_by(&bench, &image, bench.simulated_boot_files(), "", &["--require-https"]);
     let traffic = Traffic::count(&bench);
     let mut machines = Simulated::power_on(&bench, 4, 8_000_000, LIMIT);
     machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
@@ -38,7 +38,7 @@ fn a_bench_that_requires_https_provisions_itself_by_nothing_else() {
 #[test]
 fn whether_it_is_killed_or_told_to_stop_a_station_that_comes_back_finishes_its_machines() {
     let bench = Bench::new("whether_it_is_killed_or_told_to_stop_a_station_that_comes_back_finishes_its_machines");
-    let mut station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
+    let mut station = Station::start_with(&bench, &image(&bench), bench.simulated_boot_files());
     let mut machines = Simulated::power_on(&bench, 8, 1_000_000, LIMIT);
     until(&station, "four write", |station| in_phase(station, "writing") >= 4);
     let wrote = serials_in(&station, "writing");
@@ -61,7 +61,7 @@ fn whether_it_is_killed_or_told_to_stop_a_station_that_comes_back_finishes_its_m
 #[test]
 fn a_station_that_has_lost_its_memory_hears_everything_again() {
     let bench = Bench::new("a_station_that_has_lost_its_memory_hears_everything_again");
-    let mut station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
+    let mut station = Station::start_with(&bench, &image(&bench), bench.simulated_boot_files());
     let mut machines = Simulated::power_on(&bench, 4, 500_000, LIMIT);
     until(&station, "all write", |station| in_phase(station, "writing") == 4);
     station.kill9();
@@ -75,7 +75,7 @@ fn a_station_that_has_lost_its_memory_hears_everything_again() {
 #[test]
 fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored() {
     let bench = Bench::new("a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored");
-    let station = Station::start_on(&bench, &image(&bench), boot_files(&bench), Some("4m"));
+    let station = Station::start_on(&bench, &image(&bench), bench.simulated_boot_files(), Some("4m"));
     until(&station, "the image is copied", |station| station.data().join("blobs/os.raw.gz.json").is_file());
     let filler = station.data().join("filler");
     let mut fill = fs::File::create(&filler).expect("a file");
@@ -95,7 +95,7 @@ fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_sto
 fn machines_behind_a_relay_agent_provision_themselves() {
     let bench = Bench::new("machines_behind_a_relay_agent_provision_themselves");
     let pool = &["--relay-pool", "10.80.0.1/24=10.80.0.100-10.80.0.120"];
-    let station = Station::start_by(&bench, &image(&bench), boot_files(&bench), "", pool);
+    let station = Station::start_by(&bench, &image(&bench), bench.simulated_boot_files(), "", pool);
     let (port, _relay) = bench.network_behind_a_relay();
     let mut behind = Simulated::power_on_at(&bench, port, 3, 8_000_000, LIMIT);
     behind.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
@@ -172,16 +172,6 @@ fn image(bench: &Bench) -> PathBuf {
     let file = fs::File::create(&path).expect("a file");
     let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
     packed.write_all(&content).and_then(|()| packed.finish()).expect("an image");
-    path
-}
-
-/// Simulated machines load their boot files and do not look into them.
-fn boot_files(bench: &Bench) -> PathBuf {
-    let path = bench.scratch().join("boot-files");
-    fs::create_dir(&path).expect("a directory");
-    for name in ["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"] {
-        fs::write(path.join(name), vec![7; 100_000]).expect("a file");
-    }
     path
 }
 

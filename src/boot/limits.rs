@@ -7,10 +7,10 @@
 //! ```
 //! A machine that boots sends a packet every few seconds, and takes what it is offered, which leaves its share to others
 //! again: nobody notices these limits but who does not mean to boot.
-//! Paces are kept by the generic cell rate algorithm (ITU-T I.371, annex A): one moment each.
 
 use std::collections::BTreeMap;
 
+use crate::boot::pace::{Due, Pace};
 use crate::domain::time::Timestamp;
 
 /// What was taken in lately, by who sent it.
@@ -77,7 +77,7 @@ impl<K: Ord + Copy> Limits<K> {
     pub fn redeem(&mut self, caller: Caller) {
         if caller == Caller::Awaited {
             for due in [&mut self.strangers, &mut self.awaited] {
-                due.0 = due.0.saturating_sub(1_000_000 / ALL.rate);
+                due.give_back(ALL);
             }
         }
     }
@@ -105,39 +105,11 @@ impl<K: Ord + Copy> Limits<K> {
 /// Forgets who has been quiet. In a flood of more addresses than that, everybody begins anew.
 fn make_room<K: Ord>(each: &mut BTreeMap<K, Due>, now: Timestamp) {
     if each.len() >= MOST {
-        each.retain(|_, due| due.0 > micros(now));
+        each.retain(|_, due| !due.is_past(now));
     }
     if each.len() >= MOST {
         each.clear();
     }
-}
-
-/// When the next packet is due, if they came evenly; microseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, Default)]
-struct Due(u64);
-
-impl Due {
-    /// When the one after this is due. None if this one is too early.
-    fn next(self, now: Timestamp, pace: Pace) -> Option<Self> {
-        let now = micros(now);
-        let every = 1_000_000 / pace.rate;
-        let early = every * pace.burst;
-        // Further ahead than any burst leads: the clock was set back.
-        let due = if self.0 > now.saturating_add(early) { now } else { self.0.max(now) };
-        let next = due.saturating_add(every);
-        (next <= now.saturating_add(early)).then_some(Self(next))
-    }
-}
-
-fn micros(now: Timestamp) -> u64 {
-    now.as_millis().saturating_mul(1000)
-}
-
-/// So many a second, and so many at once after a pause.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    rate: u64,
-    burst: u64,
 }
 
 /// What one machine may send. Four stages of a boot one after the other are a dozen packets.

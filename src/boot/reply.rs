@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header  op=2 xid chaddr giaddr from the request · yiaddr the machine's · siaddr ours · sname ours · file the program
-//! options 53 54 · 51 58 59 · 1 28 3 · 60 43 · 66 67 · 97 · 175 · 82 · 255, padded to 300 bytes
+//! options 53 54 · 51 58 59 · 1 28 3 · 60 43 · 66 67 · 97 · 175 · 7 if asked for · 82 · 255, padded to 300 bytes
 //!         (a proxy and a boot server leave out 51 58 59, 1 28 3, and of 175 that nobody need wait for a proxy)
 //! ```
 //! Order and padding matter to old ROMs (RFC 1542 section 2.1 asks for 300 bytes). `dhcproto` writes each option; the
@@ -103,6 +103,9 @@ impl Reply<'_> {
                 options.extend(segment.router.map(|router| DhcpOption::Router(vec![router])));
             }
             self.boot_options(*client, &mut options);
+            if self.request.parameters.contains(&LOG_SERVER) {
+                options.push(DhcpOption::LogServer(vec![self.server()]));
+            }
         }
         options.extend(echo(OptionCode::RelayAgentInformation, &self.request.relay_info));
         options
@@ -210,6 +213,9 @@ fn shorten(options: &mut Vec<DhcpOption>, room: usize) {
 
 /// PXE_DISCOVERY_CONTROL, bit 3: do not look for boot servers, load the file named here (PXE 2.1, table 2-1).
 const USE_THE_BOOTFILE: [u8; 4] = [6, 1, 8, 255];
+
+/// RFC 2132 section 3.9; iPXE sends its log there (`syslog`).
+const LOG_SERVER: u8 = 7;
 
 /// What a Raspberry Pi looks for before it loads anything: the file named, a boot server (PXE_BOOT_SERVERS, 9) of type 0
 /// and of this name, and a menu's prompt (10).

@@ -72,6 +72,8 @@ pub enum Event {
     },
     /// A DHCP request went unanswered on purpose.
     DhcpSilence { mac: Option<MacAddr>, reason: String },
+    /// The machine at this address said so by syslog.
+    Syslog { address: Ipv4Addr, lines: Vec<(Level, String)> },
     /// A file was sent by TFTP.
     Loader { address: Ipv4Addr, file: String, transfer: Transfer },
     /// A machine was given a script that installs; its run begins.

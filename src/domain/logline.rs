@@ -16,6 +16,8 @@ pub enum Source {
     Station,
     /// The agent inside the network-booted system.
     Agent,
+    /// Whatever program of the machine spoke by syslog.
+    Syslog,
     #[serde(other)]
     Unknown,
 }
@@ -25,6 +27,7 @@ impl Source {
         match self {
             Self::Station => "station",
             Self::Agent => "agent",
+            Self::Syslog => "syslog",
             Self::Unknown => "unknown",
         }
     }

@@ -9,6 +9,8 @@ pub enum ServiceName {
     Tftp,
     Http,
     Https,
+    /// Takes in what machines say of themselves.
+    Syslog,
     /// Answers IPv6 router solicitations so that iPXE does not wait for them.
     RouterAdvert,
     /// Reads profiles and checks images.
@@ -28,6 +30,7 @@ impl ServiceName {
             Self::Tftp => "tftp",
             Self::Http => "http",
             Self::Https => "https",
+            Self::Syslog => "syslog",
             Self::RouterAdvert => "ipv6",
             Self::Images => "images",
             Self::Control => "control",

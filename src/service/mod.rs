@@ -10,6 +10,7 @@ pub mod import_folder;
 pub mod link;
 mod rival;
 pub mod router_advert;
+pub mod syslog;
 pub mod tftp;
 pub mod tls;
 mod udp;

@@ -126,6 +126,26 @@ impl Bench {
         (BEHIND, Relay::start(router, "10.80.0.1", Self::STATION))
     }
 
+    /// Runs a command at the switch that speaks from this address of the bench's network.
+    pub(crate) fn speak_as(&self, address: &str, command: &[&str]) {
+        let (switch, station, host) = (&*self.switch(), &*self.station(), format!("{address}/24"));
+        run("ip", &["-n", switch, "address", "add", &host, "dev", "br0"]);
+        // A machine that was simulated had it before, on another card.
+        run("ip", &["-n", station, "neighbour", "flush", "dev", Self::INTERFACE]);
+        run("ip", &[&["netns", "exec", switch], command].concat());
+        run("ip", &["-n", switch, "address", "del", &host, "dev", "br0"]);
+    }
+
+    /// Boot files for simulated machines, which load them and do not look into them.
+    pub(crate) fn simulated_boot_files(&self) -> PathBuf {
+        let path = self.scratch().join("boot-files");
+        fs::create_dir(&path).expect("a directory");
+        for name in ["undionly.kpxe", "snponly.efi", "vmlinuz", "initramfs.img"] {
+            fs::write(path.join(name), vec![7; 100_000]).expect("a file");
+        }
+        path
+    }
+
     /// Runs `work` in a thread that sees the station's network. Sockets made there stay there.
     pub(crate) fn beside_station<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let namespace = Path::new("/run/netns").join(self.station());

@@ -210,6 +210,7 @@ pub(crate) fn ailing() -> Snapshot {
             ServiceName::Network
             | ServiceName::Dhcp
             | ServiceName::Https
+            | ServiceName::Syslog
             | ServiceName::RouterAdvert
             | ServiceName::Images
             | ServiceName::Control

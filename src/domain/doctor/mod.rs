@@ -87,6 +87,7 @@ impl Doctor {
             Event::DhcpSilence { mac: Some(_), .. }
             | Event::DhcpAnswered { .. }
             | Event::Loader { .. }
+            | Event::Syslog { .. }
             | Event::Progress { .. }
             | Event::AgentLog { .. } => {}
         }

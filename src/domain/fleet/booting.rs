@@ -8,7 +8,7 @@ use crate::domain::effect::Effect;
 use crate::domain::event::{DhcpAnswer, Firmware, Transfer};
 use crate::domain::identity::{Claims, Identity};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
-use crate::domain::logline::Level;
+use crate::domain::logline::{Level, LogLine, Source};
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::policy::NOT_LISTED;
@@ -200,6 +200,15 @@ impl Fleet {
         node.last_seen = Some(now);
         change.log(now, node, Level::Warning, &format!("https: {reason}"));
         change.save(node.id);
+        self.settle(change)
+    }
+
+    pub(super) fn syslog(&mut self, now: Timestamp, address: Ipv4Addr, lines: Vec<(Level, String)>) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.at_address(address) else { return Vec::new() };
+        for (level, text) in lines {
+            change.say(node, LogLine::new(now, Source::Syslog, level, &text));
+        }
         self.settle(change)
     }
 

@@ -103,6 +103,7 @@ impl Fleet {
                 self.dhcp_answered(now, &claims, firmware, address, answer, told)
             }
             Event::DhcpSilence { mac, reason } => self.dhcp_silence(now, mac, &reason),
+            Event::Syslog { address, lines } => self.syslog(now, address, lines),
             Event::Loader { address, file, transfer } => self.loader(now, address, &file, &transfer),
             Event::ScriptServed { claims, address, run, profile } => {
                 self.script_served(now, &claims, address, run, profile)

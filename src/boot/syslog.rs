@@ -1,0 +1,154 @@
+//! Syslog as machines spell it: RFC 5424, RFC 3164, and what iPXE and kernels send, which is a priority and words.
+
+pub mod frames;
+pub mod gathered;
+
+use syslog_loose::Variant;
+
+use crate::domain::logline::Level;
+use crate::domain::time::Timestamp;
+
+/// What a message says. Not yet fit for a terminal: a [`crate::domain::logline::LogLine`] makes it so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub level: Level,
+    /// `sshd[12]: Server listening`, and how the machine's clock is wrong if it is.
+    pub text: String,
+}
+
+/// What `message`, a datagram or a frame, says to somebody whose clock says `now`. None if it says nothing.
+pub fn read(message: &[u8], now: Timestamp) -> Option<Said> {
+    let message = String::from_utf8_lossy(message);
+    let message = message.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+    let (severity, rest) = priority(message);
+    let text = if has_header(rest) { without_header(message, now) } else { rest.trim_start().to_owned() };
+    (!text.is_empty()).then_some(Said { level: level(severity), text })
+}
+
+/// The severity of `<PRI>`, and what follows (RFC 5424 section 6.2.1). Without one it is a notice, as of RFC 3164
+/// section 4.3.3.
+fn priority(message: &str) -> (u8, &str) {
+    let read = || {
+        let (number, rest) = message.strip_prefix('<')?.split_once('>')?;
+        let number = number.parse::<u8>().ok().filter(|number| *number <= HIGHEST)?;
+        Some((number % 8, rest))
+    };
+    read().unwrap_or((NOTICE, message))
+}
+
+/// RFC 6.2.1's severities, as far as a technician tells them apart.
+fn level(severity: u8) -> Level {
+    match severity {
+        0..=3 => Level::Error,
+        4 => Level::Warning,
+        _ => Level::Info,
+    }
+}
+
+/// Whether a version (RFC 5424) or a time (RFC 3164, or ISO 8601 as rsyslog sends it on) comes first.
+fn has_header(rest: &str) -> bool {
+    let is_month = |word: &str| MONTHS.contains(&word);
+    let is_date = |word: &str| word.len() >= 20 && word.as_bytes()[4] == b'-' && word.as_bytes()[10] == b'T';
+    let first = rest.split(' ').next().unwrap_or_default();
+    rest.starts_with("1 ") || is_month(first) || (first.is_ascii() && is_date(first))
+}
+
+fn without_header(message: &str, now: Timestamp) -> String {
+    // RFC 3164 names neither year nor zone: that of the station is as good as any.
+    let year = |_| this_year(now);
+    let parsed = syslog_loose::parse_message_with_year(message, year, Variant::Either);
+    let who = match (parsed.appname, parsed.procid) {
+        (Some(name), Some(process)) => format!("{name}[{process}]: "),
+        (Some(name), None) => format!("{name}: "),
+        (None, _) => String::new(),
+    };
+    let clock = parsed.timestamp.and_then(|said| {
+        let apart = said.timestamp_millis().abs_diff(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+        (!is_same(apart)).then(|| format!("(its clock: {}) ", said.format("%Y-%m-%d %H:%M")))
+    });
+    let text = parsed.msg.trim_start_matches('\u{feff}').trim();
+    if text.is_empty() && parsed.structured_data.is_empty() {
+        return String::new();
+    }
+    let data = if text.is_empty() { format!("{:?}", parsed.structured_data) } else { text.to_owned() };
+    format!("{}{who}{data}", clock.unwrap_or_default())
+}
+
+/// Whether two clocks this far apart are the same, or the same in another time zone.
+fn is_same(apart_ms: u64) -> bool {
+    let beside_zone = (apart_ms + ALIKE) % ZONES;
+    apart_ms < FURTHEST_ZONE && beside_zone <= 2 * ALIKE
+}
+
+fn this_year(now: Timestamp) -> i32 {
+    let now = jiff::Timestamp::from_millisecond(i64::try_from(now.as_millis()).unwrap_or_default());
+    now.unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC).year().into()
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Facility 23, severity 7.
+const HIGHEST: u8 = 191;
+const NOTICE: u8 = 5;
+/// Milliseconds that two clocks may differ.
+const ALIKE: u64 = 120_000;
+/// Time zones are quarters of an hour apart, and at most 14 hours from Greenwich.
+const ZONES: u64 = 900_000;
+const FURTHEST_ZONE: u64 = 14 * 3_600_000 + ALIKE;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// 2026-05-03T10:00:00Z.
+    const NOW: Timestamp = Timestamp::from_millis(1_777_802_400_000);
+
+    fn said(message: &str) -> (Level, String) {
+        let said = read(message.as_bytes(), NOW).expect("it says something");
+        (said.level, said.text)
+    }
+
+    #[test]
+    fn every_spelling_is_understood() {
+        for (message, level, text) in [
+            ("<165>1 2026-05-03T10:00:01.003Z box evntslog 12 ID47 - started", Level::Info, "evntslog[12]: started"),
+            ("<11>1 2026-05-03T10:00:01Z box app - - - \u{feff}it broke", Level::Error, "app: it broke"),
+            ("<34>May  3 10:00:05 box su: 'su root' failed", Level::Error, "su: 'su root' failed"),
+            ("<30>May  3 10:00:05 box sshd[77]: ready\n", Level::Info, "sshd[77]: ready"),
+            ("<30>2026-05-03T10:00:05.1+00:00 box sshd[77]: ready", Level::Info, "sshd[77]: ready"),
+            // iPXE (net/udp/syslog.c), with and without a host name.
+            ("<134>ipxe: http://10.77.0.1/boot.ipxe... ok", Level::Info, "ipxe: http://10.77.0.1/boot.ipxe... ok"),
+            ("<131>box ipxe: Link down", Level::Error, "box ipxe: Link down"),
+            // The kernel's netconsole.
+            ("<4>[   12.345678] nvme nvme0: timeout", Level::Warning, "[   12.345678] nvme nvme0: timeout"),
+            ("[   12.345678] eth0: link up", Level::Info, "[   12.345678] eth0: link up"),
+            ("only words", Level::Info, "only words"),
+            ("<999>odd", Level::Info, "<999>odd"),
+            ("<13>logger has no time\0", Level::Info, "logger has no time"),
+        ] {
+            assert_eq!(said(message), (level, text.into()), "{message}");
+        }
+        assert_eq!(read(b"", NOW), None);
+        assert_eq!(read(b"<13>\n\0", NOW), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told_and_one_in_another_zone_is_not() {
+        let at = |time: &str| said(&format!("<30>1 {time} box app - - - words")).1;
+        assert_eq!(at("2026-05-03T10:01:59Z"), "app: words");
+        assert_eq!(at("2026-05-03T03:00:30-07:00"), "app: words");
+        assert_eq!(at("2026-05-03T12:00:30Z"), "app: words", "local time called UTC");
+        assert_eq!(at("2026-05-03T10:05:00Z"), "(its clock: 2026-05-03 10:05) app: words");
+        assert_eq!(at("2019-01-01T00:00:03Z"), "(its clock: 2019-01-01 00:00) app: words");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _said = read(&bytes, NOW);
+            let _said = read(&[b"<13>1 ".as_slice(), &bytes].concat(), NOW);
+            let _said = read(&[b"<13>May  3 ".as_slice(), &bytes].concat(), NOW);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Syslog on port 514, by UDP (RFC 5426) and TCP (RFC 6587): what machines say of themselves goes to their node's log.
+//!
+//! A line is the node's that has the address it came from. What an unknown machine says goes to the station's own log.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{debug, info};
+
+use super::link::{self, Place};
+use super::{Context, ServiceError, udp};
+use crate::boot::syslog::Said;
+use crate::boot::syslog::frames::Frames;
+use crate::boot::syslog::gathered::Gathered;
+use crate::clock;
+use crate::domain::event::Event;
+use crate::domain::service::ServiceName;
+use crate::domain::text;
+use crate::inbox::Note;
+
+/// Where machines send it, by UDP and by TCP.
+pub const PORT: u16 = 514;
+
+/// Listens until told to stop, on whatever card is behind the interface. Fails if a port cannot be had.
+pub async fn serve(context: Context, place: Place) -> Result<(), ServiceError> {
+    link::while_there(&context, ServiceName::Syslog, &place, || session(context.clone(), place.clone())).await
+}
+
+async fn session(context: Context, place: Place) -> Result<(), ServiceError> {
+    let at = SocketAddrV4::new(place.address, PORT);
+    let refused = |kind: &str, error| ServiceError::bind(&format!("{kind} {at} on {}", place.interface), error);
+    let datagrams = udp::bound(&place.interface, at).map_err(|error| refused("UDP", error))?;
+    udp::make_room(&datagrams);
+    let connections = TcpListener::bind(at).await.map_err(|error| refused("TCP", error))?;
+    context.up(ServiceName::Syslog, format!("{at}, UDP and TCP")).await;
+
+    let mut gathered = Gathered::default();
+    let mut packet = vec![0; LARGEST];
+    let (sender, mut framed) = mpsc::channel(FRAMES);
+    let mut speakers = JoinSet::new();
+    let mut beat = interval(TOLD_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = context.stop.cancelled() => break,
+            received = datagrams.recv_from(&mut packet) => {
+                let (len, from) = received.map_err(|error| lost(at, error))?;
+                if let IpAddr::V4(from) = from.ip() {
+                    gathered.take(clock::now(), from, &packet[..len]);
+                }
+            }
+            accepted = connections.accept() => match accepted {
+                Ok((stream, from)) => if let (IpAddr::V4(from), true) = (from.ip(), speakers.len() < MOST) {
+                    let sender = sender.clone();
+                    speakers.spawn(async move { hear(stream, from, &sender).await });
+                },
+                Err(error) => debug!("syslog connection not accepted: {error}"),
+            },
+            Some((from, message)) = framed.recv() => gathered.take(clock::now(), from, &message),
+            Some(_) = speakers.join_next() => {}
+            _ = beat.tick() => tell(&context, &mut gathered),
+        }
+    }
+    tell(&context, &mut gathered);
+    Ok(())
+}
+
+/// Passes on each message of a connection, until it ends or has been silent for too long.
+async fn hear(mut stream: TcpStream, from: Ipv4Addr, to: &mpsc::Sender<(Ipv4Addr, Vec<u8>)>) {
+    let mut frames = Frames::default();
+    let mut part = vec![0; LARGEST];
+    while let Ok(Ok(len @ 1..)) = tokio::time::timeout(SILENT, stream.read(&mut part)).await {
+        for message in frames.take(&part[..len]) {
+            if to.send((from, message)).await.is_err() {
+                return;
+            }
+        }
+    }
+    if let Some(rest) = frames.rest() {
+        let _station_stops = to.send((from, rest)).await;
+    }
+}
+
+fn tell(context: &Context, gathered: &mut Gathered) {
+    let bench = context.snapshot();
+    for (address, lines) in gathered.told(clock::now()) {
+        if bench.nodes.values().any(|node| node.address == Some(address)) {
+            let lines = lines.into_iter().map(|Said { level, text }| (level, text)).collect();
+            context.inbox.mention(Note::Event(Event::Syslog { address, lines }));
+        } else {
+            for Said { level, text } in lines.iter().take(OF_STRANGERS) {
+                info!(%address, level = level.word(), "syslog of no node: {}", text::clean(text, LINE));
+            }
+        }
+    }
+}
+
+fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
+    ServiceError {
+        what: format!("cannot receive syslog at {at}"),
+        hint: "see whether the interface is still there (`ip link`), it is tried again by itself".into(),
+        source: Some(error),
+    }
+}
+
+/// A datagram, and what is read of a connection at once.
+const LARGEST: usize = 8192;
+/// Messages of connections that may wait: past that, who sends them waits.
+const FRAMES: usize = 1024;
+/// Connections at one time.
+const MOST: usize = 512;
+/// A line is on the screen within a second.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
+/// A connection of which nothing came for so long is not missed: who speaks again connects again.
+const SILENT: Duration = Duration::from_secs(3600);
+/// Lines of one unknown machine that go to the station's log each time.
+const OF_STRANGERS: usize = 10;
+const LINE: usize = 400;
