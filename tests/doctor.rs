@@ -680,6 +680,27 @@ fn a_kernel_and_no_agent() {
 }
 
 #[test]
+fn an_installer_that_never_asks_for_its_answers() {
+    let profile =
+        "schema = 1\n[installer]\nkernel = \"linux\"\ninitrd = [\"initrd.gz\"]\nanswers = \"os/preseed.cfg\"\n";
+    let mut bench = Bench::with_installer(profile);
+    bench.replay(ROM);
+    bench.asks_for_script();
+    for file in ["boot/linux", "boot/initrd.gz"] {
+        assert!(bench.fetches_of_run(file).starts_with("HTTP/1.1 200 "), "{file}");
+    }
+    bench.wait(89);
+    assert_eq!(bench.verdict(), None);
+    bench.wait(1);
+    let what = "its installer was fetched 1:30 ago and has asked for nothing since";
+    bench.says(Finding::InstallerSilent, Stop::Kernel, Warning, what, "no driver for its network card");
+    bench.leases(&captured(OVMF, 4).of(bench.mac), &captured(OVMF, 5).of(bench.mac));
+    assert!(bench.fetches_of_run("answers").ends_with("# answers\n"));
+    bench.wait(3600);
+    assert_eq!(bench.verdict(), None, "it works, for as long as it takes");
+}
+
+#[test]
 fn a_machine_that_restarts_in_circles() {
     let mut bench = Bench::new(Mode::Authoritative);
     for _ in 0..2 {
@@ -876,6 +897,7 @@ fn shown_by(finding: Finding) -> fn() {
         Finding::ProgramAsksNothing => ipxe_runs_and_does_not_reach_the_script,
         Finding::ScriptAgainAndAgain | Finding::KernelNotAsked | Finding::BootFileMissing => a_script_and_no_kernel,
         Finding::InitramfsNotAsked | Finding::AgentSilent | Finding::SystemSilent => a_kernel_and_no_agent,
+        Finding::InstallerSilent => an_installer_that_never_asks_for_its_answers,
         Finding::CirclesBeforeScript => a_machine_that_restarts_before_its_script,
         Finding::CirclesBeforeKernel => a_machine_that_restarts_before_its_kernel,
         Finding::Restarts => a_machine_that_restarts_in_circles,

@@ -91,6 +91,11 @@ impl Bench {
         Self { hub: Hub::new(line), ..Self::new(Mode::Authoritative) }
     }
 
+    /// The same, whose default profile boots an installer.
+    pub(crate) fn with_installer(profile: &str) -> Self {
+        Self { hub: Hub::with(profile), ..Self::new(Mode::Authoritative) }
+    }
+
     pub(crate) fn with_policy(policy: Policy) -> Self {
         let mut bench = Self::new(Mode::Authoritative);
         bench.hub.set_policy(bench.now, policy);
@@ -368,7 +373,8 @@ impl Bench {
 
     fn script(&mut self, speaker: Speaker, path: &str) -> String {
         let script = self.http(speaker, Method::Get, path, "");
-        let run = script.split_once("oxbow.run=").and_then(|(_, rest)| rest.get(..32)?.parse().ok());
+        let after = |word| script.split_once(word).and_then(|(_, rest)| rest.get(..32)?.parse().ok());
+        let run = after("oxbow.run=").or_else(|| after("/r/"));
         self.run = run.or(self.run);
         script
     }
@@ -376,6 +382,12 @@ impl Bench {
     /// iPXE fetches a file by HTTP.
     pub(crate) fn fetches(&mut self, file: &str) -> String {
         self.http(Speaker::Ipxe, Method::Get, &format!("/boot/{file}"), "")
+    }
+
+    /// iPXE, or the installer, fetches something of its run.
+    pub(crate) fn fetches_of_run(&mut self, file: &str) -> String {
+        let run = self.run.expect("a script that installs");
+        self.http(Speaker::Ipxe, Method::Get, &format!("/r/{run}/{file}"), "")
     }
 
     /// GRUB does.

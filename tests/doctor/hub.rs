@@ -20,7 +20,7 @@ use oxbow::inbox::Note;
 use tokio::sync::watch;
 
 use super::bench::STATION;
-use super::web::Web;
+use super::web::{IMAGE, Web};
 
 pub(crate) struct Hub {
     pub(crate) doctor: Doctor,
@@ -33,19 +33,24 @@ pub(crate) struct Hub {
 impl Hub {
     /// The default profile has `line` in its file.
     pub(crate) fn new(line: &str) -> Self {
-        let text = format!("schema = 1\nimage = \"os.raw\"\n{line}\n");
-        let profile = profile_file::parse("demo.toml", &text).expect("a profile");
+        Self::with(&format!("schema = 1\nimage = \"os.raw\"\n{line}\n"))
+    }
+
+    /// This is the default profile, and what it names is there.
+    pub(crate) fn with(profile: &str) -> Self {
+        let profile = profile_file::read("demo.toml", profile, &|_| Ok("# answers\n".into())).expect("a profile");
         let image = ImageInfo {
             name: "os.raw".into(),
             format: Format::Raw,
             bytes: 512,
-            sha256: Digest::new([1; 32]),
+            sha256: Digest::new(IMAGE),
             disk_bytes: 512,
-            disk_sha256: Digest::new([1; 32]),
+            disk_sha256: Digest::new(IMAGE),
         };
         let catalogue = Catalogue {
             default_profile: Some(profile.id.clone()),
             profiles: [(profile.id.clone(), profile)].into(),
+            boot_files: ["linux", "initrd.gz"].map(|name| (name.into(), ImageState::Ready(image.clone()))).into(),
             images: [("os.raw".into(), ImageState::Ready(image))].into(),
             ..Catalogue::default()
         };

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use openssl::ssl::{SslConnector, SslMethod, SslVersion};
 use oxbow::clock;
+use oxbow::domain::digest::Digest;
 use oxbow::domain::event::Event;
 use oxbow::domain::snapshot::Snapshot;
 use oxbow::inbox::{Note, Outlet, inbox};
@@ -81,6 +82,9 @@ impl Web {
         for file in ["vmlinuz", "initramfs.img", "snponly.efi", "ipxe.efi", "shimx64.efi", "grubx64.efi"] {
             std::fs::write(place.path().join(file), [7; 3000]).expect("a file");
         }
+        let images = place.path().join(IMAGES);
+        std::fs::create_dir(&images).expect("a directory");
+        std::fs::write(images.join(Digest::new(IMAGE).to_string()), [1; 512]).expect("a file");
         // On this thread alone: another one would be in another network.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (inbox, outlet) = inbox();
@@ -160,7 +164,7 @@ fn network() {
 
 fn config(port: u16, boot_files: &Path) -> http::Config {
     let listen = SocketAddr::from((STATION, port));
-    http::Config { listen, boot_files: boot_files.to_owned(), images: boot_files.join("none"), tls: None }
+    http::Config { listen, boot_files: boot_files.to_owned(), images: boot_files.join(IMAGES), tls: None }
 }
 
 async fn connect(from: Ipv4Addr, port: u16) -> TcpStream {
@@ -190,5 +194,8 @@ async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), work).await.unwrap_or_else(|_| panic!("not within a minute: {what}"))
 }
 
+/// The digest of all that profiles name.
+pub(crate) const IMAGE: [u8; 32] = [1; 32];
+const IMAGES: &str = "images";
 const HTTP: u16 = 8080;
 const HTTPS: u16 = 443;

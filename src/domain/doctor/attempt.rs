@@ -28,6 +28,8 @@ pub(super) struct Attempt<'a> {
     pub(super) script: Option<(&'a Script, Timestamp, u32)>,
     pub(super) kernel: Option<Timestamp>,
     pub(super) initramfs: Option<Timestamp>,
+    /// What it fetched is somebody else's installer.
+    pub(super) installer: bool,
     /// A file of the install system that is not here.
     pub(super) missing: Option<&'a str>,
     /// The install system's kernel, or another operating system, asked for an address.
@@ -106,6 +108,7 @@ impl<'a> Attempt<'a> {
             script: None,
             kernel: None,
             initramfs: None,
+            installer: false,
             missing: None,
             system: None,
             agent: false,
@@ -154,6 +157,14 @@ impl<'a> Attempt<'a> {
             Http::Get { file } if is_program(file) => self.fetched = Some(entry),
             Http::Get { file } if is_kernel(file) => self.kernel = Some(entry.last),
             Http::Get { .. } => self.initramfs = Some(entry.last),
+            // It speaks for itself from now on, as an agent does.
+            Http::Installer { works: true, .. } => self.agent = true,
+            Http::Installer { .. } => {
+                self.installer = true;
+                // It may have one file, and loads the kernel first.
+                self.kernel = self.kernel.or(Some(entry.last));
+                self.initramfs = Some(entry.last);
+            }
             Http::Head { .. } => self.head = Some(entry),
             Http::Missing { file } => self.missing = Some(file),
             Http::Refused { why } => self.refused = Some(why),

@@ -56,6 +56,8 @@ pub enum Finding {
     /// The install system's agent is silent: after DHCP, or after nothing at all.
     AgentSilent,
     SystemSilent,
+    /// Somebody else's installer asks for nothing.
+    InstallerSilent,
     /// It begins again and again.
     CirclesBeforeScript,
     CirclesBeforeKernel,
@@ -66,7 +68,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::NoProgram,
         Self::PoolEmpty,
         Self::AddressesInUse,
@@ -105,6 +107,7 @@ impl Finding {
         Self::InitramfsNotAsked,
         Self::AgentSilent,
         Self::SystemSilent,
+        Self::InstallerSilent,
         Self::CirclesBeforeScript,
         Self::CirclesBeforeKernel,
         Self::Restarts,

@@ -72,7 +72,11 @@ impl Doctor {
             Event::Held { claims, address, reason } => {
                 self.scripted(now, claims, *address, Script::Wait(reason.clone()))
             }
-            Event::KernelServed { address, file } | Event::InstallerTook { address, file, .. } => {
+            Event::InstallerTook { address, file, installing, .. } => {
+                let what = Http::Installer { file: file.clone(), works: *installing };
+                self.sight(now, Who::at(*address), Sighting::Http(what));
+            }
+            Event::KernelServed { address, file } => {
                 self.sight(now, Who::at(*address), Sighting::Http(Http::Get { file: file.clone() }))
             }
             Event::HttpRefused { address, reason } => {

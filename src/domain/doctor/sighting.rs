@@ -180,6 +180,11 @@ pub enum Http {
     Get {
         file: String,
     },
+    /// Something of somebody else's installer; `works` when nobody but the installer asks for it.
+    Installer {
+        file: String,
+        works: bool,
+    },
     /// Only how large it is.
     Head {
         file: String,
@@ -341,7 +346,7 @@ impl fmt::Display for Http {
             Self::Script(Script::Install(profile)) => write!(f, "http script > install {profile}"),
             Self::Script(Script::Disk) => f.write_str("http script > start from its own disk"),
             Self::Script(Script::Wait(reason)) => write!(f, "http script > wait: {reason}"),
-            Self::Get { file } => write!(f, "http {file} > sent"),
+            Self::Get { file } | Self::Installer { file, .. } => write!(f, "http {file} > sent"),
             Self::Head { file } => write!(f, "http {file} > told its size"),
             Self::Missing { file } => write!(f, "http {file} > not here"),
             Self::Refused { why } => write!(f, "http > refused: {why}"),

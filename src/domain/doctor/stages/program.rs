@@ -102,6 +102,16 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
         return None;
     }
     let ago = in_words(silent);
+    if attempt.installer {
+        return verdict(
+            Finding::InstallerSilent,
+            Stop::Kernel,
+            Warning,
+            format!("its installer was fetched {ago} ago and has asked for nothing since"),
+            "look at its screen: no driver for its network card, too little memory, or an argument of the profile's that \
+             this installer does not read",
+        );
+    }
     match attempt.system {
         Some((_, address)) => {
             let at = address.map(|address| format!(" {address}")).unwrap_or_default();
