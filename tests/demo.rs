@@ -107,7 +107,7 @@ fn machines_behind_a_relay_agent_provision_themselves() {
 #[test]
 fn machines_that_boot_the_shipped_debian_installer_end_as_installed_and_go_to_their_own_disks() {
     let bench = Bench::new("machines_that_boot_the_shipped_debian_installer_end_as_installed");
-    let mut station = Station::start_with(&bench, &image(&bench), boot_files(&bench));
+    let mut station = Station::start_with(&bench, &image(&bench), bench.simulated_boot_files());
     station.stop();
     let (home, shipped) = (bench.scratch().join("station"), Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles"));
     let place = |from: &str, to: &str| {
@@ -134,7 +134,7 @@ fn machines_that_boot_the_shipped_debian_installer_end_as_installed_and_go_to_th
 #[test]
 fn machines_whose_profile_says_so_switch_themselves_off_once_their_disks_are_proven() {
     let bench = Bench::new("machines_whose_profile_says_so_switch_themselves_off");
-    let station = Station::start_by(&bench, &image(&bench), boot_files(&bench), "after = \"power-off\"", &[]);
+    let station = Station::start_by(&bench, &image(&bench), bench.simulated_boot_files(), "after = \"power-off\"", &[]);
     let mut machines = Simulated::power_on(&bench, 2, 8_000_000, LIMIT);
     machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
     all_provisioned(&station, 2);
