@@ -54,6 +54,10 @@ impl NodeLog for NoNodeLog {
 
 impl Bench {
     fn start(profile: &str) -> Self {
+        Self::start_so(profile, false)
+    }
+
+    fn start_so(profile: &str, require_https: bool) -> Self {
         let place = TempDir::new().expect("a directory");
         let write = |name: &str, content: &[u8]| {
             let path = place.path().join(name);
@@ -71,7 +75,7 @@ impl Bench {
         let (store, memory, _thread) = store::open(&place.path().join("oxbow.db")).expect("a store");
         let runtime = Runtime::new().expect("a runtime");
         let (inbox, outlet) = inbox();
-        let station = Station { base_url: base.clone(), ..Station::default() };
+        let station = Station { base_url: base.clone(), require_https, ..Station::default() };
         let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), station, store, Box::new(NoNodeLog));
         let stop = CancellationToken::new();
         let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
@@ -217,6 +221,15 @@ fn grub_boots_the_installer_that_ipxe_would_boot() {
     assert!(script.contains(&format!("linux \"$station{run}/boot/linux\" 'auto=true' ")), "{script}");
     let initrds = format!("initrd \"$station{run}/boot/initrd.gz\" \"$station{run}/boot/firm%20ware.cpio\"; then boot");
     assert!(script.contains(&initrds), "{script}");
+}
+
+#[test]
+fn where_https_is_required_an_installer_is_not_booted_at_all() {
+    let bench = Bench::start_so(PROFILE, true);
+    let ask = format!("/boot.ipxe?{ASK}");
+    let reason = "its profile boots an installer, which cannot be told to trust this station";
+    bench.until("it says why", |bench| bench.get(&ask).1.contains(reason));
+    assert_eq!(bench.get(&format!("/r/{}/answers", "5a".repeat(16))).0, 403);
 }
 
 #[test]

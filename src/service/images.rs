@@ -192,7 +192,11 @@ pub fn examine(config: &Config) -> Vec<(String, String)> {
     let mut wrong: Vec<_> = diagnostics.into_iter().map(|found| (found.place_and_what(), found.hint)).collect();
     for profile in profiles.values() {
         wrong.extend(catalogue.files(profile).into_iter().filter_map(|(_, state)| match state? {
-            ImageState::Broken { what, hint } => Some((format!("profile {}: {what}", profile.id), hint)),
+            ImageState::Broken { what, hint } => {
+                let source =
+                    profile.source.iter().map(|source| format!("; it comes from: {source}")).collect::<String>();
+                Some((format!("profile {}: {what}", profile.id), hint + &source))
+            }
             ImageState::Checking { .. } | ImageState::Ready(_) => None,
         }));
     }

@@ -189,12 +189,13 @@ fn explained(found: Diagnostic) -> Problem {
     Problem { what: found.place_and_what(), hint: found.hint }
 }
 
-/// A station that reads it meanwhile sees the old file or the new one. Nobody else reads it: it may hold a hash.
+/// A station that reads it meanwhile sees the old file or the new one. User data may hold a hash, and is its owner's.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mode = if path.extension().is_some_and(|end| end == "toml") { 0o644 } else { 0o600 };
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     let new = PathBuf::from(format!("{}.new", path.display()));
     let _one_that_was_left_behind = fs::remove_file(&new);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(new, path)

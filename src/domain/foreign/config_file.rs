@@ -325,6 +325,17 @@ runcmd:
         assert!(wrong[0].what.contains("is no YAML"), "{wrong:?}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_a_fault(settings in "([a-z_]{1,12}=[\"']?[^\n]{0,12}[\"']?\n){0,5}", yaml in "[\\[\\]{}:,&*!|>'\"#%@\\- \na-z0]{0,60}") {
+            if let Ok(config) = read("config-file", &format!("user_name=a\n{settings}\n# {MARKER}\n{yaml}")) {
+                let data = config.user_data("config-file", None);
+                let inner = data.trim_start_matches("{% raw %}\n").trim_end_matches("{% endraw %}\n");
+                proptest::prop_assert!(Yaml::read(inner).is_ok(), "{}", data);
+            }
+        }
+    }
+
     #[test]
     fn such_a_file_is_told_from_yaml() {
         assert!(is_one(FILE) && !is_one("spec:\n  name: x\n"));

@@ -295,6 +295,21 @@ spec:
         assert!(notes.iter().any(|note| note.contains("\"extra\"")), "{notes:?}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_a_fault_and_what_is_imported_is_a_profile(
+            text in "[\\[\\]{}:,&*!|>'\"#%@\\- \na-z0]{0,80}",
+            name in "\\PC{0,12}",
+        ) {
+            let _says_why = read("os.yaml", &text);
+            let name = quoted(&name);
+            let text = format!("spec:\n  profileName: \"a\"\n  name: {name}\n  description: {name}\n  osImageUrl: x/{name}\n");
+            if let Ok(imported) = read("os.yaml", &text) {
+                proptest::prop_assert!(profile_file::parse("a.toml", &imported.toml).is_ok());
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_profile_says_why() {
         for (text, said) in [

@@ -192,3 +192,12 @@ fn every_key_is_explained_in_a_shipped_profile() {
     let missing: Vec<_> = keys::all().into_iter().filter(|key| !is_written(key) && *key != "template").collect();
     assert_eq!(missing, [""; 0], "say what it means in profiles/demo.toml");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_is_a_fault(text in "[\\[\\]{}=.\"'#%_\\- \na-z0]{0,80}", template in "[{}%#|.()'\" a-z0-9]{0,60}") {
+        let _says_why = parse("a.toml", &text);
+        let text = "schema = 1\nimage = \"a\"\n[cloud_init]\nuser_data = \"t\"\n";
+        let _says_why_too = read("a.toml", text, &|_| Ok(template.clone()));
+    }
+}
