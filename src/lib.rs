@@ -77,7 +77,9 @@
 //! | which machines start through shim and GRUB, and what GRUB is told | `boot::chain`; `assets/grub/*.cfg`, `boot::grub` |
 //! | when a node is provisioned, failed, re-imaged | `domain::fleet` |
 //! | which machine is which node, and when that is a conflict | `domain::identity`, `domain::fleet` |
-//! | which serials and UUIDs identify nobody | `assets/placeholders.toml` |
+//! | which serials and UUIDs identify nobody | `assets/placeholders.toml`; at a site `DATA/placeholders.toml`, `service::images` |
+//! | what an edit or a list changes of a node, and how it is taken back | `domain::{change, edit, registration}`; `domain::deed`, `domain::fleet` |
+//! | how a scanner is told from fingers | `tui::wedge`, `tui::scan` |
 //! | what becomes of machines nobody registered | `domain::policy` |
 //! | how a list of machines is read, and what is said of its mistakes | `domain::import` |
 //! | what a profile's file may say | `domain::profile_file`; `profiles/demo.toml` explains it |

@@ -746,6 +746,7 @@ fn from_a_purchase_order_to_a_bench_where_each_machine_has_its_profile_and_back_
     live.journey.sees("3 new, 0 same, 0 changes, 0 errors").sees("profile ubuntu").sees("profile emt-s");
     live.press([Enter, Char('y')]);
     live.journey.sees("done: import PO 4711.csv; u takes it back within a minute").press([Char('1')]).sees("Nodes 3");
+    live.journey.press([Enter]).sees("PO 4711.csv, row 2").press([Esc]);
     let plan = |live: &Live, serial: &str| {
         let serial = serial.parse().ok();
         let macs = vec!["52:54:00:00:00:77".parse().expect("a MAC")];

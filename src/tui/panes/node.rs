@@ -23,6 +23,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::disk::in_bytes;
 use crate::domain::doctor::trail::Entry;
 use crate::domain::doctor::verdict::{Severity, Verdict};
+use crate::domain::edit::SITE;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, SAID_DONE, Stage};
 use crate::domain::plan::Plan;
@@ -238,6 +239,9 @@ fn identity(screen: &Screen, bench: &Snapshot, node: &Node, width: usize) -> Vec
     ];
     facts.extend(node.macs.iter().skip(1).map(|mac| ("also MAC", mac.to_string())));
     facts.extend(node.uuid.map(|uuid| ("UUID", uuid.to_string())));
+    facts.extend(node.hostname.iter().map(|name| ("hostname", name.to_string())));
+    facts.extend(node.metadata.get(SITE).map(|site| ("site", site.clone())));
+    facts.extend(node.listed.iter().map(|row| ("list", row.to_string())));
     facts.extend(node.disks.iter().map(|disk| ("disk", disk.to_string())));
     flow(screen, facts, width)
 }
