@@ -3,11 +3,11 @@
 //!
 //! What is asked is stored, then published, then answered, in this order: who has an answer finds the bench as it says (a
 //! machine whose last report was acknowledged may ask for its boot script the next moment). What was seen is written
-//! behind. A command whose storing fails is refused, and the fleet is as it was. While a long list is stored the hub goes on:
-//! if that fails the list is taken back, as by an undo.
+//! behind. A command whose storing fails is refused, and the fleet is as it was. A long list is taken in piece by piece, and
+//! stored at its end, while others are served: what is refused or cannot be stored is taken back, as by an undo.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::domain::command::{Command, Refusal};
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::doctor::Doctor;
 use crate::domain::effect::Effect;
-use crate::domain::fleet::{Fleet, Grant, Hello, ReportError};
+use crate::domain::fleet::{Fleet, Grant, Hello, Imported, Importing, ReportError};
 use crate::domain::ids::{NodeId, RunId};
 use crate::domain::logline::{Level, Source};
 use crate::domain::report::Report;
@@ -55,6 +55,8 @@ pub struct Hub {
     node_log: Box<dyn NodeLog>,
     publish: watch::Sender<Arc<Snapshot>>,
     version: u64,
+    /// Long lists that are being taken in, the first of them now, and who waits for each.
+    importing: VecDeque<(Importing, Asked)>,
     /// Answers that wait for the disk.
     waiting: FuturesUnordered<BoxFuture<'static, (Written, Answer)>>,
 }
@@ -63,8 +65,11 @@ pub struct Hub {
 struct Changing {
     to: Choice,
     until: Instant,
-    done: oneshot::Sender<Result<(), Refusal>>,
+    done: Asked,
 }
+
+/// Somebody who waits for a command.
+type Asked = oneshot::Sender<Result<(), Refusal>>;
 
 /// What is to be done when the store has answered.
 enum Answer {
@@ -73,7 +78,7 @@ enum Answer {
     /// Whoever asked is told how it went.
     Tell(Box<dyn FnOnce(Written) + Send>),
     /// A long list is in the fleet already: it is taken back if it could not be stored.
-    Import { deed: Timestamp, done: oneshot::Sender<Result<(), Refusal>> },
+    Import { deed: Timestamp, done: Asked },
 }
 
 impl Hub {
@@ -97,6 +102,7 @@ impl Hub {
             node_log,
             publish,
             version: 0,
+            importing: VecDeque::new(),
             waiting: FuturesUnordered::new(),
         };
         hub.publish(0);
@@ -132,13 +138,18 @@ impl Hub {
                         let Ok(note) = outlet.notes.try_recv() else { break };
                         self.take(note, outlet.dropped()).await;
                     }
+                    self.import_on().await;
                     next_publish.get_or_insert_with(|| Instant::now() + PUBLISH_EVERY);
                 }
+                () = tokio::task::yield_now(), if !self.importing.is_empty() => self.import_on().await,
             }
         }
         outlet.notes.close();
         while let Some(note) = outlet.notes.recv().await {
             self.take(note, outlet.dropped()).await;
+        }
+        while !self.importing.is_empty() {
+            self.import_on().await;
         }
         while let Some((written, answer)) = self.waiting.next().await {
             self.answer(written, answer, outlet.dropped()).await;
@@ -215,21 +226,41 @@ impl Hub {
         }
     }
 
-    async fn command(&mut self, command: Command, done: oneshot::Sender<Result<(), Refusal>>, dropped: u64) {
+    /// Takes in the next rows of the first long list.
+    async fn import_on(&mut self) {
+        let Some((importing, done)) = self.importing.pop_front() else { return };
+        match self.fleet.import_on(clock::now(), importing, &self.catalogue, ROWS) {
+            Imported::Partly(importing) => self.importing.push_front((importing, done)),
+            Imported::Wholly(effects) if effects.is_empty() => drop(done.send(Ok(()))),
+            // It takes the disk a second: machines are served meanwhile.
+            Imported::Wholly(effects) => {
+                self.log(&effects);
+                let deed = self.fleet.deeds().last().map(|deed| deed.at).unwrap_or_default();
+                let written = self.store.write_or_drop(effects).await;
+                let answer = Answer::Import { deed, done };
+                self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
+            }
+            Imported::Not(refusal, effects) => {
+                info!(%refusal, "refused");
+                self.write_behind(effects).await;
+                let _nobody_waits = done.send(Err(refusal));
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command, done: Asked, dropped: u64) {
         info!(?command, "asked for");
-        let (before, is_import) = (self.fleet.clone(), matches!(command, Command::Import(_)));
+        let command = match command {
+            Command::Import(import) if import.rows.len() > ROWS => {
+                return self.importing.push_back((Importing::new(import), done));
+            }
+            command => command,
+        };
+        let before = self.fleet.clone();
         match self.fleet.apply(clock::now(), command, &self.catalogue) {
             Err(refusal) => {
                 info!(%refusal, "refused");
                 let _nobody_waits = done.send(Err(refusal));
-            }
-            // A long list takes the disk a second: machines are served meanwhile.
-            Ok(effects) if is_import && effects.len() > MANY => {
-                self.log(&effects);
-                let deed = self.fleet.deeds().last().map(|deed| deed.at).unwrap_or_default();
-                let written = self.store.write_or_drop(only_latest(effects)).await;
-                let answer = Answer::Import { deed, done };
-                self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
             }
             // People ask seldom: waiting here keeps what is shown and what is stored the same.
             Ok(effects) => match self.kept_or_dropped(effects).await {
@@ -250,7 +281,7 @@ impl Hub {
         self.dhcp.mode.is_some() && choice != Choice::Proxy && choice != self.fleet.dhcp().unwrap_or(self.dhcp.choice)
     }
 
-    fn have_tried(&mut self, to: Choice, done: oneshot::Sender<Result<(), Refusal>>, dropped: u64) {
+    fn have_tried(&mut self, to: Choice, done: Asked, dropped: u64) {
         info!(%to, "asked for: DHCP looks for other servers first");
         if self.changing.is_some() {
             return drop(done.send(Err(Refusal::DhcpIsChanging)));
@@ -269,7 +300,7 @@ impl Hub {
     }
 
     /// What was to be changed stays as it is.
-    fn leave(&mut self, done: oneshot::Sender<Result<(), Refusal>>, why: Refusal, dropped: u64) {
+    fn leave(&mut self, done: Asked, why: Refusal, dropped: u64) {
         info!(%why, "refused");
         self.publish(dropped);
         let _nobody_waits = done.send(Err(why));
@@ -428,8 +459,8 @@ fn only_latest(effects: Vec<Effect>) -> Vec<Effect> {
 
 /// Changes within this time share a snapshot: 20 a second are more than an eye can follow.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
-/// Effects from which on nobody waits until they are stored.
-const MANY: usize = 256;
+/// Rows of a list that are taken in at once.
+const ROWS: usize = 200;
 /// Notes that are taken in before the store's answers and the snapshot get their turn again.
 const TOGETHER: usize = 512;
 /// How long the DHCP service may look for other servers.

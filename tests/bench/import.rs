@@ -12,7 +12,7 @@ use oxbow::domain::profile_file;
 use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
 use oxbow::domain::time::Timestamp;
 use oxbow::hub::{Hub, NodeLog};
-use oxbow::inbox::{Note, inbox};
+use oxbow::inbox::{Inbox, Note, inbox};
 use oxbow::store;
 use tokio_util::sync::CancellationToken;
 
@@ -56,35 +56,43 @@ fn stored(effects: Vec<Effect>) {
     thread.join().expect("it ends in order");
 }
 
-/// How long others wait for the hub while it takes the list in.
+/// How long others wait for the hub while it takes the list in, and while it takes it back.
 fn waited(import: &Import, catalogue: &Arc<Catalogue>) {
     let directory = tempfile::TempDir::new().expect("a directory");
     let (store, _, thread) = store::open(&directory.path().join("oxbow.db")).expect("a new store");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let longest = runtime.block_on(async {
+    let [imported, undone] = runtime.block_on(async {
         let (hub, bench) = Hub::new(Fleet::default(), Station::default(), store, Box::new(Nowhere));
         let (inbox, outlet) = inbox();
         let stop = CancellationToken::new();
         let hub = tokio::spawn(hub.run(outlet, stop.clone()));
         inbox.send(Note::Catalogue(catalogue.clone())).await;
-        let (to, command) = (inbox.clone(), Command::Import(import.clone()));
-        let import = tokio::spawn(async move { to.ask(|back| Note::Command(command, back)).await });
-        let mut longest = Duration::ZERO;
-        while !import.is_finished() {
-            let asked = Instant::now();
-            inbox.ask(|back| Note::Capture(Vec::new(), back)).await;
-            longest = longest.max(asked.elapsed());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert_eq!(import.await.expect("it ends"), Some(Ok(())));
-        drop(bench);
+        let imported = others_wait(&inbox, Command::Import(import.clone())).await;
+        let deed = bench.borrow().last_import().map(|deed| deed.at).unwrap_or_default();
+        let undone = others_wait(&inbox, Command::Undo { deed, scope: Undo::All }).await;
         stop.cancel();
         hub.await.expect("it ends");
-        longest
+        [imported, undone]
     });
     thread.join().expect("it ends in order");
-    println!("{:24}{:6} ms", "longest wait of others", longest.as_millis());
+    println!("{:24}{:6} ms", "others wait for import", imported.as_millis());
+    println!("{:24}{:6} ms", "others wait for undo", undone.as_millis());
+}
+
+/// The longest time that anybody else waits while the hub carries out `command`.
+async fn others_wait(inbox: &Inbox, command: Command) -> Duration {
+    let to = inbox.clone();
+    let command = tokio::spawn(async move { to.ask(|back| Note::Command(command, back)).await });
+    let mut longest = Duration::ZERO;
+    while !command.is_finished() {
+        let asked = Instant::now();
+        inbox.ask(|back| Note::Capture(Vec::new(), back)).await;
+        longest = longest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(command.await.expect("it ends"), Some(Ok(())));
+    longest
 }
 
 struct Nowhere;

@@ -24,7 +24,7 @@ impl Fleet {
         let mut change = Change::default();
         match command {
             Command::Register(registration) => self.register(now, &registration, catalogue, &mut change)?,
-            Command::Import(import) => self.import(now, &import, catalogue, &mut change)?,
+            Command::Import(import) => self.import(now, import, catalogue, &mut change)?,
             Command::Undo { deed, scope } => self.undo(now, deed, scope, &mut change)?,
             Command::Edit { node, edit } => self.correct(now, node, &edit, catalogue, &mut change)?,
             Command::SetPolicy(policy) => self.set_policy(policy, &mut change),

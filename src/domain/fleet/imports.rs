@@ -3,43 +3,93 @@
 use std::collections::BTreeMap;
 
 use super::{Change, Fleet};
-use crate::domain::command::{Import, Refusal};
+use crate::domain::command::{Import, Refusal, Undo};
 use crate::domain::deed::{Touched, What};
+use crate::domain::effect::Effect;
 use crate::domain::ids::NodeId;
 use crate::domain::node::Listed;
 use crate::domain::registration::Judgement;
 use crate::domain::snapshot::Catalogue;
 use crate::domain::time::Timestamp;
 
+/// A list on its way into the fleet, and what it has done so far.
+pub struct Importing {
+    import: Import,
+    /// Rows that have been taken in.
+    taken: usize,
+    about: BTreeMap<NodeId, usize>,
+    made: Vec<NodeId>,
+    touched: Vec<Touched>,
+    change: Change,
+}
+
+impl Importing {
+    pub fn new(import: Import) -> Self {
+        let (about, made, touched) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { import, taken: 0, about, made, touched, change: Change::default() }
+    }
+}
+
+/// How far a list has come.
+pub enum Imported {
+    /// There are more rows.
+    Partly(Importing),
+    /// All of it is in the fleet.
+    Wholly(Vec<Effect>),
+    /// A row was refused: what the rows before it did has been taken back.
+    Not(Refusal, Vec<Effect>),
+}
+
 impl Fleet {
     pub(super) fn import(
         &mut self,
         now: Timestamp,
-        import: &Import,
+        import: Import,
         catalogue: &Catalogue,
         change: &mut Change,
     ) -> Result<(), Refusal> {
-        // Rows are taken in one after the other, each against what the ones before have made; the first that cannot be
-        // ends it, and then none has happened.
+        // The first row that cannot be taken in ends it, and then none has happened.
         let mut trial = self.clone();
-        if let Some(what) = trial.take_rows(now, import, catalogue, change)? {
-            trial.remember(now, what, change);
-        }
+        let mut importing = Importing::new(import);
+        trial.take_rows(now, &mut importing, catalogue, usize::MAX)?;
+        *change = trial.imported(now, importing);
         *self = trial;
         Ok(())
     }
 
-    /// A long list writes no line into any log for each of its rows: a node knows the row it is from.
+    /// Takes in the next rows of a long list, so that others have their turn between two pieces of it.
+    pub fn import_on(
+        &mut self,
+        now: Timestamp,
+        mut importing: Importing,
+        catalogue: &Catalogue,
+        rows: usize,
+    ) -> Imported {
+        match self.take_rows(now, &mut importing, catalogue, rows) {
+            Ok(()) if importing.taken < importing.import.rows.len() => Imported::Partly(importing),
+            Ok(()) => {
+                let change = self.imported(now, importing);
+                Imported::Wholly(self.settle(change))
+            }
+            Err(refusal) => {
+                let Importing { made, touched, mut change, .. } = importing;
+                let _the_idle_ones_can_always_be = self.undo_import(now, &made, &touched, Undo::Idle, &mut change);
+                Imported::Not(refusal, self.settle(change))
+            }
+        }
+    }
+
+    /// Takes rows in one after the other, each against what the ones before have made. A long list writes no line into
+    /// any log for each of them: a node knows the row it is from.
     fn take_rows(
         &mut self,
         now: Timestamp,
-        import: &Import,
+        importing: &mut Importing,
         catalogue: &Catalogue,
-        change: &mut Change,
-    ) -> Result<Option<What>, Refusal> {
-        let mut about: BTreeMap<NodeId, usize> = BTreeMap::new();
-        let (mut made, mut touched) = (Vec::new(), Vec::new());
-        for (row, wish) in &import.rows {
+        rows: usize,
+    ) -> Result<(), Refusal> {
+        let Importing { import, taken, about, made, touched, change } = importing;
+        for (row, wish) in import.rows.iter().skip(*taken).take(rows) {
             let refused = |why| Refusal::Row { row: *row, why: Box::new(why) };
             self.check(wish, catalogue).map_err(refused)?;
             let judgement = wish.judge(now, &self.nodes, &self.index).map_err(refused)?;
@@ -61,11 +111,21 @@ impl Fleet {
             if let Some(other) = about.insert(id, *row) {
                 return Err(refused(Refusal::SameNode { other }));
             }
+            *taken += 1;
         }
+        Ok(())
+    }
+
+    /// What the whole list has done, which can be taken back from now on.
+    fn imported(&mut self, now: Timestamp, importing: Importing) -> Change {
+        let Importing { import, made, touched, mut change, .. } = importing;
         let changed = touched.iter().filter(|before| before.registered).count();
         let new = made.len() + touched.len() - changed;
-        let file = import.file.clone();
-        Ok((new + changed > 0).then_some(What::Import { file, new, changed, made, touched }))
+        if new + changed > 0 {
+            let what = What::Import { file: import.file, new, changed, made, touched };
+            self.remember(now, what, &mut change);
+        }
+        change
     }
 }
 

@@ -29,6 +29,7 @@ use crate::domain::time::Timestamp;
 use booting::Told;
 
 pub use agent::{Grant, Hello, ReportError, Task};
+pub use imports::{Imported, Importing};
 
 /// All nodes.
 #[derive(Clone, Debug, Default)]

@@ -103,7 +103,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn undo_import(
+    pub(super) fn undo_import(
         &mut self,
         now: Timestamp,
         made: &[NodeId],

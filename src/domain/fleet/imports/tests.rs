@@ -1,9 +1,8 @@
 //! A list comes to the bench, comes again, and is taken back.
 
 use super::*;
-use crate::domain::command::{Command, Registration, Undo};
+use crate::domain::command::{Command, Registration};
 use crate::domain::deed::Deed;
-use crate::domain::effect::Effect;
 use crate::domain::event::Firmware;
 use crate::domain::fleet::tests::{Bench, began, claims, run};
 use crate::domain::import::{self, Options, Standing};
