@@ -21,6 +21,9 @@
 //! | none | `Problem`, `Error - do not fill` | ignored |
 //! | any other | | kept as metadata under its title |
 //!
+//! An address is added to those that a known machine has, or corrects one that was given before and that the machine has
+//! never shown: of several the one it resembles most.
+//!
 //! The four header generations of orch-cli (2025-04 to 2025-09) are read as they are, and so is a list without a header
 //! whose columns can be told from what they hold: serials, UUIDs, MAC addresses.
 
