@@ -5,14 +5,13 @@ mod https;
 #[path = "agent/station.rs"]
 mod station;
 
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use nix::errno::Errno;
 use oxbow::agent::failure::Failure;
 use oxbow::agent::linux::DiskFile;
 use oxbow::agent::machine::{Machine, Medium, Survey};
@@ -29,7 +28,7 @@ use oxbow::domain::profile::After;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use oxbow::protocol::Job;
 use sha2::{Digest as _, Sha256};
-use station::Station;
+use station::{Misfortune, Station};
 use tempfile::TempDir;
 
 #[test]
@@ -42,12 +41,27 @@ fn a_raw_image_goes_to_the_disk_and_is_proven() {
 }
 
 #[test]
-fn a_gzip_image_of_several_members_goes_to_the_disk_and_is_proven() {
-    let bench = Bench::with(IMAGE_BYTES * 2);
+fn an_image_of_any_format_and_of_several_parts_goes_to_the_disk_and_is_resumed_where_its_connection_broke() {
     let image = image();
     let (first, second) = image.split_at(IMAGE_BYTES / 3);
-    let file = [gzip(first), gzip(second)].concat();
-    let station = Station::open(job(Format::Gzip, &file, &image), file);
+    for format in [Format::Raw, Format::Gzip, Format::Xz, Format::Zstd, Format::Bzip2] {
+        let bench = Bench::with(IMAGE_BYTES * 2);
+        let file = [packed(format, first), packed(format, second)].concat();
+        let station = Station::open(job(format, &file, &image), file);
+        station.desk().break_after = [100_000, 50_000].into();
+        assert_eq!(bench.run(&station), Outcome::Installed, "{format:?}");
+        assert!(bench.disk_holds(&image), "{format:?}");
+        assert_eq!(station.desk().offsets, [0, 100_000, 150_000], "{format:?}");
+    }
+}
+
+#[test]
+fn zeros_are_on_a_used_disk_wherever_the_image_has_them() {
+    let mut image = image();
+    image[300_000..2_500_000].fill(0);
+    let bench = Bench::with(IMAGE_BYTES);
+    std::fs::write(bench.disk(), vec![0x5a; IMAGE_BYTES]).expect("old data");
+    let station = raw(image.clone());
     assert_eq!(bench.run(&station), Outcome::Installed);
     assert!(bench.disk_holds(&image));
 }
@@ -86,6 +100,8 @@ fn progress_is_told_with_the_bytes_of_the_whole_step() {
     let progress = station.desk().progress.clone();
     assert!(progress.iter().any(|moved| moved.step == Step::Write), "{progress:?}");
     assert!(progress.iter().all(|moved| moved.total == IMAGE_BYTES as u64 && moved.done <= moved.total));
+    let last = progress.iter().rfind(|moved| moved.step == Step::Write).expect("written");
+    assert_eq!((last.done, last.arrived, last.retries), (last.total, last.total, 3));
 }
 
 #[test]
@@ -123,9 +139,10 @@ fn a_file_shorter_or_longer_than_the_job_says_is_corrupt() {
 
 #[test]
 fn one_flipped_byte_is_found_before_anything_is_called_good() {
-    for (station, says) in
-        [(raw(image()), "the image as it arrived has digest "), (gzipped(image()), "decompression fails before byte ")]
-    {
+    for (station, says) in [
+        (raw(image()), "the image as it arrived (3145745 bytes) has digest "),
+        (gzipped(image()), "decompression fails at byte "),
+    ] {
         let bench = Bench::with(IMAGE_BYTES);
         let middle = station.desk().file.len() / 2;
         station.desk().file[middle] ^= 1;
@@ -139,11 +156,17 @@ fn one_flipped_byte_is_found_before_anything_is_called_good() {
 }
 
 #[test]
-fn garbage_after_the_last_gzip_member_is_corrupt() {
-    let file = [gzip(&image()), b"trailing garbage".to_vec()].concat();
-    let station = Station::open(job(Format::Gzip, &file, &image()), file);
-    let failure = failed(Bench::with(IMAGE_BYTES).run(&station));
-    assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::CorruptImage));
+fn garbage_behind_a_packed_image_and_a_file_cut_short_are_corrupt_at_their_place() {
+    for format in [Format::Gzip, Format::Xz, Format::Zstd, Format::Bzip2] {
+        let whole = packed(format, &image());
+        let garbage = [&whole, &b"trailing garbage"[..]].concat();
+        for file in [garbage, whole[..whole.len() / 2].to_vec()] {
+            let station = Station::open(job(format, &file, &image()), file);
+            let failure = failed(Bench::with(IMAGE_BYTES).run(&station));
+            assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::CorruptImage), "{format:?}");
+            assert!(failure.detail.starts_with("decompression fails at byte "), "{format:?}: {failure}");
+        }
+    }
 }
 
 #[test]
@@ -180,20 +203,75 @@ fn of_two_disks_that_fit_none_is_guessed() {
 
 #[test]
 fn a_disk_that_does_not_keep_what_is_written_is_found_out() {
-    let bench = Bench { loses_byte: Some(1_500_000), ..Bench::with(IMAGE_BYTES) };
+    let bench = Bench { fault: Some(Fault::LosesByte(1_500_000)), ..Bench::with(IMAGE_BYTES) };
     let station = raw(image());
     let failure = failed(bench.run(&station));
     assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::ReadBackDiffers));
+    assert!(failure.detail.ends_with("differs first is between byte 1048576 and byte 2097152"), "{failure}");
     let kinds: Vec<_> = station.desk().reports.iter().map(kind).collect();
     assert_eq!(kinds[4..], ["started verifying", "read back", "failed verifying"]);
 }
 
 #[test]
-fn a_disk_that_refuses_a_write_fails_the_run_with_the_place() {
-    let bench = Bench { full_after: Some(1_000_000), ..Bench::with(IMAGE_BYTES) };
-    let failure = failed(bench.run(&raw(image())));
-    assert_eq!((failure.step, failure.kind), (Step::Write, FailureKind::DiskIo));
-    assert!(failure.detail.contains("writing at byte 983040: "), "{failure}");
+fn a_disk_that_fails_fails_the_run_with_the_place_and_a_reason_of_its_own() {
+    let writing = "writing at byte 983040: ";
+    for (fault, step, says) in [
+        (Fault::Writing(1_000_000, Errno::EIO), Step::Write, "the disk reports an error (EIO)"),
+        (
+            Fault::Writing(1_000_000, Errno::ENODEV),
+            Step::Write,
+            "the disk is gone: it was pulled out, lost power or broke",
+        ),
+        (
+            Fault::Writing(1_000_000, Errno::ENOSPC),
+            Step::Write,
+            "the disk ends here, it is smaller than it says (ENOSPC)",
+        ),
+        (Fault::Flushing(Errno::EIO), Step::Write, "flushing: the disk reports an error (EIO)"),
+        (Fault::Reading(1_000_000, Errno::ENXIO), Step::Verify, "reading back at byte 983040: the disk is gone"),
+        (Fault::EndsAt(1_000_000), Step::Verify, "reading back at byte 1000000: the disk ends here"),
+    ] {
+        let bench = Bench { fault: Some(fault), ..Bench::with(IMAGE_BYTES) };
+        let station = raw(image());
+        let failure = failed(bench.run(&station));
+        assert_eq!((failure.step, failure.kind), (step, FailureKind::DiskIo), "{fault:?}");
+        assert!(failure.detail.contains(says), "{fault:?}: {failure}");
+        assert_eq!(failure.detail.contains(writing), matches!(fault, Fault::Writing(..)), "{failure}");
+        assert!(!station.desk().reports.contains(&Report::Complete));
+        assert!(bench.screen().contains("replace the disk"), "{}", bench.screen());
+    }
+}
+
+#[test]
+fn a_station_that_refuses_or_drips_the_image_is_given_up_with_what_it_said() {
+    for (misfortune, says) in [
+        (Misfortune::Status("404 Not Found"), "no new byte for 1 s at byte 0 of 3145745: the station says 404: no"),
+        (
+            Misfortune::Status("500 Internal Server Error"),
+            "no new byte for 1 s at byte 0 of 3145745: the station says 500",
+        ),
+        (Misfortune::Reset, "no new byte for 1 s at byte 0 of 3145745: the station does not answer: "),
+        (Misfortune::Drips(Duration::from_millis(50)), "the station is too slow: "),
+    ] {
+        let bench = Bench::with(IMAGE_BYTES);
+        let station = raw(image());
+        station.desk().misfortune = Some(misfortune);
+        let failure = failed(bench.run(&station));
+        assert_eq!((failure.step, failure.kind), (Step::Write, FailureKind::Download), "{failure}");
+        assert!(failure.detail.starts_with(says), "{failure}");
+        assert!(bench.screen().contains("check the cable"), "{}", bench.screen());
+    }
+}
+
+#[test]
+fn an_image_that_is_swapped_while_it_is_fetched_is_never_called_good() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    station.desk().break_after = [1_000_000].into();
+    station.desk().then_file = Some(vec![7; IMAGE_BYTES]);
+    let failure = failed(bench.run(&station));
+    assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::CorruptImage));
+    assert!(failure.detail.starts_with("the image as it arrived (3145745 bytes) has digest "), "{failure}");
 }
 
 #[test]
@@ -278,7 +356,7 @@ fn a_failed_machine_that_was_forgotten_says_again_what_became_of_it() {
             let has_failed = || station.desk().reports.iter().any(|report| kind(report).starts_with("failed"));
             until(has_failed);
             station.desk().lost_the_run = true;
-            until(|| station.desk().hellos == 2 && has_failed());
+            until(|| station.desk().hellos >= 2 && has_failed());
             station.desk().words.clear();
         });
         failed(bench.run(&station));
@@ -342,10 +420,7 @@ fn cpu_seconds() -> f64 {
 struct Bench {
     directory: TempDir,
     disks: Vec<Disk>,
-    /// The byte that reads back differently from how it was written.
-    loses_byte: Option<usize>,
-    /// How many bytes the disk takes.
-    full_after: Option<usize>,
+    fault: Option<Fault>,
     screen: Mutex<Vec<String>>,
     restarts: Mutex<u32>,
     offs: Mutex<u32>,
@@ -357,8 +432,7 @@ impl Bench {
         let mut bench = Self {
             directory: tempfile::tempdir().expect("a directory"),
             disks: Vec::new(),
-            loses_byte: None,
-            full_after: None,
+            fault: None,
             screen: Mutex::default(),
             restarts: Mutex::default(),
             offs: Mutex::default(),
@@ -419,7 +493,7 @@ impl Machine for Bench {
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {
         let disk = DiskFile::open(Path::new(&disk.path))?;
-        Ok(Box::new(Faulty { disk, at: 0, loses_byte: self.loses_byte, full_after: self.full_after }))
+        Ok(Box::new(Faulty { disk, at: 0, fault: self.fault }))
     }
 
     fn uptime(&self) -> Duration {
@@ -441,25 +515,40 @@ impl Machine for Bench {
     }
 }
 
-/// A disk with the faults that are asked for.
+/// What is wrong with a disk.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// This byte reads back differently from how it was written.
+    LosesByte(usize),
+    /// From this byte on every write fails so.
+    Writing(usize, Errno),
+    Flushing(Errno),
+    /// From this byte on every read fails so.
+    Reading(usize, Errno),
+    /// It gives back no more than this.
+    EndsAt(usize),
+}
+
 struct Faulty {
     disk: DiskFile,
     at: usize,
-    loses_byte: Option<usize>,
-    full_after: Option<usize>,
+    fault: Option<Fault>,
 }
 
 impl Medium for Faulty {
     fn write(&mut self, block: &[u8]) -> io::Result<()> {
         self.at += block.len();
-        if self.full_after.is_some_and(|limit| self.at > limit) {
-            return Err(io::Error::other("critical medium error"));
+        match self.fault {
+            Some(Fault::Writing(from, error)) if self.at > from => Err(error.into()),
+            _ => self.disk.write(block),
         }
-        self.disk.write(block)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.disk.flush()
+        match self.fault {
+            Some(Fault::Flushing(error)) => Err(error.into()),
+            _ => self.disk.flush(),
+        }
     }
 
     fn rewind(&mut self) -> io::Result<()> {
@@ -468,9 +557,12 @@ impl Medium for Faulty {
     }
 
     fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
-        let some = self.disk.read(block)?;
-        if let Some(lost) = self.loses_byte.and_then(|byte| byte.checked_sub(self.at)).filter(|lost| *lost < some) {
-            block[lost] ^= 1;
+        let mut some = self.disk.read(block)?;
+        match self.fault {
+            Some(Fault::Reading(from, error)) if self.at + some > from => return Err(error.into()),
+            Some(Fault::EndsAt(end)) => some = some.min(end.saturating_sub(self.at)),
+            Some(Fault::LosesByte(byte)) if (self.at..self.at + some).contains(&byte) => block[byte - self.at] ^= 1,
+            _ => {}
         }
         self.at += some;
         Ok(some)
@@ -527,9 +619,22 @@ fn digest(bytes: &[u8]) -> Digest {
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("compressed");
-    encoder.finish().expect("compressed")
+    packed(Format::Gzip, bytes)
+}
+
+fn packed(format: Format, content: &[u8]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let done = match format {
+        Format::Raw => (&*content).read_to_end(&mut file),
+        Format::Gzip => flate2::bufread::GzEncoder::new(content, flate2::Compression::fast()).read_to_end(&mut file),
+        Format::Xz => liblzma::bufread::XzEncoder::new(content, 1).read_to_end(&mut file),
+        Format::Zstd => {
+            zstd::stream::read::Encoder::with_buffer(content, 1).and_then(|mut it| it.read_to_end(&mut file))
+        }
+        Format::Bzip2 => bzip2::bufread::BzEncoder::new(content, bzip2::Compression::fast()).read_to_end(&mut file),
+    };
+    done.expect("packed");
+    file
 }
 
 // What is expected ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use ureq::BodyReader;
 
+use super::arrival::Arrival;
 use super::journal::Journal;
 use super::machine::Machine;
 use super::patience::{Backoff, Nag, Patience, pause};
@@ -19,16 +20,17 @@ pub(super) struct Download<'a> {
     length: u64,
     /// How many bytes have arrived.
     at: u64,
-    digest: Sha256,
+    /// None where nobody asks for it.
+    digest: Option<Sha256>,
     body: Option<BodyReader<'static>>,
     buffer: Vec<u8>,
     /// The bytes of `buffer` that are not consumed.
     ready: std::ops::Range<usize>,
-    /// When the newest byte arrived.
-    moved: Instant,
+    /// How long the station has been waited for since byte `hopeful`.
+    slow: Duration,
+    hopeful: u64,
     backoff: Backoff,
     nag: Nag,
-    retries: u32,
     waited: Duration,
 }
 
@@ -39,6 +41,8 @@ pub(super) struct Source<'a> {
     pub machine: &'a dyn Machine,
     pub journal: &'a Journal<'a>,
     pub patience: Patience,
+    /// Where what arrives is counted, and how often it was begun again.
+    pub arrival: &'a Arrival,
 }
 
 /// Why there are no more bytes. It travels inside an [`io::Error`], through whatever reads the stream.
@@ -46,6 +50,8 @@ pub(super) struct Source<'a> {
 pub(super) enum DownloadError {
     #[error("no new byte for {seconds} s at byte {at} of {length}: {reason}")]
     Stalled { at: u64, length: u64, seconds: u64, reason: String },
+    #[error("the station is too slow: {bytes} bytes in {seconds} s, at byte {at} of {length}")]
+    TooSlow { at: u64, length: u64, seconds: u64, bytes: u64 },
     #[error("the station's file has {found} bytes, the job says {length}")]
     WrongLength { found: u64, length: u64 },
     #[error("the station's file ends before byte {at}, the job says it has {length}")]
@@ -55,32 +61,28 @@ pub(super) enum DownloadError {
 }
 
 impl<'a> Download<'a> {
-    pub(super) fn new(source: Source<'a>, path: &'a str, length: u64) -> Self {
+    /// With the digest of what arrives if `digested`.
+    pub(super) fn new(source: Source<'a>, path: &'a str, length: u64, digested: bool) -> Self {
         Self {
             source,
             path,
             length,
             at: 0,
-            digest: Sha256::new(),
+            digest: digested.then(Sha256::new),
             body: None,
             buffer: vec![0; BUFFER],
             ready: 0..0,
-            moved: Instant::now(),
+            slow: Duration::ZERO,
+            hopeful: 0,
             backoff: Backoff::up_to(source.patience.retry),
             nag: Nag::default(),
-            retries: 0,
             waited: Duration::ZERO,
         }
     }
 
-    /// How many bytes have arrived so far.
-    pub(super) fn at(&self) -> u64 {
-        self.at
-    }
-
-    /// How often it was begun again, in vain or not.
-    pub(super) fn retries(&self) -> u32 {
-        self.retries
+    /// How many bytes have been taken out so far.
+    pub(super) fn consumed(&self) -> u64 {
+        self.at - self.ready.len() as u64
     }
 
     /// Time spent waiting for the station.
@@ -88,29 +90,45 @@ impl<'a> Download<'a> {
         self.waited
     }
 
-    /// The digest of what has arrived.
-    pub(super) fn digest(&self) -> Digest {
-        Digest::new(self.digest.clone().finalize().into())
+    /// The digest of what has arrived, if it was to be computed.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.digest.clone().map(|digest| Digest::new(digest.finalize().into()))
     }
 
     fn arrive(&mut self) -> Result<(), DownloadError> {
+        let began = Instant::now();
         loop {
             if !self.source.machine.is_on() {
                 return Err(DownloadError::SwitchedOff);
             }
             match self.some_bytes() {
                 Ok(some) => {
-                    self.digest.update(&self.buffer[..some]);
+                    if let Some(digest) = &mut self.digest {
+                        digest.update(&self.buffer[..some]);
+                    }
                     self.at += some as u64;
+                    self.source.arrival.add(some as u64);
                     self.ready = 0..some;
-                    self.moved = Instant::now();
                     self.backoff.reset();
-                    return Ok(());
+                    return self.judge(began.elapsed());
                 }
                 Err(Break::ForGood(error)) => return Err(error),
-                Err(Break::ForNow(reason)) => self.recover(reason)?,
+                Err(Break::ForNow(reason)) => self.recover(reason, began.elapsed())?,
             }
         }
+    }
+
+    /// A station that sends a byte now and then is as good as silent. Time in which nobody asked it does not count.
+    fn judge(&mut self, took: Duration) -> Result<(), DownloadError> {
+        let Self { at, length, .. } = *self;
+        self.slow += took;
+        let bytes = at - self.hopeful;
+        if bytes >= LEAST || at == length {
+            (self.slow, self.hopeful) = (Duration::ZERO, at);
+        } else if self.slow >= self.source.patience.stalled {
+            return Err(DownloadError::TooSlow { at, length, seconds: self.slow.as_secs(), bytes });
+        }
+        Ok(())
     }
 
     /// At least one byte, into the beginning of the buffer.
@@ -148,18 +166,19 @@ impl<'a> Download<'a> {
     }
 
     /// Drops the broken connection and lets some time pass, or gives up.
-    fn recover(&mut self, reason: String) -> Result<(), DownloadError> {
+    fn recover(&mut self, reason: String, silent: Duration) -> Result<(), DownloadError> {
         let Self { at, length, .. } = *self;
         self.body = None;
-        self.retries += 1;
-        if self.moved.elapsed() >= self.source.patience.stalled {
+        self.source.arrival.retry();
+        if silent >= self.source.patience.stalled {
             let seconds = self.source.patience.stalled.as_secs();
             return Err(DownloadError::Stalled { at, length, seconds, reason });
         }
         if self.nag.is_due(&reason) {
-            let count = self.retries;
-            let line =
-                format!("the download broke off at byte {at} of {length}: {reason}; going on from there ({count})");
+            let count = self.source.arrival.retries();
+            let line = format!(
+                "the download broke off at byte {at} of {length}: {reason}; going on from there (retry {count})"
+            );
             self.source.journal.warning("write", &line);
         }
         if pause(self.source.machine, self.backoff.pause()) { Ok(()) } else { Err(DownloadError::SwitchedOff) }
@@ -197,3 +216,5 @@ impl Read for Download<'_> {
 }
 
 const BUFFER: usize = 128 * 1024;
+/// So many bytes must come within [`Patience::stalled`]: the slowest network that anybody installs by.
+const LEAST: u64 = 1024 * 1024;

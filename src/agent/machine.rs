@@ -63,6 +63,11 @@ pub trait Medium: Send {
 
     /// Reads the next bytes into `block`, which begins at a page; 0 at the end of the disk.
     fn read(&mut self, block: &mut [u8]) -> io::Result<usize>;
+
+    /// How many bytes of zeros the disk has made itself instead of being sent them.
+    fn zeros_made(&self) -> u64 {
+        0
+    }
 }
 
 /// Opens a TCP connection to an address within a time.

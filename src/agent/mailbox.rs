@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn reports_go_before_lines_and_lines_before_progress() {
         let mailbox = Mailbox::default();
-        let moved = Moved { step: crate::domain::report::Step::Write, done: 1, total: 2 };
+        let moved = Moved { step: crate::domain::report::Step::Write, done: 1, total: 2, arrived: 0, retries: 0 };
         mailbox.moved(Moved { done: 0, ..moved });
         mailbox.moved(moved);
         mailbox.line(Level::Info, "hello".into());

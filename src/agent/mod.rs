@@ -23,10 +23,12 @@ pub mod orders;
 pub mod patience;
 pub mod pump;
 
+mod arrival;
 mod courier;
 mod download;
 mod journal;
 mod mailbox;
+mod marks;
 mod meter;
 mod session;
 mod station;

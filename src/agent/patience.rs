@@ -16,7 +16,7 @@ pub struct Patience {
     pub question: Duration,
     /// The longest pause between two attempts to say hello or to go on with a download.
     pub retry: Duration,
-    /// A download that has brought no new byte for this long has failed.
+    /// A download that has brought no new byte, or next to nothing, for this long has failed.
     pub stalled: Duration,
     /// The longest pause between two attempts to hand over reports.
     pub report: Duration,

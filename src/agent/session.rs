@@ -4,17 +4,19 @@ use std::io;
 use std::time::Duration;
 
 use super::Outcome;
+use super::arrival::Arrival;
 use super::download::Source;
 use super::failure::{Failure, Stop, boxed};
 use super::journal::Journal;
 use super::machine::{Machine, Medium};
 use super::mailbox::{Delivery, Mailbox};
+use super::marks::Marks;
 use super::meter::{Meter, per_second};
 use super::patience::{Backoff, Nag, Patience, pause};
 use super::pump::Blocks;
 use super::station::{Station, Trouble};
 use super::verify::read_back;
-use super::write::{disk_io, write};
+use super::write::{Written, disk_io, write};
 use crate::domain::disk::Disk;
 use crate::domain::profile::After;
 use crate::domain::report::{FailureKind, Report, Step};
@@ -97,8 +99,8 @@ impl Session<'_> {
     fn install(&self, job: &Job) -> Result<(), Stop> {
         let disk = self.prepare(job)?;
         let mut medium = self.machine.open(disk).map_err(|error| disk_io(disk, "opening", &error))?;
-        self.write(job, disk, &mut *medium)?;
-        self.verify(job, disk, &mut *medium)?;
+        let written = self.write(job, disk, &mut *medium)?;
+        self.verify(job, disk, &mut *medium, &written)?;
         drop(medium);
         self.begin(Step::Reboot, job.after.words());
         self.mailbox.report(Report::Complete);
@@ -113,26 +115,32 @@ impl Session<'_> {
         Ok(disk)
     }
 
-    fn write(&self, job: &Job, disk: &Disk, medium: &mut dyn Medium) -> Result<(), Stop> {
+    fn write(&self, job: &Job, disk: &Disk, medium: &mut dyn Medium) -> Result<Marks, Stop> {
         let image = job.image.rsplit('/').next().unwrap_or(&job.image);
         self.begin(Step::Write, &format!("{image} to {}", disk.path));
-        let source =
-            Source { station: self.station, machine: self.machine, journal: self.journal, patience: self.patience };
-        let mut meter = Meter::start(self.journal, self.mailbox, "write", Step::Write, job.disk_bytes);
-        let how = write(job, disk, medium, source, self.blocks, &mut meter)?;
+        let (machine, journal, patience) = (self.machine, self.journal, self.patience);
+        let arrival = Arrival::default();
+        let source = Source { station: self.station, machine, journal, patience, arrival: &arrival };
+        let mut meter = Meter::start(journal, self.mailbox, "write", Step::Write, job.disk_bytes, Some(&arrival));
+        let Written { how, marks } = write(job, disk, medium, source, self.blocks, &mut meter)?;
         self.finish(Step::Write, &how);
-        Ok(())
+        Ok(marks)
     }
 
-    fn verify(&self, job: &Job, disk: &Disk, medium: &mut dyn Medium) -> Result<(), Stop> {
+    fn verify(&self, job: &Job, disk: &Disk, medium: &mut dyn Medium, written: &Marks) -> Result<(), Stop> {
         self.begin(Step::Verify, &format!("reading {} bytes back from {}", job.disk_bytes, disk.path));
         let bytes = job.disk_bytes;
-        let mut meter = Meter::start(self.journal, self.mailbox, "verify", Step::Verify, bytes);
-        let sha256 = read_back(bytes, disk, medium, self.machine, self.blocks, &mut meter)?;
+        let mut meter = Meter::start(self.journal, self.mailbox, "verify", Step::Verify, bytes, None);
+        let read = read_back(bytes, disk, medium, self.machine, self.blocks, &mut meter)?;
+        let sha256 = read.digest();
         self.mailbox.report(Report::ReadBack { bytes, sha256 });
         if sha256 != job.disk_sha256 {
             let (found, expected) = (sha256.short(), job.disk_sha256.short());
-            let detail = format!("{} gives back digest {found}…, the image's is {expected}…", disk.path);
+            let place = written.first_difference(&read);
+            let detail = format!(
+                "{} gives back digest {found}…, the image's is {expected}…: what differs first is between byte {} and byte {}",
+                disk.path, place.start, place.end
+            );
             return Err(Stop::failed(Step::Verify, FailureKind::ReadBackDiffers, detail));
         }
         let rate = per_second(bytes, meter.elapsed());

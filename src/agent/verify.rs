@@ -1,12 +1,11 @@
 //! Reads the disk back and computes the digest of what it holds.
 
-use sha2::{Digest as _, Sha256};
-
 use super::failure::Stop;
 use super::machine::{Machine, Medium};
+use super::marks::Marks;
 use super::meter::Meter;
 use super::pump::{Blocks, pump};
-use crate::domain::digest::Digest;
+use super::write::said_by_disk;
 use crate::domain::disk::Disk;
 use crate::domain::report::{FailureKind, Step};
 
@@ -18,13 +17,13 @@ pub(super) fn read_back(
     machine: &dyn Machine,
     blocks: Blocks,
     meter: &mut Meter<'_>,
-) -> Result<Digest, Stop> {
+) -> Result<Marks, Stop> {
     let fault = |at: u64, what: &str| {
         Stop::failed(Step::Verify, FailureKind::DiskIo, format!("{}: reading back at byte {at}: {what}", disk.path))
     };
-    medium.rewind().map_err(|error| fault(0, &error.to_string()))?;
+    medium.rewind().map_err(|error| fault(0, &said_by_disk(&error)))?;
     let (mut read, mut digested) = (0, 0);
-    let mut digest = Sha256::new();
+    let mut marks = Marks::default();
     let fill = |room: &mut [u8]| {
         if !machine.is_on() {
             return Err(Stop::SwitchedOff);
@@ -32,7 +31,7 @@ pub(super) fn read_back(
         if read == bytes {
             return Ok(0);
         }
-        let some = medium.read(room).map_err(|error| fault(read, &error.to_string()))? as u64;
+        let some = medium.read(room).map_err(|error| fault(read, &said_by_disk(&error)))? as u64;
         if some == 0 {
             return Err(fault(read, "the disk ends here"));
         }
@@ -41,11 +40,11 @@ pub(super) fn read_back(
         Ok(usize::try_from(wanted).unwrap_or(room.len()))
     };
     let take = |block: &[u8]| {
-        digest.update(block);
+        marks.update(block);
         digested += block.len() as u64;
         meter.moved(digested);
         Ok(())
     };
     pump(blocks, fill, take)?;
-    Ok(Digest::new(digest.finalize().into()))
+    Ok(marks)
 }

@@ -2,12 +2,12 @@
 
 use std::io::Read;
 
-use flate2::bufread::MultiGzDecoder;
-use sha2::{Digest as _, Sha256};
+use nix::errno::Errno;
 
 use super::download::{Download, DownloadError, Source};
 use super::failure::Stop;
 use super::machine::Medium;
+use super::marks::Marks;
 use super::meter::{Meter, per_second};
 use super::pump::{Blocks, pump};
 use crate::domain::digest::Digest;
@@ -16,9 +16,16 @@ use crate::domain::image::Format;
 use crate::domain::report::{FailureKind, Step};
 use crate::domain::time::in_words;
 use crate::protocol::Job;
+use crate::unpack::{self, Unpacker};
 
-/// Writes the job's image to `medium` and gives a sentence about how it went. What arrived is then known to be the
-/// image, byte for byte; whether the disk has it is for [`super::verify`] to find out.
+/// What was written: a sentence about how it went, and the digest of it.
+pub(super) struct Written {
+    pub how: String,
+    pub marks: Marks,
+}
+
+/// Writes the job's image to `medium`. What arrived is then known to be the image, byte for byte; whether the disk has it
+/// is for [`super::verify`] to find out.
 pub(super) fn write(
     job: &Job,
     disk: &Disk,
@@ -26,12 +33,14 @@ pub(super) fn write(
     source: Source<'_>,
     blocks: Blocks,
     meter: &mut Meter<'_>,
-) -> Result<String, Stop> {
-    let mut stream = Stream::new(job, Download::new(source, &job.image, job.bytes));
+) -> Result<Written, Stop> {
+    let is_packed = job.format != Format::Raw;
+    let mut stream = Unpacker::new(job.format, Download::new(source, &job.image, job.bytes, is_packed))
+        .map_err(|error| corrupt(unpack::why(&error)))?;
     let (mut arrived, mut written) = (0, 0);
-    let mut content = (job.format == Format::Gzip).then(Sha256::new);
+    let mut marks = Marks::default();
     let fill = |room: &mut [u8]| {
-        let some = stream.read(room).map_err(|error| unreadable(&error, &stream))?;
+        let some = stream.read(room).map_err(|error| unreadable(&error, stream.file()))?;
         arrived += some as u64;
         if arrived > job.disk_bytes {
             return Err(corrupt(format!("the image goes on after byte {}, where it should end", job.disk_bytes)));
@@ -39,7 +48,7 @@ pub(super) fn write(
         Ok(some)
     };
     let take = |block: &[u8]| {
-        content.iter_mut().for_each(|content| content.update(block));
+        marks.update(block);
         medium.write(block).map_err(|error| disk_io(disk, &format!("writing at byte {written}"), &error))?;
         written += block.len() as u64;
         meter.moved(written);
@@ -49,82 +58,78 @@ pub(super) fn write(
     if arrived < job.disk_bytes {
         return Err(corrupt(format!("the image ends after {arrived} of {} bytes", job.disk_bytes)));
     }
-    let download = stream.download();
-    same("the image as it arrived", download.digest(), job.sha256)?;
-    if let Some(content) = content {
-        same("the decompressed image", Digest::new(content.finalize().into()), job.disk_sha256)?;
+    let download = stream.file();
+    if download.consumed() < job.bytes {
+        return Err(corrupt(format!("the image ends at byte {} of its file of {}", download.consumed(), job.bytes)));
+    }
+    if let Some(arrived) = download.digest() {
+        same("the image as it arrived", job.bytes, arrived, job.sha256)?;
+        same("the decompressed image", job.disk_bytes, marks.digest(), job.disk_sha256)?;
+    } else {
+        same("the image as it arrived", job.bytes, marks.digest(), job.disk_sha256)?;
     }
     medium.flush().map_err(|error| disk_io(disk, "flushing", &error))?;
     let time = meter.elapsed();
     let [network, decoding, taking] =
         [download.waited(), worked.filling.saturating_sub(download.waited()), worked.taking]
             .map(|time| time.as_secs_f64());
-    let retries = match download.retries() {
+    let retries = match source.arrival.retries() {
         0 => String::new(),
+        1 => ", 1 retry".to_owned(),
         retries => format!(", {retries} retries"),
     };
-    Ok(format!(
-        "{} in {} at {} (network {network:.1} s, decompression {decoding:.1} s, disk {taking:.1} s{retries})",
+    let zeros = match medium.zeros_made() {
+        0 => String::new(),
+        bytes => format!(", {} of zeros made by the disk itself", in_bytes(bytes)),
+    };
+    let how = format!(
+        "{} in {} at {} (network {network:.1} s, decompression {decoding:.1} s, disk {taking:.1} s{retries}{zeros})",
         in_bytes(written),
         in_words(time),
         per_second(written, time)
-    ))
+    );
+    Ok(Written { how, marks })
 }
 
 /// An error of the disk at step writing.
 pub(super) fn disk_io(disk: &Disk, doing: &str, error: &std::io::Error) -> Stop {
-    Stop::failed(Step::Write, FailureKind::DiskIo, format!("{}: {doing}: {error}", disk.path))
+    Stop::failed(Step::Write, FailureKind::DiskIo, format!("{}: {doing}: {}", disk.path, said_by_disk(error)))
 }
 
-/// The image's bytes as the disk is to hold them.
-enum Stream<'a> {
-    Raw(Box<Download<'a>>),
-    Gzip(Box<MultiGzDecoder<Download<'a>>>),
-}
-
-impl<'a> Stream<'a> {
-    fn new(job: &Job, download: Download<'a>) -> Self {
-        match job.format {
-            Format::Raw => Self::Raw(Box::new(download)),
-            Format::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(download))),
-        }
-    }
-
-    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Raw(download) => download.read(room),
-            Self::Gzip(decoder) => decoder.read(room),
-        }
-    }
-
-    fn download(&self) -> &Download<'a> {
-        match self {
-            Self::Raw(download) => download,
-            Self::Gzip(decoder) => decoder.get_ref(),
-        }
+/// What an error of a disk means to whoever stands before it.
+pub(super) fn said_by_disk(error: &std::io::Error) -> String {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENODEV | Errno::ENXIO) => "the disk is gone: it was pulled out, lost power or broke".to_owned(),
+        Some(Errno::EIO) => "the disk reports an error (EIO)".to_owned(),
+        Some(Errno::ENOSPC) => "the disk ends here, it is smaller than it says (ENOSPC)".to_owned(),
+        _ => error.to_string(),
     }
 }
 
 /// A stream breaks because bytes do not come, or because those that came are not the image.
-fn unreadable(error: &std::io::Error, stream: &Stream<'_>) -> Stop {
-    let download = error.get_ref().and_then(|inner| inner.downcast_ref::<DownloadError>());
-    match download {
+fn unreadable(error: &std::io::Error, download: &Download<'_>) -> Stop {
+    let broken = error.get_ref().and_then(|inner| inner.downcast_ref::<DownloadError>());
+    match broken {
         Some(DownloadError::SwitchedOff) => Stop::SwitchedOff,
-        Some(stalled @ DownloadError::Stalled { .. }) => {
+        Some(stalled @ (DownloadError::Stalled { .. } | DownloadError::TooSlow { .. })) => {
             Stop::failed(Step::Write, FailureKind::Download, stalled.to_string())
         }
         Some(wrong @ (DownloadError::WrongLength { .. } | DownloadError::EndsEarly { .. })) => {
             corrupt(wrong.to_string())
         }
-        None => corrupt(format!("decompression fails before byte {} of the file: {error}", stream.download().at())),
+        None => {
+            let (at, why) = (download.consumed(), unpack::why(error));
+            corrupt(format!("decompression fails at byte {at} of the file: {why}"))
+        }
     }
 }
 
-fn same(what: &str, found: Digest, expected: Digest) -> Result<(), Stop> {
+fn same(what: &str, bytes: u64, found: Digest, expected: Digest) -> Result<(), Stop> {
     if found == expected {
         return Ok(());
     }
-    Err(corrupt(format!("{what} has digest {}…, it should have {}…", found.short(), expected.short())))
+    let (found, expected) = (found.short(), expected.short());
+    Err(corrupt(format!("{what} ({bytes} bytes) has digest {found}…, it should have {expected}…")))
 }
 
 /// Wrong content shows when it is checked, so it belongs to the step of verifying.

@@ -8,6 +8,7 @@ use crate::domain::doctor::sighting::{Sighting, Who};
 use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, ProfileId, RunId};
 use crate::domain::logline::Level;
+use crate::domain::progress::Arrived;
 use crate::domain::report::Step;
 
 /// What kind of network boot client speaks.
@@ -90,7 +91,7 @@ pub enum Event {
     /// A machine came by HTTPS, and no TLS connection came about.
     HttpRefused { address: Ipv4Addr, reason: String },
     /// The node moved bytes. Only the newest figure matters.
-    Progress { run: RunId, step: Step, done: u64, total: u64 },
+    Progress { run: RunId, step: Step, done: u64, total: u64, arrived: Arrived },
     /// A machine on its way was seen; for the doctor alone.
     Sighted { who: Who, sighting: Box<Sighting> },
     /// Another DHCP server answers on the cable.

@@ -103,6 +103,12 @@ pub struct Moved {
     pub step: Step,
     pub done: u64,
     pub total: u64,
+    /// Bytes of the file that came over the network for it.
+    #[serde(default)]
+    pub arrived: u64,
+    /// How often the download was begun again.
+    #[serde(default)]
+    pub retries: u32,
 }
 
 /// Lines of the agent's log in order, the first of them numbered `first`.

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 use oxbow::domain::logline::Level;
 use oxbow::domain::report::Report;
@@ -28,6 +29,10 @@ pub(crate) struct Desk {
     pub(crate) words: VecDeque<String>,
     /// After how many bytes the next image answers break off.
     pub(crate) break_after: VecDeque<usize>,
+    /// What becomes of every question for the image.
+    pub(crate) misfortune: Option<Misfortune>,
+    /// The file that takes the place of `file` once it was asked for.
+    pub(crate) then_file: Option<Vec<u8>>,
     /// Whether every connection is dropped before it is answered.
     pub(crate) away: bool,
     /// How many acknowledgements get lost after the station has stored what it acknowledges.
@@ -47,6 +52,16 @@ pub(crate) struct Desk {
     pub(crate) in_the_clear: Vec<String>,
 }
 
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Misfortune {
+    /// It is answered with this.
+    Status(&'static str),
+    /// The connection is closed.
+    Reset,
+    /// The image comes byte by byte, so far apart.
+    Drips(Duration),
+}
+
 impl Station {
     pub(crate) fn open(job: Job, file: Vec<u8>) -> Self {
         Self::open_with(job, file, Some)
@@ -64,6 +79,8 @@ impl Station {
             before_the_job: VecDeque::new(),
             words: VecDeque::new(),
             break_after: VecDeque::new(),
+            misfortune: None,
+            then_file: None,
             away: false,
             lost_acks: 0,
             lost_the_run: false,
@@ -159,19 +176,23 @@ struct Answer {
     body: Vec<u8>,
     /// How many bytes of the body are sent before the connection breaks.
     limit: Option<usize>,
+    drips: Option<Duration>,
 }
 
 impl Answer {
     fn new(status: &str, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
-        Self { head, body, limit: None }
+        Self { head, body, limit: None, drips: None }
     }
 
     fn send(&self, stream: &mut impl Write) -> Option<()> {
         write!(stream, "{}\r\n", self.head).ok()?;
         let sent = self.limit.unwrap_or(self.body.len()).min(self.body.len());
-        stream.write_all(&self.body[..sent]).ok()?;
+        for drop in self.body[..sent].chunks(if self.drips.is_some() { 1 } else { sent.max(1) }) {
+            stream.write_all(drop).and_then(|()| stream.flush()).ok()?;
+            self.drips.into_iter().for_each(thread::sleep);
+        }
         (sent == self.body.len()).then_some(())
     }
 }
@@ -184,7 +205,15 @@ impl Desk {
         }
         let what = request.path.rsplit('/').next().unwrap_or_default();
         if request.path.starts_with("/images/") {
-            return Some(self.image(request.range.unwrap_or(0)));
+            let drips = match self.misfortune {
+                Some(Misfortune::Status(status)) => return Some(Answer::new(status, "no")),
+                Some(Misfortune::Reset) => return None,
+                Some(Misfortune::Drips(apart)) => Some(apart),
+                None => None,
+            };
+            let answer = Answer { drips, ..self.image(request.range.unwrap_or(0)) };
+            self.file = self.then_file.take().unwrap_or_else(|| std::mem::take(&mut self.file));
+            return Some(answer);
         }
         if self.lost_the_run && what != "hello" {
             return Some(Answer::new("404 Not Found", r#"{"next":0}"#));

@@ -26,6 +26,7 @@ use oxbow::domain::node::Node;
 use oxbow::domain::phase::{Phase, Stage};
 use oxbow::domain::policy::Policy;
 use oxbow::domain::profile_file;
+use oxbow::domain::progress::Arrived;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
@@ -447,7 +448,9 @@ impl Bench {
         let last = seconds - 19;
         for second in 0..=last {
             let done = IMAGE * percent / 100 * second / last;
-            self.observe(last - second, Event::Progress { run: run(number), step: Step::Write, done, total: IMAGE });
+            let arrived = Arrived { bytes: done / 3, retries: 0 };
+            let moved = Event::Progress { run: run(number), step: Step::Write, done, total: IMAGE, arrived };
+            self.observe(last - second, moved);
         }
     }
 
@@ -455,7 +458,9 @@ impl Bench {
         self.work(number, silent + 50);
         for second in 0..10 {
             let (step, done) = (Step::Write, IMAGE / 100 * second);
-            self.observe(silent + 30 - second, Event::Progress { run: run(number), step, done, total: IMAGE });
+            let arrived = Arrived { bytes: done / 3, retries: 2 };
+            let moved = Event::Progress { run: run(number), step, done, total: IMAGE, arrived };
+            self.observe(silent + 30 - second, moved);
         }
         self.say(number, silent, Level::Warning, "the station does not answer, trying again in 2 s");
     }
@@ -468,7 +473,8 @@ impl Bench {
         for second in 0..=last.min(40) {
             let (step, done) = (Step::Verify, IMAGE / 50 * second);
             let seconds = last.min(40) - second;
-            self.observe(seconds, Event::Progress { run: run(number), step, done, total: IMAGE });
+            let moved = Event::Progress { run: run(number), step, done, total: IMAGE, arrived: Arrived::default() };
+            self.observe(seconds, moved);
         }
     }
 

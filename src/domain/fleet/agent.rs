@@ -165,15 +165,17 @@ impl Fleet {
         Ok((next, self.settle(change)))
     }
 
-    pub(super) fn progress(&mut self, now: Timestamp, run: RunId, step: Step, done: u64, total: u64) -> Vec<Effect> {
+    pub(super) fn progress(&mut self, now: Timestamp, run: RunId, figure: Progress) -> Vec<Effect> {
         let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return Vec::new() };
         if node.run().is_none_or(|last| last.id != run || !last.is_open()) {
             return Vec::new();
         }
         node.last_seen = Some(now);
         match &mut node.progress {
-            Some(progress) if progress.step == step => progress.advance(now, done, total),
-            _ => node.progress = Some(Progress::begin(step, now, done, total)),
+            Some(progress) if progress.step == figure.step => {
+                progress.advance(now, figure.done, figure.total, figure.arrived);
+            }
+            other => *other = Some(figure),
         }
         // The bytes move twice a second: nothing is stored, the next report says where the run is.
         Vec::new()

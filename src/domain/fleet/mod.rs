@@ -25,6 +25,7 @@ use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::placeholder::Placeholders;
 use crate::domain::policy::Policy;
+use crate::domain::progress::Progress;
 use crate::domain::time::Timestamp;
 use booting::Told;
 
@@ -116,7 +117,9 @@ impl Fleet {
                 self.installer_took(now, run, address, &file, installing)
             }
             Event::HttpRefused { address, reason } => self.http_refused(now, address, &reason),
-            Event::Progress { run, step, done, total } => self.progress(now, run, step, done, total),
+            Event::Progress { run, step, done, total, arrived } => {
+                self.progress(now, run, Progress::begin(step, now, done, total).with(arrived))
+            }
             Event::AgentLog { run, first, lines } => self.agent_log(now, run, first, lines),
             // What the doctor makes of these changes no node.
             Event::Sighted { .. } | Event::OtherServer { .. } | Event::Neighbour { .. } => Vec::new(),

@@ -16,6 +16,7 @@ use crate::domain::disk::Disk;
 use crate::domain::event::Event;
 use crate::domain::fleet::{self, Grant};
 use crate::domain::ids::RunId;
+use crate::domain::progress::Arrived;
 use crate::domain::{snapshot, text};
 use crate::inbox::{NotKept, Note};
 use crate::protocol::{Ack, Answer, Hello, Job, LogLines, Moved, Reports, VERSION, Word, paths};
@@ -91,8 +92,8 @@ async fn log(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response
 }
 
 async fn progress(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
-    understood(&body, async |Moved { step, done, total }: Moved| {
-        context.inbox.saw(Event::Progress { run, step, done, total });
+    understood(&body, async |Moved { step, done, total, arrived, retries }: Moved| {
+        context.inbox.saw(Event::Progress { run, step, done, total, arrived: Arrived { bytes: arrived, retries } });
         StatusCode::NO_CONTENT.into_response()
     })
     .await

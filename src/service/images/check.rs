@@ -1,19 +1,20 @@
 //! Reads an image once: copies it into the store, computes what travels and what the disk will hold.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use flate2::write::MultiGzDecoder;
 use nix::sys::statvfs::statvfs;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::digest::Digest;
 use crate::domain::disk::in_bytes;
-use crate::domain::image::{Format, ImageInfo};
+use crate::domain::image::{Format, HEAD, ImageInfo, NoImage};
+use crate::unpack::{self, Unpacker};
 
 /// By what a file is known to be unchanged: place, length, and time of change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,12 +49,14 @@ pub(super) enum Broken {
     Empty,
     #[error("reading the image failed: {0}")]
     Read(#[source] io::Error),
-    #[error("it is not whole: after {offset} bytes decompression fails: {source}")]
-    Corrupt {
-        offset: u64,
-        #[source]
-        source: io::Error,
-    },
+    #[error("it is not whole: decompression fails at byte {offset}: {what}")]
+    Corrupt { offset: u64, what: String },
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("{0}, which no disk can hold as it is")]
+    NoImage(#[from] NoImage),
+    #[error("what is packed in it is no image: it is {0}")]
+    PackedTwice(&'static str),
     #[error("copying it into the station's store failed: {0}")]
     Store(#[source] io::Error),
     #[error("the station's own copy needs {}, its disk has {} left", in_bytes(*needed), in_bytes(*left))]
@@ -68,6 +71,9 @@ impl Broken {
     pub(super) fn hint(&self) -> &'static str {
         match self {
             Self::Empty | Self::Corrupt { .. } => "copy the image again and compare it with its .sha256sum",
+            Self::TooLarge(_) => "pack it again: xz -dc FILE | zstd -T0 -10 -o FILE.zst, or with zstd -dc for xz -dc",
+            Self::NoImage(NoImage { converts: true, .. }) => "`oxbow images add FILE` makes an image of it",
+            Self::NoImage(_) | Self::PackedTwice(_) => "unpack it, and give the station the disk image that is in it",
             Self::Read(_) => "check the medium the image is on, and the file's permissions",
             Self::Store(_) | Self::NoRoom { .. } => {
                 "make room on the disk of the station's data directory, or remove profiles that are not needed; it is tried again by itself"
@@ -79,7 +85,7 @@ impl Broken {
     /// Whether the same file may turn out to be good another time.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Empty | Self::Corrupt { .. } => false,
+            Self::Empty | Self::Corrupt { .. } | Self::TooLarge(_) | Self::NoImage(_) | Self::PackedTwice(_) => false,
             Self::Read(_) | Self::Store(_) | Self::NoRoom { .. } | Self::Changed | Self::Stopped => true,
         }
     }
@@ -110,10 +116,10 @@ impl Kind {
         }
     }
 
-    fn format(self, head: &[u8]) -> Format {
+    fn format(self, head: &[u8]) -> Result<Format, NoImage> {
         match self {
             Self::Image => Format::of(head),
-            Self::BootFile => Format::Raw,
+            Self::BootFile => Ok(Format::Raw),
         }
     }
 }
@@ -131,7 +137,7 @@ pub(super) fn check(
     store: &Path,
     name: &str,
     kind: Kind,
-    mut moved: impl FnMut(u64, u64) -> bool,
+    moved: impl FnMut(u64, u64) -> bool,
 ) -> Result<ImageInfo, Broken> {
     let identity = Identity::of(file).ok_or_else(|| Broken::Read(io::ErrorKind::NotFound.into()))?;
     if identity.bytes == 0 {
@@ -141,40 +147,24 @@ pub(super) fn check(
     if let Some(left) = room(store).filter(|left| *left < identity.bytes) {
         return Err(Broken::NoRoom { needed: identity.bytes, left });
     }
-    let mut source = File::open(file).map_err(Broken::Read)?;
-    let mut copy = tempfile_in(store).map_err(Broken::Store)?;
-    let (mut buffer, mut travelled, mut done) = (vec![0; BUFFER], Sha256::new(), 0);
-    let mut unpacked: Option<Unpacked> = None;
-    loop {
-        let read = source.read(&mut buffer).map_err(Broken::Read)?;
-        if read == 0 {
-            break;
-        }
-        let piece = &buffer[..read];
-        let unpacked = unpacked.get_or_insert_with(|| Unpacked::new(kind.format(piece)));
-        unpacked.feed(piece).map_err(|source| Broken::Corrupt { offset: done, source })?;
-        travelled.update(piece);
-        copy.file.write_all(piece).map_err(Broken::Store)?;
-        done += read as u64;
-        if !moved(done, identity.bytes) {
-            return Err(Broken::Stopped);
-        }
+    let source = File::open(file).map_err(Broken::Read)?;
+    let copy = tempfile_in(store).map_err(Broken::Store)?;
+    let mut intake = Intake::new(source, copy, identity.bytes, moved);
+    let head = intake.fill_buf().map_err(|error| broken(error, 0))?;
+    let format = kind.format(&head[..head.len().min(HEAD)])?;
+    let mut content = Unpacker::new(format, intake).map_err(|error| broken(error, 0))?;
+    let disk = OnDisk::of(&mut content).map_err(|error| broken(error, content.file().consumed()))?;
+    let OnDisk { bytes: disk_bytes, sha256: disk_sha256, head } = disk;
+    if format != Format::Raw && Format::of(&head) != Ok(Format::Raw) {
+        return Err(Broken::PackedTwice(Format::of(&head).map_or_else(|no| no.what, |_| "packed once more")));
     }
+    let Intake { copy, travelled, done, .. } = content.into_file();
     if Identity::of(file).as_ref() != Some(&identity) || done != identity.bytes {
         return Err(Broken::Changed);
     }
-    let (format, disk) =
-        unpacked.ok_or(Broken::Empty)?.finish().map_err(|source| Broken::Corrupt { offset: done, source })?;
     let sha256 = Digest::new(travelled.finalize().into());
     copy.keep(&store.join(sha256.to_string())).map_err(Broken::Store)?;
-    let info = ImageInfo {
-        name: name.to_owned(),
-        format,
-        bytes: done,
-        sha256,
-        disk_bytes: disk.bytes,
-        disk_sha256: disk.sha256,
-    };
+    let info = ImageInfo { name: name.to_owned(), format, bytes: done, sha256, disk_bytes, disk_sha256 };
     let note = serde_json::to_vec(&Note { identity, info: info.clone() }).map_err(|err| Broken::Store(err.into()))?;
     fs::write(note_file(store, &kind.note_name(name)), note).map_err(Broken::Store)?;
     Ok(info)
@@ -218,56 +208,88 @@ fn note_file(store: &Path, name: &str) -> PathBuf {
     store.join(format!("{name}.json"))
 }
 
-/// The image as the disk will hold it: only its length and digest.
-enum Unpacked {
-    Raw(DiskDigest),
-    Gzip(Box<MultiGzDecoder<DiskDigest>>),
+/// The file on its way: what is read of it is copied and digested, and somebody hears how far it is.
+struct Intake<F> {
+    source: File,
+    copy: Unfinished,
+    travelled: Sha256,
+    done: u64,
+    total: u64,
+    moved: F,
+    buffer: Vec<u8>,
+    /// The bytes of `buffer` that are not consumed.
+    ready: Range<usize>,
 }
 
-#[derive(Default)]
-struct DiskDigest {
-    bytes: u64,
-    sha256: Sha256,
+impl<F: FnMut(u64, u64) -> bool> Intake<F> {
+    fn new(source: File, copy: Unfinished, total: u64, moved: F) -> Self {
+        Self { source, copy, travelled: Sha256::new(), done: 0, total, moved, buffer: vec![0; BUFFER], ready: 0..0 }
+    }
+
+    /// How many bytes have been taken out so far.
+    fn consumed(&self) -> u64 {
+        self.done - self.ready.len() as u64
+    }
+
+    fn take_in(&mut self) -> Result<(), Broken> {
+        let read = self.source.read(&mut self.buffer).map_err(Broken::Read)?;
+        let piece = &self.buffer[..read];
+        self.travelled.update(piece);
+        self.copy.file.write_all(piece).map_err(Broken::Store)?;
+        (self.done, self.ready) = (self.done + read as u64, 0..read);
+        if (self.moved)(self.done, self.total) { Ok(()) } else { Err(Broken::Stopped) }
+    }
 }
 
+impl<F: FnMut(u64, u64) -> bool> BufRead for Intake<F> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.ready.is_empty() {
+            self.take_in().map_err(io::Error::other)?;
+        }
+        Ok(&self.buffer[self.ready.clone()])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.ready.start = (self.ready.start + amount).min(self.ready.end);
+    }
+}
+
+impl<F: FnMut(u64, u64) -> bool> Read for Intake<F> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let some = self.fill_buf()?.read(room)?;
+        self.consume(some);
+        Ok(some)
+    }
+}
+
+/// What [`Intake`] says passes through the unpacker; all else the unpacker says of the file, at `offset`.
+fn broken(error: io::Error, offset: u64) -> Broken {
+    error.downcast().unwrap_or_else(|error| match unpack::why(&error) {
+        what if unpack::is_too_large(&what) => Broken::TooLarge(what),
+        what => Broken::Corrupt { offset, what },
+    })
+}
+
+/// What the disk will hold.
 struct OnDisk {
     bytes: u64,
     sha256: Digest,
+    head: Vec<u8>,
 }
 
-impl Unpacked {
-    fn new(format: Format) -> Self {
-        match format {
-            Format::Raw => Self::Raw(DiskDigest::default()),
-            Format::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(DiskDigest::default()))),
+impl OnDisk {
+    fn of(content: &mut impl Read) -> io::Result<Self> {
+        let (mut buffer, mut sha256, mut bytes, mut head) = (vec![0; BUFFER], Sha256::new(), 0, Vec::new());
+        loop {
+            let some = content.read(&mut buffer)?;
+            if some == 0 {
+                return Ok(Self { bytes, sha256: Digest::new(sha256.finalize().into()), head });
+            }
+            let piece = &buffer[..some];
+            head.extend_from_slice(&piece[..some.min(HEAD - head.len())]);
+            sha256.update(piece);
+            bytes += some as u64;
         }
-    }
-
-    fn feed(&mut self, piece: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Raw(disk) => disk.write_all(piece),
-            Self::Gzip(decoder) => decoder.write_all(piece),
-        }
-    }
-
-    fn finish(self) -> io::Result<(Format, OnDisk)> {
-        let (format, disk) = match self {
-            Self::Raw(disk) => (Format::Raw, disk),
-            Self::Gzip(decoder) => (Format::Gzip, decoder.finish()?),
-        };
-        Ok((format, OnDisk { bytes: disk.bytes, sha256: Digest::new(disk.sha256.finalize().into()) }))
-    }
-}
-
-impl Write for DiskDigest {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.bytes += piece.len() as u64;
-        self.sha256.update(piece);
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

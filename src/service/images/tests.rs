@@ -31,10 +31,35 @@ fn a_gzip_image_is_known_by_its_content_and_both_digests() {
 }
 
 #[test]
+fn what_is_no_image_is_named_before_it_gets_on_a_disk() {
+    let tar = [&[b'x'; 257][..], b"ustar\0", &[0; 1000]].concat();
+    for (file, says) in [
+        (b"QFI\xfb\0\0\0\x03".to_vec(), "it is a qcow2 image, which no disk can hold as it is"),
+        (b"PK\x03\x04 and so on".to_vec(), "it is a zip archive, which no disk can hold as it is"),
+        (gzipped(&tar), "what is packed in it is no image: it is a tar archive"),
+        (gzipped(&gzipped(b"an image")), "what is packed in it is no image: it is packed once more"),
+    ] {
+        let (place, info) = checked(&file);
+        assert_eq!(info, Err(says.to_owned()));
+        assert_eq!(std::fs::read_dir(place.path().join("store")).expect("a directory").count(), 0);
+    }
+}
+
+#[test]
+fn garbage_behind_an_image_is_said_with_its_place() {
+    let file = gzipped(b"an image");
+    let (_place, info) = checked(&[&*file, b"garbage of some length"].concat());
+    let says = info.expect_err("it is not whole");
+    assert!(says.starts_with("it is not whole: decompression fails at byte ") && says.contains("header"), "{says}");
+}
+
+#[test]
 fn a_truncated_image_is_broken_before_any_machine_boots() {
     let whole = gzipped(&(0..200_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
     let (_place, info) = checked(&whole[..whole.len() / 2]);
-    assert!(info.clone().expect_err("it is cut").starts_with("it is not whole"), "{info:?}");
+    let says = info.expect_err("it is cut");
+    let at = whole.len() / 2;
+    assert_eq!(says, format!("it is not whole: decompression fails at byte {at}: the file ends in the middle"));
 }
 
 #[test]

@@ -27,10 +27,11 @@ use crate::domain::edit::SITE;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, SAID_DONE, Stage};
 use crate::domain::plan::Plan;
+use crate::domain::progress::Progress;
 use crate::domain::run::{Outcome, Run};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
-use crate::domain::time::in_words;
+use crate::domain::time::{Timestamp, in_words};
 use crate::tui::glyphs::Glyphs;
 use crate::tui::screen::Screen;
 use crate::tui::status::Status;
@@ -171,12 +172,29 @@ fn moving(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Lin
     facts.extend(progress.left(now).map(|left| format!("{} left", in_words(left))));
     let bar_width = width.saturating_sub(2).min(if width < 60 { 40 } else { 30 });
     let bar = Span::styled(format!(" {} ", bar(theme.glyphs, percent, bar_width)), theme.style(status.meaning()));
-    let facts = facts.join("  ");
+    let mut facts = facts.join("  ");
+    let room = if bar.width() + width_of(&facts) < width { width - bar.width() } else { width };
+    for more in fetching(progress, now) {
+        if width_of(&facts) + width_of(&more) + 3 < room {
+            facts = format!("{facts}  {more}");
+        }
+    }
     if bar.width() + width_of(&facts) < width {
         vec![Line::from(vec![bar, Span::raw(facts)])]
     } else {
         vec![bar.into(), Line::raw(cut(&format!(" {facts}"), width))]
     }
+}
+
+/// What there is to say of the download, where there is room.
+fn fetching(progress: &Progress, now: Timestamp) -> impl Iterator<Item = String> {
+    let retries = match progress.arrived.retries {
+        0 => None,
+        1 => Some("1 retry".to_owned()),
+        retries => Some(format!("{retries} retries")),
+    };
+    let rate = Some(progress.network_rate(now)).filter(|rate| *rate > 0);
+    retries.into_iter().chain(rate.map(|rate| format!("network {}/s", in_bytes(rate))))
 }
 
 /// What is in its way and what to try.
