@@ -20,7 +20,7 @@ use oxbow::agent::patience::Patience;
 use oxbow::agent::pump::Blocks;
 use oxbow::agent::{Config, Outcome, run};
 use oxbow::domain::digest::Digest;
-use oxbow::domain::disk::{Disk, DiskRule, Transport};
+use oxbow::domain::disk::{Disk, DiskRule, Transport, Volume};
 use oxbow::domain::identity::Claims;
 use oxbow::domain::ids::MacAddr;
 use oxbow::domain::image::Format;
@@ -199,6 +199,19 @@ fn of_two_disks_that_fit_none_is_guessed() {
     let failure = failed(bench.run(&raw(image())));
     assert_eq!((failure.step, failure.kind), (Step::Prepare, FailureKind::NoDisk));
     assert!(failure.detail.starts_with("2 disks fit and the profile's rule does not say which"), "{failure}");
+}
+
+#[test]
+fn a_disk_with_something_to_protect_is_not_touched_and_the_screen_says_what_it_holds() {
+    let mut bench = Bench::with(IMAGE_BYTES);
+    bench.disks[0].volumes = vec![Volume { label: "photos".into(), ..Volume::default() }];
+    let station = raw(image());
+    station.desk().job.disk.protect = vec!["photos".into()];
+    let failure = failed(bench.run(&station));
+    assert_eq!((failure.step, failure.kind), (Step::Prepare, FailureKind::NoDisk));
+    assert!(failure.detail.ends_with("holds what the rule protects: label \"photos\""), "{failure}");
+    assert!(station.desk().offsets.is_empty() && bench.disk_holds(&[0; 100]));
+    assert!(bench.screen().contains("disk rule") || bench.screen().contains("[disk] rule"), "{}", bench.screen());
 }
 
 #[test]
@@ -448,10 +461,7 @@ impl Bench {
             path: path.to_str().expect("a name").to_owned(),
             transport: Transport::File,
             bytes: bytes as u64,
-            model: String::new(),
-            serial: String::new(),
-            removable: false,
-            read_only: false,
+            ..Disk::default()
         });
     }
 

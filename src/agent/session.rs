@@ -72,7 +72,7 @@ impl Session<'_> {
         let mut nag = Nag::default();
         loop {
             let (reason, wait) = match self.station.hello(self.hello) {
-                Ok(Answer::Job(job)) => return Ok(Given::Job(Box::new(job))),
+                Ok(Answer::Job(job)) => return Ok(Given::Job(job)),
                 Ok(Answer::Ended { reason }) => return Ok(Given::Ended(reason)),
                 Ok(Answer::Later { seconds, reason }) => {
                     let wait = Duration::from_secs(seconds.into()).clamp(SHORTEST_LATER, LONGEST_LATER);

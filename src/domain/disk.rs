@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// How a disk is attached, in the words of `lsblk`'s TRAN column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     Nvme,
@@ -17,6 +17,7 @@ pub enum Transport {
     Ide,
     /// A file that stands in for a disk, in simulated machines.
     File,
+    #[default]
     #[serde(other)]
     Unknown,
 }
@@ -38,7 +39,7 @@ impl Transport {
 }
 
 /// A disk as the agent found it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// The device, as `/dev/nvme0n1`.
     pub path: String,
@@ -49,8 +50,41 @@ pub struct Disk {
     pub model: String,
     #[serde(default)]
     pub serial: String,
+    /// The World Wide Name as the kernel spells it, as `naa.5002538e40b1c2d3` or `eui.002538b111b2c3d4`.
+    #[serde(default)]
+    pub wwn: String,
     pub removable: bool,
     pub read_only: bool,
+    /// What was on it when it was found.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
+    /// Whether it could not be found out what is on it.
+    #[serde(default)]
+    pub is_unreadable: bool,
+}
+
+/// A partition of a disk, or a whole disk that has none. What is not known is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// The partition's type: a GUID in small letters, or `0x83` of an MBR.
+    #[serde(default)]
+    pub kind: String,
+    /// The partition's own name (GPT's, `PARTLABEL`).
+    #[serde(default)]
+    pub name: String,
+    /// The file system's label.
+    #[serde(default)]
+    pub label: String,
+}
+
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| (!text.is_empty()).then(|| format!("{text:?}"));
+        let label = quoted(&self.label).map(|label| format!("label {label}"));
+        let kind = (!self.kind.is_empty()).then(|| format!("type {}", self.kind));
+        let known: Vec<String> = [quoted(&self.name), label, kind].into_iter().flatten().collect();
+        f.write_str(&known.join(", "))
+    }
 }
 
 impl fmt::Display for Disk {
@@ -82,14 +116,31 @@ pub struct DiskRule {
     /// Transports that may be written, the preferred one first: a later one is looked at only when no earlier one fits.
     pub transport: Vec<Transport>,
     pub pick: Pick,
-    /// Disks below this many bytes are not looked at.
+    /// Disks below this many bytes are not looked at, nor those above.
     pub min_bytes: u64,
+    pub max_bytes: Option<u64>,
+    /// Models that may be written, `*` for any letters; any when there is none. So for serials, and for World Wide Names,
+    /// which count without `naa.`, `eui.` or `0x`.
+    pub model: Vec<String>,
+    pub serial: Vec<String>,
+    pub wwn: Vec<String>,
+    /// A disk that holds one of these is not written: partition names, file system labels, partition types.
+    pub protect: Vec<String>,
 }
 
 impl Default for DiskRule {
     fn default() -> Self {
         use Transport::{File, Ide, Mmc, Nvme, Sas, Sata, Virtio};
-        Self { transport: vec![Nvme, Sata, Sas, Virtio, Mmc, Ide, File], pick: Pick::Only, min_bytes: 0 }
+        Self {
+            transport: vec![Nvme, Sata, Sas, Virtio, Mmc, Ide, File],
+            pick: Pick::Only,
+            min_bytes: 0,
+            max_bytes: None,
+            model: Vec::new(),
+            serial: Vec::new(),
+            wwn: Vec::new(),
+            protect: Vec::new(),
+        }
     }
 }
 
@@ -112,9 +163,13 @@ impl DiskRule {
         if disks.is_empty() {
             return Err(NoDisk::None);
         }
-        let fitting: Vec<&Disk> = disks.iter().filter(|disk| self.allows(disk)).collect();
+        let none_fits = || {
+            let told = disks.iter().map(|disk| format!("{disk} {}", self.flaw(disk).unwrap_or_default()));
+            NoDisk::NoneFits(told.collect::<Vec<_>>().join(", "))
+        };
+        let fitting: Vec<&Disk> = disks.iter().filter(|disk| self.flaw(disk).is_none()).collect();
         let Some(largest) = fitting.iter().map(|disk| disk.bytes).max() else {
-            return Err(NoDisk::NoneFits(listed(disks.iter())));
+            return Err(none_fits());
         };
         if largest < needed {
             return Err(NoDisk::TooSmall { found: largest, needed });
@@ -127,34 +182,88 @@ impl DiskRule {
         ranked.sort_by(|a, b| (a.bytes, &a.path).cmp(&(b.bytes, &b.path)));
         let chosen = match self.pick {
             Pick::Only if ranked.len() > 1 => {
-                return Err(NoDisk::Several { count: ranked.len(), disks: listed(ranked.into_iter()) });
+                let disks = ranked.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                return Err(NoDisk::Several { count: ranked.len(), disks });
             }
             Pick::Only | Pick::Smallest => ranked.first(),
             Pick::Largest => ranked.last(),
         };
-        chosen.copied().ok_or_else(|| NoDisk::NoneFits(listed(disks.iter())))
+        chosen.copied().ok_or_else(none_fits)
     }
 
-    fn allows(&self, disk: &Disk) -> bool {
-        self.transport.contains(&disk.transport)
-            && !disk.removable
-            && !disk.read_only
-            && disk.bytes > 0
-            && disk.bytes >= self.min_bytes
+    /// Why `disk` is not to be written; none when it may be.
+    fn flaw(&self, disk: &Disk) -> Option<String> {
+        let one_of = |patterns: &[String], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| matches(&lower(pattern), &lower(text)))
+        };
+        let wwns: Vec<String> = self.wwn.iter().map(|wwn| bare(wwn)).collect();
+        let flaw = match disk {
+            Disk { bytes: 0, .. } => "is empty".to_owned(),
+            Disk { removable: true, .. } => "is removable".to_owned(),
+            Disk { read_only: true, .. } => "is read-only".to_owned(),
+            disk if !self.transport.contains(&disk.transport) => {
+                format!("is attached by {}, which the rule does not name", disk.transport.word())
+            }
+            disk if disk.bytes < self.min_bytes => format!("is below min_bytes ({})", in_bytes(self.min_bytes)),
+            disk if self.max_bytes.is_some_and(|max| disk.bytes > max) => {
+                format!("is above max_bytes ({})", in_bytes(self.max_bytes.unwrap_or_default()))
+            }
+            disk if !one_of(&self.model, &disk.model) => "is of another model than the rule names".to_owned(),
+            disk if !one_of(&self.serial, &disk.serial) => "has another serial than the rule names".to_owned(),
+            disk if !one_of(&wwns, &bare(&disk.wwn)) => "has another WWN than the rule names".to_owned(),
+            disk if disk.is_unreadable && !self.protect.is_empty() => {
+                "may hold what the rule protects: it cannot be read".to_owned()
+            }
+            disk => format!("holds what the rule protects: {}", self.protected(disk)?),
+        };
+        Some(flaw)
+    }
+
+    /// What `disk` holds that is to be kept.
+    fn protected<'d>(&self, disk: &'d Disk) -> Option<&'d Volume> {
+        let is_kept =
+            |text: &str| !text.is_empty() && self.protect.iter().any(|pattern| matches(&lower(pattern), &lower(text)));
+        disk.volumes
+            .iter()
+            .find(|volume| [&volume.kind, &volume.name, &volume.label].into_iter().any(|text| is_kept(text)))
+    }
+
+    /// What is wrong with the rule itself: no disk could ever be chosen, or more than is meant.
+    pub fn nonsense(&self) -> Option<(&'static str, String)> {
+        let lists = [("model", &self.model), ("serial", &self.serial), ("wwn", &self.wwn), ("protect", &self.protect)];
+        let empty = lists.into_iter().find(|(_, list)| list.iter().any(|text| text.trim().is_empty()));
+        if let Some((key, _)) = empty {
+            return Some((key, format!("{key} has an empty text in its list")));
+        }
+        let max = self.max_bytes.filter(|max| *max < self.min_bytes)?;
+        Some((
+            "max_bytes",
+            format!("max_bytes ({max}) is below min_bytes ({}), so no disk could ever be chosen", self.min_bytes),
+        ))
     }
 }
 
-fn listed<'d>(disks: impl Iterator<Item = &'d Disk>) -> String {
-    disks.map(|disk| format!("{disk}{}", flaw(disk))).collect::<Vec<_>>().join(", ")
+fn lower(text: &str) -> String {
+    text.trim().to_lowercase()
 }
 
-fn flaw(disk: &Disk) -> &'static str {
-    match disk {
-        Disk { bytes: 0, .. } => " is empty",
-        Disk { removable: true, .. } => " is removable",
-        Disk { read_only: true, .. } => " is read-only",
-        Disk { .. } => "",
+/// A World Wide Name without what differs between `/sys`, `lsblk` and the disk's label.
+fn bare(wwn: &str) -> String {
+    let wwn = lower(wwn);
+    ["naa.", "eui.", "0x", "wwn-0x"].iter().find_map(|prefix| wwn.strip_prefix(prefix)).unwrap_or(&wwn).to_owned()
+}
+
+/// Whether `text` is what `pattern` says, in which each `*` stands for any letters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
     }
+    text.ends_with(last)
 }
 
 /// A size as disks are sold: decimal units, one place.
@@ -177,15 +286,7 @@ mod tests {
     use super::*;
 
     fn disk(path: &str, transport: Transport, bytes: u64) -> Disk {
-        Disk {
-            path: path.into(),
-            transport,
-            bytes,
-            model: String::new(),
-            serial: String::new(),
-            removable: false,
-            read_only: false,
-        }
+        Disk { path: path.into(), transport, bytes, ..Disk::default() }
     }
 
     fn chosen(rule: &DiskRule, disks: &[Disk]) -> String {
@@ -217,7 +318,80 @@ mod tests {
             disk("/dev/mmcblk0", Transport::Mmc, 0),
             disk("/dev/sdc", Transport::Usb, 500),
         ];
-        assert!(matches!(DiskRule::default().choose(&disks, 100), Err(NoDisk::NoneFits(_))));
+        assert_eq!(
+            chosen(&DiskRule::default(), &disks),
+            "none of its disks fits the profile's rule: /dev/sda (sata, 500 B) is removable, /dev/sdb (sata, 500 B) is \
+             read-only, /dev/mmcblk0 (mmc, 0 B) is empty, /dev/sdc (usb, 500 B) is attached by usb, which the rule does \
+             not name"
+        );
+        let usb = DiskRule { transport: vec![Transport::Usb, Transport::Sata], ..DiskRule::default() };
+        assert_eq!(chosen(&usb, &disks), "/dev/sdc", "unless a profile names it");
+    }
+
+    #[test]
+    fn a_rule_names_a_disk_by_size_model_serial_or_world_wide_name() {
+        let disks = [
+            Disk { model: "SAMSUNG MZ7L3".into(), serial: "S1".into(), ..disk("/dev/sda", Transport::Sata, 300) },
+            Disk { model: "Micron_5300".into(), serial: "S2".into(), ..disk("/dev/sdb", Transport::Sata, 500) },
+            Disk { wwn: "naa.5002538E40b1c2d3".into(), ..disk("/dev/sdc", Transport::Sata, 900) },
+        ];
+        let any = DiskRule::default;
+        for (rule, says) in [
+            (DiskRule { min_bytes: 400, max_bytes: Some(600), ..any() }, "/dev/sdb"),
+            (DiskRule { model: vec!["samsung*".into()], ..any() }, "/dev/sda"),
+            (DiskRule { model: vec!["*5300".into(), "x".into()], ..any() }, "/dev/sdb"),
+            (DiskRule { serial: vec!["s2".into()], ..any() }, "/dev/sdb"),
+            (DiskRule { wwn: vec!["0x5002538e40b1c2d3".into()], ..any() }, "/dev/sdc"),
+            (DiskRule { max_bytes: Some(200), ..any() }, "above max_bytes (200 B)"),
+            (DiskRule { model: vec!["5300".into()], ..any() }, "is of another model than the rule names"),
+            (DiskRule { serial: vec!["S".into()], ..any() }, "has another serial than the rule names"),
+        ] {
+            assert!(chosen(&rule, &disks).contains(says), "{}", chosen(&rule, &disks));
+        }
+    }
+
+    #[test]
+    fn a_disk_that_holds_what_is_to_be_protected_is_never_written() {
+        let volume = Volume { kind: "0fc63daf-8483".into(), name: "Customer data".into(), label: "photos".into() };
+        let full = Disk { volumes: vec![volume], ..disk("/dev/sda", Transport::Sata, 300) };
+        let new = disk("/dev/sdb", Transport::Sata, 900);
+        let smallest = DiskRule { pick: Pick::Smallest, ..DiskRule::default() };
+        assert_eq!(chosen(&smallest, &[full.clone(), new.clone()]), "/dev/sda");
+        for protect in ["customer*", "photos", "0FC63DAF-8483"] {
+            let rule = DiskRule { protect: vec![protect.into()], ..smallest.clone() };
+            assert_eq!(chosen(&rule, &[full.clone(), new.clone()]), "/dev/sdb");
+            let refusal = chosen(&rule, std::slice::from_ref(&full));
+            let says = "holds what the rule protects: \"Customer data\", label \"photos\", type 0fc63daf-8483";
+            assert!(refusal.ends_with(says), "{refusal}");
+        }
+        let rule = DiskRule { protect: vec!["photos".into()], ..smallest };
+        let unread = Disk { is_unreadable: true, ..new };
+        assert!(chosen(&rule, &[unread]).ends_with("may hold what the rule protects: it cannot be read"));
+    }
+
+    #[test]
+    fn a_star_stands_for_any_letters() {
+        for (pattern, text, is_match) in [
+            ("*", "", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("ab*bc", "abc", false),
+            ("abc", "abcd", false),
+            ("", "", true),
+        ] {
+            assert_eq!(matches(pattern, text), is_match, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_means_nothing_is_found_out() {
+        let rule = DiskRule { min_bytes: 2, max_bytes: Some(1), ..DiskRule::default() };
+        assert_eq!(rule.nonsense().map(|(key, _)| key), Some("max_bytes"));
+        let rule = DiskRule { serial: vec![" ".into()], ..DiskRule::default() };
+        assert_eq!(rule.nonsense().map(|(key, _)| key), Some("serial"));
+        assert_eq!(DiskRule::default().nonsense(), None);
     }
 
     #[test]

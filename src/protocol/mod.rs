@@ -46,7 +46,7 @@ pub struct Hello {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    Job(Job),
+    Job(Box<Job>),
     /// Say hello again after this many seconds.
     Later {
         seconds: u32,

@@ -39,8 +39,7 @@ impl Machine for Hardware {
             bytes: DISK_BYTES,
             model: "simulated disk".to_owned(),
             serial: format!("{}-0", self.who.serial),
-            removable: false,
-            read_only: false,
+            ..Disk::default()
         };
         Survey { claims: self.who.claims(), disks: vec![disk], remarks: Vec::new() }
     }

@@ -225,7 +225,7 @@ impl Desk {
                     self.reports.clear();
                 }
                 let answer = self.before_the_job.pop_front().unwrap_or_else(|| {
-                    serde_json::to_string(&oxbow::protocol::Answer::Job(self.job.clone())).expect("JSON")
+                    serde_json::to_string(&oxbow::protocol::Answer::Job(Box::new(self.job.clone()))).expect("JSON")
                 });
                 Some(Answer::new("200 OK", answer))
             }

@@ -572,8 +572,7 @@ fn disk(number: u8) -> Disk {
         bytes: 512_110_190_592,
         model: "Acme NV2 512".into(),
         serial: format!("NV-{number}"),
-        removable: false,
-        read_only: false,
+        ..Disk::default()
     }
 }
 

@@ -3,12 +3,25 @@
 use std::fs;
 use std::path::Path;
 
-use super::{attribute, names};
+use super::{attribute, contents, names};
 use crate::domain::disk::{Disk, Transport};
 
-/// The disks by name, without what is no disk of the machine: loops, RAM, optical drives, mapped and joined devices.
-pub(super) fn list(sys: &Path) -> Vec<Disk> {
-    names(&sys.join("block")).iter().filter(|name| is_disk(name)).filter_map(|name| disk(sys, name)).collect()
+/// The disks by name, without what is no disk of the machine: loops, RAM, optical drives, mapped and joined devices. What
+/// they hold is read from `dev`; `remarks` tells where it cannot be.
+pub(super) fn list(sys: &Path, dev: &Path, remarks: &mut Vec<String>) -> Vec<Disk> {
+    let names = names(&sys.join("block"));
+    let mut disks: Vec<Disk> =
+        names.iter().filter(|name| is_disk(name)).filter_map(|name| disk(sys, dev, name)).collect();
+    for disk in disks.iter_mut().filter(|disk| disk.bytes > 0 && !disk.removable) {
+        match contents::volumes(Path::new(&disk.path), disk.bytes) {
+            Ok(volumes) => disk.volumes = volumes,
+            Err(error) => {
+                disk.is_unreadable = true;
+                remarks.push(format!("{}: what it holds cannot be read: {error}", disk.path));
+            }
+        }
+    }
+    disks
 }
 
 fn is_disk(name: &str) -> bool {
@@ -16,7 +29,7 @@ fn is_disk(name: &str) -> bool {
     !boot_part && !NO_DISKS.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn disk(sys: &Path, name: &str) -> Option<Disk> {
+fn disk(sys: &Path, dev: &Path, name: &str) -> Option<Disk> {
     let block = sys.join("block").join(name);
     let text = |names: &[&str]| names.iter().find_map(|name| attribute(&block.join(name))).unwrap_or_default();
     let flag = |name: &str| attribute(&block.join(name)).as_deref() == Some("1");
@@ -26,13 +39,15 @@ fn disk(sys: &Path, name: &str) -> Option<Disk> {
     }
     let sectors: u64 = attribute(&block.join("size"))?.parse().ok()?;
     Some(Disk {
-        path: format!("/dev/{name}"),
+        path: dev.join(name).display().to_string(),
         transport: transport(&block, name),
         bytes: sectors.saturating_mul(SECTOR),
         model: text(&["device/model", "device/name"]),
         serial: serial(&block).unwrap_or_else(|| text(&["device/serial", "serial"])),
+        wwn: text(&["device/wwid", "wwid"]),
         removable: flag("removable"),
         read_only: flag("ro"),
+        ..Disk::default()
     })
 }
 
@@ -110,6 +125,10 @@ mod tests {
         symlink(&real, sys.join("block").join(name)).expect("a link");
     }
 
+    fn listed(sys: &Path) -> Vec<Disk> {
+        list(sys, Path::new("/dev"), &mut Vec::new())
+    }
+
     #[test]
     fn every_kind_of_disk_is_told_by_its_place_in_the_machine() {
         let sys = tempfile::tempdir().expect("a directory");
@@ -137,7 +156,7 @@ mod tests {
             fs::write(directory.join("proc_name"), driver).expect("a file");
         }
         let found: Vec<_> =
-            list(sys.path()).iter().map(|disk| format!("{} {}", disk.path, disk.transport.word())).collect();
+            listed(sys.path()).iter().map(|disk| format!("{} {}", disk.path, disk.transport.word())).collect();
         assert_eq!(
             found,
             [
@@ -160,14 +179,34 @@ mod tests {
         let files = [
             ("device/model", "QEMU HARDDISK   \n"),
             ("device/vpd_pg80", "\0\u{1}\0\u{8}QM00001 "),
+            ("device/wwid", "naa.5002538e40b1c2d3\n"),
             ("removable", "1\n"),
             ("ro", "1\n"),
         ];
         add(sys.path(), "pci0000:00/ata1/host0/block/sda", &files);
-        let disks = list(sys.path());
+        let disks = listed(sys.path());
         let disk = disks.first().expect("a disk");
         assert_eq!(disk.to_string(), "/dev/sda (sata, 512.1 GB, QEMU HARDDISK)");
         assert_eq!((disk.bytes, disk.serial.as_str()), (512_110_190_592, "QM00001"));
+        assert_eq!(disk.wwn, "naa.5002538e40b1c2d3");
         assert!(disk.removable && disk.read_only);
+    }
+
+    #[test]
+    fn a_disk_says_what_it_holds_and_one_that_cannot_be_read_is_remarked() {
+        let (sys, dev) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        add(sys.path(), "pci0000:00/ata1/host0/block/sda", &[]);
+        add(sys.path(), "pci0000:00/ata2/host1/block/sdb", &[]);
+        let mut disk = vec![0; 8192];
+        disk[1080..1082].copy_from_slice(&[0x53, 0xef]);
+        disk[1144..1148].copy_from_slice(b"data");
+        fs::write(dev.path().join("sda"), disk).expect("a disk");
+        let mut remarks = Vec::new();
+        let disks = list(sys.path(), dev.path(), &mut remarks);
+        let labels: Vec<_> =
+            disks.iter().map(|disk| disk.volumes.first().map(|volume| volume.label.as_str())).collect();
+        assert_eq!(labels, [Some("data"), None]);
+        assert!(!disks[0].is_unreadable && disks[1].is_unreadable);
+        assert!(remarks.len() == 1 && remarks[0].contains("/sdb: what it holds cannot be read"), "{remarks:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The real machine: identity and disks from `/sys`, block devices, `reboot(2)`.
 
+mod contents;
 mod disks;
 mod identity;
 mod medium;
@@ -41,8 +42,9 @@ impl Linux {
 
 impl Machine for Linux {
     fn survey(&self, boot_nic: Option<MacAddr>) -> Survey {
-        let (claims, remarks) = identity::claims(Path::new(SYS), boot_nic);
-        Survey { claims, disks: disks::list(Path::new(SYS)), remarks }
+        let (claims, mut remarks) = identity::claims(Path::new(SYS), boot_nic);
+        let disks = disks::list(Path::new(SYS), Path::new(DEV), &mut remarks);
+        Survey { claims, disks, remarks }
     }
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {
@@ -94,3 +96,4 @@ fn names(directory: &Path) -> Vec<String> {
 
 const CMDLINE: &str = "/proc/cmdline";
 const SYS: &str = "/sys";
+const DEV: &str = "/dev";

@@ -50,6 +50,9 @@ fn image(page: &mut Page<'_>, file: &str, written: &Written) -> Option<Image> {
         page.wrong_at(&["sha256"], err.to_string(), "copy the first field of the image's .sha256sum file");
     });
     let disk = written.disk.clone().unwrap_or_default();
+    if let Some((key, what)) = disk.nonsense() {
+        page.wrong_at(&["disk", key], what, "correct it, or leave it out: then any disk of these transports fits");
+    }
     if disk.transport.is_empty() {
         let what = "the disk rule allows no transport, so no disk could ever be chosen";
         page.wrong_at(&["disk", "transport"], what, "name at least one, as transport = [\"nvme\", \"sata\"]");

@@ -53,7 +53,7 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
         kept(granted, |grant| match grant {
             Grant::Job(task) => {
                 let fleet::Task { profile, image, disk, after, next_report } = *task;
-                Answer::Job(Job {
+                Answer::Job(Box::new(Job {
                     version: VERSION,
                     profile: profile.to_string(),
                     image: paths::image(&image),
@@ -65,7 +65,7 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
                     disk,
                     after,
                     next_report,
-                })
+                }))
             }
             Grant::Later { reason } => Answer::Later { seconds: LATER_SECONDS, reason },
             Grant::Ended { reason } => Answer::Ended { reason },
@@ -120,8 +120,14 @@ fn cleaned(mut claims: crate::domain::identity::Claims) -> crate::domain::identi
 fn readable(mut disks: Vec<Disk>) -> Vec<Disk> {
     disks.truncate(DISKS);
     for disk in &mut disks {
-        for words in [&mut disk.path, &mut disk.model, &mut disk.serial] {
+        for words in [&mut disk.path, &mut disk.model, &mut disk.serial, &mut disk.wwn] {
             *words = text::clean(words, NAME);
+        }
+        disk.volumes.truncate(VOLUMES);
+        for volume in &mut disk.volumes {
+            for words in [&mut volume.kind, &mut volume.name, &mut volume.label] {
+                *words = text::clean(words, NAME);
+            }
         }
     }
     disks
@@ -158,4 +164,5 @@ const LATER_SECONDS: u32 = 5;
 const MESSAGES: usize = 256;
 const MACS: usize = 32;
 const DISKS: usize = 64;
+const VOLUMES: usize = 129;
 const NAME: usize = 100;
