@@ -2,6 +2,7 @@
 
 mod bench;
 mod ca;
+mod images;
 mod import;
 mod nodes;
 mod profiles;
@@ -36,6 +37,8 @@ enum Command {
     Check(Run),
     /// Take in a list of machines: every row is shown, then all of them are stored or none
     Import(import::Import),
+    /// Take in OS images, list them, read them again, remove them
+    Images(images::Images),
     /// List the machines, register them and tell them what to do
     Nodes(nodes::Nodes),
     /// Say, or set, what becomes of machines nobody registered
@@ -104,6 +107,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Run(run) => station(run),
         Command::Check(run) => check(run),
         Command::Import(import) => import::run(&import),
+        Command::Images(options) => images::run(&options),
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),
         Command::Dhcp(dhcp) => nodes::dhcp(&dhcp),

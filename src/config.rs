@@ -93,7 +93,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: hint.into() }
     }
 }

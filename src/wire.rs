@@ -454,7 +454,7 @@ const CAPTURES: &str = "captures";
 /// What the site does differently for certain machines, below the data directory.
 pub const QUIRKS: &str = "quirks.toml";
 /// Serials and UUIDs that identify nobody at this site, below the data directory.
-const PLACEHOLDERS: &str = "placeholders.toml";
+pub const PLACEHOLDERS: &str = "placeholders.toml";
 /// The station's own copies of images, below the data directory.
 pub const BLOBS: &str = "blobs";
 /// The station's certificate authority, below the data directory.

@@ -28,16 +28,18 @@ pub(super) struct Place {
 impl Place {
     /// The station's data directory.
     pub(super) fn data(&self) -> Result<PathBuf, Vec<Problem>> {
-        self.folders().map(|folders| folders.data)
+        self.folders(None).map(|folders| folders.data)
     }
 
     /// Where data, profiles and images are.
     pub(super) fn shelves(&self) -> Result<(PathBuf, PathBuf, PathBuf), Vec<Problem>> {
-        self.folders().map(|folders| (folders.data, folders.profiles, folders.images))
+        self.folders(None).map(|folders| (folders.data, folders.profiles, folders.images))
     }
 
-    fn folders(&self) -> Result<Folders, Vec<Problem>> {
-        let given = Settings { data: self.data.clone(), profiles: self.profiles.clone(), ..Settings::default() };
+    /// Where everything is; the images in `images` if that is given.
+    pub(super) fn folders(&self, images: Option<&PathBuf>) -> Result<Folders, Vec<Problem>> {
+        let (data, profiles, images) = (self.data.clone(), self.profiles.clone(), images.cloned());
+        let given = Settings { data, profiles, images, ..Settings::default() };
         let settings = given.over_file(self.config.as_deref())?;
         let data = settings.data.unwrap_or_else(|| DATA.into());
         let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
@@ -50,10 +52,10 @@ impl Place {
 }
 
 /// What the settings say of the bench.
-struct Folders {
-    data: PathBuf,
-    profiles: PathBuf,
-    images: PathBuf,
+pub(super) struct Folders {
+    pub(super) data: PathBuf,
+    pub(super) profiles: PathBuf,
+    pub(super) images: PathBuf,
     first: First,
 }
 
@@ -67,7 +69,7 @@ pub(super) struct Bench {
 impl Bench {
     /// Finds the station, or takes its place for as long as this lives.
     pub(super) fn open(place: &Place, question: bool) -> Result<Self, Vec<Problem>> {
-        let Folders { data, profiles, first, .. } = place.folders()?;
+        let Folders { data, profiles, first, .. } = place.folders(None)?;
         if question && !data.is_dir() {
             let what = format!("there is no station's data in {}", data.display());
             return Err(vec![Problem { what, hint: "name its place with --data".into() }]);

@@ -6,7 +6,7 @@
 //! read-only. What machines download is that copy: nobody can shorten or swap it under their feet, and the same name
 //! with new content is simply another image.
 
-mod check;
+pub mod check;
 pub mod inspect;
 mod placeholders;
 mod profiles;

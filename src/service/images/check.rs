@@ -44,7 +44,7 @@ impl Identity {
 
 /// Why an image cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub enum Broken {
     #[error("the image is empty")]
     Empty,
     #[error("reading the image failed: {0}")]
@@ -68,7 +68,7 @@ pub(super) enum Broken {
 }
 
 impl Broken {
-    pub(super) fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Empty | Self::Corrupt { .. } => "copy the image again and compare it with its .sha256sum",
             Self::TooLarge(_) => "pack it again: xz -dc FILE | zstd -T0 -10 -o FILE.zst, or with zstd -dc for xz -dc",
@@ -93,7 +93,7 @@ impl Broken {
 
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub enum Kind {
     /// It goes on a disk, unpacked.
     Image,
     /// An installer's kernel or initramfs: it is loaded as it is, however it is packed.
@@ -131,8 +131,19 @@ pub(super) fn recalled(store: &Path, name: &str, kind: Kind, identity: &Identity
     (note.identity == *identity && copy.len() == note.info.bytes).then_some(note.info)
 }
 
+/// The same for whoever has not looked at the file yet.
+pub fn known(store: &Path, name: &str, file: &Path) -> Option<ImageInfo> {
+    recalled(store, name, Kind::Image, &Identity::of(file)?)
+}
+
+/// The image that was checked under this name is at `file` now, unchanged.
+pub fn moved(store: &Path, name: &str, file: &Path) -> io::Result<()> {
+    let (Some(note), Some(identity)) = (note(store, name), Identity::of(file)) else { return Ok(()) };
+    fs::write(note_file(store, name), serde_json::to_vec(&Note { identity, ..note })?)
+}
+
 /// Reads `file` to its end, telling `moved` how far it is about ten times a second; `moved` says whether to go on.
-pub(super) fn check(
+pub fn check(
     file: &Path,
     store: &Path,
     name: &str,
@@ -147,8 +158,32 @@ pub(super) fn check(
     if let Some(left) = room(store).filter(|left| *left < identity.bytes) {
         return Err(Broken::NoRoom { needed: identity.bytes, left });
     }
-    let source = File::open(file).map_err(Broken::Read)?;
     let copy = tempfile_in(store).map_err(Broken::Store)?;
+    let (info, copy) = read(file, &identity, name, kind, Some(copy), moved)?;
+    if let Some(copy) = copy {
+        copy.keep(&store.join(info.sha256.to_string())).map_err(Broken::Store)?;
+    }
+    let note = serde_json::to_vec(&Note { identity, info: info.clone() }).map_err(|err| Broken::Store(err.into()))?;
+    fs::write(note_file(store, &kind.note_name(name)), note).map_err(Broken::Store)?;
+    Ok(info)
+}
+
+/// What is at `file`, without a copy of it.
+pub fn look_at(file: &Path, name: &str, moved: impl FnMut(u64, u64) -> bool) -> Result<ImageInfo, Broken> {
+    let identity = Identity::of(file).ok_or_else(|| Broken::Read(io::ErrorKind::NotFound.into()))?;
+    read(file, &identity, name, Kind::Image, None, moved).map(|(info, _)| info)
+}
+
+/// Reads `file` to its end, into `copy` if there is one.
+fn read(
+    file: &Path,
+    identity: &Identity,
+    name: &str,
+    kind: Kind,
+    copy: Option<Unfinished>,
+    moved: impl FnMut(u64, u64) -> bool,
+) -> Result<(ImageInfo, Option<Unfinished>), Broken> {
+    let source = File::open(file).map_err(Broken::Read)?;
     let mut intake = Intake::new(source, copy, identity.bytes, moved);
     let head = intake.fill_buf().map_err(|error| broken(error, 0))?;
     let format = kind.format(&head[..head.len().min(HEAD)])?;
@@ -159,15 +194,12 @@ pub(super) fn check(
         return Err(Broken::PackedTwice(Format::of(&head).map_or_else(|no| no.what, |_| "packed once more")));
     }
     let Intake { copy, travelled, done, .. } = content.into_file();
-    if Identity::of(file).as_ref() != Some(&identity) || done != identity.bytes {
+    if Identity::of(file).as_ref() != Some(identity) || done != identity.bytes {
         return Err(Broken::Changed);
     }
     let sha256 = Digest::new(travelled.finalize().into());
-    copy.keep(&store.join(sha256.to_string())).map_err(Broken::Store)?;
     let info = ImageInfo { name: name.to_owned(), format, bytes: done, sha256, disk_bytes, disk_sha256 };
-    let note = serde_json::to_vec(&Note { identity, info: info.clone() }).map_err(|err| Broken::Store(err.into()))?;
-    fs::write(note_file(store, &kind.note_name(name)), note).map_err(Broken::Store)?;
-    Ok(info)
+    Ok((info, copy))
 }
 
 /// What was found out about a file, beside its copy.
@@ -199,7 +231,7 @@ pub(super) fn forget(store: &Path, copy: Digest) {
 }
 
 /// Bytes that are left on the disk of `store`; none where nobody knows.
-fn room(store: &Path) -> Option<u64> {
+pub fn room(store: &Path) -> Option<u64> {
     let disk = statvfs(store).ok()?;
     Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
 }
@@ -211,7 +243,7 @@ fn note_file(store: &Path, name: &str) -> PathBuf {
 /// The file on its way: what is read of it is copied and digested, and somebody hears how far it is.
 struct Intake<F> {
     source: File,
-    copy: Unfinished,
+    copy: Option<Unfinished>,
     travelled: Sha256,
     done: u64,
     total: u64,
@@ -222,7 +254,7 @@ struct Intake<F> {
 }
 
 impl<F: FnMut(u64, u64) -> bool> Intake<F> {
-    fn new(source: File, copy: Unfinished, total: u64, moved: F) -> Self {
+    fn new(source: File, copy: Option<Unfinished>, total: u64, moved: F) -> Self {
         Self { source, copy, travelled: Sha256::new(), done: 0, total, moved, buffer: vec![0; BUFFER], ready: 0..0 }
     }
 
@@ -235,7 +267,9 @@ impl<F: FnMut(u64, u64) -> bool> Intake<F> {
         let read = self.source.read(&mut self.buffer).map_err(Broken::Read)?;
         let piece = &self.buffer[..read];
         self.travelled.update(piece);
-        self.copy.file.write_all(piece).map_err(Broken::Store)?;
+        if let Some(copy) = &mut self.copy {
+            copy.file.write_all(piece).map_err(Broken::Store)?;
+        }
         (self.done, self.ready) = (self.done + read as u64, 0..read);
         if (self.moved)(self.done, self.total) { Ok(()) } else { Err(Broken::Stopped) }
     }
