@@ -7,6 +7,7 @@ mod station;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -64,6 +65,26 @@ fn zeros_are_on_a_used_disk_wherever_the_image_has_them() {
     let station = raw(image.clone());
     assert_eq!(bench.run(&station), Outcome::Installed);
     assert!(bench.disk_holds(&image));
+}
+
+#[test]
+fn a_block_device_is_shown_to_make_zeros_itself_and_read_back_past_the_cache() {
+    let mut image = image();
+    image[300_000..2_500_000].fill(0);
+    let mut bench = Bench::with(4 << 20);
+    std::fs::write(bench.disk(), vec![0x5a; 4 << 20]).expect("old data");
+    let device = Loop::over(&bench.disk());
+    bench.disks[0].path.clone_from(&device.0);
+    let station = raw(image.clone());
+    assert_eq!(bench.run(&station), Outcome::Installed, "{}", bench.screen());
+    assert!(bench.disk_holds(&image));
+    let reports = station.desk().reports.clone();
+    let written = reports.iter().find_map(|report| match report {
+        Report::Finished { step: Step::Write, detail } => Some(detail.clone()),
+        _ => None,
+    });
+    let written = written.expect("a report");
+    assert!(written.ends_with(" 2.1 MB of zeros made by the disk itself)"), "{written}");
 }
 
 #[test]
@@ -576,6 +597,27 @@ impl Medium for Faulty {
         }
         self.at += some;
         Ok(some)
+    }
+
+    fn zeros_made(&self) -> u64 {
+        self.disk.zeros_made()
+    }
+}
+
+/// A file as a block device, by losetup(8), as root.
+struct Loop(String);
+
+impl Loop {
+    fn over(file: &Path) -> Self {
+        let made = Command::new("losetup").args(["--find", "--show"]).arg(file).output().expect("losetup starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Self(String::from_utf8_lossy(&made.stdout).trim().to_owned())
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        Command::new("losetup").args(["--detach", &self.0]).status().ok();
     }
 }
 
