@@ -384,14 +384,14 @@ fn a_station_that_lost_the_run_is_told_who_we_are_and_everything_again() {
 fn a_failed_machine_that_was_forgotten_says_again_what_became_of_it() {
     let bench = Bench::with(1000);
     let station = raw(image());
-    station.desk().words = vec![r#"{"word":"wait"}"#.to_owned(); 10_000].into();
+    station.desk().last_word = r#"{"word":"wait"}"#;
     thread::scope(|scope| {
         scope.spawn(|| {
             let has_failed = || station.desk().reports.iter().any(|report| kind(report).starts_with("failed"));
             until(has_failed);
             station.desk().lost_the_run = true;
             until(|| station.desk().hellos >= 2 && has_failed());
-            station.desk().words.clear();
+            station.desk().last_word = r#"{"word":"restart"}"#;
         });
         failed(bench.run(&station));
     });

@@ -27,6 +27,8 @@ pub(crate) struct Desk {
     pub(crate) before_the_job: VecDeque<String>,
     /// Answers to the question for the word, before `restart`.
     pub(crate) words: VecDeque<String>,
+    /// The word once there are no others.
+    pub(crate) last_word: &'static str,
     /// After how many bytes the next image answers break off.
     pub(crate) break_after: VecDeque<usize>,
     /// What becomes of every question for the image.
@@ -78,6 +80,7 @@ impl Station {
             file,
             before_the_job: VecDeque::new(),
             words: VecDeque::new(),
+            last_word: r#"{"word":"restart"}"#,
             break_after: VecDeque::new(),
             misfortune: None,
             then_file: None,
@@ -243,9 +246,7 @@ impl Desk {
                 self.progress.push(serde_json::from_slice(&request.body).expect("progress"));
                 Some(Answer::new("204 No Content", ""))
             }
-            "word" => {
-                Some(Answer::new("200 OK", self.words.pop_front().unwrap_or_else(|| r#"{"word":"restart"}"#.into())))
-            }
+            "word" => Some(Answer::new("200 OK", self.words.pop_front().unwrap_or_else(|| self.last_word.into()))),
             _ => Some(Answer::new("404 Not Found", "no such page")),
         }
     }
