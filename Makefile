@@ -2,7 +2,7 @@
 # make run QEMU=1   with one real machine, in an emulator, among them
 # make test         everything that must hold before a change is taken
 # make fuzz         what comes from the network, made up by libFuzzer, a minute each
-# make bench        as fast as others: DHCP, TFTP and HTTP beside the usual servers (minutes; leave the machine alone)
+# make bench        as fast as others: DHCP, TFTP, HTTP and writing disks beside the usual programs (minutes; leave the machine alone)
 # make install      the station and its boot files, where they are looked for (DESTDIR is heeded)
 # make clean        removes all that was built and downloaded
 
@@ -45,6 +45,7 @@ bench:
 	tests/bench/dhcp
 	tests/bench/tftp
 	tests/bench/http
+	tests/bench/write
 
 clean:
 	cargo clean
