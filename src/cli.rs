@@ -2,6 +2,7 @@
 
 mod bench;
 mod ca;
+mod export;
 mod images;
 mod import;
 mod nodes;
@@ -37,6 +38,8 @@ enum Command {
     Check(Run),
     /// Take in a list of machines: every row is shown, then all of them are stored or none
     Import(import::Import),
+    /// Write the bench as a list that can be imported again
+    Export(export::Export),
     /// Take in OS images, list them, read them again, remove them
     Images(images::Images),
     /// List the machines, register them and tell them what to do
@@ -107,6 +110,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Run(run) => station(run),
         Command::Check(run) => check(run),
         Command::Import(import) => import::run(&import),
+        Command::Export(options) => export::run(&options),
         Command::Images(options) => images::run(&options),
         Command::Nodes(nodes) => nodes::run(&nodes),
         Command::Policy(policy) => nodes::policy(&policy),

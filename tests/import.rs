@@ -15,6 +15,7 @@ use oxbow::domain::import::{self, Flaw, Meaning, Options, Preview, Standing};
 use oxbow::domain::logline::LogTail;
 use oxbow::domain::node::Node;
 use oxbow::domain::profile_file;
+use oxbow::domain::registration::Registration;
 use oxbow::domain::snapshot::{Catalogue, Snapshot};
 use oxbow::domain::time::Timestamp;
 use proptest::prelude::*;
@@ -154,6 +155,15 @@ proptest! {
     }
 
     #[test]
+    fn what_is_exported_is_imported_as_it_was(machines in machines()) {
+        let list = import::export_csv(&machines);
+        let preview = read("bench.csv", list.as_bytes());
+        prop_assert!(preview.flaws.is_empty() && preview.counts.errors == 0, "{}\n{list}", words(&preview));
+        let again: Vec<_> = preview.rows.iter().map(|row| row.registration.clone()).collect();
+        prop_assert_eq!(again, machines, "{}", list);
+    }
+
+    #[test]
     fn the_order_of_the_columns_does_not_matter(
         (titles, order) in Just(vec!["Serial", "UUID", "MAC", "Profile", "Name", "Hostname", "Metadata", "Site"])
             .prop_flat_map(|titles| (Just(titles.clone()), Just((0..titles.len()).collect::<Vec<_>>()).prop_shuffle())),
@@ -183,6 +193,31 @@ proptest! {
         prop_assert_eq!(rows(&one), rows(&other));
         prop_assert_eq!(one.counts, other.counts);
     }
+}
+
+/// Machines that have nothing in common, with whatever can be said of them.
+fn machines() -> impl Strategy<Value = Vec<Registration>> {
+    // A spreadsheet's `="text"` is the text.
+    let said = || "[!-~äß½]{1,9}( [!-~äß½]{1,9})?".prop_filter("a formula", |text| !text.starts_with("=\""));
+    let metadata = proptest::collection::btree_map("x[!-~]{0,6}y", said(), 0..3);
+    let one = (0_u8..8, said(), metadata, proptest::option::of("demo|emt-s"));
+    proptest::collection::vec(one, 1..6).prop_map(|machines| {
+        let numbered = (0_u16..).zip(machines);
+        let machine =
+            |(number, (known, words, metadata, profile)): (u16, (u8, String, _, Option<String>))| Registration {
+                serial: (known & 1 == 1 || known == 0).then(|| format!("SN-{number}").parse().expect("a serial")),
+                uuid: (known & 2 == 2)
+                    .then(|| format!("4c4c4544-0042-4a10-8052-{number:012x}").parse().expect("a UUID")),
+                macs: (0..known & 4)
+                    .map(|nth| format!("52:54:00:00:{nth:02x}:{number:02x}").parse().expect("a MAC"))
+                    .collect(),
+                name: Some(words),
+                hostname: format!("unit-{number}").parse().ok(),
+                profile: profile.and_then(|profile| profile.parse().ok()),
+                metadata,
+            };
+        numbered.map(machine).collect()
+    })
 }
 
 /// Lists of a few machines that meet each other often.

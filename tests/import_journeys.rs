@@ -133,6 +133,22 @@ fn a_list_is_imported_without_a_station_and_again_it_changes_nothing() {
 }
 
 #[test]
+fn the_bench_is_exported_and_another_one_has_it_by_import() {
+    let (home, other) = (Home::new(), Home::new());
+    home.write("order.csv", LIST);
+    home.does(&["import", "order.csv"], &["2 new"]);
+    home.does(&["nodes", "edit", "SN-1", "--site", "=Ulm & more"], &[]);
+    home.does(&["export", "bench.csv"], &["machines in bench.csv: 2"]);
+    home.ends(2, &["export", "bench.csv"], &["bench.csv", "choose another name, or remove it"]);
+    home.does(&["import", "bench.csv"], &["nothing to import: the bench knows all of it"]);
+    other.write("bench.csv", &home.read("bench.csv"));
+    other.does(&["import", "bench.csv"], &["imported bench.csv: 2 new"]);
+    let [one, two] = [&home, &other].map(|home| home.does(&["export"], &["SN-1", "'=Ulm & more"]).out);
+    assert_eq!(one, two);
+    assert_eq!(one, home.read("bench.csv"), "printed and saved alike");
+}
+
+#[test]
 fn errors_are_saved_corrected_and_imported() {
     let home = Home::new();
     home.write("order.csv", "Serial,Profile\nSN-1,dmo\nSN-2,demo\nSN-3,\nTo be filled by O.E.M.,\n");

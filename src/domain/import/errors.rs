@@ -1,6 +1,7 @@
 //! The rows that are wrong, as a list to correct and import again.
 
 use super::layout::Meaning;
+use super::written::written;
 use super::{Located, Preview, Row, Standing};
 
 /// The rows with errors in the columns of the file, and what is wrong with each under `Problem`, which an import
@@ -11,29 +12,17 @@ pub fn errors_csv(preview: &Preview) -> String {
         let said = preview.flaws.iter().map(|flaw| format!("{flaw} ({})", flaw.hint()));
         return problem_csv(&said.collect::<Vec<_>>().join("; "));
     }
-    let separator = u8::try_from(preview.separator).unwrap_or(b',');
-    let mut writer = csv::WriterBuilder::new()
-        .delimiter(separator)
-        .terminator(csv::Terminator::CRLF)
-        .flexible(true)
-        .from_writer(Vec::new());
     let own = |at: &usize| preview.columns.get(*at).is_none_or(|column| column.meaning != Meaning::Ignored);
     let places: Vec<usize> = (0..preview.columns.len()).filter(own).collect();
-    let titles = places.iter().map(|at| guarded(&preview.columns[*at].title)).chain([PROBLEM.to_owned()]);
+    let titles = places.iter().map(|at| preview.columns[*at].title.clone()).chain([PROBLEM.to_owned()]);
     let mut lines = vec![titles.collect::<Vec<_>>()];
     for row in &preview.rows {
         let Standing::Error(errors) = &row.standing else { continue };
-        let cell = |at: usize| row.cells.get(at).map(|cell| guarded(cell)).unwrap_or_default();
+        let cell = |at: usize| row.cells.get(at).cloned().unwrap_or_default();
         let surplus = (preview.columns.len()..row.cells.len()).map(cell);
         lines.push(places.iter().map(|at| cell(*at)).chain([problem(row, errors)]).chain(surplus).collect());
     }
-    for line in lines {
-        // Into memory: nothing can fail.
-        let _written = writer.write_record(&line);
-    }
-    let bytes = writer.into_inner().unwrap_or_default();
-    // By the mark Excel knows that it is UTF-8.
-    format!("\u{feff}{}", String::from_utf8_lossy(&bytes))
+    written(preview.separator, lines)
 }
 
 /// A list that says only why another could not be imported.
@@ -56,11 +45,6 @@ fn problem(row: &Row, errors: &[Located]) -> String {
         format!("{column}{} ({})", error.flaw, error.flaw.hint())
     });
     format!("row {}: {}", row.row, said.collect::<Vec<_>>().join("; "))
-}
-
-/// A cell that a spreadsheet would take for a formula is kept a text by an apostrophe, which an import takes off again.
-fn guarded(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t']) { format!("'{cell}") } else { cell.to_owned() }
 }
 
 const PROBLEM: &str = "Problem";

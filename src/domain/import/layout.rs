@@ -33,7 +33,7 @@ pub enum Meaning {
 
 impl Meaning {
     /// The column's usual title.
-    fn title(&self) -> &str {
+    pub(super) fn title(&self) -> &str {
         match self {
             Self::Serial => "Serial",
             Self::Uuid => "UUID",

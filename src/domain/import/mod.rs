@@ -6,6 +6,8 @@
 //!         Windows-1252  quotes, rows       aliases          every flaw        the bench     └► errors_csv
 //! ```
 //!
+//! The other way, [`export_csv`] makes a list of machines of which an import makes the same machines.
+//!
 //! Nothing is stored by looking: a [`Preview`] is plain data. Rows are numbered as a spreadsheet numbers them, from 1
 //! and with the header. A blank cell says nothing and therefore changes nothing.
 //!
@@ -31,14 +33,17 @@ mod cell;
 mod decode;
 mod draft;
 mod errors;
+mod export;
 mod flaw;
 mod layout;
 mod preview;
 mod profiles;
 mod table;
+mod written;
 
 pub use decode::Encoding;
 pub use errors::{errors_csv, errors_file_name, problem_csv};
+pub use export::export_csv;
 pub use flaw::{Flaw, Located};
 pub use layout::{Column, Meaning};
 pub use preview::{Counts, Options, Preview, Row, Standing, preview, preview_watched};

@@ -1,0 +1,62 @@
+//! The bench as a list: what an import would make of it is the same bench.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::layout::Meaning;
+use super::written::written;
+use crate::domain::registration::Registration;
+
+/// A list of these machines with a column for all that a list can say. One without an identifier is in no list.
+pub fn export_csv(machines: &[Registration]) -> String {
+    let machines = machines.iter().filter(|machine| !machine.claims().is_empty());
+    let apart: BTreeSet<&String> = machines.clone().flat_map(|machine| &machine.metadata).filter_map(odd).collect();
+    let titles = COLUMNS.iter().map(|meaning| meaning.title().to_owned()).chain(apart.iter().map(ToString::to_string));
+    let line = |machine: &Registration| {
+        let said = COLUMNS.iter().map(|meaning| cell(meaning, machine));
+        let extra = apart.iter().map(|key| machine.metadata.get(*key).cloned().unwrap_or_default());
+        said.chain(extra).collect::<Vec<_>>()
+    };
+    let lines = [titles.collect()].into_iter().chain(machines.map(line));
+    written(',', lines.map(|cells: Vec<String>| cells.into_iter().map(kept).collect()))
+}
+
+/// What a machine has in a column.
+fn cell(meaning: &Meaning, machine: &Registration) -> String {
+    let spelt = |value: Option<String>| value.unwrap_or_default();
+    match meaning {
+        Meaning::Serial => spelt(machine.serial.as_ref().map(ToString::to_string)),
+        Meaning::Uuid => spelt(machine.uuid.map(|uuid| uuid.to_string())),
+        Meaning::Mac => machine.macs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        Meaning::Profile => spelt(machine.profile.as_ref().map(ToString::to_string)),
+        Meaning::Name => spelt(machine.name.clone()),
+        Meaning::Hostname => spelt(machine.hostname.as_ref().map(ToString::to_string)),
+        Meaning::Metadata => pairs(&machine.metadata),
+        Meaning::Extra(_) | Meaning::Ignored => String::new(),
+    }
+}
+
+/// An import takes one apostrophe off a cell.
+fn kept(cell: String) -> String {
+    if cell.starts_with('\'') { format!("'{cell}") } else { cell }
+}
+
+/// `key=value&key=value`, of what can be said so.
+fn pairs(metadata: &BTreeMap<String, String>) -> String {
+    let plain = metadata.iter().filter(|pair| odd(*pair).is_none());
+    plain.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+}
+
+/// The key of what needs a column of its own: the signs that part pairs are in it.
+fn odd<'m>((key, value): (&'m String, &'m String)) -> Option<&'m String> {
+    (key.contains(['=', '&']) || value.contains('&')).then_some(key)
+}
+
+const COLUMNS: [Meaning; 7] = [
+    Meaning::Serial,
+    Meaning::Uuid,
+    Meaning::Mac,
+    Meaning::Profile,
+    Meaning::Name,
+    Meaning::Hostname,
+    Meaning::Metadata,
+];
