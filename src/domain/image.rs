@@ -4,6 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::digest::Digest;
 
+/// Whether an image is named by where it is to be fetched.
+pub fn is_url(image: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| image.starts_with(scheme))
+}
+
+/// What an image is called in the images directory: of a URL the last part.
+pub fn file_name(image: &str) -> &str {
+    let path = if is_url(image) { image.split(['?', '#']).next().unwrap_or_default() } else { return image };
+    path.rsplit('/').next().unwrap_or_default()
+}
+
 /// How an image file is packed; told by its first bytes, never by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::disk::DiskRule;
 use crate::domain::ids::ProfileId;
+use crate::domain::image::is_url;
 use crate::domain::profile::{After, Architecture, FirmwareNeed, Profile};
 use install::WrittenInstaller;
 use nodes::{WrittenCloudInit, WrittenFile};
@@ -62,11 +63,13 @@ fn checked(page: &mut Page<'_>, written: Written) -> Option<Profile> {
     let files = nodes::files(page, written.file);
     let cloud_init = nodes::cloud_init(page, written.cloud_init);
     let id = id?;
+    let fetched = written.image.filter(|image| is_url(image)).map(|url| format!("`oxbow images add {url}`"));
+    let source = written.source.or(fetched);
     Some(Profile {
         title: written.title.unwrap_or_else(|| id.to_string()),
         id,
         description: written.description,
-        source: written.source,
+        source,
         aliases: written.aliases,
         architecture: written.architecture,
         firmware: written.firmware,

@@ -17,6 +17,7 @@ use ureq::{Agent, Body};
 use super::say;
 use crate::config::Problem;
 use crate::domain::digest::Digest;
+use crate::domain::image::{file_name, is_url};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -26,7 +27,7 @@ pub(super) enum Source {
 
 impl Source {
     pub(super) fn new(text: &str) -> Result<Self, Problem> {
-        if ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
+        if is_url(text) {
             return Ok(Self::Url(text.to_owned()));
         }
         let file = fs::canonicalize(text).ok().filter(|file| file.is_file());
@@ -38,10 +39,7 @@ impl Source {
     pub(super) fn name(&self) -> String {
         match self {
             Self::File(file) => file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            Self::Url(url) => {
-                let path = url.split(['?', '#']).next().unwrap_or_default();
-                path.rsplit('/').next().unwrap_or_default().to_owned()
-            }
+            Self::Url(url) => file_name(url).to_owned(),
         }
     }
 

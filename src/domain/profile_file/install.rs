@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::page::Page;
 use super::{EXPLAINED, Written};
 use crate::domain::digest::Digest;
+use crate::domain::image::file_name;
 use crate::domain::profile::{Architecture, Image, Install, Installer};
 
 #[derive(Clone, Deserialize)]
@@ -44,6 +45,7 @@ pub(super) fn read(page: &mut Page<'_>, written: &Written) -> Option<Install> {
 }
 
 fn image(page: &mut Page<'_>, file: &str, written: &Written) -> Option<Image> {
+    let file = file_name(file);
     let is_file = is_in_images(page, &["image"], "image", file);
     let sha256 = written.sha256.as_ref().map(|text| text.parse::<Digest>());
     let sha256 = sha256.transpose().map_err(|err| {

@@ -43,6 +43,16 @@ fn all_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
+fn an_image_may_be_named_by_its_url_and_who_misses_it_is_told_how_to_fetch_it() {
+    let url = "https://example.org/3.1/edge.raw.gz?mirror=2";
+    let profile = parse("emt-s.toml", &format!("schema = 1\nimage = \"{url}\"\n")).expect("a profile");
+    assert_eq!(profile.image().expect("it writes one").file, "edge.raw.gz");
+    assert_eq!(profile.source, Some(format!("`oxbow images add {url}`")));
+    let said = complaints("schema = 1\nimage = \"https://example.org/\"\n");
+    assert!(said[0].starts_with("demo.toml:2: image \"\" is not a file name"), "{said:?}");
+}
+
+#[test]
 fn an_image_and_an_installer_exclude_each_other_and_one_is_needed() {
     let installer = "[installer]\nkernel = \"linux\"\ninitrd = \"initrd.gz\"\n";
     let both = complaints(&format!("schema = 1\nimage = \"a\"\n{installer}"));
