@@ -3,7 +3,7 @@
 pub mod frames;
 pub mod gathered;
 
-use syslog_loose::Variant;
+use syslog_loose::{IncompleteDate, Variant};
 
 use crate::domain::logline::Level;
 use crate::domain::time::Timestamp;
@@ -36,7 +36,7 @@ fn priority(message: &str) -> (u8, &str) {
     read().unwrap_or((NOTICE, message))
 }
 
-/// RFC 6.2.1's severities, as far as a technician tells them apart.
+/// The severities of RFC 5424 section 6.2.1, as far as a technician tells them apart.
 fn level(severity: u8) -> Level {
     match severity {
         0..=3 => Level::Error,
@@ -54,8 +54,8 @@ fn has_header(rest: &str) -> bool {
 }
 
 fn without_header(message: &str, now: Timestamp) -> String {
-    // RFC 3164 names neither year nor zone: that of the station is as good as any.
-    let year = |_| this_year(now);
+    // RFC 3164 names neither year nor zone: the zone is the station's, and the year the one that is nearest.
+    let year = |(month, ..): IncompleteDate| nearest_year(now, month);
     let parsed = syslog_loose::parse_message_with_year(message, year, Variant::Either);
     let who = match (parsed.appname, parsed.procid) {
         (Some(name), Some(process)) => format!("{name}[{process}]: "),
@@ -80,9 +80,16 @@ fn is_same(apart_ms: u64) -> bool {
     apart_ms < FURTHEST_ZONE && beside_zone <= 2 * ALIKE
 }
 
-fn this_year(now: Timestamp) -> i32 {
+/// The year of a month that is hardly ever long ago: at New Year clocks are in both.
+fn nearest_year(now: Timestamp, month: u32) -> i32 {
     let now = jiff::Timestamp::from_millisecond(i64::try_from(now.as_millis()).unwrap_or_default());
-    now.unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC).year().into()
+    let now = now.unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
+    let year = i32::from(now.year());
+    match (now.month(), month) {
+        (1, 12) => year - 1,
+        (12, 1) => year + 1,
+        _ => year,
+    }
 }
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -131,6 +138,14 @@ mod tests {
         }
         assert_eq!(read(b"", NOW), None);
         assert_eq!(read(b"<13>\n\0", NOW), None);
+    }
+
+    #[test]
+    fn a_time_without_a_year_is_of_the_year_that_is_nearest() {
+        // 2026-01-01T00:00:20Z.
+        let new_year = Timestamp::from_millis(1_767_225_620_000);
+        let said = read(b"<30>Dec 31 23:59:50 box sshd: ready", new_year).expect("it says something");
+        assert_eq!(said.text, "sshd: ready");
     }
 
     #[test]
