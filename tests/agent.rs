@@ -519,7 +519,12 @@ impl Machine for Bench {
     fn survey(&self, boot_nic: Option<MacAddr>) -> Survey {
         let serial = "FB-0042".parse().ok();
         let claims = Claims { macs: boot_nic.into_iter().collect(), serial, ..Claims::default() };
-        Survey { claims, disks: self.disks.clone(), remarks: vec!["the UUID is a placeholder".into()] }
+        Survey {
+            claims,
+            disks: self.disks.clone(),
+            remarks: vec!["the UUID is a placeholder".into()],
+            ..Survey::default()
+        }
     }
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {
@@ -704,6 +709,7 @@ fn corrupt(detail: &str) -> Failure {
 
 fn kind(report: &Report) -> String {
     match report {
+        Report::Configured { files, .. } => format!("configured {files} files"),
         Report::Started { step, .. } => format!("started {}", step.word()),
         Report::Finished { step, .. } => format!("finished {}", step.word()),
         Report::Failed { step, .. } => format!("failed {}", step.word()),

@@ -1,14 +1,17 @@
 //! What the agent runs on, as a trait: the real machine is [`super::linux::Linux`], simulated machines bring their own.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::configuration::{Configuration, FileFact, PlacedArchive};
 use crate::domain::disk::Disk;
 use crate::domain::identity::Claims;
 use crate::domain::ids::MacAddr;
+use crate::domain::inventory::Inventory;
+use crate::domain::report::FailureKind;
 
 /// The agent's surroundings: identity, disks, network, console, power.
 pub trait Machine: Sync {
@@ -17,6 +20,11 @@ pub trait Machine: Sync {
 
     /// Opens a disk of the survey to be written from its first byte, for nobody else meanwhile.
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>>;
+
+    /// Carries out what follows the image on `disk`, which is proven and closed by now, and reads it back from the medium.
+    fn configure(&self, _disk: &Disk, _what: &Configuration, _aid: &dyn Aid) -> Result<Configured, Unconfigured> {
+        Err(Unconfigured { kind: FailureKind::Configuration, detail: "this machine cannot do it".into() })
+    }
 
     /// How this machine reaches an address.
     fn dialer(&self) -> Dialer {
@@ -46,6 +54,8 @@ pub trait Machine: Sync {
 pub struct Survey {
     pub claims: Claims,
     pub disks: Vec<Disk>,
+    /// None where nothing is known, as of a simulated machine.
+    pub inventory: Option<Inventory>,
     /// What was left out and why, for the log.
     pub remarks: Vec<String>,
 }
@@ -68,6 +78,31 @@ pub trait Medium: Send {
     fn zeros_made(&self) -> u64 {
         0
     }
+}
+
+/// What a machine needs of others while it configures its disk.
+pub trait Aid {
+    /// The file of an archive, from its first byte; resumed when the connection breaks, and an error when its digest is
+    /// not what it should be.
+    fn fetch<'a>(&'a self, archive: &'a PlacedArchive) -> io::Result<Box<dyn Read + 'a>>;
+
+    /// What is being done, for the log and the screen.
+    fn say(&self, detail: &str);
+}
+
+/// What is on the disk beside the image, as it was read back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configured {
+    pub files: Vec<FileFact>,
+    /// dm-verity's, in hex digits.
+    pub root_hash: Option<String>,
+}
+
+/// Why a disk could not be configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unconfigured {
+    pub kind: FailureKind,
+    pub detail: String,
 }
 
 /// Opens a TCP connection to an address within a time.

@@ -91,6 +91,7 @@ pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         claims: survey.claims,
         disks: survey.disks,
+        inventory: survey.inventory,
     };
     let courier = Courier {
         machine,

@@ -6,6 +6,7 @@
 
 pub mod change;
 pub mod command;
+pub mod configuration;
 pub mod deed;
 pub mod dhcp;
 pub mod diagnostic;
@@ -24,6 +25,7 @@ pub mod ids;
 pub mod image;
 #[cfg(feature = "station")]
 pub mod import;
+pub mod inventory;
 pub mod lease;
 pub mod loader;
 pub mod logline;

@@ -53,6 +53,15 @@ pub enum Report {
     },
     /// The first `bytes` of the disk were read back and have this digest. The station judges it.
     ReadBack { bytes: u64, sha256: Digest },
+    /// What was written after the image was read back from the disk, and the [`crate::domain::configuration::manifest`] of
+    /// it has this digest. The station judges it.
+    Configured {
+        files: u32,
+        sha256: Digest,
+        /// dm-verity's root hash in hex digits, where the layout is a sealed one.
+        #[serde(default)]
+        root_hash: Option<String>,
+    },
     /// The run is over without success.
     Failed { step: Step, failure: FailureKind, detail: String },
     /// The run is over: all steps done, the machine restarts now.
@@ -77,6 +86,12 @@ pub enum FailureKind {
     DiskIo,
     /// What was read back from the disk is not what was written.
     ReadBackDiffers,
+    /// The profile's configuration does not fit what is on the disk: no such volume, no room, a broken file system.
+    Configuration,
+    /// A disk or a step did not come to an end in any reasonable time.
+    Hung,
+    /// The machine's own system did not say in time that it runs.
+    FirstBoot,
     /// The station and the agent do not understand each other.
     Protocol,
     #[serde(other)]
@@ -96,6 +111,13 @@ impl FailureKind {
             }
             Self::DiskIo => "replace the disk, or reseat it and re-arm the node",
             Self::ReadBackDiffers => "the disk does not keep what is written: replace it",
+            Self::Configuration => {
+                "compare the profile's configuration with the image: the node's log says which volume or file it is"
+            }
+            Self::Hung => "reseat or replace the disk, then re-arm the node",
+            Self::FirstBoot => {
+                "look at the machine's own screen: does it start its system, and does its network reach the station?"
+            }
             Self::Protocol => "rebuild the boot files so that agent and station are of one version",
             Self::Unknown => "read the node's log",
         }

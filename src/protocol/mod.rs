@@ -3,6 +3,7 @@
 //! ```text
 //! agent                                        station
 //!   POST /agent/v1/runs/RUN/hello    Hello  ->  Answer: a job, come again later, or wait for a word
+//!   GET  /agent/v1/runs/RUN/configuration   ->  Follows: what follows the image, asked for before anything is written
 //!   GET  /images/DIGEST/NAME                ->  the image, with Range
 //!   POST /agent/v1/runs/RUN/reports  Reports -> Ack once stored: repeated until acknowledged
 //!   POST /agent/v1/runs/RUN/log      LogLines-> Ack once stored
@@ -21,10 +22,12 @@ pub mod paths;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::configuration::Configuration;
 use crate::domain::digest::Digest;
 use crate::domain::disk::{Disk, DiskRule};
 use crate::domain::identity::Claims;
 use crate::domain::image::Format;
+use crate::domain::inventory::Inventory;
 use crate::domain::logline::Level;
 use crate::domain::profile::After;
 use crate::domain::report::{Report, Step};
@@ -40,6 +43,9 @@ pub struct Hello {
     pub agent: String,
     pub claims: Claims,
     pub disks: Vec<Disk>,
+    /// None from an older agent.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
 }
 
 /// The station's answer to a hello.
@@ -81,6 +87,13 @@ pub struct Job {
     /// The index of the next report the station wants: more than 0 for an agent that was started again in this run.
     #[serde(default)]
     pub next_report: u32,
+}
+
+/// What follows the image on this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follows {
+    pub version: u16,
+    pub configuration: Configuration,
 }
 
 /// Reports in order, the first of them with index `first`.

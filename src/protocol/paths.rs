@@ -8,6 +8,10 @@ pub fn hello(run: RunId) -> String {
     of_run(run, "hello")
 }
 
+pub fn configuration(run: RunId) -> String {
+    of_run(run, "configuration")
+}
+
 pub fn reports(run: RunId) -> String {
     of_run(run, "reports")
 }

@@ -41,7 +41,7 @@ impl Machine for Hardware {
             serial: format!("{}-0", self.who.serial),
             ..Disk::default()
         };
-        Survey { claims: self.who.claims(), disks: vec![disk], remarks: Vec::new() }
+        Survey { claims: self.who.claims(), disks: vec![disk], ..Survey::default() }
     }
 
     fn open(&self, _: &Disk) -> io::Result<Box<dyn Medium>> {

@@ -44,7 +44,7 @@ impl Machine for Linux {
     fn survey(&self, boot_nic: Option<MacAddr>) -> Survey {
         let (claims, mut remarks) = identity::claims(Path::new(SYS), boot_nic);
         let disks = disks::list(Path::new(SYS), Path::new(DEV), &mut remarks);
-        Survey { claims, disks, remarks }
+        Survey { claims, disks, remarks, ..Survey::default() }
     }
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {

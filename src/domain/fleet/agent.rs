@@ -251,6 +251,10 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
                 None => fail(now, node, unproven("a disk was read back before the agent had a job"), change),
             }
         }
+        Report::Configured { files, root_hash, .. } => {
+            let sealed = root_hash.as_ref().map(|hash| format!(", sealed by root hash {hash}")).unwrap_or_default();
+            change.log(now, node, Level::Info, &format!("configured: {files} files read back{sealed}"));
+        }
         Report::Failed { step, failure, detail } => {
             let failure =
                 Failure { stage: Stage::of(*step), kind: *failure, reason: crate::domain::text::clean(detail, 400) };

@@ -21,7 +21,7 @@ struct Workbench {
 impl Machine for Workbench {
     fn survey(&self, boot_nic: Option<MacAddr>) -> Survey {
         let claims = Claims { macs: boot_nic.into_iter().collect(), ..Claims::default() };
-        Survey { claims, disks: vec![self.disk.clone()], remarks: Vec::new() }
+        Survey { claims, disks: vec![self.disk.clone()], ..Survey::default() }
     }
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {

@@ -1,0 +1,202 @@
+//! What a machine's disk gets after its image: files, archives, cloud-init's volume, the layout of an immutable system,
+//! the firmware's boot entry. The station fills it in for one node, the agent carries it out and reads it back.
+//!
+//! Whatever is read back is put together by [`manifest`] in the same words as what was asked for. Two equal digests of
+//! that text mean that the disk holds what the profile says.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::digest::Digest;
+
+/// Everything that follows the image, for one node in one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Configuration {
+    /// Written in this order.
+    pub files: Vec<PlacedFile>,
+    pub archives: Vec<PlacedArchive>,
+    /// A volume of its own for cloud-init (NoCloud, label CIDATA), for images that look for it there.
+    pub seed: Option<SeedVolume>,
+    /// Further partitions, made after all files are written, so that what is sealed holds them.
+    pub layout: Option<Layout>,
+    /// The firmware's boot entries. None: they stay as they are.
+    pub boot: Option<BootEntry>,
+}
+
+impl Configuration {
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether something is to be written that is then to be proven.
+    pub fn writes(&self) -> bool {
+        !self.files.is_empty() || !self.archives.is_empty() || self.seed.is_some() || self.layout.is_some()
+    }
+}
+
+/// The name of a partition (GPT), or else the label of the file system on it. Never a number: images differ.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VolumeName(pub String);
+
+impl fmt::Display for VolumeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A file for this node.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedFile {
+    pub volume: VolumeName,
+    /// From the root of the volume's file system, beginning with `/`. Directories on the way are made (0755, root).
+    pub path: String,
+    /// As `chmod` takes it; 0o7777 at most.
+    pub mode: u32,
+    /// `user` or `user:group`, by number, or by name as the system on the disk knows them.
+    pub owner: String,
+    pub content: String,
+}
+
+impl fmt::Debug for PlacedFile {
+    /// Without the content: it may hold hashes of passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { volume, path, mode, owner, content } = self;
+        write!(f, "PlacedFile({volume}:{path}, {mode:o}, {owner}, {} bytes)", content.len())
+    }
+}
+
+/// A tar, packed or not, that is unpacked into a directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedArchive {
+    pub volume: VolumeName,
+    /// The directory, from the root of the volume, beginning with `/`. It is made.
+    pub path: String,
+    /// For people: the file's name.
+    pub name: String,
+    /// Where it is on the station, beginning with `/`.
+    pub source: String,
+    /// The file as it travels: length in bytes, and digest.
+    pub bytes: u64,
+    pub sha256: Digest,
+}
+
+/// A small volume labelled CIDATA (cloud-init's NoCloud data source), in room behind the image's last partition.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedVolume {
+    /// `user-data`, `meta-data` and so on, with their contents.
+    pub documents: Vec<(String, String)>,
+}
+
+impl fmt::Debug for SeedVolume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SeedVolume({:?})", self.documents.iter().map(|(name, _)| name).collect::<Vec<_>>())
+    }
+}
+
+/// How the disk is laid out in the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Layout {
+    /// The Edge Microvisor Toolkit's two systems, A and B, of which A is sealed by dm-verity.
+    AbVerity(AbVerity),
+    #[serde(other)]
+    Unknown,
+}
+
+/// Sizes are in MiB. The partitions, in this order behind `esp`: rootfs, edge_persistent (what is left), hashmap_a,
+/// hashmap_b, rootfs_b, roothash (with the file `part_a_roothash`), swap, reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AbVerity {
+    pub rootfs_mib: u64,
+    pub hash_mib: u64,
+    pub roothash_mib: u64,
+    /// None: by the machine's memory, as the toolkit's own installer reckons it.
+    pub swap_mib: Option<u64>,
+    pub reserved_mib: u64,
+}
+
+impl Default for AbVerity {
+    fn default() -> Self {
+        Self { rootfs_mib: 4096, hash_mib: 100, roothash_mib: 50, swap_mib: None, reserved_mib: 5120 }
+    }
+}
+
+/// What the firmware is to start. On a machine that was started by BIOS there is nothing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootEntry {
+    /// What the entry is called in the firmware's menu.
+    pub label: String,
+    /// The loader on the ESP, with backslashes: `\EFI\BOOT\BOOTX64.EFI`.
+    pub loader: String,
+    /// Entries that begin with one of these belong to systems that are gone from this disk, and are removed.
+    #[serde(default)]
+    pub stale: Vec<String>,
+    /// Whether booting from the network stays possible, behind the disk.
+    pub network: NetworkBoot,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkBoot {
+    /// Behind the disk.
+    #[default]
+    Last,
+    /// Its entries are made inactive.
+    Off,
+    /// The order stays as the firmware has it, with ours in front of other disks.
+    First,
+}
+
+/// A file as it is asked for, or as it is on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileFact {
+    pub volume: VolumeName,
+    pub path: String,
+    pub mode: u32,
+    pub owner: String,
+    pub sha256: Digest,
+}
+
+/// The text whose digest stands for all of `files`: a line each, sorted, as `rootfs /etc/motd 0644 root:root HEX`.
+pub fn manifest(files: &[FileFact]) -> String {
+    let mut lines: Vec<String> = files.iter().map(line).collect();
+    lines.sort();
+    lines.concat()
+}
+
+fn line(file: &FileFact) -> String {
+    let FileFact { volume, path, mode, owner, sha256 } = file;
+    format!("{volume} {path} {mode:04o} {owner} {sha256}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(path: &str, mode: u32) -> FileFact {
+        let sha256 = Digest::new([7; 32]);
+        FileFact { volume: VolumeName("rootfs".into()), path: path.into(), mode, owner: "root:root".into(), sha256 }
+    }
+
+    #[test]
+    fn a_manifest_is_the_same_in_whatever_order_the_files_come() {
+        let (one, two) = (fact("/etc/hosts", 0o644), fact("/etc/motd", 0o600));
+        assert_eq!(manifest(&[one.clone(), two.clone()]), manifest(&[two, one]));
+    }
+
+    #[test]
+    fn another_mode_is_another_manifest() {
+        assert_ne!(manifest(&[fact("/etc/motd", 0o600)]), manifest(&[fact("/etc/motd", 0o644)]));
+    }
+
+    #[test]
+    fn what_a_newer_station_asks_for_is_known_to_be_unknown() {
+        let layout: Layout = serde_json::from_str(r#"{"kind":"encrypted"}"#).expect("readable");
+        assert_eq!(layout, Layout::Unknown);
+    }
+}
