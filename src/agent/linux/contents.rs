@@ -29,15 +29,51 @@ fn partitions(file: &File, bytes: u64) -> io::Result<Vec<Volume>> {
             }
         }
     }
-    let mut mbr = [0; 512];
-    file.read_exact_at(&mut mbr, 0)?;
-    let partition = |entry: &[u8]| {
-        let kind = *entry.get(4)?;
-        let start = u64::from(u32::from_le_bytes(*entry.get(8..)?.first_chunk()?)) * 512;
-        (kind != 0).then(|| Volume { kind: format!("0x{kind:02x}"), label: label(file, start), ..Volume::default() })
+    let first = mbr_entries(file, 0)?;
+    let extended = first.iter().find(|entry| EXTENDED.contains(&entry.kind)).map(|entry| entry.start);
+    let logical = extended.map(|start| logical(file, start)).unwrap_or_default();
+    let volume = |entry: &Entry| Volume {
+        kind: format!("0x{:02x}", entry.kind),
+        label: label(file, entry.start),
+        ..Volume::default()
     };
-    let is_mbr = mbr.ends_with(&[0x55, 0xaa]);
-    Ok(mbr[446..510].chunks(16).filter(|_| is_mbr).filter_map(partition).collect())
+    Ok(first.iter().chain(&logical).map(volume).collect())
+}
+
+/// A partition of an MBR, or of one of the chain of such sectors inside an extended partition.
+struct Entry {
+    kind: u8,
+    /// In bytes, counted from wherever this kind of entry is counted from.
+    start: u64,
+}
+
+/// The entries that are used of the sector at byte `at`; none without its signature.
+fn mbr_entries(file: &File, at: u64) -> io::Result<Vec<Entry>> {
+    let mut sector = [0; 512];
+    file.read_exact_at(&mut sector, at)?;
+    let entry = |entry: &[u8]| {
+        let start = u64::from(u32::from_le_bytes(*entry.get(8..)?.first_chunk()?)) * 512;
+        Some(Entry { kind: *entry.get(4)?, start }).filter(|entry| entry.kind != 0)
+    };
+    let is_table = sector.ends_with(&[0x55, 0xaa]);
+    Ok(sector[446..510].chunks(16).filter(|_| is_table).filter_map(entry).collect())
+}
+
+/// The partitions inside the extended one at byte `first`: each sector of the chain has one, counted from the sector, and
+/// the next sector, counted from `first`. A chain that is damaged, or bites its tail, ends there.
+fn logical(file: &File, first: u64) -> Vec<Entry> {
+    let (mut found, mut at) = (Vec::new(), first);
+    for _ in 0..PARTITIONS {
+        let Ok(entries) = mbr_entries(file, at) else { break };
+        let (links, own): (Vec<Entry>, Vec<Entry>) =
+            entries.into_iter().partition(|entry| EXTENDED.contains(&entry.kind));
+        found.extend(own.into_iter().map(|entry| Entry { start: at + entry.start, ..entry }));
+        match links.first() {
+            Some(link) if first + link.start > at => at = first + link.start,
+            Some(_) | None => break,
+        }
+    }
+    found
 }
 
 /// The partitions of the table whose header is at byte `header`, if there is one.
@@ -117,6 +153,8 @@ const FILE_SYSTEMS: &[FileSystem] = &[
     // ISO 9660
     FileSystem { magic_at: 0x8001, magic: b"CD001", label: 0x8028, length: 32 },
 ];
+/// Types of an extended partition: DOS, Windows 95 (LBA), Linux.
+const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
 /// More than any disk has that a machine starts from.
 const PARTITIONS: u32 = 128;
 const NAME: usize = 100;
@@ -174,6 +212,31 @@ mod tests {
         disk[510..512].copy_from_slice(&[0x55, 0xaa]);
         assert_eq!(found(&disk), ["label \"photos\", type 0x83"]);
         assert_eq!(found(&disk[MIB..]), ["label \"photos\""]);
+    }
+
+    /// Writes an entry of the table in the sector at byte `at`.
+    fn mbr_entry(disk: &mut [u8], at: usize, number: usize, kind: u8, start: usize) {
+        let entry = at + 446 + 16 * number;
+        disk[entry + 4] = kind;
+        disk[entry + 8..entry + 12].copy_from_slice(&((start / 512) as u32).to_le_bytes());
+        disk[at + 510..at + 512].copy_from_slice(&[0x55, 0xaa]);
+    }
+
+    #[test]
+    fn partitions_inside_an_extended_one_are_found_too() {
+        let mut disk = vec![0; 6 * MIB];
+        mbr_entry(&mut disk, 0, 0, 0x0c, MIB);
+        mbr_entry(&mut disk, 0, 1, 0x0f, 2 * MIB);
+        mbr_entry(&mut disk, 2 * MIB, 0, 0x83, MIB);
+        mbr_entry(&mut disk, 2 * MIB, 1, 0x05, 2 * MIB);
+        mbr_entry(&mut disk, 4 * MIB, 0, 0x82, MIB);
+        disk[3 * MIB + 1080..3 * MIB + 1082].copy_from_slice(&[0x53, 0xef]);
+        disk[3 * MIB + 1144..3 * MIB + 1150].copy_from_slice(b"photos");
+        let all = ["type 0x0c", "type 0x0f", "label \"photos\", type 0x83", "type 0x82"];
+        assert_eq!(found(&disk), all);
+        // A chain that leads back to where it was is gone through once.
+        mbr_entry(&mut disk, 4 * MIB, 1, 0x05, 0);
+        assert_eq!(found(&disk), all);
     }
 
     #[test]
