@@ -10,6 +10,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use openssl::asn1::Asn1Time;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::extension::SubjectAlternativeName;
+use openssl::x509::{X509, X509Name};
 use sha2::{Digest as _, Sha256};
 use source::Source;
 use tempfile::TempDir;
@@ -115,6 +122,26 @@ fn a_command_that_was_killed_goes_on_where_it_was_unless_the_source_has_changed(
         assert_eq!(source.shelf().asked, [0, 200_000]);
         assert!(home.read("images/os.raw.zst") == now);
     }
+}
+
+#[test]
+fn by_https_a_source_must_be_vouched_for_by_an_authority_this_machine_believes() {
+    let (home, image) = (Home::new(), zstd(&content()));
+    let (key, certificate) = certificate_for_loopback();
+    home.write("ca.pem", &certificate.to_pem().expect("PEM"));
+    let source = Source::secure(&image, &key, &certificate);
+    source.shelf().break_after = [100_000].into();
+    let url = source.url("os.raw.zst");
+    let unknown = finished(home.command(&["add", &url]).env("SSL_CERT_FILE", home.path("empty.toml")));
+    assert_eq!(unknown.code, 1, "{}", unknown.all);
+    assert!(unknown.all.contains("its certificate is not believed"), "{}", unknown.all);
+    assert!(unknown.all.contains("hint: "), "{}", unknown.all);
+    assert_eq!((home.images(), source.shelf().asked.len()), (Vec::<String>::new(), 0), "nothing was asked of it");
+
+    let known = finished(home.command(&["add", &url]).env("SSL_CERT_FILE", home.path("ca.pem")));
+    assert_eq!(known.code, 0, "{}", known.all);
+    assert_eq!(source.shelf().asked, [0, 100_000]);
+    assert!(home.read("images/os.raw.zst") == image);
 }
 
 #[test]
@@ -256,6 +283,25 @@ fn zstd(content: &[u8]) -> Vec<u8> {
 
 fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A certificate for 127.0.0.1 that is its own authority.
+fn certificate_for_loopback() -> (PKey<Private>, X509) {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
+    let key = PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key");
+    let mut name = X509Name::builder().expect("a name");
+    name.append_entry_by_text("CN", "a source of images").expect("a name");
+    let name = name.build();
+    let mut certificate = X509::builder().expect("a certificate");
+    certificate.set_version(2).expect("X.509 v3");
+    certificate.set_subject_name(&name).and_then(|()| certificate.set_issuer_name(&name)).expect("a name");
+    certificate.set_pubkey(&key).expect("a key");
+    let (from, to) = (Asn1Time::days_from_now(0).expect("today"), Asn1Time::days_from_now(2).expect("later"));
+    certificate.set_not_before(&from).and_then(|()| certificate.set_not_after(&to)).expect("times");
+    let loopback = SubjectAlternativeName::new().ip("127.0.0.1").build(&certificate.x509v3_context(None, None));
+    certificate.append_extension(loopback.expect("a name")).expect("a name");
+    certificate.sign(&key, MessageDigest::sha256()).expect("signed");
+    (key, certificate.build())
 }
 
 fn until(condition: impl Fn() -> bool) {

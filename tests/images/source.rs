@@ -1,13 +1,18 @@
 //! A web server that has one file, and misfortunes.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{SslAcceptor, SslMethod};
+use openssl::x509::X509;
+
 pub(crate) struct Source {
+    scheme: &'static str,
     address: String,
     shelf: Arc<Mutex<Shelf>>,
 }
@@ -27,6 +32,17 @@ pub(crate) struct Shelf {
 
 impl Source {
     pub(crate) fn open(file: &[u8]) -> Self {
+        Self::behind(file, None)
+    }
+
+    /// The same by HTTPS.
+    pub(crate) fn secure(file: &[u8], key: &PKey<Private>, certificate: &X509) -> Self {
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).expect("TLS");
+        acceptor.set_private_key(key).and_then(|()| acceptor.set_certificate(certificate)).expect("a certificate");
+        Self::behind(file, Some(acceptor.build()))
+    }
+
+    fn behind(file: &[u8], tls: Option<SslAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let shelf = Arc::new(Mutex::new(Shelf {
@@ -38,17 +54,21 @@ impl Source {
             asked: Vec::new(),
         }));
         let shared = shelf.clone();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let shelf = shared.clone();
-                thread::spawn(move || serve(stream, &shelf));
+                let (shelf, tls) = (shared.clone(), tls.clone());
+                thread::spawn(move || match tls {
+                    None => serve(stream, &shelf),
+                    Some(tls) => tls.accept(stream).ok().and_then(|stream| serve(stream, &shelf)),
+                });
             }
         });
-        Self { address, shelf }
+        Self { scheme, address, shelf }
     }
 
     pub(crate) fn url(&self, name: &str) -> String {
-        format!("http://{}/images/{name}", self.address)
+        format!("{}://{}/images/{name}", self.scheme, self.address)
     }
 
     pub(crate) fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -57,7 +77,7 @@ impl Source {
 }
 
 /// Answers one question, and closes the connection.
-fn serve(stream: TcpStream, shelf: &Mutex<Shelf>) -> Option<()> {
+fn serve(stream: impl Read + Write, shelf: &Mutex<Shelf>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let (mut range, mut if_range) = (None, None);
     loop {

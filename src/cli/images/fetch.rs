@@ -168,7 +168,7 @@ fn open_url(url: &str, at: u64, known: Option<&str>) -> Result<Stream, Trouble> 
     if let Some(known) = known.filter(|_| at > 0) {
         asked = asked.header(RANGE, format!("bytes={at}-")).header(IF_RANGE, known);
     }
-    let response = asked.call().map_err(|err| Trouble::ForNow(err.to_string()))?;
+    let response = asked.call().map_err(|err| unanswered(url, &err))?;
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     // A weak validator stands for what means the same, not for the same bytes (RFC 9110 section 13.1.5).
     let strong = header(ETAG).filter(|tag| !tag.starts_with("W/"));
@@ -189,6 +189,18 @@ fn open_url(url: &str, at: u64, known: Option<&str>) -> Result<Stream, Trouble> 
         if response.status() == 416 { Box::new(io::empty()) } else { Box::new(response.into_body().into_reader()) };
     let validator = validator.or_else(|| known.map(str::to_owned).filter(|_| at > 0));
     Ok(Stream { at, total, validator, bytes })
+}
+
+/// Who cannot be reached may be reached later; who is not believed will not be by waiting.
+fn unanswered(url: &str, err: &ureq::Error) -> Trouble {
+    let said = err.to_string();
+    let Some((_, doubt)) = said.split_once("certificate verify failed") else { return Trouble::ForNow(said) };
+    // OpenSSL's reason comes last, in parentheses.
+    let why = doubt.rsplit_once('(').map_or(doubt, |(_, why)| why.trim_end_matches(')'));
+    let what = format!("{url}: its certificate is not believed ({why})");
+    let hint = "check the address and this machine's clock; an authority of the site's own is added by \
+                update-ca-certificates, or named in SSL_CERT_FILE";
+    Trouble::ForGood(Problem::new(what, hint))
 }
 
 /// The first byte of `bytes FIRST-LAST/WHOLE` (RFC 9110 section 14.4).
