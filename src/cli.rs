@@ -99,6 +99,9 @@ struct Sim {
     /// Give this machine (counted from 1) a disk that does not keep what is written
     #[arg(long, value_name = "NUMBER")]
     worn_disk: Option<u16>,
+    /// Let this machine (counted from 1) say of the files on its disk what is not so
+    #[arg(long, value_name = "NUMBER")]
+    liar: Option<u16>,
     /// End after this many seconds
     #[arg(long, default_value_t = 600)]
     seconds: u64,
@@ -166,6 +169,7 @@ fn simulate(options: Sim) -> ExitCode {
         pace: options.pace,
         apart: Duration::from_millis(options.apart),
         worn_disk: options.worn_disk,
+        liar: options.liar,
         seconds: options.seconds,
     };
     match sim::run(options) {

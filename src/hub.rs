@@ -222,6 +222,10 @@ impl Hub {
             Note::Command(command, done) => self.command(command, done, dropped).await,
             Note::Hello(hello, done) => self.hello(&hello, done).await,
             Note::Reports { run, first, reports, done } => self.reports(run, first, reports, done).await,
+            Note::Configuration { run, manifest, done } => match self.fleet.configuration_given(now, run, manifest) {
+                Ok(effects) => self.answer_when_kept(effects, done, ()).await,
+                Err(ReportError::UnknownRun(run)) => drop(done.send(Err(NotKept::UnknownRun(run)))),
+            },
             Note::AgentLog { run, first, lines, done } => self.agent_log(run, first, lines, done).await,
         }
     }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::command::{Command, Refusal};
 use crate::domain::dhcp::{Choice, Dhcp};
+use crate::domain::digest::Digest;
 use crate::domain::doctor::packet::Packet;
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Hello};
@@ -48,6 +49,12 @@ pub enum Note {
         first: u32,
         reports: Vec<Report>,
         done: oneshot::Sender<Result<u32, NotKept>>,
+    },
+    /// The agent of `run` is about to be given what follows the image, with this digest of its manifest.
+    Configuration {
+        run: RunId,
+        manifest: Option<Digest>,
+        done: oneshot::Sender<Result<(), NotKept>>,
     },
     AgentLog {
         run: RunId,

@@ -84,7 +84,7 @@ pub fn boot(
 }
 
 /// The node of a machine that is about to get a run, or what is known of one that nobody has seen.
-fn node_of(bench: &Snapshot, claims: &Claims) -> Node {
+pub(super) fn node_of(bench: &Snapshot, claims: &Claims) -> Node {
     let known = match bench.index.recognise(&bench.nodes, claims) {
         Identity::Known(id) => bench.nodes.get(&id).map(|node| (**node).clone()),
         Identity::New | Identity::Conflict(_) => None,

@@ -35,7 +35,43 @@ impl Configuration {
     pub fn writes(&self) -> bool {
         !self.files.is_empty() || !self.archives.is_empty() || self.seed.is_some() || self.layout.is_some()
     }
+
+    /// What must be on the disk afterwards, in the spelling that [`manifest`] compares: a fact for each file, for each
+    /// archive (its directory, and the digest of its file), for each document of the seed volume. `sha256` digests a
+    /// content.
+    pub fn facts(&self, sha256: impl Fn(&[u8]) -> Digest) -> Vec<FileFact> {
+        let file = |file: &PlacedFile| FileFact {
+            volume: file.volume.clone(),
+            path: file.path.clone(),
+            mode: file.mode,
+            owner: file.owner.clone(),
+            sha256: sha256(file.content.as_bytes()),
+        };
+        let archive = |archive: &PlacedArchive| FileFact {
+            volume: archive.volume.clone(),
+            path: archive.path.clone(),
+            mode: DIRECTORY,
+            owner: ROOT.into(),
+            sha256: archive.sha256,
+        };
+        let document = |(name, content): &(String, String)| FileFact {
+            volume: VolumeName(SEED_LABEL.into()),
+            path: format!("/{name}"),
+            mode: DOCUMENT,
+            owner: ROOT.into(),
+            sha256: sha256(content.as_bytes()),
+        };
+        let documents = self.seed.iter().flat_map(|seed| &seed.documents).map(document);
+        self.files.iter().map(file).chain(self.archives.iter().map(archive)).chain(documents).collect()
+    }
 }
+
+/// The label of the volume on which cloud-init looks for its documents (NoCloud).
+pub const SEED_LABEL: &str = "CIDATA";
+/// Who owns what nobody is named for, and the modes of a directory that is made and of a document of the seed volume.
+pub const ROOT: &str = "root:root";
+pub const DIRECTORY: u32 = 0o755;
+pub const DOCUMENT: u32 = 0o644;
 
 /// The name of a partition (GPT), or else the label of the file system on it. Never a number: images differ.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -187,6 +223,38 @@ mod tests {
     fn a_manifest_is_the_same_in_whatever_order_the_files_come() {
         let (one, two) = (fact("/etc/hosts", 0o644), fact("/etc/motd", 0o600));
         assert_eq!(manifest(&[one.clone(), two.clone()]), manifest(&[two, one]));
+    }
+
+    #[test]
+    fn what_must_be_on_the_disk_has_a_line_for_each_file_archive_and_document() {
+        let rootfs = || VolumeName("rootfs".into());
+        let file = PlacedFile {
+            volume: rootfs(),
+            path: "/etc/motd".into(),
+            mode: 0o600,
+            owner: "app".into(),
+            content: "x".into(),
+        };
+        let archive = PlacedArchive {
+            volume: VolumeName("edge_persistent".into()),
+            path: "/user-apps".into(),
+            name: "apps.tar".into(),
+            source: "/images/x".into(),
+            bytes: 1,
+            sha256: Digest::new([7; 32]),
+        };
+        let seed = SeedVolume { documents: vec![("user-data".into(), "xyz".into())] };
+        let asked =
+            Configuration { files: vec![file], archives: vec![archive], seed: Some(seed), ..Configuration::default() };
+        let length = |content: &[u8]| Digest::new([u8::try_from(content.len()).unwrap_or_default(); 32]);
+        let (one, three, seven) = ("01".repeat(32), "03".repeat(32), "07".repeat(32));
+        assert_eq!(
+            manifest(&asked.facts(length)),
+            format!(
+                "CIDATA /user-data 0644 root:root {three}\nedge_persistent /user-apps 0755 root:root {seven}\n\
+                 rootfs /etc/motd 0600 app {one}\n"
+            )
+        );
     }
 
     #[test]

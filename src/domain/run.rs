@@ -34,6 +34,12 @@ pub struct Run {
     /// The digest of the disk as it was read back.
     #[serde(default)]
     pub read_back: Option<Digest>,
+    /// What is to be shown of what follows the image.
+    #[serde(default)]
+    pub following: Following,
+    /// It was read back from the disk, and is what was asked for.
+    #[serde(default)]
+    pub configured: bool,
     /// The index the next report will have: lower ones have been seen.
     #[serde(default)]
     pub next_report: u32,
@@ -60,6 +66,16 @@ pub struct Expected {
     pub disk_sha256: Digest,
 }
 
+/// What is to be proven beside the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Following {
+    #[default]
+    Nothing,
+    /// The agent was given it, and the [`crate::domain::configuration::manifest`] of it has this digest.
+    Manifest(Digest),
+}
+
 impl Run {
     pub fn begin(id: RunId, profile: ProfileId, now: Timestamp) -> Self {
         Self {
@@ -68,6 +84,8 @@ impl Run {
             started: now,
             expected: None,
             read_back: None,
+            following: Following::Nothing,
+            configured: false,
             next_report: 0,
             next_log: 0,
             installer: false,
@@ -78,6 +96,11 @@ impl Run {
 
     pub fn is_open(&self) -> bool {
         self.outcome.is_none()
+    }
+
+    /// Whether everything that the profile asks for was read back from the disk.
+    pub fn is_proven(&self) -> bool {
+        self.read_back.is_some() && (self.configured || self.following == Following::Nothing)
     }
 
     /// Ends the run; the first outcome stands.

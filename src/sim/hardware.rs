@@ -7,14 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::disk::{SparseDisk, WornDisk};
 use super::identity::Identity;
 use super::power::Power;
-use crate::agent::machine::{Dialer, Machine, Medium, Survey};
+use crate::agent::machine::{Aid, Configured, Dialer, Machine, Medium, Survey, Unconfigured};
+use crate::domain::configuration::Configuration;
+use crate::domain::digest::Digest;
 use crate::domain::disk::{Disk, Transport};
 use crate::domain::ids::MacAddr;
+use crate::domain::report::FailureKind;
 
 /// A machine between power-on and restart.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub(super) struct Hardware {
     pub(super) pace: Option<u64>,
     pub(super) forgetful: bool,
     pub(super) worn: bool,
+    /// It says of its files what is not so.
+    pub(super) lies: bool,
     pub(super) started: Instant,
     pub(super) power: Arc<Power>,
     /// It has switched itself off.
@@ -47,6 +53,23 @@ impl Machine for Hardware {
     fn open(&self, _: &Disk) -> io::Result<Box<dyn Medium>> {
         let sound = SparseDisk::open(&self.disk, DISK_BYTES, self.pace, self.forgetful)?;
         Ok(if self.worn { Box::new(WornDisk { sound, read: false }) } else { Box::new(sound) })
+    }
+
+    /// There is no file system on the disk: what was asked for is what is read back.
+    fn configure(&self, _: &Disk, what: &Configuration, aid: &dyn Aid) -> Result<Configured, Unconfigured> {
+        for archive in &what.archives {
+            aid.say(&format!("{} into {}:{}", archive.name, archive.volume, archive.path));
+            let read = aid.fetch(archive).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+            read.map_err(|error| Unconfigured {
+                kind: FailureKind::Download,
+                detail: format!("{}: {error}", archive.name),
+            })?;
+        }
+        let mut files = what.facts(|content| Digest::new(Sha256::digest(content).into()));
+        if let (true, Some(first)) = (self.lies, files.first_mut()) {
+            first.sha256 = Digest::new([0; 32]);
+        }
+        Ok(Configured { files, root_hash: None })
     }
 
     fn dialer(&self) -> Dialer {

@@ -27,6 +27,7 @@ pub(super) struct Life {
     pub(super) pace: Option<u64>,
     pub(super) forgetful: bool,
     pub(super) worn: bool,
+    pub(super) lies: bool,
     pub(super) power: Arc<Power>,
 }
 
@@ -89,6 +90,7 @@ impl Life {
             pace: self.pace,
             forgetful: self.forgetful,
             worn: self.worn,
+            lies: self.lies,
             started: Instant::now(),
             power: self.power.clone(),
             is_off: AtomicBool::new(false),

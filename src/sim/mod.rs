@@ -63,6 +63,8 @@ pub struct Options {
     pub apart: Duration,
     /// The machine, counted from 1, whose disk does not keep what is written.
     pub worn_disk: Option<u16>,
+    /// The machine, counted from 1, that says of the files on its disk what is not so.
+    pub liar: Option<u16>,
     /// The simulation ends after this many seconds, finished or not.
     pub seconds: u64,
 }
@@ -99,8 +101,12 @@ pub fn run(options: Options) -> Result<Summary, SimError> {
     // One for each machine: nobody ever waits to tell.
     let (tell, mut stories) = mpsc::channel(told.len().max(1));
     for (at, Told { who, .. }) in told.iter().enumerate() {
-        let worn = options.worn_disk.is_some_and(|number| usize::from(number) == at + 1);
-        let life = Life { worn, ..bench.life(who.clone(), &disks, options.pace) };
+        let is = |number: Option<u16>| number.is_some_and(|number| usize::from(number) == at + 1);
+        let life = Life {
+            worn: is(options.worn_disk),
+            lies: is(options.liar),
+            ..bench.life(who.clone(), &disks, options.pace)
+        };
         let (tell, delay) = (tell.clone(), options.apart * u32::try_from(at).unwrap_or(u32::MAX));
         let name = format!("sim {}", who.mac);
         let thread = thread::Builder::new().name(name).spawn(move || {
@@ -170,6 +176,7 @@ impl Bench {
             disk: disks.directory.join(format!("{}.disk", file_name(&format!("{}-{}", who.serial, who.mac)))),
             forgetful: disks.temporary,
             worn: false,
+            lies: false,
             who,
             segment: self.segment.clone(),
             addresses: self.addresses.clone(),

@@ -125,6 +125,7 @@ impl Hub {
             | Note::Dhcp(_)
             | Note::DhcpTried(..)
             | Note::Command(..)
+            | Note::Configuration { .. }
             | Note::AgentLog { .. } => return,
         }
         self.publish();

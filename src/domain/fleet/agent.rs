@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::booting::hold;
+use super::following::configured;
 use super::installer::said_done;
 use super::{Change, Fleet, enter, reach};
 use crate::domain::disk::{Disk, DiskRule, in_bytes};
@@ -127,6 +128,7 @@ impl Fleet {
             };
             // What was read back before this hello is not what the agent is about to write.
             (run.profile, run.expected, run.read_back) = (profile.clone(), Some(expected), None);
+            run.configured = false;
         }
         if let Some((worse, better)) = node.loader.worked() {
             let what =
@@ -251,20 +253,23 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
                 None => fail(now, node, unproven("a disk was read back before the agent had a job"), change),
             }
         }
-        Report::Configured { files, root_hash, .. } => {
-            let sealed = root_hash.as_ref().map(|hash| format!(", sealed by root hash {hash}")).unwrap_or_default();
-            change.log(now, node, Level::Info, &format!("configured: {files} files read back{sealed}"));
+        Report::Configured { files, sha256, root_hash } => {
+            configured(now, node, *files, *sha256, root_hash.as_deref(), change);
         }
         Report::Failed { step, failure, detail } => {
             let failure =
                 Failure { stage: Stage::of(*step), kind: *failure, reason: crate::domain::text::clean(detail, 400) };
             fail(now, node, failure, change);
         }
-        Report::Complete if node.run().is_some_and(|run| run.read_back.is_some()) => {
+        Report::Complete if node.run().is_some_and(Run::is_proven) => {
             node.runs.last_mut().into_iter().for_each(|run| run.end(now, Outcome::Proven));
             node.progress = None;
             reach(node, now, Stage::Provisioned);
             change.log(now, node, Level::Info, "provisioned: the disk holds what the profile says");
+        }
+        Report::Complete if node.run().is_some_and(|run| run.read_back.is_some()) => {
+            let reason = "the agent says it is done, but never showed that the disk is configured as its profile says";
+            fail(now, node, Failure { stage: Stage::Configuring, ..unproven(reason) }, change);
         }
         Report::Complete => {
             fail(now, node, unproven("the agent says it is done but never showed the disk's digest"), change)
@@ -276,11 +281,11 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
     }
 }
 
-fn unproven(reason: &str) -> Failure {
+pub(super) fn unproven(reason: &str) -> Failure {
     Failure { stage: Stage::Verifying, kind: FailureKind::Protocol, reason: reason.into() }
 }
 
-fn fail(now: Timestamp, node: &mut Node, failure: Failure, change: &mut Change) {
+pub(super) fn fail(now: Timestamp, node: &mut Node, failure: Failure, change: &mut Change) {
     node.runs.last_mut().into_iter().for_each(|run| run.end(now, Outcome::Failed(failure.clone())));
     change.log(now, node, Level::Error, &format!("failed {failure}; {}", failure.kind.hint()));
     enter(node, now, Phase::Failed(failure));

@@ -5,6 +5,7 @@
 mod agent;
 mod booting;
 mod commands;
+mod following;
 mod imports;
 mod installer;
 mod people;

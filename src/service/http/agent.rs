@@ -7,11 +7,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::warn;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::routes::{peer, said};
+use crate::boot::configuration::{self, NotGiven};
 use crate::domain::disk::Disk;
 use crate::domain::event::Event;
 use crate::domain::fleet::{self, Grant};
@@ -19,7 +21,7 @@ use crate::domain::ids::RunId;
 use crate::domain::progress::Arrived;
 use crate::domain::{snapshot, text};
 use crate::inbox::{NotKept, Note};
-use crate::protocol::{Ack, Answer, Hello, Job, LogLines, Moved, Reports, VERSION, Word, paths};
+use crate::protocol::{Ack, Answer, Follows, Hello, Job, LogLines, Moved, Reports, VERSION, Word, paths};
 use crate::service::Context;
 
 pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
@@ -33,6 +35,11 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         let context = context.clone();
         warp::path!("agent" / "v1" / "runs" / RunId / "word").and(warp::get()).map(move |run| word(&context, run))
     };
+    let configuration = {
+        let context = context.clone();
+        let asked = warp::path!("agent" / "v1" / "runs" / RunId / "configuration").and(warp::get());
+        asked.then(move |run| configuration(run, context.clone()))
+    };
     posted("hello")
         .then(hello)
         .or(posted("reports").then(reports))
@@ -43,12 +50,19 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .unify()
         .or(word)
         .unify()
+        .or(configuration)
+        .unify()
         .boxed()
 }
 
 async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |hello: Hello| {
         let hello = fleet::Hello { run, claims: cleaned(hello.claims), address, disks: readable(hello.disks) };
+        if let Some(reason) = lacking(&context, &hello) {
+            let (claims, address) = (hello.claims, hello.address);
+            context.inbox.saw(Event::Held { claims, address, reason: reason.clone() });
+            return warp::reply::json(&Answer::Later { seconds: LATER_SECONDS, reason }).into_response();
+        }
         let granted = context.inbox.ask(|done| Note::Hello(Box::new(hello), done)).await;
         kept(granted, |grant| match grant {
             Grant::Job(task) => {
@@ -72,6 +86,28 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
         })
     })
     .await
+}
+
+/// What makes it impossible to carry out the profile of this machine, as far as the bench knows; nothing, where its run has
+/// its job already.
+fn lacking(context: &Context, hello: &fleet::Hello) -> Option<String> {
+    let bench = context.snapshot();
+    configuration::lacking(&bench, &hello.claims, hello.run).map(|why| why.to_string())
+}
+
+/// Its digest is stored before the answer goes out: what the agent reads back is compared with that.
+async fn configuration(run: RunId, context: Context) -> Response {
+    let configuration = match configuration::given(&context.snapshot(), run) {
+        Ok(configuration) => configuration,
+        Err(NotGiven::UnknownRun(run)) => return kept(Some(Err(NotKept::UnknownRun(run))), |()| Ack { next: 0 }),
+        Err(why) => {
+            warn!(%run, "asked what follows the image, and not given: {why}");
+            return said(StatusCode::CONFLICT, &why.to_string());
+        }
+    };
+    let manifest = configuration::proof(&configuration);
+    let stored = context.inbox.ask(|done| Note::Configuration { run, manifest, done }).await;
+    kept(stored, |()| Follows { version: VERSION, configuration })
 }
 
 async fn reports(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {

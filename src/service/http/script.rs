@@ -9,7 +9,7 @@ use super::Peer;
 use super::routes::{ipv4, said};
 use crate::boot::script::{self, Asked, Way};
 use crate::boot::sighting;
-use crate::boot::{grub, installer};
+use crate::boot::{configuration, grub, installer};
 use crate::domain::doctor::sighting::Http;
 use crate::domain::event::{Event, Firmware};
 use crate::domain::ids::RunId;
@@ -105,6 +105,9 @@ pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: 
                     Loader::Ipxe => script::installer(station, run, &id, &boot),
                     Loader::Grub => grub::installer(station, run, &id, &boot),
                 });
+            }
+            if let Err(why) = configuration::possible(&bench, profile, &claims, run) {
+                return refuse(why.to_string());
             }
             let https = match (loader, Way::of(station, peer.by_https, profile.https)) {
                 // What GRUB has loaded goes on by plain HTTP, as GRUB does.

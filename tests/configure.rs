@@ -1,0 +1,266 @@
+//! What follows the image, as agents meet it: real sockets, real store, real hub; the agent's words are written by hand.
+#![cfg(feature = "station")]
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use oxbow::domain::command::{Command, Registration};
+use oxbow::domain::configuration::manifest;
+use oxbow::domain::digest::Digest;
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::RunId;
+use oxbow::domain::snapshot::{Snapshot, Station};
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::{Inbox, Note, inbox};
+use oxbow::protocol::{Follows, paths};
+use oxbow::service::{Context, http, images};
+use oxbow::store;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+const ASK: &str = "/boot.ipxe?mac=52-54-00-00-00-01&serial=SN-1&platform=efi";
+const PROFILE: &str = r#"
+schema = 1
+image = "os.raw"
+[[file]]
+path = "/etc/motd"
+mode = "0600"
+content = "serial {{ node.serial }}\n"
+[cloud_init]
+user_data = "os/user-data"
+"#;
+
+/// The parts of a station that HTTP needs, on a free port of the loopback interface.
+struct Bench {
+    place: TempDir,
+    base: String,
+    inbox: Inbox,
+    bench: watch::Receiver<Arc<Snapshot>>,
+    stop: CancellationToken,
+    store: std::thread::JoinHandle<()>,
+    runtime: Runtime,
+}
+
+struct NoNodeLog;
+impl NodeLog for NoNodeLog {
+    fn write(&mut self, _: &[Effect]) {}
+}
+
+impl Bench {
+    fn start(profile: &str) -> Self {
+        let place = TempDir::new().expect("a directory");
+        let write = |name: &str, content: &[u8]| {
+            let path = place.path().join(name);
+            fs::create_dir_all(path.parent().expect("below")).and_then(|()| fs::write(path, content)).expect("a file");
+        };
+        write("profiles/os.toml", profile.as_bytes());
+        write("profiles/os/user-data", b"#cloud-config\nhostname: {{ node.name }}\n");
+        write("images/os.raw", b"an operating system, or so it says");
+        write("boot/vmlinuz", b"kernel");
+        Self::start_in(place)
+    }
+
+    fn start_in(place: TempDir) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a free port");
+        let base = format!("http://{port}");
+        let (written, memory, store) = store::open(&place.path().join("oxbow.db")).expect("a store");
+        let runtime = Runtime::new().expect("a runtime");
+        let (inbox, outlet) = inbox();
+        let station = Station { base_url: base.clone(), ..Station::default() };
+        let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), station, written, Box::new(NoNodeLog));
+        let stop = CancellationToken::new();
+        let context = Context { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
+        runtime.spawn(hub.run(outlet, stop.clone()));
+        let config = http::Config {
+            listen: port,
+            boot_files: place.path().join("boot"),
+            images: place.path().join("blobs"),
+            tls: None,
+        };
+        runtime.spawn(http::serve(context.clone(), config));
+        let config = images::Config {
+            profiles: place.path().join("profiles"),
+            images: place.path().join("images"),
+            store: place.path().join("blobs"),
+            boot_files: place.path().join("boot"),
+            quirks: place.path().join("quirks.toml"),
+            placeholders: place.path().join("placeholders.toml"),
+            default_profile: "os".parse().ok(),
+        };
+        runtime.spawn(images::serve(context, config));
+        let bench = Self { place, base, inbox, bench, stop, store, runtime };
+        bench.until("it serves", |bench| bench.get("/healthz").0 == 200);
+        bench
+    }
+
+    /// Ends everything in order and starts again on the same data.
+    fn restarted(self) -> Self {
+        let Self { place, stop, store, runtime, inbox, bench, .. } = self;
+        stop.cancel();
+        drop((inbox, bench));
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        store.join().expect("the store closes");
+        Self::start_in(place)
+    }
+
+    /// Profiles are looked at every two seconds.
+    fn until(&self, what: &str, there: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !there(self) {
+            assert!(Instant::now() < deadline, "not within a minute: {what}");
+            std::thread::sleep(Duration::from_millis(25));
+        }
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let Ok(mut response) = agent.get(format!("{}{path}", self.base)).call() else { return (0, String::new()) };
+        (response.status().as_u16(), response.body_mut().read_to_string().expect("text"))
+    }
+
+    fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut response = agent.post(format!("{}{path}", self.base)).send(body).expect("an answer");
+        (response.status().as_u16(), response.body_mut().read_to_string().expect("text"))
+    }
+
+    fn asked(&self, command: Command) {
+        let answer = self.runtime.block_on(self.inbox.ask(|done| Note::Command(command, done)));
+        assert_eq!(answer, Some(Ok(())));
+    }
+
+    fn node(&self) -> Value {
+        let nodes: Value = serde_json::from_str(&self.get("/api/v1/nodes").1).expect("JSON");
+        nodes.as_array().and_then(|nodes| nodes.first()).cloned().unwrap_or_default()
+    }
+
+    fn until_phase(&self, phase: &str) {
+        self.until(phase, |bench| bench.node()["phase"] == phase);
+    }
+
+    /// The run of a script that installs.
+    fn run(&self) -> RunId {
+        self.until("the script installs", |bench| bench.get(ASK).1.contains("oxbow.run="));
+        let script = self.get(ASK).1;
+        let at = script.find("oxbow.run=").expect("an installing script") + 10;
+        script[at..at + 32].parse().expect("a run")
+    }
+
+    fn hello(&self, run: RunId) -> Value {
+        let claims = json!({"macs": ["52:54:00:00:00:01"], "serial": "SN-1"});
+        let hello = json!({"version": 1, "agent": "test", "claims": claims, "disks": []});
+        let (status, answer) = self.post(&paths::hello(run), &hello.to_string());
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_str(&answer).expect("JSON")
+    }
+
+    fn follows(&self, run: RunId) -> Follows {
+        let (status, answer) = self.get(&paths::configuration(run));
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_str(&answer).expect("what follows")
+    }
+
+    fn reports(&self, run: RunId, first: u32, reports: &[Value]) {
+        let reports = json!({"version": 1, "first": first, "reports": reports});
+        assert_eq!(self.post(&paths::reports(run), &reports.to_string()).0, 200);
+    }
+}
+
+fn sha256(content: &[u8]) -> Digest {
+    Digest::new(Sha256::digest(content).into())
+}
+
+/// What an agent reports in the end that has done everything it was asked for.
+fn proof(job: &Value, follows: &Follows) -> [Value; 3] {
+    let facts = follows.configuration.facts(sha256);
+    let digest = sha256(manifest(&facts).as_bytes());
+    [
+        json!({"kind": "read_back", "bytes": job["disk_bytes"], "sha256": job["disk_sha256"]}),
+        json!({"kind": "configured", "files": facts.len(), "sha256": digest.to_string()}),
+        json!({"kind": "complete"}),
+    ]
+}
+
+#[test]
+fn an_agent_is_given_the_files_of_its_node_and_is_provisioned_once_they_are_read_back() {
+    let bench = Bench::start(PROFILE);
+    let run = bench.run();
+    let job = bench.hello(run);
+    let follows = bench.follows(run);
+    let files: Vec<_> = follows.configuration.files.iter().map(|file| (file.path.as_str(), file.mode)).collect();
+    let seed = "/var/lib/cloud/seed/nocloud";
+    let (user_data, meta_data) = (format!("{seed}/user-data"), format!("{seed}/meta-data"));
+    assert_eq!(files, [("/etc/motd", 0o600), (&user_data, 0o600), (&meta_data, 0o600)]);
+    let contents: Vec<_> = follows.configuration.files.iter().map(|file| file.content.as_str()).collect();
+    let meta_data = format!("instance-id: {run}\n");
+    assert_eq!(contents, ["serial SN-1\n", "#cloud-config\nhostname: SN-1\n", meta_data.as_str()]);
+    bench.reports(run, 0, &proof(&job, &follows));
+    bench.until_phase("provisioned");
+}
+
+#[test]
+fn a_machine_whose_files_are_others_than_it_was_given_is_not_provisioned_also_by_a_station_that_was_restarted() {
+    let bench = Bench::start(PROFILE);
+    let run = bench.run();
+    let job = bench.hello(run);
+    let mut follows = bench.follows(run);
+    let bench = bench.restarted();
+    follows.configuration.files[0].mode = 0o666;
+    bench.reports(run, 0, &proof(&job, &follows));
+    bench.until_phase("failed");
+    assert!(
+        bench.node()["reason"].as_str().is_some_and(|said| said.contains("does not read back")),
+        "{}",
+        bench.node()
+    );
+}
+
+#[test]
+fn what_is_not_known_of_a_machine_holds_it_before_a_byte_is_written() {
+    let bench = Bench::start(&PROFILE.replace("node.serial", "node.metadata['Cost centre']"));
+    bench.until("it is told to wait", |bench| bench.get(ASK).1.contains("Cost centre"));
+    let reason = "os.toml:7: node.metadata['Cost centre'] is not known of this node";
+    let is_held =
+        |node: &Value| node["phase"] == "held" && node["reason"].as_str().is_some_and(|it| it.contains(reason));
+    bench.until("it is held", |bench| is_held(&bench.node()));
+
+    let registration = Registration {
+        serial: "SN-1".parse().ok(),
+        metadata: [("Cost centre".to_owned(), "4711".to_owned())].into(),
+        ..Registration::default()
+    };
+    bench.asked(Command::Register(registration));
+    let run = bench.run();
+    bench.hello(run);
+    assert_eq!(bench.follows(run).configuration.files[0].content, "serial 4711\n");
+}
+
+#[test]
+fn a_machine_that_only_its_agent_knows_is_held_by_what_it_says_in_hello() {
+    let bench = Bench::start(PROFILE);
+    let run = bench.run();
+    fs::write(
+        bench.place.path().join("profiles/os.toml"),
+        PROFILE.replace("node.serial", "node.metadata['Cost centre']"),
+    )
+    .expect("a profile");
+    bench.until("the profile is another", |bench| bench.get(ASK).1.contains("Cost centre"));
+    let answer = bench.hello(run);
+    assert_eq!(answer["answer"], "later", "{answer}");
+    assert!(answer["reason"].as_str().is_some_and(|said| said.contains("Cost centre")), "{answer}");
+    let is_held = |node: &Value| node["phase"] == "held" && node["reason"] == answer["reason"];
+    bench.until("it is held", |bench| is_held(&bench.node()));
+}
+
+#[test]
+fn nothing_is_given_to_a_run_that_nobody_knows() {
+    let bench = Bench::start(PROFILE);
+    let (status, said) = bench.get(&paths::configuration(RunId::new([7; 16])));
+    assert_eq!((status, said.as_str()), (404, r#"{"next":0}"#));
+}
