@@ -8,6 +8,7 @@
 use super::machine::Machine;
 use super::mailbox::Mailbox;
 use crate::domain::logline::Level;
+use crate::domain::report::Step;
 
 /// Says lines. The second word of each line is the step it belongs to.
 pub(super) struct Journal<'a> {
@@ -47,5 +48,17 @@ impl<'a> Journal<'a> {
         };
         self.console(step, &format!("{mark}{text}"));
         self.mailbox.line(level, format!("{step}: {text}"));
+    }
+}
+
+/// A step in one short word, for the beginning of a line.
+pub(super) fn word(step: Step) -> &'static str {
+    match step {
+        Step::Prepare => "prepare",
+        Step::Write => "write",
+        Step::Verify => "verify",
+        Step::Configure => "config",
+        Step::Reboot => "restart",
+        Step::Unknown => "agent",
     }
 }

@@ -40,6 +40,11 @@ pub trait Machine: Sync {
     /// Restarts the machine. On a real one this comes back only with an error.
     fn restart(&self) -> io::Result<()>;
 
+    /// The same without waiting for any disk, of which one does not answer.
+    fn restart_at_once(&self) -> io::Result<()> {
+        self.restart()
+    }
+
     /// Switches the machine off. On a real one this comes back only with an error.
     fn power_off(&self) -> io::Result<()>;
 

@@ -11,7 +11,8 @@
 //!  everybody ─► journal ─► mailbox ─► courier ─► station            (repeated until acknowledged)
 //! ```
 //!
-//! Synchronous, a thread each for the work, the disk and the courier. [`run`] never gives up on a station that is
+//! Synchronous, a thread each for the work, the disk, the courier and the watchdog, which ends a run whose disk never
+//! answers. [`run`] never gives up on a station that is
 //! away, except in the middle of a download ([`patience::Patience::stalled`]). It takes its surroundings as a
 //! [`machine::Machine`]: [`linux::Linux`] in the initramfs, simulated ones in `sim` and in tests.
 
@@ -26,6 +27,7 @@ pub mod pump;
 mod arrival;
 mod courier;
 mod download;
+mod farewell;
 mod journal;
 mod mailbox;
 mod marks;
@@ -34,12 +36,14 @@ mod session;
 mod station;
 mod tls;
 mod verify;
+mod watchdog;
 mod write;
 
 use std::thread;
 
 use self::courier::Courier;
 use self::failure::Failure;
+use self::farewell::Farewell;
 use self::journal::Journal;
 use self::machine::Machine;
 use self::mailbox::Mailbox;
@@ -48,6 +52,8 @@ use self::patience::Patience;
 use self::pump::Blocks;
 use self::session::Session;
 use self::station::Station;
+use self::watchdog::{Alarm, Watch};
+use crate::domain::identity::Claims;
 use crate::protocol::{Hello, VERSION};
 
 /// What the agent is told from outside.
@@ -93,6 +99,18 @@ pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
         disks: survey.disks,
         inventory: survey.inventory,
     };
+    let name = name(&hello.claims);
+    let watch = Watch::new(*patience);
+    let farewell = Farewell {
+        machine,
+        station: &station,
+        mailbox: &mailbox,
+        journal: &journal,
+        hello: &hello,
+        name: &name,
+        patience: *patience,
+        hung: false,
+    };
     let courier = Courier {
         machine,
         station: &station,
@@ -107,13 +125,31 @@ pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
         mailbox: &mailbox,
         journal: &journal,
         hello: &hello,
+        watch: &watch,
+        farewell,
         patience: *patience,
         blocks: *blocks,
     };
+    let hear = |alarm| match alarm {
+        Alarm::Warning(step, text) => journal.warning(journal::word(step), &text),
+        Alarm::Tripped(failure) => drop(Farewell { hung: true, ..farewell }.in_failure(failure)),
+    };
     thread::scope(|scope| {
         scope.spawn(|| courier.serve());
+        let watchdog = scope.spawn(|| watch.serve(hear));
         let outcome = session.run();
+        watch.end();
+        // One that has given the run up still waits for the station's word.
+        watchdog.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         mailbox.close();
         outcome
     })
+}
+
+/// What a person calls a machine.
+fn name(claims: &Claims) -> String {
+    let serial = claims.serial.as_ref().map(|serial| format!("serial {serial}"));
+    let nic = claims.macs.first().map(ToString::to_string);
+    let known: Vec<String> = [serial, nic, claims.product.clone()].into_iter().flatten().collect();
+    if known.is_empty() { "without serial and network card".to_owned() } else { known.join(", ") }
 }

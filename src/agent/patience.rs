@@ -18,6 +18,10 @@ pub struct Patience {
     pub retry: Duration,
     /// A download that has brought no new byte, or next to nothing, for this long has failed.
     pub stalled: Duration,
+    /// For the answer of a disk. The kernel itself tries for up to three minutes before it gives a disk up.
+    pub disk: Duration,
+    /// For a step in which nothing moves.
+    pub step: Duration,
     /// The longest pause between two attempts to hand over reports.
     pub report: Duration,
     /// Between two questions for the station's word.
@@ -32,6 +36,8 @@ impl Default for Patience {
             question: Duration::from_secs(10),
             retry: Duration::from_secs(5),
             stalled: Duration::from_secs(120),
+            disk: Duration::from_secs(240),
+            step: Duration::from_secs(600),
             report: Duration::from_secs(2),
             word: Duration::from_secs(3),
         }

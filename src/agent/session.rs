@@ -1,26 +1,26 @@
 //! The run from hello to restart, in the order it happens.
 
-use std::io;
 use std::time::Duration;
 
 use super::Outcome;
 use super::arrival::Arrival;
 use super::download::Source;
-use super::failure::{Failure, Stop, boxed};
-use super::journal::Journal;
+use super::failure::Stop;
+use super::farewell::Farewell;
+use super::journal::{Journal, word};
 use super::machine::{Machine, Medium};
-use super::mailbox::{Delivery, Mailbox};
+use super::mailbox::Mailbox;
 use super::marks::Marks;
 use super::meter::{Meter, per_second};
 use super::patience::{Backoff, Nag, Patience, pause};
 use super::pump::Blocks;
 use super::station::{Station, Trouble};
 use super::verify::read_back;
+use super::watchdog::Watch;
 use super::write::{Written, disk_io, write};
 use crate::domain::disk::Disk;
-use crate::domain::profile::After;
 use crate::domain::report::{FailureKind, Report, Step};
-use crate::protocol::{Answer, Hello, Job, Word};
+use crate::protocol::{Answer, Hello, Job};
 
 /// One run of one machine, and its means.
 pub(super) struct Session<'a> {
@@ -29,6 +29,8 @@ pub(super) struct Session<'a> {
     pub mailbox: &'a Mailbox,
     pub journal: &'a Journal<'a>,
     pub hello: &'a Hello,
+    pub watch: &'a Watch,
+    pub farewell: Farewell<'a>,
     pub patience: Patience,
     pub blocks: Blocks,
 }
@@ -42,21 +44,22 @@ enum Given {
 impl Session<'_> {
     pub(super) fn run(&self) -> Outcome {
         match self.work() {
-            Ok(Given::Job(job)) => self.leave(job.after),
+            Ok(Given::Job(job)) => self.farewell.in_success(job.after),
             Ok(Given::Ended(reason)) => {
                 self.journal.warning("hello", &format!("nothing to do: {reason}; waiting for the station's word"));
-                self.restart_at_a_word(Outcome::Ended(reason))
+                self.farewell.at_a_word(Outcome::Ended(reason))
             }
-            Err(Stop::Failed(failure)) => {
-                self.tell(&failure);
-                self.restart_at_a_word(Outcome::Failed(failure))
-            }
+            Err(Stop::Failed(failure)) => match self.watch.tripped() {
+                // The watchdog has said so, and restarts the machine.
+                Some(failure) => Outcome::Failed(failure),
+                None => self.farewell.in_failure(failure),
+            },
             Err(Stop::SwitchedOff) => Outcome::SwitchedOff,
         }
     }
 
     fn work(&self) -> Result<Given, Stop> {
-        self.journal.info("hello", &format!("this machine is {}", self.name()));
+        self.journal.info("hello", &format!("this machine is {}", self.farewell.name));
         self.hello.disks.iter().for_each(|disk| self.journal.info("hello", &format!("disk {disk}")));
         let given = self.introduce()?;
         if let Given::Job(job) = &given {
@@ -98,13 +101,15 @@ impl Session<'_> {
 
     fn install(&self, job: &Job) -> Result<(), Stop> {
         let disk = self.prepare(job)?;
-        let mut medium = self.machine.open(disk).map_err(|error| disk_io(disk, "opening", &error))?;
-        let written = self.write(job, disk, &mut *medium)?;
-        self.verify(job, disk, &mut *medium, &written)?;
+        let opened = self.watch.open(&disk.path, || self.machine.open(disk));
+        let mut medium = opened.map_err(|error| disk_io(disk, "opening", &error))?;
+        let written = self.write(job, disk, &mut medium)?;
+        self.verify(job, disk, &mut medium, &written)?;
         drop(medium);
+        self.watch.rest()?;
         self.begin(Step::Reboot, job.after.words());
         self.mailbox.report(Report::Complete);
-        self.deliver()
+        self.farewell.deliver()
     }
 
     fn prepare(&self, job: &Job) -> Result<&Disk, Stop> {
@@ -149,120 +154,20 @@ impl Session<'_> {
     }
 
     fn begin(&self, step: Step, detail: &str) {
+        // In its last step the station is waited for, however long it is away.
+        if step != Step::Reboot {
+            self.watch.begin(step);
+        }
         self.journal.info(word(step), detail);
         self.mailbox.report(Report::Started { step, detail: detail.to_owned() });
     }
 
     fn finish(&self, step: Step, detail: &str) {
+        self.watch.moved();
         self.journal.info(word(step), detail);
         self.mailbox.report(Report::Finished { step, detail: detail.to_owned() });
-    }
-
-    /// Waits until the station has every report, however long it is away.
-    fn deliver(&self) -> Result<(), Stop> {
-        while self.machine.is_on() {
-            match self.mailbox.delivery(GLANCE) {
-                Delivery::Underway => {}
-                Delivery::Acknowledged => return Ok(()),
-                Delivery::Ended(reason) => {
-                    let detail = format!("the station took no more reports of this run: {reason}");
-                    return Err(Stop::failed(Step::Reboot, FailureKind::Protocol, detail));
-                }
-            }
-        }
-        Err(Stop::SwitchedOff)
-    }
-
-    fn tell(&self, failure: &Failure) {
-        let Failure { step, kind, detail } = failure.clone();
-        self.journal.error(word(step), &detail);
-        self.mailbox.report(Report::Failed { step, failure: kind, detail });
-        for line in boxed(failure, &self.name(), self.station.url()) {
-            self.journal.console("failed", &line);
-        }
-    }
-
-    fn restart_at_a_word(&self, outcome: Outcome) -> Outcome {
-        let _the_station_may_have_ended_the_run = self.deliver();
-        while pause(self.machine, self.patience.word) {
-            match self.station.word() {
-                Ok(Word::Restart) => {
-                    self.restart();
-                    break;
-                }
-                // Forgotten, or another station: it hears again what became of this machine.
-                Err(Trouble::UnknownRun) => match self.station.hello(self.hello) {
-                    Ok(Answer::Job(job)) => self.mailbox.reports_acknowledged(job.next_report),
-                    Ok(Answer::Ended { .. }) => {
-                        self.restart();
-                        break;
-                    }
-                    Ok(Answer::Later { .. } | Answer::Unknown) | Err(_) => {}
-                },
-                Ok(Word::Wait | Word::Unknown) | Err(_) => {}
-            }
-        }
-        outcome
-    }
-
-    /// What the profile says follows a proven disk.
-    fn leave(&self, after: After) -> Outcome {
-        match after {
-            After::Reboot => self.restart(),
-            After::PowerOff => {
-                let off = self.end("switching off now", || self.machine.power_off());
-                off.unwrap_or_else(|error| {
-                    self.journal
-                        .error("restart", &format!("the machine does not switch itself off ({error}): do it by hand"));
-                    self.mailbox.settle_log(FAREWELL);
-                });
-            }
-            After::Wait => {
-                self.journal.console("done", "this machine is installed and its disk is proven: switch it off");
-                return self.restart_at_a_word(Outcome::Installed);
-            }
-        }
-        Outcome::Installed
-    }
-
-    fn restart(&self) {
-        if let Err(error) = self.end("restarting now", || self.machine.restart()) {
-            self.journal.error("restart", &format!("the machine does not restart ({error}): switch it off and on"));
-            self.mailbox.settle_log(FAREWELL);
-        }
-    }
-
-    fn end(&self, words: &str, how: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        self.journal.info("restart", words);
-        self.mailbox.settle_log(FAREWELL);
-        how()
-    }
-
-    /// What a person calls this machine.
-    fn name(&self) -> String {
-        let claims = &self.hello.claims;
-        let serial = claims.serial.as_ref().map(|serial| format!("serial {serial}"));
-        let nic = claims.macs.first().map(ToString::to_string);
-        let product = claims.product.clone();
-        let known: Vec<String> = [serial, nic, product].into_iter().flatten().collect();
-        if known.is_empty() { "without serial and network card".to_owned() } else { known.join(", ") }
-    }
-}
-
-/// A step in one short word, for the beginning of a line.
-fn word(step: Step) -> &'static str {
-    match step {
-        Step::Prepare => "prepare",
-        Step::Write => "write",
-        Step::Verify => "verify",
-        Step::Configure => "config",
-        Step::Reboot => "restart",
-        Step::Unknown => "agent",
     }
 }
 
 const SHORTEST_LATER: Duration = Duration::from_millis(100);
 const LONGEST_LATER: Duration = Duration::from_secs(60);
-const GLANCE: Duration = Duration::from_millis(500);
-/// The last log lines are not worth more than this.
-const FAREWELL: Duration = Duration::from_secs(2);

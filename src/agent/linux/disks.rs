@@ -1,10 +1,14 @@
 //! Which disks the machine has, by way of `/sys/block`.
 
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{attribute, contents, names};
-use crate::domain::disk::{Disk, Transport};
+use crate::domain::disk::{Disk, Transport, Volume};
 
 /// The disks by name, without what is no disk of the machine: loops, RAM, optical drives, mapped and joined devices. What
 /// they hold is read from `dev`; `remarks` tells where it cannot be.
@@ -12,16 +16,41 @@ pub(super) fn list(sys: &Path, dev: &Path, remarks: &mut Vec<String>) -> Vec<Dis
     let names = names(&sys.join("block"));
     let mut disks: Vec<Disk> =
         names.iter().filter(|name| is_disk(name)).filter_map(|name| disk(sys, dev, name)).collect();
-    for disk in disks.iter_mut().filter(|disk| disk.bytes > 0 && !disk.removable) {
-        match contents::volumes(Path::new(&disk.path), disk.bytes) {
-            Ok(volumes) => disk.volumes = volumes,
-            Err(error) => {
-                disk.is_unreadable = true;
-                remarks.push(format!("{}: what it holds cannot be read: {error}", disk.path));
-            }
+    look_into(&mut disks, LOOK, remarks);
+    disks
+}
+
+/// Reads what all disks hold, at the same time and for no longer than `limit`: one that never answers must not keep a
+/// machine from saying who it is.
+fn look_into(disks: &mut [Disk], limit: Duration, remarks: &mut Vec<String>) {
+    let (tell, told) = channel();
+    let mut awaited = 0;
+    for (at, disk) in disks.iter_mut().enumerate().filter(|(_, disk)| disk.bytes > 0 && !disk.removable) {
+        disk.is_unreadable = true;
+        awaited += 1;
+        let (tell, path, bytes) = (tell.clone(), PathBuf::from(&disk.path), disk.bytes);
+        thread::spawn(move || tell.send((at, contents::volumes(&path, bytes))));
+    }
+    let until = Instant::now() + limit;
+    let mut heard = Vec::new();
+    while heard.len() < awaited
+        && let Ok((at, held)) = told.recv_timeout(until.saturating_duration_since(Instant::now()))
+    {
+        heard.push(at);
+        take_down(&mut disks[at], held, remarks);
+    }
+    for (at, disk) in disks.iter().enumerate().filter(|(_, disk)| disk.is_unreadable) {
+        if !heard.contains(&at) {
+            remarks.push(format!("{}: the disk has not answered for {} s", disk.path, limit.as_secs()));
         }
     }
-    disks
+}
+
+fn take_down(disk: &mut Disk, held: io::Result<Vec<Volume>>, remarks: &mut Vec<String>) {
+    match held {
+        Ok(volumes) => (disk.volumes, disk.is_unreadable) = (volumes, false),
+        Err(error) => remarks.push(format!("{}: what it holds cannot be read: {error}", disk.path)),
+    }
 }
 
 fn is_disk(name: &str) -> bool {
@@ -100,6 +129,8 @@ fn serial(block: &Path) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// A disk that spins up first takes a good part of it.
+const LOOK: Duration = Duration::from_secs(30);
 /// The kernel counts these whatever the disk's own blocks are.
 const SECTOR: u64 = 512;
 const NO_DISKS: &[&str] = &["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd", "mtdblock"];
@@ -127,6 +158,23 @@ mod tests {
 
     fn listed(sys: &Path) -> Vec<Disk> {
         list(sys, Path::new("/dev"), &mut Vec::new())
+    }
+
+    #[test]
+    fn a_disk_that_never_answers_is_named_and_the_others_are_looked_into() {
+        let dev = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| dev.path().join(name);
+        // Whoever opens it waits for somebody at its other end.
+        nix::unistd::mkfifo(&path("sda"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        fs::write(path("sdb"), vec![0; 1 << 20]).expect("a disk");
+        let disk = |name: &str| Disk { path: path(name).display().to_string(), bytes: 1 << 20, ..Disk::default() };
+        let mut disks = [disk("sda"), disk("sdb"), disk("sdc")];
+        let mut remarks = Vec::new();
+        look_into(&mut disks, Duration::from_secs(2), &mut remarks);
+        assert_eq!(disks.each_ref().map(|disk| disk.is_unreadable), [true, false, true]);
+        assert!(remarks.iter().any(|it| it.ends_with("/sda: the disk has not answered for 2 s")), "{remarks:?}");
+        assert!(remarks.iter().any(|it| it.contains("/sdc: what it holds cannot be read: ")), "{remarks:?}");
+        assert_eq!(remarks.len(), 2, "{remarks:?}");
     }
 
     #[test]

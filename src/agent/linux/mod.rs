@@ -8,6 +8,8 @@ mod medium;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::reboot::{RebootMode, reboot};
@@ -66,13 +68,37 @@ impl Machine for Linux {
         end(RebootMode::RB_AUTOBOOT)
     }
 
+    fn restart_at_once(&self) -> io::Result<()> {
+        restart_at_once()
+    }
+
     fn power_off(&self) -> io::Result<()> {
         end(RebootMode::RB_POWER_OFF)
     }
 }
 
+/// Once every disk has what it was sent; a disk that does not answer is left to itself.
 fn end(how: RebootMode) -> io::Result<()> {
-    nix::unistd::sync();
+    let (synced, done) = sync_channel(1);
+    thread::spawn(move || {
+        nix::unistd::sync();
+        synced.send(())
+    });
+    match done.recv_timeout(SYNC) {
+        Ok(()) => rebooted(how),
+        Err(_) if how == RebootMode::RB_AUTOBOOT => restart_at_once(),
+        Err(_) => rebooted(how),
+    }
+}
+
+/// By the kernel's emergency key, which shuts down no device (a disk that hangs would hang that too); where a kernel has
+/// none, by `reboot(2)`.
+fn restart_at_once() -> io::Result<()> {
+    let _it_does_not_come_back = fs::write(SYSRQ, "b");
+    rebooted(RebootMode::RB_AUTOBOOT)
+}
+
+fn rebooted(how: RebootMode) -> io::Result<()> {
     match reboot(how) {
         Ok(never) => match never {},
         Err(error) => Err(error.into()),
@@ -97,3 +123,6 @@ fn names(directory: &Path) -> Vec<String> {
 const CMDLINE: &str = "/proc/cmdline";
 const SYS: &str = "/sys";
 const DEV: &str = "/dev";
+const SYSRQ: &str = "/proc/sysrq-trigger";
+/// For what a healthy disk still has in its own memory.
+const SYNC: Duration = Duration::from_secs(60);

@@ -1,0 +1,121 @@
+//! How the agent leaves: it says what became of the machine, and restarts it, switches it off, or waits for the station's
+//! word.
+
+use std::io;
+use std::time::Duration;
+
+use super::Outcome;
+use super::failure::{Failure, Stop, boxed};
+use super::journal::{Journal, word};
+use super::machine::Machine;
+use super::mailbox::{Delivery, Mailbox};
+use super::patience::{Patience, pause};
+use super::station::{Station, Trouble};
+use crate::domain::profile::After;
+use crate::domain::report::{FailureKind, Report, Step};
+use crate::protocol::{Answer, Hello, Word};
+
+/// Whoever leaves, and the means.
+#[derive(Clone, Copy)]
+pub(super) struct Farewell<'a> {
+    pub machine: &'a dyn Machine,
+    pub station: &'a Station,
+    pub mailbox: &'a Mailbox,
+    pub journal: &'a Journal<'a>,
+    pub hello: &'a Hello,
+    /// What a person calls this machine.
+    pub name: &'a str,
+    pub patience: Patience,
+    /// Whether a thread waits for a disk and always will: nobody may wait for it.
+    pub hung: bool,
+}
+
+impl Farewell<'_> {
+    /// Waits until the station has every report, however long it is away.
+    pub(super) fn deliver(&self) -> Result<(), Stop> {
+        while self.machine.is_on() {
+            match self.mailbox.delivery(GLANCE) {
+                Delivery::Underway => {}
+                Delivery::Acknowledged => return Ok(()),
+                Delivery::Ended(reason) => {
+                    let detail = format!("the station took no more reports of this run: {reason}");
+                    return Err(Stop::failed(Step::Reboot, FailureKind::Protocol, detail));
+                }
+            }
+        }
+        Err(Stop::SwitchedOff)
+    }
+
+    /// Says why the run has failed, to the station and to whoever stands before the machine, and waits for the word.
+    pub(super) fn in_failure(&self, failure: Failure) -> Outcome {
+        let Failure { step, kind, detail } = failure.clone();
+        self.journal.error(word(step), &detail);
+        self.mailbox.report(Report::Failed { step, failure: kind, detail });
+        for line in boxed(&failure, self.name, self.station.url()) {
+            self.journal.console("failed", &line);
+        }
+        self.at_a_word(Outcome::Failed(failure))
+    }
+
+    /// Restarts when the station says so.
+    pub(super) fn at_a_word(&self, outcome: Outcome) -> Outcome {
+        let _the_station_may_have_ended_the_run = self.deliver();
+        while pause(self.machine, self.patience.word) {
+            match self.station.word() {
+                Ok(Word::Restart) => {
+                    self.restart();
+                    break;
+                }
+                // Forgotten, or another station: it hears again what became of this machine.
+                Err(Trouble::UnknownRun) => match self.station.hello(self.hello) {
+                    Ok(Answer::Job(job)) => self.mailbox.reports_acknowledged(job.next_report),
+                    Ok(Answer::Ended { .. }) => {
+                        self.restart();
+                        break;
+                    }
+                    Ok(Answer::Later { .. } | Answer::Unknown) | Err(_) => {}
+                },
+                Ok(Word::Wait | Word::Unknown) | Err(_) => {}
+            }
+        }
+        outcome
+    }
+
+    /// Does what the profile says follows a proven disk.
+    pub(super) fn in_success(&self, after: After) -> Outcome {
+        match after {
+            After::Reboot => self.restart(),
+            After::PowerOff => {
+                let off = self.end("switching off now", || self.machine.power_off());
+                off.unwrap_or_else(|error| {
+                    self.journal
+                        .error("restart", &format!("the machine does not switch itself off ({error}): do it by hand"));
+                    self.mailbox.settle_log(FAREWELL);
+                });
+            }
+            After::Wait => {
+                self.journal.console("done", "this machine is installed and its disk is proven: switch it off");
+                return self.at_a_word(Outcome::Installed);
+            }
+        }
+        Outcome::Installed
+    }
+
+    fn restart(&self) {
+        let how = || if self.hung { self.machine.restart_at_once() } else { self.machine.restart() };
+        if let Err(error) = self.end("restarting now", how) {
+            self.journal.error("restart", &format!("the machine does not restart ({error}): switch it off and on"));
+            self.mailbox.settle_log(FAREWELL);
+        }
+    }
+
+    fn end(&self, words: &str, how: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        self.journal.info("restart", words);
+        self.mailbox.settle_log(FAREWELL);
+        how()
+    }
+}
+
+const GLANCE: Duration = Duration::from_millis(500);
+/// The last log lines are not worth more than this.
+const FAREWELL: Duration = Duration::from_secs(2);

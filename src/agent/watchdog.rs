@@ -1,0 +1,311 @@
+//! Notices work that does not come back: a disk that says neither yes nor no, a step in which nothing moves.
+//!
+//! A thread that waits for a disk inside the kernel cannot be ended, and whoever waits for that thread waits as long. So
+//! the watchdog has a thread of its own, touches no disk, and takes the run's end into its own hands.
+
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::failure::{Failure, Stop};
+use super::machine::Medium;
+use super::patience::Patience;
+use crate::domain::report::{FailureKind, Step};
+
+/// What the work is at, known to whoever works and to the watchdog.
+#[derive(Debug)]
+pub(super) struct Watch {
+    state: Mutex<State>,
+    changed: Condvar,
+    patience: Patience,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None while nothing is watched: the station is waited for, however long it is away.
+    step: Option<Step>,
+    /// Since when nothing has moved.
+    since: Instant,
+    /// What a disk was asked for and has not answered.
+    asked: Option<Asked>,
+    warned: bool,
+    tripped: Option<Failure>,
+    over: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    disk: String,
+    act: Act,
+    since: Instant,
+}
+
+/// What a disk is asked for; with the byte it is about.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Opening,
+    Writing(u64),
+    Flushing,
+    Rewinding,
+    Reading(u64),
+}
+
+/// What the watchdog has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Alarm {
+    /// Half of the patience is gone.
+    Warning(Step, String),
+    /// All of it. The run has failed; nobody else says so.
+    Tripped(Failure),
+}
+
+impl Watch {
+    pub(super) fn new(patience: Patience) -> Self {
+        let state = State { step: None, since: Instant::now(), asked: None, warned: false, tripped: None, over: false };
+        Self { state: Mutex::new(state), changed: Condvar::new(), patience }
+    }
+
+    /// From now on `step` is watched.
+    pub(super) fn begin(&self, step: Step) {
+        let mut state = self.lock();
+        (state.step, state.since, state.warned) = (Some(step), Instant::now(), false);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The step has moved on.
+    pub(super) fn moved(&self) {
+        let mut state = self.lock();
+        (state.since, state.warned) = (Instant::now(), false);
+    }
+
+    /// Nothing is watched any more; an error if it is too late for that.
+    pub(super) fn rest(&self) -> Result<(), Stop> {
+        let mut state = self.lock();
+        state.step = None;
+        state.tripped.clone().map_or(Ok(()), |failure| Err(Stop::Failed(failure)))
+    }
+
+    /// Why the run has failed, if the watchdog has said so.
+    pub(super) fn tripped(&self) -> Option<Failure> {
+        self.lock().tripped.clone()
+    }
+
+    /// Ends [`Self::serve`].
+    pub(super) fn end(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
+    }
+
+    /// Opens a disk, under watch from the first moment on.
+    pub(super) fn open(
+        &self,
+        disk: &str,
+        open: impl FnOnce() -> io::Result<Box<dyn Medium>>,
+    ) -> io::Result<Watched<'_>> {
+        let medium = self.during(disk, Act::Opening, open)?;
+        Ok(Watched { watch: self, disk: disk.to_owned(), medium, at: 0 })
+    }
+
+    fn during<T>(&self, disk: &str, act: Act, ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.lock().asked = Some(Asked { disk: disk.to_owned(), act, since: Instant::now() });
+        let answer = ask();
+        let mut state = self.lock();
+        (state.asked, state.since, state.warned) = (None, Instant::now(), false);
+        if state.tripped.is_some() { Err(io::Error::other("the disk came back too late")) } else { answer }
+    }
+
+    /// Watches until [`Self::end`], or until the patience is gone.
+    pub(super) fn serve(&self, mut hear: impl FnMut(Alarm)) {
+        let mut state = self.lock();
+        while !state.over {
+            let alarm = state.alarm(&self.patience);
+            let is_last = match &alarm {
+                Some(Alarm::Tripped(failure)) => {
+                    state.tripped = Some(failure.clone());
+                    true
+                }
+                Some(Alarm::Warning(..)) => {
+                    state.warned = true;
+                    false
+                }
+                None => false,
+            };
+            if let Some(alarm) = alarm {
+                drop(state);
+                hear(alarm);
+                if is_last {
+                    return;
+                }
+                state = self.lock();
+            }
+            let glance = (self.patience.disk.min(self.patience.step) / 8).min(GLANCE);
+            state = self.changed.wait_timeout(state, glance).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    // A panic elsewhere leaves it whole: every change is one step.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn alarm(&self, patience: &Patience) -> Option<Alarm> {
+        let step = self.step?;
+        let of_disk = self.asked.as_ref().map(|asked| {
+            let Asked { disk, act, since } = asked;
+            (since.elapsed(), patience.disk, format!("{disk}: {}: the disk has not answered", act.words()))
+        });
+        let of_step = (self.since.elapsed(), patience.step, format!("{}: nothing has moved", step.word()));
+        let due = |(silent, limit, what): &(Duration, Duration, String)| {
+            if silent >= limit {
+                let detail = format!("{what} for {}", seconds(*limit));
+                Some(Alarm::Tripped(Failure { step, kind: FailureKind::Hung, detail }))
+            } else if !self.warned && *silent >= *limit / 2 {
+                let text = format!("{what} for {}; given up after {}", seconds(*silent), seconds(*limit));
+                Some(Alarm::Warning(step, text))
+            } else {
+                None
+            }
+        };
+        of_disk.as_ref().and_then(due).or_else(|| due(&of_step))
+    }
+}
+
+impl Act {
+    fn words(self) -> String {
+        match self {
+            Self::Opening => "opening".to_owned(),
+            Self::Writing(at) => format!("writing at byte {at}"),
+            Self::Flushing => "flushing".to_owned(),
+            Self::Rewinding => "going back to its first byte".to_owned(),
+            Self::Reading(at) => format!("reading back at byte {at}"),
+        }
+    }
+}
+
+/// A medium under watch. One that comes back after the watchdog has given it up is an error.
+pub(super) struct Watched<'a> {
+    watch: &'a Watch,
+    disk: String,
+    medium: Box<dyn Medium>,
+    at: u64,
+}
+
+impl Medium for Watched<'_> {
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        self.watch.during(&self.disk, Act::Writing(self.at), || self.medium.write(block))?;
+        self.at += block.len() as u64;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.watch.during(&self.disk, Act::Flushing, || self.medium.flush())
+    }
+
+    fn rewind(&mut self) -> io::Result<()> {
+        self.at = 0;
+        self.watch.during(&self.disk, Act::Rewinding, || self.medium.rewind())
+    }
+
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let some = self.watch.during(&self.disk, Act::Reading(self.at), || self.medium.read(block))?;
+        self.at += some as u64;
+        Ok(some)
+    }
+
+    fn zeros_made(&self) -> u64 {
+        self.medium.zeros_made()
+    }
+}
+
+/// A time in words, short ones too.
+fn seconds(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{:.1} s", time.as_secs_f64()) }
+}
+
+/// How often the watchdog looks at least.
+const GLANCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patience(disk: u64, step: u64) -> Patience {
+        let [disk, step] = [disk, step].map(Duration::from_millis);
+        Patience { disk, step, ..Patience::default() }
+    }
+
+    fn alarms(watch: &Watch) -> Vec<Alarm> {
+        let mut heard = Vec::new();
+        watch.serve(|alarm| heard.push(alarm));
+        heard
+    }
+
+    fn detail(alarm: &Alarm) -> &str {
+        match alarm {
+            Alarm::Warning(_, text) => text,
+            Alarm::Tripped(failure) => &failure.detail,
+        }
+    }
+
+    #[test]
+    fn a_step_in_which_nothing_moves_is_warned_of_and_then_given_up() {
+        let watch = Watch::new(patience(60_000, 200));
+        watch.begin(Step::Configure);
+        let heard = alarms(&watch);
+        assert_eq!(heard.len(), 2, "{heard:?}");
+        assert!(matches!(heard[0], Alarm::Warning(Step::Configure, _)), "{heard:?}");
+        assert_eq!(detail(&heard[1]), "configuring: nothing has moved for 0.2 s");
+        assert!(watch.rest().is_err(), "too late");
+    }
+
+    #[test]
+    fn what_moves_now_and_then_and_what_is_not_watched_is_left_alone() {
+        let watch = Watch::new(patience(60_000, 2000));
+        std::thread::scope(|scope| {
+            let heard = scope.spawn(|| alarms(&watch));
+            watch.begin(Step::Write);
+            for _ in 0..30 {
+                std::thread::sleep(Duration::from_millis(50));
+                watch.moved();
+            }
+            watch.rest().expect("in time");
+            std::thread::sleep(Duration::from_millis(2500));
+            watch.end();
+            let heard = heard.join().expect("it ends");
+            assert!(!heard.iter().any(|alarm| matches!(alarm, Alarm::Tripped(_))), "{heard:?}");
+        });
+    }
+
+    #[test]
+    fn a_disk_is_named_with_what_it_was_asked_for() {
+        struct Stuck;
+        impl Medium for Stuck {
+            fn write(&mut self, _: &[u8]) -> io::Result<()> {
+                std::thread::sleep(Duration::from_millis(800));
+                Ok(())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+            fn rewind(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Ok(0)
+            }
+        }
+        let watch = Watch::new(patience(200, 60_000));
+        watch.begin(Step::Write);
+        std::thread::scope(|scope| {
+            let heard = scope.spawn(|| alarms(&watch));
+            let mut disk = watch.open("/dev/sda", || Ok(Box::new(Stuck))).expect("open");
+            disk.write(&[1; 100]).expect_err("it came back, too late");
+            let heard = heard.join().expect("it ends");
+            let last = heard.last().map(detail);
+            assert_eq!(last, Some("/dev/sda: writing at byte 0: the disk has not answered for 0.2 s"));
+        });
+    }
+}
