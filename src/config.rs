@@ -1,5 +1,7 @@
 //! File, environment and flags become one validated configuration. Everything wrong is said at once, each with a hint.
 
+pub mod screen;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,8 @@ use crate::boot::rival::{Choice, NoChoice, Standing};
 use crate::boot::segment::{BadSegment, Relayed, Segment};
 use crate::domain::ids::ProfileId;
 use crate::domain::policy::{NoSuchPolicy, Policy};
+
+pub use screen::ScreenSettings;
 
 /// What a person may set; flags come before the environment, both before the file.
 #[derive(Clone, Debug, Default, Deserialize, clap::Args)]
@@ -61,6 +65,8 @@ pub struct Settings {
     /// Serve machines by HTTPS or not at all, from the boot script on
     #[arg(long, env = "OXBOW_REQUIRE_HTTPS")]
     pub require_https: bool,
+    #[command(flatten)]
+    pub screen: ScreenSettings,
 }
 
 /// A configuration that can be started.
@@ -82,6 +88,7 @@ pub struct Config {
     pub default_profile: Option<ProfileId>,
     /// Until somebody chooses one.
     pub policy: Policy,
+    pub screen: ScreenSettings,
 }
 
 /// One thing that is wrong, and what to do.
@@ -163,6 +170,7 @@ impl Settings {
             http_port: self.http_port.or(filed.http_port),
             https_port: self.https_port.or(filed.https_port),
             require_https: self.require_https || filed.require_https,
+            screen: self.screen.over(filed.screen),
         })
     }
 
@@ -218,6 +226,7 @@ impl Settings {
                     boot_files,
                     default_profile,
                     policy,
+                    screen: self.screen,
                 })
             }
             _ => Err(problems),

@@ -97,7 +97,7 @@
 //! | what agent and station say to each other | `protocol` |
 //! | what the command line asks, and what it is answered | `protocol::control`, `service::control`, `cli` |
 //! | which lists are imported by themselves | `service::import_folder` |
-//! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::theme` |
+//! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::colours` |
 //! | a setting | `config` |
 //! | what is stored | `store::schema`, `store::rows` |
 //! | what the initramfs does before the agent | `assets/initramfs/init` |

@@ -21,7 +21,8 @@ use tracing::{error, info, warn};
 use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::boot::{grub, script};
-use crate::config::{Config, Problem, url};
+use crate::config::screen::{Background, Palette};
+use crate::config::{Config, Problem, ScreenSettings, url};
 use crate::domain::dhcp::Choice;
 use crate::domain::fleet::Fleet;
 use crate::domain::https::Https;
@@ -140,7 +141,8 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
             runtime.block_on(stop.cancelled());
             ExitCode::SUCCESS
         } else {
-            let options = tui::Options { ascii: screen.ascii, runtime: runtime.handle().clone() };
+            let options =
+                tui::Options { looks: looks(&config.screen, screen.ascii), runtime: runtime.handle().clone() };
             let folders =
                 tui::Folders { import: config.data.join(IMPORT_FOLDER), captures: config.data.join(CAPTURES) };
             match tui::run_in(bench, inbox, stop.clone(), options, folders) {
@@ -243,6 +245,25 @@ impl Drop for Alone {
         }
         self.threads.drain(..).for_each(|thread| drop(thread.join()));
     }
+}
+
+/// What was chosen of how the screen looks.
+fn looks(chosen: &ScreenSettings, ascii: bool) -> tui::Looks {
+    let (palette, sight) = match chosen.palette {
+        None | Some(Palette::Auto) => (None, tui::Sight::Usual),
+        Some(Palette::Mono) => (Some(tui::Palette::Mono), tui::Sight::Usual),
+        Some(Palette::Sixteen) => (Some(tui::Palette::Sixteen), tui::Sight::Usual),
+        Some(Palette::Indexed) => (Some(tui::Palette::Indexed), tui::Sight::Usual),
+        Some(Palette::Rgb) => (Some(tui::Palette::Rgb), tui::Sight::Usual),
+        Some(Palette::Deuteranopia | Palette::Protanopia) => (None, tui::Sight::RedGreen),
+        Some(Palette::Tritanopia) => (None, tui::Sight::BlueYellow),
+    };
+    let ground = match chosen.background {
+        None | Some(Background::Auto) => None,
+        Some(Background::Dark) => Some(tui::Ground::Dark),
+        Some(Background::Light) => Some(tui::Ground::Light),
+    };
+    tui::Looks { palette, sight, ground, ascii }
 }
 
 fn complain(err: &tui::TuiError) -> ExitCode {

@@ -5,9 +5,11 @@ mod sample;
 
 use oxbow::domain::policy::Policy;
 use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Msg, Screen, update};
+use oxbow::tui::{Msg, Palette, Screen, Theme, update};
+use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::KeyCode;
-use ratatui::layout::Size;
+use ratatui::layout::{Rect, Size};
+use ratatui::{Terminal, TerminalOptions, Viewport};
 
 /// Each view: its name, its bench, and the keys that lead to it.
 fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
@@ -67,8 +69,28 @@ fn scans() -> Vec<KeyCode> {
     lines.chain([codes]).collect()
 }
 
-const SIZES: [(u16, u16, bool); 6] =
-    [(200, 50, false), (120, 40, false), (80, 24, false), (80, 24, true), (60, 20, false), (40, 12, false)];
+const SIZES: [(u16, u16); 5] = [(200, 50), (120, 40), (80, 24), (60, 20), (40, 12)];
+
+/// The panes themselves, which are looked at in both sets of glyphs at every size; what lies over them at the design size.
+const PANES: [&str; 10] = [
+    "nodes",
+    "node_failed",
+    "node_writing",
+    "register",
+    "edit",
+    "import_lists",
+    "import_errors",
+    "profiles",
+    "services",
+    "empty",
+];
+
+/// The sizes at which a view is looked at, and whether in ASCII.
+fn frames(name: &str) -> Vec<(u16, u16, bool)> {
+    let ascii = |(width, height)| PANES.contains(&name) || (width, height) == (80, 24);
+    let plain = SIZES.into_iter().filter(|size| ascii(*size)).map(|(width, height)| (width, height, true));
+    SIZES.into_iter().map(|(width, height)| (width, height, false)).chain(plain).collect()
+}
 
 /// The import pane, where files are found and read by others.
 fn import_views() -> Vec<(&'static str, Snapshot, Vec<Msg>)> {
@@ -108,7 +130,7 @@ fn shown(bench: &Snapshot, way: &[Msg], width: u16, height: u16, ascii: bool) ->
 #[test]
 fn every_view_is_as_it_was_reviewed() {
     for (name, bench, keys) in all_views() {
-        for (width, height, ascii) in SIZES {
+        for (width, height, ascii) in frames(name) {
             let screen = shown(&bench, &keys, width, height, ascii);
             let set = if ascii { "_ascii" } else { "" };
             insta::with_settings!({ omit_expression => true }, {
@@ -116,6 +138,51 @@ fn every_view_is_as_it_was_reviewed() {
             });
         }
     }
+}
+
+#[test]
+fn every_pane_is_looked_at_in_both_sets_of_glyphs() {
+    let views = all_views();
+    for pane in PANES {
+        assert!(views.iter().any(|(name, _, _)| *name == pane), "{pane}");
+        assert_eq!(frames(pane).len(), 2 * SIZES.len());
+    }
+}
+
+/// What is sent to a terminal that is to have no colours, view by view.
+#[test]
+fn a_terminal_without_colours_gets_no_colour_code() {
+    let sent = |palette: Palette, view: &(&'static str, Snapshot, Vec<Msg>)| {
+        let (_, bench, way) = view;
+        let mut screen = shown(bench, way, 120, 40, false);
+        screen.theme = Theme::new(palette, false);
+        let (mut bytes, area) = (Vec::new(), Rect::new(0, 0, 120, 40));
+        let options = TerminalOptions { viewport: Viewport::Fixed(area) };
+        let mut terminal = Terminal::with_options(CrosstermBackend::new(&mut bytes), options).expect("a terminal");
+        terminal.draw(|frame| oxbow::tui::view(&screen, bench, area, frame)).expect("a frame");
+        drop(terminal);
+        colours(&String::from_utf8(bytes).expect("text"))
+    };
+    let views = all_views();
+    for view in &views {
+        assert_eq!(sent(Palette::Mono, view), Vec::<String>::new(), "{}", view.0);
+    }
+    assert!(!sent(Palette::Sixteen, &views[0]).is_empty(), "the test can tell");
+}
+
+/// The parameters of SGR sequences that set a colour (ECMA-48 8.3.117: 30 to 49; 90 to 107 by habit); 39 and 49 set none.
+fn colours(sent: &str) -> Vec<String> {
+    let sequences = sent.split("\u{1b}[").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
+        rest[end..].starts_with('m').then_some(&rest[..end])
+    });
+    let colour = |parameters: &&str| {
+        let first = parameters.split(';').next().unwrap_or_default();
+        let empty = first.is_empty() || parameters.ends_with(';');
+        let number: u16 = first.parse().unwrap_or_default();
+        empty || ((30..=49).contains(&number) && ![39, 49].contains(&number)) || (90..=107).contains(&number)
+    };
+    sequences.filter(colour).map(str::to_owned).collect()
 }
 
 #[test]

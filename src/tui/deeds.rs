@@ -63,7 +63,11 @@ pub fn register(code: &str, wish: Registration, bench: &Snapshot) -> Popup {
     };
     Popup::Question {
         title: format!("No node is {code}. Register it?"),
-        text: vec![profile, "To register many, or with another profile: 2.".into()],
+        text: vec![
+            profile,
+            "To register many, or with another profile: 2.".into(),
+            "It came as fast as a scanner types. If you typed it, the line is slow: press keys one by one.".into(),
+        ],
         on_yes: Effect::Ask(Ask::one(Command::Register(wish), format!("register {code}"))),
         yes: false,
     }

@@ -16,12 +16,13 @@
 //! | what is asked before something is done, or taken back | `deeds.rs`, `undo.rs` |
 //! | where things go at which size | `layout.rs` |
 //! | a pane or a popup | its file in `panes/` or `popups/` |
-//! | colours; glyphs; words of a status | `theme.rs`; `glyphs.rs`; `status.rs` |
+//! | what is drawn how; colours; glyphs; words of a status | `theme.rs`; `colours.rs`; `glyphs.rs`; `status.rs` |
 //! | finding, reading and writing lists; choosing one | `files.rs`; `desk.rs` |
-//! | what a scanner may say, and how it is told from fingers; the form | `scan.rs`, `wedge.rs`; `form.rs` |
+//! | what a scanner may say, and how it is told from fingers; the form | `scan.rs`, `wedge.rs`, `haste.rs`; `form.rs` |
 //! | order and filter of the table | `listing.rs`; `filter.rs` |
 
 pub mod allowed;
+pub mod colours;
 pub mod courier;
 pub mod deeds;
 pub mod desk;
@@ -30,6 +31,7 @@ pub mod filter;
 pub mod footer;
 pub mod form;
 pub mod glyphs;
+pub mod haste;
 pub mod header;
 pub mod keymap;
 pub mod layout;
@@ -50,11 +52,12 @@ pub mod wedge;
 pub mod widgets;
 pub mod words;
 
+pub use colours::{Ground, Sight};
 pub use files::{Folders, Found, Job};
 pub use keymap::{Action, BINDINGS, Binding, Place, keys_markdown};
 pub use msg::{Answer, Ask, Effect, Msg, NotDone, What};
 pub use run::{Exit, Options, TuiError, run, run_in};
 pub use screen::{Pane, Popup, Screen};
-pub use theme::{Meaning, Palette, Theme};
+pub use theme::{Looks, Meaning, Palette, Theme};
 pub use update::update;
 pub use view::view;

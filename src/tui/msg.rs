@@ -19,6 +19,8 @@ pub enum Msg {
     Paste(String),
     /// A code that a scanner typed where letters are keys.
     Scanned(String),
+    /// A key came before what it answers can have been read.
+    TooSoon,
     Resized(Size),
     /// There is a newer snapshot.
     Bench,

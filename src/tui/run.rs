@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use ratatui::crossterm::event::Event;
+use ratatui::crossterm::style::force_color_output;
 use ratatui::layout::Size;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -17,10 +18,11 @@ use crate::domain::time::Timestamp;
 use crate::inbox::Inbox;
 use crate::tui::courier::Courier;
 use crate::tui::files::{Files, Folders};
+use crate::tui::haste::Haste;
 use crate::tui::msg::{Effect, Msg};
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Console, Tty};
-use crate::tui::theme::{Meaning, Theme};
+use crate::tui::theme::{Looks, Meaning, Theme};
 use crate::tui::update::update;
 use crate::tui::view::view;
 use crate::tui::wedge::Wedge;
@@ -28,8 +30,8 @@ use crate::tui::wedge::Wedge;
 /// What the screen is told when it starts.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Plain glyphs, whatever the terminal says of itself.
-    pub ascii: bool,
+    /// What was chosen of how it looks, whatever the terminal says of itself.
+    pub looks: Looks,
     /// A runtime of several threads, with its drivers on.
     pub runtime: Handle,
 }
@@ -78,7 +80,9 @@ pub fn run_in(
     options: Options,
     folders: Folders,
 ) -> Result<Exit, TuiError> {
-    let theme = Theme::detect(|name| std::env::var(name).ok(), options.ascii);
+    let theme = Theme::detect(|name| std::env::var(name).ok(), options.looks);
+    // crossterm leaves colours out where there is NO_COLOR; a person who chose some knows better.
+    force_color_output(theme.is_coloured());
     let courier =
         Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
     let helpers = Helpers { courier, files: Files::start(folders).map_err(TuiError::Terminal)? };
@@ -96,7 +100,7 @@ fn drive(
     stop: &CancellationToken,
 ) -> io::Result<Exit> {
     let mut live = bench.borrow_and_update().clone();
-    let (mut dirty, mut drawn, mut wedge) = (true, Timestamp::default(), Wedge::default());
+    let (mut dirty, mut drawn, mut wedge, mut haste) = (true, Timestamp::default(), Wedge::default(), Haste::default());
     while !stop.is_cancelled() {
         let now = clock::now();
         dirty |= now.as_millis() / 1000 != screen.now.as_millis() / 1000;
@@ -110,9 +114,11 @@ fn drive(
         news.extend(wedge.settle(now));
         dirty |= news.len() > 1;
         for msg in news {
+            let msg = if haste.lets(now, &msg) { msg } else { Msg::TooSoon };
             if take(screen, &live, helpers, console, msg)? {
                 return Ok(Exit::Quit);
             }
+            haste.look(now, screen.place());
         }
 
         // The clock may be set back; a frame too early does no harm.
@@ -125,10 +131,13 @@ fn drive(
         wait = wedge.due().map_or(wait, |due| wait.min(due.since(now)));
         for _ in 0..BURST {
             let Some(event) = console.event(wait)? else { break };
-            for msg in messages(event, &mut wedge, screen) {
+            let now = clock::now();
+            for msg in messages(event, now, &mut wedge, screen) {
+                let msg = if haste.lets(now, &msg) { msg } else { Msg::TooSoon };
                 if take(screen, &live, helpers, console, msg)? {
                     return Ok(Exit::Quit);
                 }
+                haste.look(now, screen.place());
                 dirty = true;
             }
             wait = Duration::ZERO;
@@ -168,9 +177,9 @@ fn take(
     }
 }
 
-fn messages(event: Event, wedge: &mut Wedge, screen: &Screen) -> Vec<Msg> {
+fn messages(event: Event, now: Timestamp, wedge: &mut Wedge, screen: &Screen) -> Vec<Msg> {
     match event {
-        Event::Key(key) => wedge.take(clock::now(), key, screen.place().is_typing()),
+        Event::Key(key) => wedge.take(now, key, screen.place().is_typing()),
         Event::Paste(text) => vec![Msg::Paste(text)],
         Event::Resize(width, height) => vec![Msg::Resized(Size { width, height })],
         Event::FocusGained | Event::FocusLost | Event::Mouse(_) => Vec::new(),
@@ -201,6 +210,8 @@ mod tests {
         events: VecDeque<Option<io::Result<Event>>>,
         frames: usize,
         bells: usize,
+        /// Told to stop when nothing more comes.
+        at_end: Option<CancellationToken>,
     }
 
     impl Scripted {
@@ -210,7 +221,7 @@ mod tests {
 
         fn with_pauses(events: impl IntoIterator<Item = Option<io::Result<Event>>>) -> Self {
             let terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
-            Self { terminal, events: events.into_iter().collect(), frames: 0, bells: 0 }
+            Self { terminal, events: events.into_iter().collect(), frames: 0, bells: 0, at_end: None }
         }
     }
 
@@ -237,6 +248,8 @@ mod tests {
                     Ok(None)
                 }
                 None => {
+                    // A frame later, so that what came last has been drawn.
+                    self.at_end.as_ref().filter(|_| self.frames > 1).inspect(|stop| stop.cancel());
                     std::thread::sleep(wait);
                     Ok(None)
                 }
@@ -295,6 +308,20 @@ mod tests {
         let mut console = Scripted::with_pauses(scan.chain([None, Some(ctrl_c()), Some(ctrl_c())]));
         driven(&mut console, &CancellationToken::new()).expect("it ends");
         assert_eq!(console.bells, 1, "nobody knows it: it is offered to be registered, and q did not quit");
+    }
+
+    #[test]
+    fn a_burst_of_keys_never_both_asks_and_answers() {
+        // Quits from an idle bench only after a question, which Ctrl-C asks; the y is of the same burst.
+        let mut console = Scripted::new([ctrl_c(), key(KeyCode::Char('y')), key(KeyCode::Down)]);
+        let stop = CancellationToken::new();
+        console.at_end = Some(stop.clone());
+        assert!(matches!(driven(&mut console, &stop), Ok(Exit::Stopped)), "it did not quit");
+        let shown = console.terminal.backend().to_string();
+        assert!(shown.contains("Quit oxbow?") && shown.contains("faster than this can be read"), "{shown}");
+        let pause = || [None];
+        let read = [Some(ctrl_c())].into_iter().chain(pause()).chain([Some(key(KeyCode::Char('y')))]);
+        assert!(matches!(driven(&mut Scripted::with_pauses(read), &CancellationToken::new()), Ok(Exit::Quit)));
     }
 
     fn ctrl_c() -> io::Result<Event> {

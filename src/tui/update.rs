@@ -28,6 +28,10 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
         Msg::Key(key) => press(screen, bench, key),
         Msg::Paste(text) => paste(screen, bench, &text),
         Msg::Scanned(text) => scanned(screen, bench, &text),
+        Msg::TooSoon => {
+            screen.say(Meaning::Warning, "the keys came faster than this can be read: answer it again");
+            None
+        }
         Msg::Resized(size) => {
             screen.size = size;
             None

@@ -6,7 +6,11 @@
 //!  s ─── 40 ms nothing ──► the key s
 //!  S N - 4 0 1 1 Enter ──► a scan, `SN-4011`
 //!  j j j j j …         ──► a key that is held down
+//!  j j k m             ──► keys that a slow line delivered together
 //! ```
+//!
+//! A slow line may deliver together what fingers typed one by one. If it only moves and marks, it is keys. What else looks like
+//! a scan is shown as one, which does nothing by itself; see also `haste.rs`.
 
 use std::time::Duration;
 
@@ -69,11 +73,17 @@ impl Wedge {
     fn is_scan(&self) -> bool {
         self.held.len() >= CODE
             && !self.is_one_letter()
+            && !self.moves_only()
             && self.held.first().and_then(|key| letter(*key)) != Some(FILTER)
     }
 
     fn is_one_letter(&self) -> bool {
         self.held.windows(2).all(|pair| pair[0].code == pair[1].code)
+    }
+
+    /// No code is of these letters alone.
+    fn moves_only(&self) -> bool {
+        self.held.iter().filter_map(|key| letter(*key)).all(|letter| MOVING.contains(&letter))
     }
 
     fn scan(&mut self) -> Msg {
@@ -103,6 +113,8 @@ const CODE: usize = 4;
 const FILTER: char = '/';
 /// Keys that are held down to go through a table. Codes in hexadecimal digits do not begin with them.
 const HELD_DOWN: [char; 3] = ['j', 'k', 'm'];
+/// Keys that move, mark and sort, and do nothing else.
+const MOVING: [char; 9] = ['j', 'k', 'g', 'G', 'm', 'M', 's', 'S', ' '];
 
 #[cfg(test)]
 mod tests {
@@ -155,6 +167,13 @@ mod tests {
         assert_eq!(typed(&[(0, KeyCode::Down), (0, KeyCode::Esc)], false), ["key Down", "key Esc"]);
         assert_eq!(typed(&apart(10, "/abc"), false).len(), 4, "a filter that is typed fast");
         assert_eq!(typed(&apart(1, "SN-4011"), true).len(), 7, "where letters are text");
+    }
+
+    #[test]
+    fn keys_that_a_slow_line_delivers_together_are_keys() {
+        assert_eq!(typed(&apart(0, "jjkm"), false), ["key j", "key j", "key k", "key m"]);
+        assert_eq!(typed(&[apart(0, "Gkkm"), vec![(0, KeyCode::Enter)]].concat(), false).len(), 5);
+        assert_eq!(typed(&apart(0, "jkjr"), false), ["scan jkjr"], "it might do something: it is asked");
     }
 
     #[test]

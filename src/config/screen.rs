@@ -1,0 +1,65 @@
+//! What may be set of the screen: `[screen]` in the file, or flags, or the environment.
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+/// Looks and sounds. What is not set is told from the terminal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScreenSettings {
+    /// Colours of the screen: as many as the terminal has, or these; deuteranopia, protanopia and tritanopia are for eyes
+    /// that see fewer [default: auto]
+    #[arg(long, value_name = "PALETTE", env = "OXBOW_PALETTE")]
+    pub palette: Option<Palette>,
+    /// What is behind the letters [default: auto, dark where the terminal does not say]
+    #[arg(long, value_name = "GROUND", env = "OXBOW_BACKGROUND")]
+    pub background: Option<Background>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Palette {
+    Auto,
+    /// Weight alone
+    Mono,
+    #[value(name = "16")]
+    #[serde(rename = "16")]
+    Sixteen,
+    #[value(name = "256")]
+    #[serde(rename = "256")]
+    Indexed,
+    Rgb,
+    Deuteranopia,
+    Protanopia,
+    Tritanopia,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Background {
+    Auto,
+    Dark,
+    Light,
+}
+
+impl ScreenSettings {
+    /// These over those of the file.
+    pub fn over(self, filed: Self) -> Self {
+        Self { palette: self.palette.or(filed.palette), background: self.background.or(filed.background) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_comes_before_the_file_and_a_palette_that_is_none_is_named() {
+        let filed: ScreenSettings = toml::from_str("palette = '256'\nbackground = 'light'").expect("settings");
+        let flags = ScreenSettings { palette: Some(Palette::Tritanopia), ..ScreenSettings::default() };
+        let both = ScreenSettings { palette: Some(Palette::Tritanopia), background: Some(Background::Light) };
+        assert_eq!(flags.over(filed), both);
+        let said = toml::from_str::<ScreenSettings>("palette = 'pink'").expect_err("none").to_string();
+        assert!(said.contains("pink") && said.contains("deuteranopia"), "{said}");
+    }
+}
