@@ -50,6 +50,29 @@ add_modules() {
         ! -name modules.symbols -delete
 }
 
+# add_programs TREE INTO PROGRAM... : programs below usr/sbin or usr/bin of TREE, with the loader and the libraries that TREE's
+# own loader finds for them there. One that lies elsewhere would be this machine's: that ends the build.
+add_programs() {
+    local tree=$1 into=$2 libs=usr/lib/x86_64-linux-gnu program at listed library
+    local loader=$tree/$libs/ld-linux-x86-64.so.2
+    shift 2
+    mkdir -p "$into/usr/sbin" "$into/$libs" "$into/lib64"
+    install -m 755 "$loader" "$into/lib64/"
+    for program in "$@"; do
+        at=$tree/usr/sbin/$program
+        [ -e "$at" ] || at=$tree/usr/bin/$program
+        install -m 755 "$at" "$into/usr/sbin/$program"
+        listed=$("$loader" --inhibit-cache --library-path "$tree/$libs" --list "$at") ||
+            die "$program lacks a library: $(grep 'not found' <<<"$listed" | head -n 1)" "a Debian package has changed: name the new one in ${0##*/}"
+        for library in $(awk '$2 == "=>" && $1 !~ /ld-linux/ { print $3 }' <<<"$listed"); do
+            case $library in
+            "$tree/$libs"/*) [ -e "$into/$libs/${library##*/}" ] || install -m 644 "$library" "$into/$libs/" ;;
+            *) die "$program takes $library, which is this machine's own" "name the package it is in in ${0##*/}" ;;
+            esac
+        done
+    done
+}
+
 modules_with_dependencies() {
     local line name
     sed 's/#.*//' "$3" | while read -r line; do

@@ -1,5 +1,7 @@
 //! The run from hello to restart, in the order it happens.
 
+mod configuring;
+
 use std::time::Duration;
 
 use super::Outcome;
@@ -18,6 +20,7 @@ use super::station::{Station, Trouble};
 use super::verify::read_back;
 use super::watchdog::Watch;
 use super::write::{Written, disk_io, write};
+use crate::domain::configuration::Configuration;
 use crate::domain::disk::Disk;
 use crate::domain::report::{FailureKind, Report, Step};
 use crate::protocol::{Answer, Hello, Job};
@@ -100,24 +103,31 @@ impl Session<'_> {
     }
 
     fn install(&self, job: &Job) -> Result<(), Stop> {
-        let disk = self.prepare(job)?;
+        let (disk, follows) = self.prepare(job)?;
         let opened = self.watch.open(&disk.path, || self.machine.open(disk));
         let mut medium = opened.map_err(|error| disk_io(disk, "opening", &error))?;
         let written = self.write(job, disk, &mut medium)?;
         self.verify(job, disk, &mut medium, &written)?;
         drop(medium);
+        if !follows.is_empty() {
+            self.configure(disk, &follows)?;
+        }
         self.watch.rest()?;
         self.begin(Step::Reboot, job.after.words());
         self.mailbox.report(Report::Complete);
         self.farewell.deliver()
     }
 
-    fn prepare(&self, job: &Job) -> Result<&Disk, Stop> {
+    fn prepare(&self, job: &Job) -> Result<(&Disk, Configuration), Stop> {
         self.begin(Step::Prepare, &format!("profile {}", job.profile));
         let chosen = job.disk.choose(&self.hello.disks, job.disk_bytes);
         let disk = chosen.map_err(|no| Stop::failed(Step::Prepare, FailureKind::NoDisk, no.to_string()))?;
+        let follows = self.follows()?;
+        if !follows.is_empty() {
+            self.journal.info("prepare", &format!("after the image: {}", configuring::summary(&follows)));
+        }
         self.finish(Step::Prepare, &disk.to_string());
-        Ok(disk)
+        Ok((disk, follows))
     }
 
     fn write(&self, job: &Job, disk: &Disk, medium: &mut dyn Medium) -> Result<Marks, Stop> {

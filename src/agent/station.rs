@@ -13,7 +13,7 @@ use super::orders::{Orders, StationUrl};
 use super::patience::Patience;
 use super::tls::Doubt;
 use crate::domain::ids::RunId;
-use crate::protocol::{Ack, Answer, Hello, LogLines, Moved, Reports, Word, paths};
+use crate::protocol::{Ack, Answer, Follows, Hello, LogLines, Moved, Reports, Word, paths};
 
 /// A station and the run that it is asked about. Cheap questions, each bounded in time; nothing is repeated here.
 #[derive(Debug)]
@@ -88,6 +88,17 @@ impl Station {
         self.post(&paths::progress(self.run), &moved, FIGURE).map(drop)
     }
 
+    /// None from a station that is older than the question.
+    pub(super) fn configuration(&self) -> Result<Option<Follows>, Trouble> {
+        let asked = self.http.get(self.url.at(&paths::configuration(self.run)));
+        let response = asked.config().timeout_global(Some(LONG_ANSWER)).build().call().map_err(away)?;
+        match accepted(response) {
+            Ok(response) => read_up_to(CONFIGURATION_LIMIT, response).map(Some),
+            Err(Trouble::Refused { status: NOT_FOUND, .. }) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
     pub(super) fn word(&self) -> Result<Word, Trouble> {
         let asked = self.http.get(self.url.at(&paths::word(self.run)));
         let response = asked.config().timeout_global(Some(QUESTION)).build().call().map_err(away)?;
@@ -128,8 +139,12 @@ fn accepted(mut response: Response<Body>) -> Result<Response<Body>, Trouble> {
     Err(Trouble::Refused { status: response.status().as_u16(), reason })
 }
 
-fn read<T: DeserializeOwned>(mut response: Response<Body>) -> Result<T, Trouble> {
-    let text = response.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec().map_err(away)?;
+fn read<T: DeserializeOwned>(response: Response<Body>) -> Result<T, Trouble> {
+    read_up_to(ANSWER_LIMIT, response)
+}
+
+fn read_up_to<T: DeserializeOwned>(limit: u64, mut response: Response<Body>) -> Result<T, Trouble> {
+    let text = response.body_mut().with_config().limit(limit).read_to_vec().map_err(away)?;
     serde_json::from_slice(&text).map_err(|error| Trouble::Unreadable(error.to_string()))
 }
 
@@ -183,6 +198,9 @@ const QUESTION: Duration = Duration::from_secs(10);
 const FIGURE: Duration = Duration::from_secs(1);
 /// The longest answer that is read: a job is under 1 KiB.
 const ANSWER_LIMIT: u64 = 64 * 1024;
+/// A configuration holds whole files, though small ones.
+const CONFIGURATION_LIMIT: u64 = 16 * 1024 * 1024;
+const LONG_ANSWER: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,9 @@ pub(crate) struct Desk {
     pub(crate) file: Vec<u8>,
     /// Answers to hello before the job, as JSON.
     pub(crate) before_the_job: VecDeque<String>,
+    /// Answers to the question what follows the image, each with its status; then the last one for ever. None at all is a
+    /// station that does not know the question.
+    pub(crate) configuration: VecDeque<(&'static str, String)>,
     /// Answers to the question for the word, before `restart`.
     pub(crate) words: VecDeque<String>,
     /// The word once there are no others.
@@ -79,6 +82,7 @@ impl Station {
             job,
             file,
             before_the_job: VecDeque::new(),
+            configuration: VecDeque::new(),
             words: VecDeque::new(),
             last_word: r#"{"word":"restart"}"#,
             break_after: VecDeque::new(),
@@ -231,6 +235,14 @@ impl Desk {
                     serde_json::to_string(&oxbow::protocol::Answer::Job(Box::new(self.job.clone()))).expect("JSON")
                 });
                 Some(Answer::new("200 OK", answer))
+            }
+            "configuration" if !self.configuration.is_empty() => {
+                let (status, answer) = if self.configuration.len() > 1 {
+                    self.configuration.pop_front().expect("an answer")
+                } else {
+                    self.configuration[0].clone()
+                };
+                Some(Answer::new(status, answer))
             }
             "reports" => {
                 let sent: Reports = serde_json::from_slice(&request.body).expect("reports");

@@ -1,0 +1,165 @@
+//! What follows the image: asked for before a byte is written, carried out once the disk is proven, read back.
+
+use std::io::{self, Read};
+
+use sha2::{Digest as _, Sha256};
+
+use super::Session;
+use crate::agent::arrival::Arrival;
+use crate::agent::download::{Download, Source};
+use crate::agent::failure::Stop;
+use crate::agent::machine::{Aid, Configured, Unconfigured};
+use crate::agent::patience::{Backoff, Nag, pause};
+use crate::agent::station::Trouble;
+use crate::domain::configuration::{Configuration, Layout, PlacedArchive, manifest};
+use crate::domain::digest::Digest;
+use crate::domain::disk::Disk;
+use crate::domain::report::{FailureKind, Report, Step};
+use crate::protocol::Answer;
+
+impl Session<'_> {
+    /// Asks what follows the image until the station says it. One that has never heard of the question wants nothing.
+    pub(super) fn follows(&self) -> Result<Configuration, Stop> {
+        let mut backoff = Backoff::up_to(self.patience.retry);
+        let mut nag = Nag::default();
+        loop {
+            let trouble = match self.station.configuration() {
+                Ok(follows) => return understood(follows.map(|follows| follows.configuration).unwrap_or_default()),
+                Err(Trouble::Unreadable(what)) => {
+                    return Err(protocol(format!(
+                        "the station's answer to what follows the image cannot be read: {what}"
+                    )));
+                }
+                Err(Trouble::UnknownRun) => self.introduce_again()?,
+                Err(trouble) => trouble.to_string(),
+            };
+            if nag.is_due(&trouble) {
+                self.journal.console("prepare", &format!("{trouble} ({})", self.station.url()));
+            }
+            self.watch.moved();
+            if !pause(self.machine, backoff.pause()) {
+                return Err(Stop::SwitchedOff);
+            }
+        }
+    }
+
+    /// The station has lost the run: it hears again who this is, and everything that was reported.
+    fn introduce_again(&self) -> Result<String, Stop> {
+        match self.station.hello(self.hello) {
+            Ok(Answer::Job(job)) => {
+                self.mailbox.reports_acknowledged(job.next_report);
+                Ok("the station had lost this run".to_owned())
+            }
+            Ok(Answer::Ended { reason }) => Err(protocol(format!("the station has ended this run: {reason}"))),
+            Ok(Answer::Later { reason, .. }) => Ok(format!("the station says to wait: {reason}")),
+            Ok(Answer::Unknown) => Ok("the station's answer is unknown to this agent, which is older".to_owned()),
+            Err(trouble) => Ok(trouble.to_string()),
+        }
+    }
+
+    /// Has the machine do it, and reports what it read back.
+    pub(super) fn configure(&self, disk: &Disk, what: &Configuration) -> Result<(), Stop> {
+        self.begin(Step::Configure, &summary(what));
+        let arrival = Arrival::default();
+        let Configured { files, root_hash } = self
+            .machine
+            .configure(disk, what, &Assistant { session: self, arrival: &arrival })
+            .map_err(|Unconfigured { kind, detail }| {
+                if self.machine.is_on() { Stop::failed(Step::Configure, kind, detail) } else { Stop::SwitchedOff }
+            })?;
+        let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
+        let sha256 = Digest::new(Sha256::digest(manifest(&files)).into());
+        let sealed = root_hash.as_ref().map(|hash| format!(", sealed with root hash {hash}")).unwrap_or_default();
+        self.mailbox.report(Report::Configured { files: count, sha256, root_hash });
+        let read = match count {
+            0 => "nothing to read back".to_owned(),
+            1 => "1 file read back as it should be".to_owned(),
+            count => format!("{count} files read back as they should be"),
+        };
+        self.finish(Step::Configure, &format!("{read}{sealed}"));
+        Ok(())
+    }
+}
+
+/// What is asked for, in a clause for the log; without contents, which may be secret.
+pub(super) fn summary(what: &Configuration) -> String {
+    let Configuration { files, archives, seed, layout, boot } = what;
+    let some = |count: usize, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {many}")),
+    };
+    let layout = layout.as_ref().map(|layout| match layout {
+        Layout::AbVerity(_) => "two systems, one of them sealed".to_owned(),
+        Layout::Unknown => "an unknown layout".to_owned(),
+    });
+    let parts: Vec<String> = [
+        some(files.len(), "file", "files"),
+        some(archives.len(), "archive", "archives"),
+        seed.as_ref().map(|_| "cloud-init's volume".to_owned()),
+        layout,
+        boot.as_ref().map(|boot| format!("boot entry {:?}", boot.label)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    parts.join(", ")
+}
+
+/// What this agent cannot do is said before a byte is written.
+fn understood(what: Configuration) -> Result<Configuration, Stop> {
+    match what.layout {
+        Some(Layout::Unknown) => Err(protocol(
+            "the station asks for a layout of the disk that this agent, which is older, does not know".into(),
+        )),
+        Some(Layout::AbVerity(_)) | None => Ok(what),
+    }
+}
+
+fn protocol(detail: String) -> Stop {
+    Stop::failed(Step::Prepare, FailureKind::Protocol, detail)
+}
+
+/// Brings the machine its archives and says what it does.
+struct Assistant<'a> {
+    session: &'a Session<'a>,
+    arrival: &'a Arrival,
+}
+
+impl Aid for Assistant<'_> {
+    fn fetch<'a>(&'a self, archive: &'a PlacedArchive) -> io::Result<Box<dyn Read + 'a>> {
+        let Session { station, machine, journal, patience, .. } = *self.session;
+        let source = Source { station, machine, journal, patience, arrival: self.arrival };
+        let download = Download::new(source, &archive.source, archive.bytes, true);
+        Ok(Box::new(Checked { session: self.session, download, archive }))
+    }
+
+    fn say(&self, detail: &str) {
+        self.session.watch.moved();
+        self.session.journal.info("config", detail);
+    }
+}
+
+/// A download whose end comes only if it was what it should be.
+struct Checked<'a> {
+    session: &'a Session<'a>,
+    download: Download<'a>,
+    archive: &'a PlacedArchive,
+}
+
+impl Read for Checked<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let some = self.download.read(room)?;
+        self.session.watch.moved();
+        let PlacedArchive { name, bytes, sha256, .. } = self.archive;
+        match self.download.digest() {
+            Some(found) if some == 0 && !room.is_empty() && found != *sha256 => {
+                let (found, expected) = (found.short(), sha256.short());
+                let detail =
+                    format!("{name} as it arrived ({bytes} bytes) has digest {found}…, it should have {expected}…");
+                Err(io::Error::new(io::ErrorKind::InvalidData, detail))
+            }
+            Some(_) | None => Ok(some),
+        }
+    }
+}
