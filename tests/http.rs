@@ -376,14 +376,23 @@ fn what_a_machine_says_of_itself_is_bounded_and_fit_for_a_terminal() {
     let bench = Bench::start();
     let run = bench.run();
     let disk = json!({"path": "/dev/sda\u{1b}[2J", "transport": "sata", "bytes": 1, "model": "x".repeat(5000),
-        "serial": "a\nb", "removable": false, "read_only": false});
+        "serial": "a\nb", "removable": false, "read_only": false, "health": "\u{9b}2J"});
+    let nic = json!({"name": "eth0\r\u{202e}", "mac": "52:54:00:00:00:01", "driver": "x".repeat(5000)});
+    let parts =
+        json!({"cpu": "a\u{1b}[31mb", "bios_version": "\u{200b}".repeat(300), "tpm": "\n", "nics": vec![nic; 40]});
     let claims = json!({"macs": ["52:54:00:00:00:01"], "serial": "SN-1"});
     let disks = vec![disk; 150];
-    bench.post(&paths::hello(run), &json!({"version": 1, "agent": "x", "claims": claims, "disks": disks}));
+    let hello = json!({"version": 1, "agent": "x", "claims": claims, "disks": disks, "inventory": parts});
+    bench.post(&paths::hello(run), &hello);
     bench.until("the disks are known", |bench| bench.bench.borrow().nodes.values().any(|node| !node.disks.is_empty()));
     let disks = bench.bench.borrow().nodes.values().flat_map(|node| node.disks.clone()).collect::<Vec<_>>();
     assert_eq!((disks.len(), disks[0].path.as_str(), disks[0].serial.as_str()), (64, "/dev/sda·[2J", "a b"));
-    assert!(disks[0].model.len() < 110);
+    assert!(disks[0].model.len() < 110 && disks[0].health == "·2J");
+    let parts = bench.bench.borrow().nodes.values().find_map(|node| node.inventory.clone()).expect("an inventory");
+    assert_eq!((parts.cpu.as_deref(), parts.tpm, parts.nics.len()), (Some("a·[31mb"), None, 32));
+    let long = [parts.bios_version.as_ref(), parts.nics[0].driver.as_ref()].into_iter().flatten();
+    assert!(long.clone().count() == 2 && long.map(|text| text.chars().count()).all(|letters| letters == 101));
+    assert_eq!(parts.nics[0].name, "eth0 ·");
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub trait Machine: Sync {
 pub struct Survey {
     pub claims: Claims,
     pub disks: Vec<Disk>,
-    /// None where nothing is known, as of a simulated machine.
+    /// None where nothing is known.
     pub inventory: Option<Inventory>,
     /// What was left out and why, for the log.
     pub remarks: Vec<String>,

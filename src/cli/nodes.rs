@@ -14,6 +14,7 @@ use crate::config::Problem;
 use crate::domain::doctor::verdict::Severity;
 use crate::domain::edit::{Edit, SITE, Set};
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
+use crate::domain::inventory::Inventory;
 use crate::domain::policy::Policy;
 use crate::domain::text;
 use crate::domain::time::{Timestamp, in_words};
@@ -441,6 +442,9 @@ fn details(row: &NodeRow) {
         ("runs", row.runs.to_string()),
         ("seen", row.last_seen.map_or("never".into(), |at| moment(Timestamp::from_millis(at)))),
     ];
+    let parts = row.inventory.iter().flat_map(Inventory::facts);
+    let disks = row.disks.iter().map(|disk| ("disk", disk.in_full()));
+    let facts: Vec<(&str, String)> = facts.into_iter().chain(parts).chain(disks).collect();
     for (what, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
         say::raw(&format!("{what:11}{}\n", say::clean(fact)));
     }

@@ -61,6 +61,9 @@ pub struct Disk {
     /// Whether it could not be found out what is on it.
     #[serde(default)]
     pub is_unreadable: bool,
+    /// What it says of its own wear, in words; empty where it says nothing that can be read.
+    #[serde(default)]
+    pub health: String,
 }
 
 /// A partition of a disk, or a whole disk that has none. What is not known is empty.
@@ -84,6 +87,18 @@ impl fmt::Display for Volume {
         let kind = (!self.kind.is_empty()).then(|| format!("type {}", self.kind));
         let known: Vec<String> = [quoted(&self.name), label, kind].into_iter().flatten().collect();
         f.write_str(&known.join(", "))
+    }
+}
+
+impl Disk {
+    /// With its serial, and how it is: `/dev/sda (sata, 256.1 GB, Samsung SSD 870, serial S6ES1), 10 to 20 % worn`.
+    pub fn in_full(&self) -> String {
+        let mut words = self.to_string();
+        if !self.serial.is_empty() {
+            words.truncate(words.len() - 1);
+            words = format!("{words}, serial {})", self.serial);
+        }
+        if self.health.is_empty() { words } else { format!("{words}, {}", self.health) }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::disk::Disk;
 use crate::domain::event::Firmware;
 use crate::domain::identity::{Claims, Contest};
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
+use crate::domain::inventory::Inventory;
 use crate::domain::loader::LoaderHistory;
 use crate::domain::logline::LogTail;
 use crate::domain::phase::{Phase, Stage};
@@ -56,6 +57,9 @@ pub struct Node {
     #[serde(default)]
     pub loader: LoaderHistory,
     pub disks: Vec<Disk>,
+    /// What else it is made of, as its agent said last.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
     pub phase: Phase,
     pub phase_since: Timestamp,
     pub last_seen: Option<Timestamp>,
@@ -110,6 +114,7 @@ impl Node {
             firmware: None,
             loader: LoaderHistory::default(),
             disks: Vec::new(),
+            inventory: None,
             phase: Phase::Registered,
             phase_since: now,
             last_seen: None,

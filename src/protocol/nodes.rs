@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::disk::Disk;
 use crate::domain::doctor::verdict::Verdict;
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
+use crate::domain::inventory::Inventory;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, SAID_DONE};
 use crate::domain::progress::Progress;
@@ -55,6 +57,12 @@ pub struct NodeRow {
     /// The row of a list that made it known, or changed it last.
     #[serde(default)]
     pub listed: Option<String>,
+    /// Its disks as its agent found them, before anything was written.
+    #[serde(default)]
+    pub disks: Vec<Disk>,
+    /// What else it is made of.
+    #[serde(default)]
+    pub inventory: Option<Inventory>,
     /// Why it got no further, if anything is wrong.
     #[serde(default)]
     pub verdict: Option<VerdictRow>,
@@ -129,6 +137,8 @@ impl From<&Node> for NodeRow {
             product: node.product.clone(),
             metadata: node.metadata.clone(),
             listed: node.listed.as_ref().map(ToString::to_string),
+            disks: node.disks.clone(),
+            inventory: node.inventory.clone(),
             verdict: None,
         }
     }

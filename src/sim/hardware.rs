@@ -47,7 +47,8 @@ impl Machine for Hardware {
             serial: format!("{}-0", self.who.serial),
             ..Disk::default()
         };
-        Survey { claims: self.who.claims(), disks: vec![disk], ..Survey::default() }
+        let inventory = Some(self.who.inventory());
+        Survey { claims: self.who.claims(), disks: vec![disk], inventory, ..Survey::default() }
     }
 
     fn open(&self, _: &Disk) -> io::Result<Box<dyn Medium>> {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, SystemUuid};
+use crate::domain::inventory::{Inventory, Nic};
 
 /// What stands in its SMBIOS and on its network card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,23 @@ impl Identity {
             uuid: marks.uuid.unwrap_or(self.uuid),
             serial: marks.serial.clone().unwrap_or(self.serial),
             ..self
+        }
+    }
+
+    pub(super) fn inventory(&self) -> Inventory {
+        let is_uefi = self.firmware == Firmware::Uefi;
+        let (name, driver) = ("eth0".to_owned(), Some("simulated".to_owned()));
+        Inventory {
+            cpu: Some("Simulated processor".to_owned()),
+            cpu_threads: 4,
+            memory_bytes: 8 << 30,
+            nics: vec![Nic { name, mac: self.mac, driver, mbit_per_second: Some(1000), link: true }],
+            bios_vendor: Some(MANUFACTURER.to_owned()),
+            bios_version: Some("1.0".to_owned()),
+            bios_date: Some("01/01/2026".to_owned()),
+            uefi: is_uefi,
+            secure_boot: is_uefi.then_some(false),
+            tpm: is_uefi.then(|| "2".to_owned()),
         }
     }
 

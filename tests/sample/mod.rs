@@ -20,6 +20,7 @@ use oxbow::domain::identity::Claims;
 use oxbow::domain::ids::{NodeId, RunId};
 use oxbow::domain::image::{Format, ImageInfo, ImageState};
 use oxbow::domain::import::{self, Preview, preview};
+use oxbow::domain::inventory::{Inventory, Nic};
 use oxbow::domain::lease::Lease;
 use oxbow::domain::logline::Level;
 use oxbow::domain::node::Node;
@@ -435,8 +436,8 @@ impl Bench {
     /// The agent speaks.
     fn work(&mut self, number: u8, seconds: u64) {
         self.boot(number, seconds);
-        let hello =
-            Hello { run: run(number), claims: claims(number), address: address(number), disks: vec![disk(number)] };
+        let (disks, inventory) = (vec![disk(number)], Some(inventory(number)));
+        let hello = Hello { run: run(number), claims: claims(number), address: address(number), disks, inventory };
         self.fleet.hello(ago(seconds - 16), &hello, &self.catalogue);
         self.say(number, seconds - 16, Level::Info, "oxbow-agent 0.1.0 on Linux 6.12, 8 CPUs, 16.4 GB of memory");
         self.report(number, seconds - 17, Report::Started { step: Step::Prepare, detail: "1 disk".into() });
@@ -573,6 +574,26 @@ fn disk(number: u8) -> Disk {
         model: "Acme NV2 512".into(),
         serial: format!("NV-{number}"),
         ..Disk::default()
+    }
+}
+
+fn inventory(number: u8) -> Inventory {
+    let nic = |name: &str, mac, mbit_per_second: Option<u32>| {
+        let (name, driver, link) = (name.to_owned(), Some("igc".to_owned()), mbit_per_second.is_some());
+        Nic { name, mac, driver, mbit_per_second, link }
+    };
+    let second = format!("3c:ec:ef:12:35:{number:02x}").parse().expect("a MAC");
+    Inventory {
+        cpu: Some("12th Gen Intel(R) Core(TM) i5-1245UE".into()),
+        cpu_threads: 12,
+        memory_bytes: 16 << 30,
+        nics: vec![nic("eth0", claims(number).macs[0], Some(2500)), nic("eth1", second, None)],
+        bios_vendor: Some("American Megatrends International, LLC.".into()),
+        bios_version: Some("1.07".into()),
+        bios_date: Some("03/14/2025".into()),
+        uefi: !is_bios(number),
+        secure_boot: (!is_bios(number)).then_some(false),
+        tpm: Some("2".into()),
     }
 }
 

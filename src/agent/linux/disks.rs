@@ -76,6 +76,7 @@ fn disk(sys: &Path, dev: &Path, name: &str) -> Option<Disk> {
         wwn: text(&["device/wwid", "wwid"]),
         removable: flag("removable"),
         read_only: flag("ro"),
+        health: health(&block),
         ..Disk::default()
     })
 }
@@ -127,6 +128,31 @@ fn serial(block: &Path) -> Option<String> {
     let page = fs::read(block.join("device/vpd_pg80")).ok()?;
     let text = crate::domain::text::clean(&String::from_utf8_lossy(page.get(4..)?), 100);
     (!text.is_empty()).then_some(text)
+}
+
+/// What can be had without asking the disk: an eMMC's estimate of its own wear (JESD84-B51 sections 7.4.42 to 7.4.44), and
+/// that the kernel has given a disk up. SMART and NVMe's log pages are not in sysfs.
+fn health(block: &Path) -> String {
+    let device = block.join("device");
+    let given_up = attribute(&device.join("state")).filter(|state| !matches!(state.as_str(), "running" | "live"));
+    if let Some(state) = given_up {
+        return format!("the kernel says that it is {state}");
+    }
+    let number = |text: &str| u8::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+    // Two kinds of cells; the one that is worn most counts. What is not said is 0.
+    let wear = attribute(&device.join("life_time"));
+    let wear = wear.iter().flat_map(|both| both.split(' ')).filter_map(number).max();
+    let wear = match wear {
+        Some(tenth @ 1..=10) => Some(format!("{} to {} % worn", (tenth - 1) * 10, tenth * 10)),
+        Some(11..) => Some("worn out".to_owned()),
+        Some(0) | None => None,
+    };
+    let spare = match attribute(&device.join("pre_eol_info")).as_deref().and_then(number) {
+        Some(2) => Some("80 % of its spare blocks are used".to_owned()),
+        Some(3) => Some("90 % of its spare blocks are used".to_owned()),
+        Some(_) | None => None,
+    };
+    [wear, spare].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// A disk that spins up first takes a good part of it.
@@ -238,6 +264,28 @@ mod tests {
         assert_eq!((disk.bytes, disk.serial.as_str()), (512_110_190_592, "QM00001"));
         assert_eq!(disk.wwn, "naa.5002538e40b1c2d3");
         assert!(disk.removable && disk.read_only);
+    }
+
+    #[test]
+    fn a_worn_disk_says_so_and_one_that_the_kernel_has_given_up_too() {
+        let health = |files: &[(&str, &str)]| {
+            let sys = tempfile::tempdir().expect("a directory");
+            add(sys.path(), "mmc_host/mmc0/mmc0:0001/block/mmcblk0", files);
+            listed(sys.path()).remove(0).health
+        };
+        for (life_time, pre_eol_info, says) in [
+            ("0x01 0x02", "0x01", "10 to 20 % worn"),
+            ("0x0a 0x00", "0x02", "90 to 100 % worn, 80 % of its spare blocks are used"),
+            ("0x0b 0xff", "0x03", "worn out, 90 % of its spare blocks are used"),
+            ("0x00 0x00", "0x00", ""),
+            ("rubbish", "", ""),
+        ] {
+            let files = [("device/life_time", life_time), ("device/pre_eol_info", pre_eol_info)];
+            assert_eq!(health(&files), says, "{life_time}");
+        }
+        assert_eq!(health(&[("device/state", "offline\n")]), "the kernel says that it is offline");
+        assert_eq!(health(&[("device/state", "running\n")]), "");
+        assert_eq!(health(&[]), "");
     }
 
     #[test]

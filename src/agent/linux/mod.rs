@@ -3,6 +3,7 @@
 mod contents;
 mod disks;
 mod identity;
+mod inventory;
 mod medium;
 
 use std::fs;
@@ -46,7 +47,8 @@ impl Machine for Linux {
     fn survey(&self, boot_nic: Option<MacAddr>) -> Survey {
         let (claims, mut remarks) = identity::claims(Path::new(SYS), boot_nic);
         let disks = disks::list(Path::new(SYS), Path::new(DEV), &mut remarks);
-        Survey { claims, disks, remarks, ..Survey::default() }
+        let inventory = Some(inventory::read(Path::new(SYS), Path::new(PROC)));
+        Survey { claims, disks, inventory, remarks }
     }
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {
@@ -122,6 +124,7 @@ fn names(directory: &Path) -> Vec<String> {
 
 const CMDLINE: &str = "/proc/cmdline";
 const SYS: &str = "/sys";
+const PROC: &str = "/proc";
 const DEV: &str = "/dev";
 const SYSRQ: &str = "/proc/sysrq-trigger";
 /// For what a healthy disk still has in its own memory.

@@ -11,6 +11,7 @@ use crate::domain::effect::Effect;
 use crate::domain::identity::Claims;
 use crate::domain::ids::{ProfileId, RunId};
 use crate::domain::image::{ImageInfo, ImageState};
+use crate::domain::inventory::Inventory;
 use crate::domain::logline::{Level, LogLine, Source};
 use crate::domain::node::Node;
 use crate::domain::phase::{Failure, Phase, Stage};
@@ -29,6 +30,8 @@ pub struct Hello {
     pub claims: Claims,
     pub address: Ipv4Addr,
     pub disks: Vec<Disk>,
+    /// None from an older agent.
+    pub inventory: Option<Inventory>,
 }
 
 /// What an agent may do.
@@ -79,6 +82,11 @@ impl Fleet {
             let reason = format!("this machine is {} already", node.phase.word());
             return (Grant::Ended { reason }, self.settle(change));
         }
+        if let Some(node) = self.node_mut(id) {
+            node.disks.clone_from(&hello.disks);
+            node.inventory.clone_from(&hello.inventory);
+        }
+        let Some(node) = self.nodes.get(&id) else { return (Grant::Later { reason: "try again".into() }, Vec::new()) };
         // A run that has its job keeps it, whatever the policy has become since.
         let promised = recorded.as_ref().filter(|run| run.expected.is_some());
         let barred = self.policy.reason().filter(|_| promised.is_none() && !node.is_vouched_for());
@@ -116,7 +124,6 @@ impl Fleet {
         let Some(id) = self.runs.get(&hello.run).copied() else { return };
         self.give_address(id, hello.address, change);
         let Some(node) = self.node_mut(id) else { return };
-        node.disks.clone_from(&hello.disks);
         node.silent_installers = 0;
         reach(node, now, Stage::Agent);
         if let Some(run) = node.runs.last_mut() {

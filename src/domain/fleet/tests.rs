@@ -5,9 +5,11 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::domain::command::{Command, Refusal, Registration};
 use crate::domain::digest::Digest;
+use crate::domain::disk::Disk;
 use crate::domain::event::{DhcpAnswer, Firmware, Transfer};
 use crate::domain::ids::RunId;
 use crate::domain::image::{Format, ImageInfo, ImageState};
+use crate::domain::inventory::Inventory;
 use crate::domain::plan::Plan;
 use crate::domain::profile_file;
 use crate::domain::report::{FailureKind, Report, Step};
@@ -85,7 +87,7 @@ impl Bench {
 
     pub(super) fn said_hello(&mut self, run: RunId, serial: Option<&str>) -> Grant {
         let now = self.now();
-        let hello = Hello { run, claims: claims(serial), address: ADDRESS, disks: Vec::new() };
+        let hello = Hello { run, claims: claims(serial), address: ADDRESS, disks: Vec::new(), inventory: None };
         self.fleet.hello(now, &hello, &self.catalogue).0
     }
 
@@ -149,6 +151,26 @@ fn read_back(sha256: [u8; 32]) -> Report {
 
 pub(super) fn good_run() -> Vec<Report> {
     vec![began(Step::Write), began(Step::Verify), read_back(IMAGE), began(Step::Reboot), Report::Complete]
+}
+
+#[test]
+fn what_a_machine_is_made_of_is_known_from_its_first_hello_even_while_it_waits() {
+    let mut bench = Bench::new();
+    bench.catalogue.default_profile = None;
+    bench.powered_on(Firmware::UefiX64);
+    let hello = Hello {
+        run: run(1),
+        claims: claims(None),
+        address: ADDRESS,
+        disks: vec![Disk { path: "/dev/sda".into(), bytes: 5000, ..Disk::default() }],
+        inventory: Some(Inventory { memory_bytes: 16 << 30, ..Inventory::default() }),
+    };
+    let (now, catalogue) = (bench.now(), bench.catalogue.clone());
+    let (grant, effects) = bench.fleet.hello(now, &hello, &catalogue);
+    assert!(matches!(grant, Grant::Later { .. }));
+    let stored = |node: &Node| (&node.disks, &node.inventory) == (&hello.disks, &hello.inventory);
+    assert!(stored(bench.node()), "{:?}", bench.node());
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveNode(node) if stored(node))));
 }
 
 #[test]

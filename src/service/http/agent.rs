@@ -18,6 +18,7 @@ use crate::domain::disk::Disk;
 use crate::domain::event::Event;
 use crate::domain::fleet::{self, Grant};
 use crate::domain::ids::RunId;
+use crate::domain::inventory::Inventory;
 use crate::domain::progress::Arrived;
 use crate::domain::{snapshot, text};
 use crate::inbox::{NotKept, Note};
@@ -57,7 +58,8 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
 
 async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |hello: Hello| {
-        let hello = fleet::Hello { run, claims: cleaned(hello.claims), address, disks: readable(hello.disks) };
+        let (claims, disks) = (cleaned(hello.claims), readable(hello.disks));
+        let hello = fleet::Hello { run, claims, address, disks, inventory: hello.inventory.map(fit_to_keep) };
         if let Some(reason) = lacking(&context, &hello) {
             let (claims, address) = (hello.claims, hello.address);
             context.inbox.saw(Event::Held { claims, address, reason: reason.clone() });
@@ -156,7 +158,7 @@ fn cleaned(mut claims: crate::domain::identity::Claims) -> crate::domain::identi
 fn readable(mut disks: Vec<Disk>) -> Vec<Disk> {
     disks.truncate(DISKS);
     for disk in &mut disks {
-        for words in [&mut disk.path, &mut disk.model, &mut disk.serial, &mut disk.wwn] {
+        for words in [&mut disk.path, &mut disk.model, &mut disk.serial, &mut disk.wwn, &mut disk.health] {
             *words = text::clean(words, NAME);
         }
         disk.volumes.truncate(VOLUMES);
@@ -167,6 +169,18 @@ fn readable(mut disks: Vec<Disk>) -> Vec<Disk> {
         }
     }
     disks
+}
+
+/// So does everything else in a machine.
+fn fit_to_keep(mut inventory: Inventory) -> Inventory {
+    let Inventory { cpu, bios_vendor, bios_version, bios_date, tpm, nics, .. } = &mut inventory;
+    nics.truncate(MACS);
+    nics.iter_mut().for_each(|nic| nic.name = text::clean(&nic.name, NAME));
+    let drivers = nics.iter_mut().map(|nic| &mut nic.driver);
+    for words in [cpu, bios_vendor, bios_version, bios_date, tpm].into_iter().chain(drivers) {
+        *words = words.take().map(|raw| text::clean(&raw, NAME)).filter(|text| !text.is_empty());
+    }
+    inventory
 }
 
 async fn understood<T: DeserializeOwned, F: Future<Output = Response>>(

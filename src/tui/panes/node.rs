@@ -13,6 +13,8 @@
 //! │ serial   SN-0003                       MAC      52:54:00:12:34:03     │
 //! │ disk     /dev/nvme0n1 (nvme, 512.1 GB, Acme NV2)                      │
 //! │ run 2    ✗ failed at verifying after 1:43, profile emt-s              │
+//! │                                                                       │
+//! │ processor 12th Gen Intel(R) Core(TM) i5-1245UE, 12 threads            │
 //! └───────────────────────────────────────────────────────────────────────┘
 //! ```
 
@@ -24,6 +26,7 @@ use crate::domain::disk::in_bytes;
 use crate::domain::doctor::trail::Entry;
 use crate::domain::doctor::verdict::{Severity, Verdict};
 use crate::domain::edit::SITE;
+use crate::domain::inventory::Inventory;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, SAID_DONE, Stage};
 use crate::domain::plan::Plan;
@@ -79,6 +82,7 @@ fn lines(
         Vec::new(),
         identity(screen, bench, node, width),
         runs(screen, node, width),
+        parts_of(screen, node, width),
     ];
     // Who asks why wants to see what happened; else it has what room there is.
     let needed = parts.iter().filter(|part| !part.is_empty()).map(|part| part.len() + 1).sum();
@@ -260,8 +264,13 @@ fn identity(screen: &Screen, bench: &Snapshot, node: &Node, width: usize) -> Vec
     facts.extend(node.hostname.iter().map(|name| ("hostname", name.to_string())));
     facts.extend(node.metadata.get(SITE).map(|site| ("site", site.clone())));
     facts.extend(node.listed.iter().map(|row| ("list", row.to_string())));
-    facts.extend(node.disks.iter().map(|disk| ("disk", disk.to_string())));
+    facts.extend(node.disks.iter().map(|disk| ("disk", disk.in_full())));
     flow(screen, facts, width)
+}
+
+/// What it is made of beside its disks.
+fn parts_of(screen: &Screen, node: &Node, width: usize) -> Vec<Line<'static>> {
+    flow(screen, node.inventory.iter().flat_map(Inventory::facts).collect(), width)
 }
 
 /// Facts two on a line where they fit.

@@ -51,7 +51,7 @@ impl Bench {
 
     fn greets(&mut self, run: RunId, claims: &Claims) -> Grant {
         let now = self.now();
-        let hello = Hello { run, claims: claims.clone(), address: ADDRESS, disks: Vec::new() };
+        let hello = Hello { run, claims: claims.clone(), address: ADDRESS, disks: Vec::new(), inventory: None };
         self.fleet.hello(now, &hello, &self.catalogue).0
     }
 
