@@ -104,7 +104,6 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
 
     let (store, mut memory, store_thread) = store::open(&config.data.join("oxbow.db")).map_err(explained)?;
     memory.unreadable.iter().for_each(|row| warn!("not understood, left in the store: {row}"));
-    let (node_logs, log_thread) = logs::nodes(logs_at.join("nodes")).map_err(|err| unwritable(&err))?;
     let runtime = Runtime::new().map_err(|err| Problem {
         what: format!("cannot start: {err}"),
         hint: "the workstation is out of threads or memory: close other programs".into(),
@@ -115,6 +114,9 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let signals_stop = CancellationToken::new();
     let mut signals = Supervisor::new(signals_stop.clone());
     let (inbox, outlet) = inbox();
+    let (node_logs, log_thread) =
+        logs::nodes::start(&logs_at.join("nodes"), logs::nodes::Bounds::default(), &memory.nodes, inbox.clone())
+            .map_err(|err| unwritable(&err))?;
     let leases = std::mem::take(&mut memory.leases);
     let fleet = restored(memory, First { policy: config.policy, dhcp: config.dhcp_setting });
     let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
@@ -203,13 +205,16 @@ pub fn alone(data: &Path, profiles: &Path, first: First) -> Result<Option<(UnixS
     let Some(lock) = lock(data)? else { return Ok(None) };
     let log = logs::start(&data.join("log"), false).map_err(|err| cannot(io::Error::other(err)))?;
     let (store, memory, store_thread) = store::open(&data.join("oxbow.db")).map_err(explained)?;
-    let (node_logs, log_thread) = logs::nodes(data.join("log").join("nodes")).map_err(cannot)?;
     let runtime = Runtime::new().map_err(cannot)?;
     let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
     theirs.set_nonblocking(true).map_err(cannot)?;
 
     let (stop, hub_stop) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, outlet) = inbox();
+    let nodes_at = data.join("log").join("nodes");
+    let bounds = logs::nodes::Bounds::default();
+    let (node_logs, log_thread) =
+        logs::nodes::start(&nodes_at, bounds, &memory.nodes, inbox.clone()).map_err(cannot)?;
     let fleet = restored(memory, first);
     let (hub, bench) = Hub::new(fleet, Station::default(), store, Box::new(node_logs));
     let inside = runtime.enter();

@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("service", &["service", "boot", "unpack", "protocol", "domain", "inbox", "clock"]),
     ("hub", &["hub", "store", "boot", "domain", "inbox", "clock"]),
     ("inbox", &["domain"]),
-    ("logs", &["hub", "domain"]),
+    ("logs", &["logs", "hub", "domain", "inbox", "clock"]),
     ("supervise", &["service", "inbox", "domain"]),
     ("clock", &["domain"]),
     ("config", &["domain", "boot"]),

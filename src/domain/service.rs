@@ -20,6 +20,8 @@ pub enum ServiceName {
     /// Takes in lists that are put into the import folder.
     ImportFolder,
     Store,
+    /// Writes the nodes' log files.
+    NodeLogs,
 }
 
 impl ServiceName {
@@ -36,6 +38,7 @@ impl ServiceName {
             Self::Control => "control",
             Self::ImportFolder => "import",
             Self::Store => "store",
+            Self::NodeLogs => "logs",
         }
     }
 }
