@@ -299,6 +299,7 @@ fn start_services(
         boot_files: config.boot_files.clone(),
         images: config.data.join(BLOBS),
         tls: tls.as_ref().ok().cloned(),
+        token: token(&config.data.join(API_TOKEN)),
     };
     let https = http::Config { listen: config.https, ..http.clone() };
     let advert = router_advert::Config { interface: config.interface.clone(), address: place.address };
@@ -350,6 +351,13 @@ async fn no_https(context: Context, error: Arc<TlsError>) -> Result<(), ServiceE
     context.down(ServiceName::Https, &error, error.hint()).await;
     context.stop.cancelled().await;
     Ok(())
+}
+
+/// What readers elsewhere show. Without it the bench's state is read at the workstation alone.
+fn token(file: &Path) -> Option<http::Token> {
+    http::Token::open(file)
+        .map_err(|err| error!("nobody elsewhere can read the bench's state: {}: {err}", file.display()))
+        .ok()
 }
 
 fn image_config(config: &Config) -> images::Config {
@@ -483,5 +491,7 @@ pub const QUIRKS: &str = "quirks.toml";
 pub const PLACEHOLDERS: &str = "placeholders.toml";
 /// The station's own copies of images, below the data directory.
 pub const BLOBS: &str = "blobs";
+/// What readers of the bench's state elsewhere must show, below the data directory.
+pub const API_TOKEN: &str = "api-token";
 /// The station's certificate authority, below the data directory.
 pub const TLS: &str = "tls";

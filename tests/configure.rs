@@ -82,6 +82,7 @@ impl Bench {
             boot_files: place.path().join("boot"),
             images: place.path().join("blobs"),
             tls: None,
+            token: None,
         };
         runtime.spawn(http::serve(context.clone(), config));
         let config = images::Config {

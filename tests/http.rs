@@ -69,6 +69,7 @@ impl Bench {
             boot_files: place.path().join("boot"),
             images: place.path().join("blobs"),
             tls: None,
+            token: http::Token::open(&place.path().join("api-token")).ok(),
         };
         runtime.spawn(http::serve(context.clone(), config));
         let config = images::Config {
@@ -620,4 +621,70 @@ fn a_connection_that_grub_left_behind_is_forgotten_early() {
     assert!((4..25).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     let answer = String::from_utf8(answer).expect("text");
     assert!(answer.contains("\r\nContent-Length: 6\r\n") && answer.ends_with("kernel"), "{answer}");
+}
+
+/// The status of a GET from another address than the station's, which `127.0.0.2` is.
+fn from_elsewhere(bench: &Bench, path: &str, header: &str) -> String {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 2], 0)).into()).expect("an address of the loopback interface");
+    let station: std::net::SocketAddr = bench.base.trim_start_matches("http://").parse().expect("an address");
+    socket.connect(&station.into()).expect("it listens");
+    let mut stream = std::net::TcpStream::from(socket);
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n").expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn who_does_not_sit_at_the_workstation_reads_the_bench_with_the_stations_token_alone() {
+    let bench = Bench::start();
+    let token = std::fs::read_to_string(bench.place.path().join("api-token")).expect("it was made");
+    let shown = format!("Authorization: Bearer {}\r\n", token.trim());
+    for path in ["/api/v1/nodes", "/api/v1/events", "/metrics"] {
+        assert_eq!(bench.get(path).0, 200, "{path} at the workstation");
+        assert!(from_elsewhere(&bench, path, &shown).starts_with("HTTP/1.1 200 "), "{path} with the token");
+        for without in ["", "Authorization: Bearer 0123456789abcdef\r\n"] {
+            let answer = from_elsewhere(&bench, path, without);
+            assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("the station's token"), "{path}: {answer}");
+        }
+    }
+    assert!(from_elsewhere(&bench, "/healthz", "").starts_with("HTTP/1.1 200 "), "it runs, whoever asks");
+    assert_eq!(bench.post("/api/v1/nodes", &json!({})).0, 404, "nothing is changed there");
+}
+
+#[test]
+fn machines_read_nodes_events_and_figures_in_our_words_and_the_edge_infrastructure_managers() {
+    let bench = Bench::start();
+    let run = bench.run();
+    let answer = bench.hello(run);
+    let begun = json!({"kind": "started", "step": "write", "detail": "/dev/sda"});
+    bench.post(&paths::reports(run), &reports(0, &[begun]));
+    bench.until_phase("writing");
+    let eim = bench.node()["eim"].clone();
+    assert_eq!(eim["provisioning_status"]["text"], "Provisioning In Progress: 6/10: writing", "{eim}");
+    assert_eq!(eim["provisioning_status"]["indicator"], "STATUS_INDICATION_IN_PROGRESS");
+    bench.post(&paths::reports(run), &reports(1, &proof(&answer)[1..]));
+    bench.until_phase("provisioned");
+
+    let events = |query: &str| -> Vec<Value> {
+        let (status, text) = bench.get(&format!("/api/v1/events{query}"));
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let all = events("");
+    assert!(all.iter().any(|event| event["text"] == "writing: /dev/sda" && event["name"] == "SN-1"), "{all:?}");
+    assert!(all.is_sorted_by_key(|event| event["at"].as_u64()));
+    assert_eq!(events("?limit=1"), all[all.len() - 1..]);
+    let last = all.last().and_then(|event| event["at"].as_u64()).expect("a time");
+    assert_eq!(events(&format!("?after={last}")), Vec::<Value>::new());
+    assert_eq!(events("?node=77"), Vec::<Value>::new());
+    assert_eq!(bench.get("/api/v1/events?after=yesterday").0, 400);
+    assert_eq!(bench.get("/api/v1/nothing").0, 404);
+
+    let (_, headers, body) = bench.get_with("/metrics", &[]);
+    let text = String::from_utf8(body).expect("text");
+    assert!(headers.iter().any(|(name, value)| name == "content-type" && value.starts_with("application/openmetrics")));
+    assert!(text.contains("\noxbow_nodes{phase=\"provisioned\"} 1\n"), "{text}");
+    assert!(text.contains("\noxbow_runs{outcome=\"proven\"} 1\n"), "{text}");
 }

@@ -151,7 +151,9 @@ impl Station<'_> {
 
     /// The text that a client gets by plain HTTP.
     fn plain(&self, path: &str) -> String {
-        String::from_utf8_lossy(&self.curl(&[&format!("@{path}")], "http").stdout).into_owned()
+        let token = fs::read_to_string(self.cable.path("data/api-token")).unwrap_or_default();
+        let shown = format!("Authorization: Bearer {}", token.trim());
+        String::from_utf8_lossy(&self.curl(&["-H", &shown, &format!("@{path}")], "http").stdout).into_owned()
     }
 
     fn log(&self) -> String {

@@ -15,6 +15,7 @@ pub mod disk;
 pub mod doctor;
 pub mod edit;
 pub mod effect;
+pub mod eim;
 pub mod event;
 pub mod fleet;
 #[cfg(feature = "station")]

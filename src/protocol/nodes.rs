@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::disk::Disk;
 use crate::domain::doctor::verdict::Verdict;
+use crate::domain::eim::Eim;
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
 use crate::domain::inventory::Inventory;
+use crate::domain::logline::LogLine;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, SAID_DONE};
 use crate::domain::progress::Progress;
@@ -66,6 +68,9 @@ pub struct NodeRow {
     /// Why it got no further, if anything is wrong.
     #[serde(default)]
     pub verdict: Option<VerdictRow>,
+    /// The same in the words of the Edge Infrastructure Manager.
+    #[serde(default)]
+    pub eim: Eim,
 }
 
 /// Why a machine got no further, and what to try.
@@ -87,10 +92,36 @@ pub struct StrangerRow {
     pub verdict: VerdictRow,
 }
 
+/// Something that happened to a node: `GET /api/v1/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Milliseconds since the Unix epoch, by the station's clock.
+    pub at: u64,
+    pub node: NodeId,
+    pub name: String,
+    pub source: String,
+    pub level: String,
+    pub text: String,
+}
+
+impl EventRow {
+    /// This line of that node's log.
+    pub fn of(node: NodeId, name: &str, line: &LogLine) -> Self {
+        Self {
+            at: line.at.as_millis(),
+            node,
+            name: name.to_owned(),
+            source: line.source.word().to_owned(),
+            level: line.level.word().to_owned(),
+            text: line.text.to_string(),
+        }
+    }
+}
+
 impl NodeRow {
     /// The node as it is in `bench`, with what the doctor says of it.
     pub fn of(bench: &Snapshot, node: &Node, now: Timestamp) -> Self {
-        Self { verdict: bench.verdict(node, now).map(Into::into), ..Self::from(node) }
+        Self { verdict: bench.verdict(node, now).map(Into::into), eim: Eim::of(node, now), ..Self::from(node) }
     }
 }
 
@@ -140,6 +171,7 @@ impl From<&Node> for NodeRow {
             disks: node.disks.clone(),
             inventory: node.inventory.clone(),
             verdict: None,
+            eim: Eim::default(),
         }
     }
 }

@@ -164,7 +164,7 @@ fn network() {
 
 fn config(port: u16, boot_files: &Path) -> http::Config {
     let listen = SocketAddr::from((STATION, port));
-    http::Config { listen, boot_files: boot_files.to_owned(), images: boot_files.join(IMAGES), tls: None }
+    http::Config { listen, boot_files: boot_files.to_owned(), images: boot_files.join(IMAGES), tls: None, token: None }
 }
 
 async fn connect(from: Ipv4Addr, port: u16) -> TcpStream {

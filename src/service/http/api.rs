@@ -1,20 +1,102 @@
-//! The state of the bench for machines to read.
+//! The state of the bench for machines to read. Nothing can be changed here.
+//!
+//! What may be read from elsewhere needs the station's token ([`super::token`]); whether the station runs needs none.
 
+use std::collections::HashMap;
+
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
+use super::routes::said;
+use super::{Config, Peer, metrics, token};
 use crate::clock;
-use crate::protocol::nodes::NodeRow;
+use crate::domain::ids::NodeId;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Timestamp;
+use crate::protocol::nodes::{EventRow, NodeRow};
 use crate::service::Context;
 
-pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
+pub(super) fn routes(context: &Context, config: &Config) -> BoxedFilter<(Response,)> {
+    let (own, token) = (config.listen.ip(), config.token.clone());
     let context = context.clone();
-    let nodes = warp::path!("api" / "v1" / "nodes").and(warp::get()).map(move || {
-        let bench = context.snapshot();
-        let rows: Vec<NodeRow> = bench.nodes.values().map(|node| NodeRow::of(&bench, node, clock::now())).collect();
-        warp::reply::json(&rows).into_response()
+    let page = warp::path!("api" / "v1" / String).map(Page::Api);
+    let page = page.or(warp::path!("metrics").map(|| Page::Metrics)).unify();
+    let query = warp::query::<HashMap<String, String>>().or(warp::any().map(HashMap::new)).unify();
+    let asked = page.and(warp::get()).and(warp::ext::get::<Peer>()).and(warp::header::headers_cloned()).and(query);
+    let read = asked.map(move |page, peer, headers: HeaderMap, query: HashMap<String, String>| {
+        if let Some(refused) = token::refusal(token.as_ref(), own, peer, &headers) {
+            return refused;
+        }
+        let (bench, now) = (context.snapshot(), clock::now());
+        match page {
+            Page::Metrics => metrics::answer(bench, now),
+            Page::Api(name) => match name.as_str() {
+                "nodes" => json(&bench.nodes.values().map(|node| NodeRow::of(&bench, node, now)).collect::<Vec<_>>()),
+                "events" => match Wanted::of(&query) {
+                    Ok(wanted) => json(&events(&bench, &wanted)),
+                    Err(why) => said(StatusCode::BAD_REQUEST, &why),
+                },
+                _ => said(StatusCode::NOT_FOUND, "there is /api/v1/nodes and /api/v1/events"),
+            },
+        }
     });
     let health = warp::path!("healthz").and(warp::get()).map(|| "ok\n".into_response());
-    nodes.or(health).unify().boxed()
+    read.or(health).unify().boxed()
 }
+
+enum Page {
+    Api(String),
+    Metrics,
+}
+
+/// Which events somebody wants.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    node: Option<NodeId>,
+    /// Later than this.
+    after: Timestamp,
+    limit: usize,
+}
+
+impl Wanted {
+    fn of(query: &HashMap<String, String>) -> Result<Self, String> {
+        let mut wanted = Self { limit: USUAL, ..Self::default() };
+        for (name, value) in query {
+            let number: u64 = value.parse().map_err(|_| format!("{name} is a number, not {value:?}"))?;
+            match name.as_str() {
+                "node" => wanted.node = Some(NodeId(u32::try_from(number).unwrap_or(u32::MAX))),
+                "after" => wanted.after = Timestamp::from_millis(number),
+                "limit" => wanted.limit = usize::try_from(number).unwrap_or(MOST).min(MOST),
+                _ => return Err(format!("{name:?}: there is node, after (milliseconds since 1970) and limit")),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+/// The newest of what happened, the oldest of them first. Of each node the station remembers 200 lines; the rest is in the
+/// nodes' log files.
+fn events(bench: &Snapshot, wanted: &Wanted) -> Vec<EventRow> {
+    let nodes = bench.nodes.values().filter(|node| wanted.node.is_none_or(|only| only == node.id));
+    let mut rows: Vec<EventRow> = nodes
+        .flat_map(|node| {
+            let new = node.log.lines().filter(|line| line.at > wanted.after);
+            new.map(|line| EventRow::of(node.id, &node.label(), line)).collect::<Vec<_>>()
+        })
+        .collect();
+    // Stable: lines of one moment stay in their order.
+    rows.sort_by_key(|row| row.at);
+    rows.drain(..rows.len().saturating_sub(wanted.limit));
+    rows
+}
+
+fn json(rows: &impl Serialize) -> Response {
+    warp::reply::json(rows).into_response()
+}
+
+/// Events that are told when nobody says how many.
+const USUAL: usize = 200;
+const MOST: usize = 5000;

@@ -13,11 +13,13 @@ mod images;
 mod installer;
 mod loaders;
 mod mapped;
+mod metrics;
 mod pace;
 mod path;
 mod range;
 mod routes;
 mod script;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ use tracing::{debug, info};
 use super::tls::Tls;
 use super::{Context, ServiceError};
 use door::Door;
+pub use token::Token;
 
 /// Where HTTP, or HTTPS, listens and what it serves.
 #[derive(Clone, Debug)]
@@ -48,6 +51,8 @@ pub struct Config {
     pub images: PathBuf,
     /// The station's authority, for whoever is to trust it; none if there is no HTTPS.
     pub tls: Option<Arc<Tls>>,
+    /// What a reader of the bench's state shows that does not sit at the workstation; without one there are none.
+    pub token: Option<Token>,
 }
 
 /// The machine at the other end of a connection.

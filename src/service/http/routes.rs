@@ -11,7 +11,8 @@
 //! GET  /r/RUN/…                    what belongs to one run: an installer's kernel and answers, a node's files
 //! POST /r/RUN/done                 an installer says that it is done (GET too)
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
-//! GET  /api/v1/nodes               every node, for machines to read
+//! GET  /api/v1/nodes  …/events     every node, and what happened, for machines to read
+//! GET  /metrics                    the bench in figures
 //! GET  /healthz                    200 while the station runs
 //! GET  /ca.pem  .der  .esl         the certificate of the station's authority
 //! ```
@@ -49,7 +50,7 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
         .unify()
         .or(agent::routes(&context))
         .unify()
-        .or(api::routes(&context))
+        .or(api::routes(&context, config))
         .unify()
         .or(authority(config.tls.as_deref()))
         .unify()
