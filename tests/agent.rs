@@ -4,6 +4,7 @@
 mod bench;
 #[path = "agent/https.rs"]
 mod https;
+#[allow(dead_code, reason = "every test program uses a part of it")]
 #[path = "agent/station.rs"]
 mod station;
 
@@ -139,8 +140,8 @@ fn a_download_that_brings_nothing_new_is_given_up() {
 #[test]
 fn a_file_shorter_or_longer_than_the_job_says_is_corrupt() {
     for (length, says) in [
-        (1_000_000, "the station's file has 1000000 bytes, the job says 3145745"),
-        (IMAGE_BYTES + 1, "the station's file has 3145746 bytes, the job says 3145745"),
+        (1_000_000, "the station's file has 1000000 bytes, fewer than the job says (3145745)"),
+        (IMAGE_BYTES + 1, "the station's file has 3145746 bytes, more than the job says (3145745)"),
     ] {
         let station = raw(image());
         station.desk().file.resize(length, 0);

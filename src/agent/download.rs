@@ -20,6 +20,8 @@ pub(super) struct Download<'a> {
     length: u64,
     /// How many bytes have arrived.
     at: u64,
+    /// What the station calls the content that it sends (RFC 9110 section 8.8.3).
+    tag: Option<String>,
     /// None where nobody asks for it.
     digest: Option<Sha256>,
     body: Option<BodyReader<'static>>,
@@ -52,10 +54,12 @@ pub(super) enum DownloadError {
     Stalled { at: u64, length: u64, seconds: u64, reason: String },
     #[error("the station is too slow: {bytes} bytes in {seconds} s, at byte {at} of {length}")]
     TooSlow { at: u64, length: u64, seconds: u64, bytes: u64 },
-    #[error("the station's file has {found} bytes, the job says {length}")]
+    #[error("the station's file has {found} bytes, {} than the job says ({length})", beside(*.found, *.length))]
     WrongLength { found: u64, length: u64 },
     #[error("the station's file ends before byte {at}, the job says it has {length}")]
     EndsEarly { at: u64, length: u64 },
+    #[error("the image was replaced on the station while it was fetched, at byte {at} of {length}: it must begin anew")]
+    Replaced { at: u64, length: u64 },
     #[error("the machine was switched off")]
     SwitchedOff,
 }
@@ -68,6 +72,7 @@ impl<'a> Download<'a> {
             path,
             length,
             at: 0,
+            tag: None,
             digest: digested.then(Sha256::new),
             body: None,
             buffer: vec![0; BUFFER],
@@ -148,7 +153,7 @@ impl<'a> Download<'a> {
         }
     }
 
-    fn connect(&self) -> Result<BodyReader<'static>, Break> {
+    fn connect(&mut self) -> Result<BodyReader<'static>, Break> {
         let (at, length) = (self.at, self.length);
         let part = self.source.station.image(self.path, at).map_err(|trouble| match trouble {
             Trouble::Refused { status: NO_SUCH_RANGE, .. } => {
@@ -159,6 +164,12 @@ impl<'a> Download<'a> {
         if let Some(found) = part.whole.filter(|whole| *whole != length) {
             return Err(Break::ForGood(DownloadError::WrongLength { found, length }));
         }
+        if let (Some(first), Some(now)) = (&self.tag, &part.tag)
+            && first != now
+        {
+            return Err(Break::ForGood(DownloadError::Replaced { at, length }));
+        }
+        self.tag = part.tag.or(self.tag.take());
         let mut body = part.body;
         let known = at.checked_sub(part.offset).ok_or_else(|| Break::ForNow("the wrong part was sent".to_owned()))?;
         io::copy(&mut body.by_ref().take(known), &mut io::sink()).map_err(|error| Break::ForNow(why(&error)))?;
@@ -183,6 +194,10 @@ impl<'a> Download<'a> {
         }
         if pause(self.source.machine, self.backoff.pause()) { Ok(()) } else { Err(DownloadError::SwitchedOff) }
     }
+}
+
+fn beside(found: u64, length: u64) -> &'static str {
+    if found < length { "fewer" } else { "more" }
 }
 
 /// A download that cannot go on at once.

@@ -48,6 +48,8 @@ pub(super) struct Part {
     pub offset: u64,
     /// Length of the whole file in bytes, when the station says it.
     pub whole: Option<u64>,
+    /// What the station calls the file's content.
+    pub tag: Option<String>,
 }
 
 impl Station {
@@ -117,7 +119,8 @@ impl Station {
             }
             _ => (0, response.body().content_length()),
         };
-        Ok(Part { body: response.into_body().into_reader(), offset, whole })
+        let tag = header("ETag").map(str::to_owned);
+        Ok(Part { body: response.into_body().into_reader(), offset, whole, tag })
     }
 
     fn post(&self, path: &str, message: &impl Serialize, limit: Duration) -> Result<Response<Body>, Trouble> {

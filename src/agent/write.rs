@@ -111,9 +111,9 @@ fn unreadable(error: &std::io::Error, download: &Download<'_>) -> Stop {
     let broken = error.get_ref().and_then(|inner| inner.downcast_ref::<DownloadError>());
     match broken {
         Some(DownloadError::SwitchedOff) => Stop::SwitchedOff,
-        Some(stalled @ (DownloadError::Stalled { .. } | DownloadError::TooSlow { .. })) => {
-            Stop::failed(Step::Write, FailureKind::Download, stalled.to_string())
-        }
+        Some(
+            broken @ (DownloadError::Stalled { .. } | DownloadError::TooSlow { .. } | DownloadError::Replaced { .. }),
+        ) => Stop::failed(Step::Write, FailureKind::Download, broken.to_string()),
         Some(wrong @ (DownloadError::WrongLength { .. } | DownloadError::EndsEarly { .. })) => {
             corrupt(wrong.to_string())
         }

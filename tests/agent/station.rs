@@ -38,6 +38,8 @@ pub(crate) struct Desk {
     pub(crate) misfortune: Option<Misfortune>,
     /// The file that takes the place of `file` once it was asked for.
     pub(crate) then_file: Option<Vec<u8>>,
+    /// Whether it says what it calls the file's content, as a real one does.
+    pub(crate) tagged: bool,
     /// Whether every connection is dropped before it is answered.
     pub(crate) away: bool,
     /// How many acknowledgements get lost after the station has stored what it acknowledges.
@@ -63,6 +65,8 @@ pub(crate) enum Misfortune {
     Status(&'static str),
     /// The connection is closed.
     Reset,
+    /// It is never answered.
+    Silence,
     /// The image comes byte by byte, so far apart.
     Drips(Duration),
 }
@@ -88,6 +92,7 @@ impl Station {
             break_after: VecDeque::new(),
             misfortune: None,
             then_file: None,
+            tagged: false,
             away: false,
             lost_acks: 0,
             lost_the_run: false,
@@ -184,16 +189,22 @@ struct Answer {
     /// How many bytes of the body are sent before the connection breaks.
     limit: Option<usize>,
     drips: Option<Duration>,
+    /// Whether it never comes.
+    silent: bool,
 }
 
 impl Answer {
     fn new(status: &str, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
-        Self { head, body, limit: None, drips: None }
+        Self { head, body, limit: None, drips: None, silent: false }
     }
 
     fn send(&self, stream: &mut impl Write) -> Option<()> {
+        if self.silent {
+            thread::sleep(Duration::from_secs(60));
+            return None;
+        }
         write!(stream, "{}\r\n", self.head).ok()?;
         let sent = self.limit.unwrap_or(self.body.len()).min(self.body.len());
         for drop in self.body[..sent].chunks(if self.drips.is_some() { 1 } else { sent.max(1) }) {
@@ -215,6 +226,7 @@ impl Desk {
             let drips = match self.misfortune {
                 Some(Misfortune::Status(status)) => return Some(Answer::new(status, "no")),
                 Some(Misfortune::Reset) => return None,
+                Some(Misfortune::Silence) => return Some(Answer { silent: true, ..Answer::new("", "") }),
                 Some(Misfortune::Drips(apart)) => Some(apart),
                 None => None,
             };
@@ -269,9 +281,13 @@ impl Desk {
         let Some(rest) = usize::try_from(offset).ok().and_then(|offset| self.file.get(offset..)) else {
             return Answer::new("416 Range Not Satisfiable", "");
         };
+        let first = self.file.first().copied().unwrap_or_default();
         let mut answer = Answer::new(if offset > 0 { "206 Partial Content" } else { "200 OK" }, rest);
         if offset > 0 {
             answer.head.push_str(&format!("Content-Range: bytes {offset}-{}/{length}\r\n", length - 1));
+        }
+        if self.tagged {
+            answer.head.push_str(&format!("ETag: \"{first}-{length}\"\r\n"));
         }
         answer.limit = self.break_after.pop_front();
         answer
