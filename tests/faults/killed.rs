@@ -440,7 +440,8 @@ impl Real {
         let stop = CancellationToken::new();
         let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
         runtime.spawn(hub.run(outlet, stop));
-        let config = http::Config { listen: address, boot_files: path("boot"), images: path("blobs"), tls: None };
+        let config =
+            http::Config { listen: address, boot_files: path("boot"), images: path("blobs"), tls: None, token: None };
         runtime.spawn(http::serve(context.clone(), config));
         let config = images::Config {
             profiles: path("profiles"),
