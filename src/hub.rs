@@ -223,7 +223,12 @@ impl Hub {
             Note::Hello(hello, done) => self.hello(&hello, done).await,
             Note::Reports { run, first, reports, done } => self.reports(run, first, reports, done).await,
             Note::Configuration { run, manifest, done } => match self.fleet.configuration_given(now, run, manifest) {
-                Ok(effects) => self.answer_when_kept(effects, done, ()).await,
+                // As with a hello, a station that cannot store holds no machine up: no report of this run is
+                // acknowledged before the node is stored with what it was given.
+                Ok(effects) => {
+                    let tell = Box::new(move |_| drop(done.send(Ok(()))));
+                    self.write(effects, Answer::Tell(tell)).await;
+                }
                 Err(ReportError::UnknownRun(run)) => drop(done.send(Err(NotKept::UnknownRun(run)))),
             },
             Note::AgentLog { run, first, lines, done } => self.agent_log(run, first, lines, done).await,

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use oxbow::domain::command::{Command, Registration};
 use oxbow::domain::configuration::manifest;
 use oxbow::domain::digest::Digest;
+use oxbow::domain::edit::{Edit, Set};
 use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
-use oxbow::domain::ids::RunId;
+use oxbow::domain::ids::{NodeId, RunId};
 use oxbow::domain::snapshot::{Snapshot, Station};
 use oxbow::hub::{Hub, NodeLog};
 use oxbow::inbox::{Inbox, Note, inbox};
@@ -199,7 +200,7 @@ fn an_agent_is_given_the_files_of_its_node_and_is_provisioned_once_they_are_read
     let (user_data, meta_data) = (format!("{seed}/user-data"), format!("{seed}/meta-data"));
     assert_eq!(files, [("/etc/motd", 0o600), (&user_data, 0o600), (&meta_data, 0o600)]);
     let contents: Vec<_> = follows.configuration.files.iter().map(|file| file.content.as_str()).collect();
-    let meta_data = format!("instance-id: {run}\n");
+    let meta_data = format!("{{\n  \"instance-id\": \"{run}\"\n}}\n");
     assert_eq!(contents, ["serial SN-1\n", "#cloud-config\nhostname: SN-1\n", meta_data.as_str()]);
     bench.reports(run, 0, &proof(&job, &follows));
     bench.until_phase("provisioned");
@@ -264,4 +265,92 @@ fn nothing_is_given_to_a_run_that_nobody_knows() {
     let bench = Bench::start(PROFILE);
     let (status, said) = bench.get(&paths::configuration(RunId::new([7; 16])));
     assert_eq!((status, said.as_str()), (404, r#"{"next":0}"#));
+}
+
+const EMT: &str = r#"
+schema = 1
+image = "os.raw"
+[configure]
+cloud_init = "emt"
+[system]
+hostname = "press-{{ node.serial }}"
+ntp = ["ntp1.example"]
+[system.network]
+address = "{{ node.metadata['Address'] }}/24"
+gateway = "10.0.0.1"
+[system.proxy]
+http = "http://proxy.example:911"
+[[system.user]]
+name = "operator"
+password_hash = "$6$saltsalt$1234567890123456789012345678901234567890123"
+[[archive]]
+volume = "edge_persistent"
+path = "/user-apps"
+file = "apps.tar"
+[layout]
+kind = "ab-verity"
+[boot_entry]
+label = "Edge"
+"#;
+
+#[test]
+fn a_machine_of_the_toolkit_gets_its_user_data_its_apps_and_its_layout_where_the_toolkit_has_them() {
+    let bench = Bench::start(EMT);
+    fs::write(bench.place.path().join("images/apps.tar"), b"user apps").expect("a file");
+    let registration = |address: &str| {
+        let metadata = [("Address".to_owned(), address.to_owned())].into();
+        Command::Register(Registration { serial: "SN-1".parse().ok(), metadata, ..Registration::default() })
+    };
+    bench.asked(registration("10.0.0.999"));
+    let wrong = "os.toml:10: \"10.0.0.999/24\" is no address with the length of its prefix";
+    bench.until("a bad address holds it", |bench| bench.get(ASK).1.contains("is no address with"));
+    bench.until("it is held", |bench| bench.node()["reason"].as_str().is_some_and(|said| said.contains(wrong)));
+
+    let edit = Edit { metadata: [("Address".to_owned(), Set::To("10.0.0.7".to_owned()))].into(), ..Edit::default() };
+    let node = bench.node()["id"].as_u64().and_then(|id| u32::try_from(id).ok()).map(NodeId).expect("a node");
+    bench.asked(Command::Edit { node, edit });
+    let run = bench.run();
+    bench.hello(run);
+    let configuration = bench.follows(run).configuration;
+    let placed = |path: &str| {
+        let file = configuration.files.iter().find(|file| file.path == path).expect("it is there");
+        (format!("{} {:o} {}", file.volume, file.mode, file.owner), file.content.clone())
+    };
+    let (place, user_data) = placed("/etc/cloud/cloud.cfg.d/99_infra.cfg");
+    assert_eq!(place, "rootfs 755 root:root");
+    let user_data: Value = serde_json::from_str(user_data.trim_start_matches("#cloud-config\n")).expect("JSON");
+    assert_eq!(user_data["hostname"], "press-sn-1");
+    assert_eq!(user_data["network"]["ethernets"]["id0"]["addresses"], json!(["10.0.0.7/24"]));
+    assert_eq!(user_data["users"][0]["name"], "operator");
+    assert!(user_data["merge_how"].is_string() && user_data["runcmd"].is_null(), "{user_data}");
+    let identify = "datasource: NoCloud\n".to_owned();
+    assert_eq!(placed("/etc/cloud/ds-identify.cfg"), ("rootfs 600 root:root".into(), identify));
+    assert!(
+        placed("/etc/environment")
+            .1
+            .ends_with("\nhttp_proxy=http://proxy.example:911\nHTTP_PROXY=http://proxy.example:911\n")
+    );
+    assert_eq!(configuration.files.len(), 3, "{configuration:?}");
+
+    let apps = &configuration.archives[0];
+    assert_eq!((apps.volume.0.as_str(), apps.path.as_str(), apps.bytes), ("edge_persistent", "/user-apps", 9));
+    assert_eq!(bench.get(&apps.source), (200, "user apps".into()));
+    assert_eq!(apps.sha256, sha256(b"user apps"));
+    assert!(configuration.layout.is_some() && configuration.boot.is_some_and(|entry| entry.label == "Edge"));
+}
+
+#[test]
+fn cloud_init_may_have_a_volume_of_its_own() {
+    let profile =
+        "schema = 1\nimage = \"os.raw\"\n[configure]\ncloud_init = \"cidata\"\n[system.network]\ndhcp = true\n";
+    let bench = Bench::start(profile);
+    let run = bench.run();
+    bench.hello(run);
+    let configuration = bench.follows(run).configuration;
+    let seed = configuration.seed.expect("a volume");
+    let names: Vec<_> = seed.documents.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((names, configuration.files), (vec!["user-data", "meta-data", "network-config"], Vec::new()));
+    let network: Value = serde_json::from_str(&seed.documents[2].1).expect("JSON");
+    let card = &network["ethernets"]["id0"];
+    assert_eq!((&card["match"]["macaddress"], &card["dhcp-identifier"]), (&json!("52:54:00:00:00:01"), &json!("mac")));
 }

@@ -4,6 +4,7 @@ pub mod architecture;
 pub mod arp;
 pub mod chain;
 pub mod client;
+mod cloud_config;
 pub mod configuration;
 pub mod dhcp;
 pub mod doubts;

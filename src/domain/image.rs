@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::digest::Digest;
+use crate::domain::text::percent_encoded;
 
 /// Whether an image is named by where it is to be fetched.
 pub fn is_url(image: &str) -> bool {
@@ -117,6 +118,16 @@ pub struct ImageInfo {
     pub disk_bytes: u64,
     pub disk_sha256: Digest,
 }
+
+impl ImageInfo {
+    /// Where exactly these bytes are on the station: a file that is replaced meanwhile has another path.
+    pub fn path(&self) -> String {
+        format!("{PLACE}{}/{}", self.sha256, percent_encoded(&self.name))
+    }
+}
+
+/// Images are below this, by digest and name.
+pub const PLACE: &str = "/images/";
 
 /// What the station can say of an image that a profile names.
 #[derive(Clone, Debug, PartialEq, Eq)]

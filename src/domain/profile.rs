@@ -5,13 +5,16 @@ pub mod filled;
 #[cfg(feature = "station")]
 pub mod sample;
 pub mod sums;
+pub mod system;
 pub mod template;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::configuration::{BootEntry, Layout, VolumeName};
 use crate::domain::digest::Digest;
 use crate::domain::disk::DiskRule;
 use crate::domain::ids::ProfileId;
+use system::System;
 use template::Template;
 
 /// A profile that has been read and checked. [`crate::domain::profile_file`] reads one.
@@ -37,9 +40,18 @@ pub struct Profile {
     pub https: bool,
     /// What follows once the disk is proven.
     pub after: After,
+    /// The volume with the root of the node's own system.
+    pub root: VolumeName,
     /// Files for each node.
     pub files: Vec<NodeFile>,
+    pub archives: Vec<NodeArchive>,
     pub cloud_init: CloudInit,
+    pub cloud_init_at: CloudInitAt,
+    pub system: System,
+    pub layout: Option<Layout>,
+    pub boot_entry: Option<BootEntry>,
+    /// The machine's own system has to say that it runs.
+    pub first_boot: Option<FirstBoot>,
 }
 
 impl Profile {
@@ -62,9 +74,30 @@ impl Profile {
     /// What must be in the images directory for it.
     pub fn needs(&self) -> Vec<&str> {
         match &self.install {
-            Install::Image(image) => vec![&image.file],
+            Install::Image(image) => std::iter::once(image.file.as_str()).chain(self.archive_files()).collect(),
             Install::Installer(installer) => installer.boot_files().collect(),
         }
+    }
+
+    /// The files of its archives.
+    pub fn archive_files(&self) -> impl Iterator<Item = &str> {
+        self.archives.iter().map(|archive| archive.file.as_str())
+    }
+
+    /// Whether something is written to the disk after the image, and has to be proven.
+    pub fn follows(&self) -> bool {
+        let files = !self.files.is_empty() || !self.archives.is_empty() || !self.system.proxies.is_empty();
+        self.image().is_some() && (files || self.has_documents() || self.layout.is_some())
+    }
+
+    /// Whether cloud-init is told anything.
+    pub fn has_documents(&self) -> bool {
+        !self.cloud_init.is_empty() || self.makes_user_data() || self.system.network.is_some()
+    }
+
+    /// Whether user data is made of what the profile says, as it brings none of its own.
+    pub fn makes_user_data(&self) -> bool {
+        self.cloud_init.user_data.is_none() && (self.system.is_said_by_user_data() || self.first_boot.is_some())
     }
 }
 
@@ -187,13 +220,44 @@ impl After {
 /// A file that is different on each node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeFile {
-    /// Where it belongs on the node, from the root.
+    pub volume: VolumeName,
+    /// Where it belongs on the node, from the root of the volume.
     pub path: String,
     /// Permissions as `chmod` takes them.
     pub mode: u32,
     /// `user` or `user:group`.
     pub owner: String,
     pub content: Template,
+}
+
+/// A tar, packed or not, that is unpacked on each node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeArchive {
+    pub volume: VolumeName,
+    /// The directory.
+    pub path: String,
+    /// A file name in the images directory.
+    pub file: String,
+}
+
+/// Where cloud-init finds its documents on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloudInitAt {
+    /// In the seed directory of the root volume (NoCloud).
+    #[default]
+    Seed,
+    /// On a volume of their own, labelled CIDATA (NoCloud).
+    Cidata,
+    /// Where the Edge Microvisor Toolkit has them: the user data is a file of `/etc/cloud/cloud.cfg.d`.
+    Emt,
+}
+
+/// The machine's own system is to call the station once it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstBoot {
+    /// Since its disk was proven.
+    pub within_minutes: u32,
 }
 
 /// cloud-init's documents, for its NoCloud data source.

@@ -3,10 +3,12 @@
 //! What each key means is explained in `profiles/demo.toml`. Templates are tried on a sample node: what cannot be filled
 //! in there is wrong before any machine asks.
 
+mod follows;
 mod install;
 mod keys;
 mod nodes;
 mod page;
+mod system;
 mod tried;
 
 use serde::Deserialize;
@@ -16,9 +18,11 @@ use crate::domain::disk::DiskRule;
 use crate::domain::ids::ProfileId;
 use crate::domain::image::is_url;
 use crate::domain::profile::{After, Architecture, FirmwareNeed, Profile};
+use follows::{WrittenArchive, WrittenBootEntry, WrittenConfigure, WrittenFirstBoot, WrittenLayout};
 use install::WrittenInstaller;
 use nodes::{WrittenCloudInit, WrittenFile};
 use page::Page;
+use system::WrittenSystem;
 
 pub use page::Beside;
 
@@ -60,12 +64,18 @@ fn checked(page: &mut Page<'_>, written: Written) -> Option<Profile> {
         page.wrong_at(&["secure_boot"], what, "take one of them out");
     }
     let install = install::read(page, &written);
-    let files = nodes::files(page, written.file);
+    let first_boot = follows::first_boot(page, &written);
+    let (root, cloud_init_at) = follows::configure(page, &written.configure)?;
+    let files = nodes::files(page, written.file, &root);
+    let archives = follows::archives(page, &written.archive, &root);
+    let layout = written.layout.as_ref().map(|layout| follows::layout(page, layout));
+    let boot_entry = written.boot_entry.as_ref().map(|entry| follows::boot_entry(page, entry));
+    let system = system::read(page, written.system);
     let cloud_init = nodes::cloud_init(page, written.cloud_init);
     let id = id?;
     let fetched = written.image.filter(|image| is_url(image)).map(|url| format!("`oxbow images add {url}`"));
     let source = written.source.or(fetched);
-    Some(Profile {
+    let profile = Profile {
         title: written.title.unwrap_or_else(|| id.to_string()),
         id,
         description: written.description,
@@ -78,9 +88,18 @@ fn checked(page: &mut Page<'_>, written: Written) -> Option<Profile> {
         kernel_args: written.kernel_args,
         https: written.https,
         after: written.after.unwrap_or_default(),
+        root,
         files: files?,
+        archives: archives?,
         cloud_init: cloud_init?,
-    })
+        cloud_init_at,
+        system: system?,
+        layout: layout.map_or(Some(None), |layout| layout.map(Some))?,
+        boot_entry: boot_entry.map_or(Some(None), |entry| entry.map(Some))?,
+        first_boot,
+    };
+    follows::contradictions(page, &profile);
+    Some(profile)
 }
 
 /// A profile as its file spells it.
@@ -111,7 +130,16 @@ struct Written {
     #[serde(default)]
     file: Vec<WrittenFile>,
     #[serde(default)]
+    archive: Vec<WrittenArchive>,
+    #[serde(default)]
     cloud_init: WrittenCloudInit,
+    #[serde(default)]
+    configure: WrittenConfigure,
+    #[serde(default)]
+    system: WrittenSystem,
+    layout: Option<WrittenLayout>,
+    boot_entry: Option<WrittenBootEntry>,
+    first_boot: Option<WrittenFirstBoot>,
 }
 
 const SCHEMA: u32 = 1;

@@ -23,7 +23,7 @@ use crate::domain::phase::Phase;
 use crate::domain::placeholder::Placeholders;
 use crate::domain::plan::{CIRCLES, Plan, Refuse, Wait};
 use crate::domain::policy::Policy;
-use crate::domain::profile::{After, Profile, sums};
+use crate::domain::profile::{After, Installer, Profile, sums};
 use crate::domain::quirk::{Effects, Machine, Quirks};
 use crate::domain::run::Run;
 use crate::domain::service::ServiceStatus;
@@ -266,11 +266,15 @@ impl Catalogue {
 
     /// The same for every file that `profile` needs, by name.
     pub fn files<'p>(&self, profile: &'p Profile) -> Vec<(&'p str, Option<ImageState>)> {
-        let Some(installer) = profile.installer() else {
-            return profile.image().map(|image| (image.file.as_str(), self.image(profile))).into_iter().collect();
-        };
-        let state = |file| Some(self.as_demanded(profile, file, None, self.boot_files.get(file)?));
-        installer.boot_files().map(|file| (file, state(file))).collect()
+        let image = profile.image().map(|image| (image.file.as_str(), self.image(profile)));
+        let state = |file| (file, self.copied(profile, file));
+        let boot_files = profile.installer().into_iter().flat_map(Installer::boot_files);
+        image.into_iter().chain(boot_files.chain(profile.archive_files()).map(state)).collect()
+    }
+
+    /// What is known of a file of `profile` that is served as it is: a kernel, an archive.
+    pub fn copied(&self, profile: &Profile, file: &str) -> Option<ImageState> {
+        Some(self.as_demanded(profile, file, None, self.boot_files.get(file)?))
     }
 
     /// `state`, unless it is of another file than the profile, or the list of digests beside it, demands.

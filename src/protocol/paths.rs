@@ -2,7 +2,6 @@
 
 use crate::domain::ids::RunId;
 use crate::domain::image::ImageInfo;
-use crate::domain::text::percent_encoded;
 
 pub fn hello(run: RunId) -> String {
     of_run(run, "hello")
@@ -28,17 +27,16 @@ pub fn word(run: RunId) -> String {
     of_run(run, "word")
 }
 
-/// Where exactly these bytes are: an image that is replaced meanwhile has another path.
+/// Where an image is.
 pub fn image(image: &ImageInfo) -> String {
-    format!("{IMAGES}{}/{}", image.sha256, percent_encoded(&image.name))
+    image.path()
 }
 
 /// The per-node boot script; claims go behind it as a query.
 pub const SCRIPT: &str = "/boot.ipxe";
 /// Kernel and initramfs are below this.
 pub const BOOT: &str = "/boot/";
-/// Images are below this, by digest and name.
-pub const IMAGES: &str = "/images/";
+pub use crate::domain::image::PLACE as IMAGES;
 /// Words on the kernel's command line that the agent reads.
 pub use crate::domain::run::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
 

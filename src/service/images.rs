@@ -27,7 +27,7 @@ use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::ProfileId;
 use crate::domain::image::ImageState;
 use crate::domain::placeholder::Placeholders;
-use crate::domain::profile::{Install, Profile};
+use crate::domain::profile::Profile;
 use crate::domain::quirk_file;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::Catalogue;
@@ -127,11 +127,8 @@ fn wanted<'p>(profiles: impl Iterator<Item = &'p Profile>) -> BTreeSet<(String, 
 }
 
 fn needed_by(profile: &Profile) -> impl Iterator<Item = (&str, Kind)> {
-    let kind = match profile.install {
-        Install::Image(_) => Kind::Image,
-        Install::Installer(_) => Kind::BootFile,
-    };
-    profile.needs().into_iter().map(move |name| (name, kind))
+    let is_image = |name: &str| profile.image().is_some_and(|image| image.file == name);
+    profile.needs().into_iter().map(move |name| (name, if is_image(name) { Kind::Image } else { Kind::BootFile }))
 }
 
 fn states(catalogue: &mut Catalogue, kind: Kind) -> &mut BTreeMap<String, ImageState> {

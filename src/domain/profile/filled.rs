@@ -42,7 +42,8 @@ pub fn templates(profile: &Profile) -> Vec<&Template> {
     let installer = profile.installer();
     let arguments = installer.into_iter().flat_map(|installer| installer.arguments.iter().chain(&installer.answers));
     let files = profile.files.iter().map(|file| &file.content);
-    arguments.chain(files).chain([user_data, meta_data, network_config].into_iter().flatten()).collect()
+    let documents = [user_data, meta_data, network_config].into_iter().flatten();
+    arguments.chain(files).chain(documents).chain(profile.system.templates()).collect()
 }
 
 /// Everything in `profile` that cannot be filled in for this node.
@@ -120,6 +121,7 @@ pub fn values(occasion: Occasion<'_>) -> Value {
             seed => format!("{run_url}/seed/"),
             files => format!("{run_url}/files"),
             done => format!("{run_url}/done"),
+            home => format!("{run_url}/home"),
         },
     }
 }

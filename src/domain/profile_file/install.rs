@@ -98,12 +98,29 @@ fn without_what_images_have(page: &mut Page<'_>, written: &Written) {
         ("after", written.after.is_some(), "the installer's own answers say what follows"),
         ("https", written.https, "installers cannot be told to trust the station: take it out"),
     ];
+    let agents = "an installer does this by itself: say it in its answers";
+    let by_agent = [
+        ("archive", !written.archive.is_empty()),
+        ("configure", page.has("configure")),
+        ("system", page.has("system")),
+        ("layout", written.layout.is_some()),
+        ("boot_entry", written.boot_entry.is_some()),
+        ("first_boot", written.first_boot.is_some()),
+    ];
+    for (key, _) in by_agent.into_iter().filter(|(_, is_set)| *is_set) {
+        let what = format!("[{key}] is carried out by the agent after an image, and this profile boots an installer");
+        page.wrong_at(&[key], what, agents);
+    }
+    for (at, _) in written.file.iter().enumerate().filter(|(_, file)| file.volume.is_some()) {
+        let what = "volume is for the agent, and an installer puts its files where it likes";
+        page.wrong_at(&["file", &at.to_string(), "volume"], what, "take it out");
+    }
     for (key, _, hint) in set.into_iter().filter(|(_, is_set, _)| *is_set) {
         page.wrong_at(&[key], format!("{key} is for images, and this profile boots an installer"), hint);
     }
 }
 
-fn is_in_images(page: &mut Page<'_>, key: &[&str], what: &str, name: &str) -> bool {
+pub(super) fn is_in_images(page: &mut Page<'_>, key: &[&str], what: &str, name: &str) -> bool {
     let is_file = !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
     if !is_file {
         let what = format!("{what} {name:?} is not a file name");

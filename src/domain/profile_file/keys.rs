@@ -8,9 +8,11 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
+use super::follows::{WrittenArchive, WrittenBootEntry, WrittenConfigure, WrittenFirstBoot, WrittenLayout};
 use super::install::WrittenInstaller;
 use super::nodes::{WrittenCloudInit, WrittenFile};
 use super::page::Page;
+use super::system::{WrittenNetwork, WrittenProxy, WrittenSystem, WrittenUser};
 use super::{EXPLAINED, Written};
 use crate::domain::disk::DiskRule;
 
@@ -18,16 +20,9 @@ pub(super) fn unknown(page: &mut Page<'_>) {
     let mut found = Vec::new();
     let Some(root) = &page.root else { return };
     look(root, "", fields::<Written>(), &mut found);
-    for (key, value) in root {
-        let below = match &**key.get_ref() {
-            "disk" => fields::<DiskRule>(),
-            "installer" => fields::<WrittenInstaller>(),
-            "cloud_init" => fields::<WrittenCloudInit>(),
-            "file" => fields::<WrittenFile>(),
-            _ => continue,
-        };
-        for table in tables(value.get_ref()) {
-            look(table, key.get_ref(), below, &mut found);
+    for (path, known) in below() {
+        for table in path.split('.').fold(vec![root], |within, key| below_key(&within, key)) {
+            look(table, path, known, &mut found);
         }
     }
     found.sort_by_key(|(at, ..)| *at);
@@ -35,6 +30,33 @@ pub(super) fn unknown(page: &mut Page<'_>) {
         let hint = meant.map_or_else(|| EXPLAINED.to_owned(), |meant| format!("did you mean {meant:?}?"));
         page.wrong(Some(page.line(at)), what, hint);
     }
+}
+
+type Fields = &'static [&'static str];
+
+/// The tables there are below the first, and their keys.
+fn below() -> [(&'static str, Fields); 13] {
+    [
+        ("disk", fields::<DiskRule>()),
+        ("installer", fields::<WrittenInstaller>()),
+        ("cloud_init", fields::<WrittenCloudInit>()),
+        ("file", fields::<WrittenFile>()),
+        ("archive", fields::<WrittenArchive>()),
+        ("configure", fields::<WrittenConfigure>()),
+        ("system", fields::<WrittenSystem>()),
+        ("system.proxy", fields::<WrittenProxy>()),
+        ("system.network", fields::<WrittenNetwork>()),
+        ("system.user", fields::<WrittenUser>()),
+        ("layout", fields::<WrittenLayout>()),
+        ("boot_entry", fields::<WrittenBootEntry>()),
+        ("first_boot", fields::<WrittenFirstBoot>()),
+    ]
+}
+
+/// The tables that are under `key` in any of these.
+fn below_key<'t, 'i>(within: &[&'t DeTable<'i>], key: &str) -> Vec<&'t DeTable<'i>> {
+    let of = |table: &&'t DeTable<'i>| table.iter().find(|(known, _)| known.get_ref() == key).map(|(_, value)| value);
+    within.iter().filter_map(of).flat_map(|value| tables(value.get_ref())).collect()
 }
 
 /// The table, or each table of an array.
@@ -102,8 +124,7 @@ impl<'de> Deserializer<'de> for Asked<'_> {
 /// Every key there is, with those below it.
 #[cfg(test)]
 pub(super) fn all() -> Vec<&'static str> {
-    let below =
-        [fields::<DiskRule>(), fields::<WrittenInstaller>(), fields::<WrittenCloudInit>(), fields::<WrittenFile>()];
+    let below = below().into_iter().map(|(_, fields)| fields);
     [fields::<Written>()].into_iter().chain(below).flatten().copied().collect()
 }
 

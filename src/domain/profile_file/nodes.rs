@@ -2,13 +2,16 @@
 
 use serde::Deserialize;
 
+use super::follows;
 use super::page::Page;
+use crate::domain::configuration::VolumeName;
 use crate::domain::profile::template::Template;
 use crate::domain::profile::{CloudInit, NodeFile};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenFile {
+    pub(super) volume: Option<String>,
     path: String,
     mode: Option<String>,
     owner: Option<String>,
@@ -25,23 +28,27 @@ pub(super) struct WrittenCloudInit {
 }
 
 /// None where one of them is wrong.
-pub(super) fn files(page: &mut Page<'_>, written: Vec<WrittenFile>) -> Option<Vec<NodeFile>> {
+pub(super) fn files(page: &mut Page<'_>, written: Vec<WrittenFile>, root: &VolumeName) -> Option<Vec<NodeFile>> {
     let mut files: Vec<Option<NodeFile>> = Vec::new();
     for (at, written) in written.into_iter().enumerate() {
-        let known = |file: &NodeFile| file.path == written.path;
+        let on = written.volume.as_deref().unwrap_or(&root.0);
+        let known = |file: &NodeFile| file.path == written.path && file.volume.0 == on;
         if files.iter().flatten().any(known) {
             let what = format!("{} is there twice", written.path);
             page.wrong_at(&["file", &at.to_string(), "path"], what, "take one of them out");
         }
-        files.push(file(page, &at.to_string(), written));
+        files.push(file(page, &at.to_string(), written, root));
     }
     files.into_iter().collect()
 }
 
-fn file(page: &mut Page<'_>, at: &str, written: WrittenFile) -> Option<NodeFile> {
-    let WrittenFile { path, mode, owner, template, content } = written;
-    let inside =
-        path.strip_prefix('/').is_some_and(|below| below.split('/').all(|part| !matches!(part, "" | "." | "..")));
+fn file(page: &mut Page<'_>, at: &str, written: WrittenFile, root: &VolumeName) -> Option<NodeFile> {
+    let WrittenFile { volume, path, mode, owner, template, content } = written;
+    let volume = match volume {
+        Some(name) => follows::volume(page, &["file", at, "volume"], &name),
+        None => Some(root.clone()),
+    };
+    let inside = is_inside(&path);
     if !inside {
         let what = format!("path {path:?} does not say where the file belongs");
         page.wrong_at(&["file", at, "path"], what, "name it from the root of the node's own system, as \"/etc/motd\"");
@@ -66,7 +73,13 @@ fn file(page: &mut Page<'_>, at: &str, written: WrittenFile) -> Option<NodeFile>
         }
     };
     let content = content?;
-    (inside && is_owner(&owner)).then_some(NodeFile { path, mode: mode?, owner, content })
+    (inside && is_owner(&owner)).then_some(NodeFile { volume: volume?, path, mode: mode?, owner, content })
+}
+
+/// Whether it is a path from the root that leaves it nowhere, without letters that mean something to others.
+pub(super) fn is_inside(path: &str) -> bool {
+    let below = path.strip_prefix('/').filter(|below| !below.chars().any(char::is_control));
+    below.is_some_and(|below| below.split('/').all(|part| !matches!(part, "" | "." | "..")))
 }
 
 fn is_owner(owner: &str) -> bool {

@@ -34,6 +34,11 @@ impl<'a> Page<'a> {
         self.wrong(line, what, hint);
     }
 
+    /// Whether it has this key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.root.as_ref().is_some_and(|root| root.keys().any(|known| known.get_ref() == key))
+    }
+
     /// The line of this byte.
     pub(super) fn line(&self, at: usize) -> usize {
         self.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1)

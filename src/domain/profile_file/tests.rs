@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::configuration::{Layout, NetworkBoot};
+use crate::domain::profile::CloudInitAt;
 use crate::domain::profile::{Install, filled, sample::Sample};
 
 fn complaints(text: &str) -> Vec<String> {
@@ -196,11 +198,126 @@ fn every_key_is_explained_in_a_shipped_profile() {
         [include_str!("../../../profiles/demo.toml"), include_str!("../../../profiles/debian-installer.toml")];
     let is_written = |key: &str| {
         let mut lines = shipped.iter().flat_map(|text| text.lines()).map(|line| line.trim_start_matches("# "));
-        let heads = [format!("{key} = "), format!("[{key}]"), format!("[[{key}]]")];
+        let heads = [
+            format!("{key} = "),
+            format!("[{key}]"),
+            format!("[[{key}]]"),
+            format!("[system.{key}]"),
+            format!("[[system.{key}]]"),
+        ];
         lines.any(|line| heads.iter().any(|head| line.starts_with(head.as_str())))
     };
     let missing: Vec<_> = keys::all().into_iter().filter(|key| !is_written(key) && *key != "template").collect();
     assert_eq!(missing, [""; 0], "say what it means in profiles/demo.toml");
+}
+
+#[test]
+fn what_follows_the_image_is_read_with_its_usual_places() {
+    let text = "schema = 1\nimage = \"a\"\n[configure]\nroot = \"system\"\ncloud_init = \"cidata\"\n\
+        [[file]]\npath = \"/etc/motd\"\ncontent = \"\"\n[[file]]\nvolume = \"data\"\npath = \"/etc/motd\"\ncontent = \"\"\n\
+        [[archive]]\npath = \"/apps\"\nfile = \"apps.tar\"\n[layout]\nkind = \"ab-verity\"\nswap_mib = 64\n\
+        [boot_entry]\nlabel = \"Own\"\nstale = [\"Old\"]\nnetwork = \"off\"\n[first_boot]\nwithin_minutes = 5\n";
+    let profile = parse("demo.toml", text).expect("a profile");
+    let on: Vec<_> = profile.files.iter().map(|file| file.volume.0.as_str()).collect();
+    assert_eq!((on, profile.archives[0].volume.0.as_str()), (vec!["system", "data"], "system"));
+    assert_eq!(profile.needs(), ["a", "apps.tar"]);
+    assert_eq!(profile.cloud_init_at, CloudInitAt::Cidata);
+    let Some(Layout::AbVerity(layout)) = &profile.layout else { panic!("{profile:?}") };
+    assert_eq!((layout.rootfs_mib, layout.swap_mib), (4096, Some(64)));
+    let entry = profile.boot_entry.as_ref().expect("an entry");
+    assert_eq!((entry.loader.as_str(), entry.network), ("\\EFI\\BOOT\\BOOTX64.EFI", NetworkBoot::Off));
+    assert!(profile.follows() && profile.makes_user_data());
+}
+
+#[test]
+fn a_profile_whose_machines_get_an_image_alone_asks_for_nothing_more() {
+    let profile = parse("demo.toml", "schema = 1\nimage = \"a\"\n").expect("a profile");
+    assert!(!profile.follows() && !profile.has_documents());
+}
+
+#[test]
+fn what_is_wrong_with_what_follows_the_image_is_said_with_its_line() {
+    let said = complaints(
+        "schema = 1\nimage = \"a\"\n[[archive]]\nvolume = \"\"\npath = \"apps\"\nfile = \"../apps.tar\"\n\
+         [layout]\nkind = \"lvm\"\n[boot_entry]\nlabel = \" \"\nloader = \"/boot/x\"\nstale = [\"\"]\n\
+         [first_boot]\nwithin_minutes = 0\n[system.network]\ndhcp = true\naddress = \"10.0.0.7/24\"\n",
+    );
+    let said: Vec<&str> = said.iter().map(|said| said.lines().next().unwrap_or_default()).collect();
+    assert_eq!(
+        said,
+        [
+            "demo.toml:14: within_minutes = 0 is no time to wait for a machine",
+            "demo.toml:4: \"\" is no name of a partition, nor a label",
+            "demo.toml:5: path \"apps\" does not say where the archive belongs",
+            "demo.toml:6: file \"../apps.tar\" is not a file name",
+            "demo.toml:8: the layout \"lvm\" is not known",
+            "demo.toml:10: \" \" is no name for a firmware's menu",
+            "demo.toml:11: the loader \"/boot/x\" is no file of the ESP",
+            "demo.toml:12: one of the stale names is empty, and every entry begins with that",
+            "demo.toml:15: it says neither dhcp nor an address, or both",
+        ]
+    );
+}
+
+#[test]
+fn a_password_in_clear_is_refused_and_not_repeated() {
+    let said = complaints(
+        "schema = 1\nimage = \"a\"\n[[system.user]]\nname = \"operator\"\npassword_hash = \"correct horse\"\n\
+         [[system.user]]\nname = \"Root User\"\nssh_keys = [\"my key\"]\n[[system.user]]\nname = \"nobody\"\n",
+    );
+    let lines: Vec<&str> = said.iter().map(|said| said.lines().next().unwrap_or_default()).collect();
+    assert_eq!(
+        lines,
+        [
+            "demo.toml:5: this is no hash that crypt(3) makes",
+            "demo.toml:7: \"Root User\" is no name of an account",
+            "demo.toml:8: \"my key\" is no public key",
+            "demo.toml:10: nobody could log in as nobody: it has neither password_hash nor ssh_keys",
+        ]
+    );
+    assert!(!said.concat().contains("horse"), "{said:?}");
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_with_words() {
+    let user_data = |name: &str| match name {
+        "u" => Ok("#cloud-config\n".to_owned()),
+        _ => Err("no such file".to_owned()),
+    };
+    for (text, words) in [
+        (
+            "[system]\nhostname = \"a\"\n[cloud_init]\nuser_data = \"u\"\n",
+            "3: it has user data of its own, and what [system]",
+        ),
+        (
+            "[system.network]\ndhcp = true\n[cloud_init]\nnetwork_config = \"u\"\n",
+            "3: [system.network] and cloud-init's own",
+        ),
+        ("[configure]\ncloud_init = \"emt\"\n[cloud_init]\nmeta_data = \"u\"\n", "6: the toolkit reads no meta_data"),
+        (
+            "[first_boot]\nwithin_minutes = 5\n[cloud_init]\nuser_data = \"u\"\n",
+            "3: [first_boot] waits for a call home, and",
+        ),
+        ("after = \"wait\"\n[first_boot]\nwithin_minutes = 5\n", "3: [first_boot] waits for the machine's own system"),
+    ] {
+        let text = format!("schema = 1\nimage = \"a\"\n{text}");
+        let said: Vec<String> =
+            read("demo.toml", &text, &user_data).expect_err("wrong").iter().map(Diagnostic::place_and_what).collect();
+        assert!(said.len() == 1 && said[0].starts_with(&format!("demo.toml:{words}")), "{words}: {said:?}");
+    }
+}
+
+#[test]
+fn an_installer_refuses_what_its_machines_have_no_agent_for() {
+    let text = format!(
+        "{INSTALLER}[configure]\nroot = \"a\"\n[system]\ntimezone = \"UTC\"\n[layout]\nkind = \"ab-verity\"\n\
+         [boot_entry]\nlabel = \"a\"\n[first_boot]\nwithin_minutes = 5\n[[archive]]\npath = \"/a\"\nfile = \"a\"\n"
+    )
+    .replace("[[file]]", "[[file]]\nvolume = \"a\"");
+    let wrong = read("demo.toml", &text, &beside).expect_err("wrong");
+    let said: Vec<String> = wrong.iter().map(Diagnostic::place_and_what).collect();
+    assert_eq!(said.iter().filter(|said| said.contains("is carried out by the agent")).count(), 6, "{said:?}");
+    assert!(said.iter().any(|said| said.starts_with("demo.toml:9: volume is for the agent")), "{said:?}");
 }
 
 proptest::proptest! {

@@ -97,7 +97,7 @@ fn lacking(context: &Context, hello: &fleet::Hello) -> Option<String> {
     configuration::lacking(&bench, &hello.claims, hello.run).map(|why| why.to_string())
 }
 
-/// Its digest is stored before the answer goes out: what the agent reads back is compared with that.
+/// Its digest is kept with the run before the answer goes out: what the agent reads back is compared with that.
 async fn configuration(run: RunId, context: Context) -> Response {
     let configuration = match configuration::given(&context.snapshot(), run) {
         Ok(configuration) => configuration,

@@ -54,8 +54,8 @@ pub fn inspect(places: &Places, mut reading: impl FnMut(&str)) -> Inspection {
     let sums = sums(&places.images, names.iter(), &mut wrong);
     let mut digests = BTreeMap::new();
     for profile in profiles.values() {
-        let by_profile = profile.image().and_then(|image| image.sha256);
         for (name, kind) in needed_by(profile) {
+            let by_profile = profile.image().filter(|image| image.file == name).and_then(|image| image.sha256);
             let demanded = by_profile.or(sums.get(name).copied());
             let by =
                 if by_profile.is_some() { "the profile".into() } else { crate::domain::profile::sums::file_of(name) };
