@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and what each command does.
 
+mod batch;
 mod bench;
 mod ca;
 mod export;
@@ -52,6 +53,8 @@ enum Command {
     Profiles(profiles::Profiles),
     /// Say what is done differently for certain machines, and carry it to another bench
     Quirks(quirks::Quirks),
+    /// Open a batch, say how it stands, close it
+    Batch(batch::Batch),
     /// Show the station's certificate authority, or give out its certificate for machines to trust
     Ca(ca::Ca),
     /// List the keys of the screen, as the README shows them
@@ -120,6 +123,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Dhcp(dhcp) => nodes::dhcp(&dhcp),
         Command::Profiles(options) => profiles::run(&options),
         Command::Quirks(options) => quirks::run(&options),
+        Command::Batch(options) => batch::run(&options),
         Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());

@@ -429,6 +429,7 @@ impl Hub {
             catalogue: self.catalogue.clone(),
             policy: self.fleet.policy(),
             deeds: self.fleet.deeds().to_vec(),
+            batches: self.fleet.batches().to_vec(),
             services: self.services.clone(),
             dhcp: self.dhcp.clone(),
             dhcp_chosen: self.fleet.dhcp(),

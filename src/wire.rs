@@ -394,7 +394,7 @@ async fn publish_profiles(context: &Context, profiles: Catalogue) {
 
 /// The fleet as it was stored.
 fn restored(memory: Memory, first: First) -> Fleet {
-    let fleet = Fleet::restore(memory.nodes).with_deeds(memory.deeds, memory.set_aside);
+    let fleet = Fleet::restore(memory.nodes).with_deeds(memory.deeds, memory.set_aside).with_batches(memory.batches);
     let fleet = fleet.with(memory.policy.unwrap_or(first.policy), &Placeholders::default(), memory.shared);
     fleet.with_dhcp(memory.dhcp.under(first.dhcp))
 }

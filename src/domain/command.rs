@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use crate::domain::batch::Order;
 use crate::domain::dhcp::Choice;
 use crate::domain::edit::Edit;
 use crate::domain::ids::{NodeId, ProfileId};
@@ -39,6 +40,10 @@ pub enum Command {
     Approve { nodes: Approval, profile: Option<ProfileId> },
     /// Say who the machine is that is in conflict with this node, and perhaps with others.
     Resolve { node: NodeId, how: Resolution },
+    /// From now on what comes is of this batch.
+    OpenBatch(Order),
+    /// The batch is over: what became of each machine is kept.
+    CloseBatch,
 }
 
 /// A list of machines, each with the number of its row. Done wholly or not at all.
@@ -130,6 +135,14 @@ pub enum Refusal {
     DhcpIsChanging,
     #[error("the DHCP service does not answer: its line on the Services screen says why")]
     DhcpSilent,
+    #[error("{0} is open: close it first")]
+    BatchIsOpen(String),
+    #[error("no batch is open")]
+    NoBatchIsOpen,
+    #[error("a batch needs a name")]
+    BatchWithoutName,
+    #[error("no machine on the bench is of a list {0:?}: import it first, or leave the list out")]
+    NoSuchList(String),
     /// The store could not keep it, so it did not happen.
     #[error("the change could not be stored: {0}")]
     NotStored(String),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::batch::Batch;
 use crate::domain::deed::Deed;
 use crate::domain::dhcp::Chosen;
 use crate::domain::ids::{NodeId, RunId};
@@ -36,6 +37,8 @@ pub enum Effect {
     SetAside { node: NodeId, at: Timestamp },
     /// Store what can be taken back; older deeds that no longer can are dropped, and what was set aside for them.
     SaveDeed(Arc<Deed>),
+    /// Store the batch as it is now.
+    SaveBatch(Arc<Batch>),
     /// It was taken back.
     DropDeed(Timestamp),
     /// Add a line to the node's log file and to the stored events.

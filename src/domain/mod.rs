@@ -4,6 +4,7 @@
 //! time comes in as an argument ([`time::Timestamp`]). The same events in the same order give the same fleet, on the
 //! bench, in a test and in a replay.
 
+pub mod batch;
 pub mod change;
 pub mod command;
 pub mod configuration;

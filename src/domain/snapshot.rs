@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::batch::Batch;
 use crate::domain::deed::{Deed, What};
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub policy: Policy,
     /// What was done last, the newest last; it can be taken back for as long as [`Deed::undo_left`] says.
     pub deeds: Vec<Arc<Deed>>,
+    /// The latest batches, the newest last; that one may be open.
+    pub batches: Vec<Arc<Batch>>,
     pub services: Vec<ServiceStatus>,
     pub dhcp: Arc<Dhcp>,
     /// What DHCP is to be, if somebody chose; else what the settings say.

@@ -14,7 +14,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::BatchRow;
 use super::nodes::{NodeRow, StrangerRow};
+use crate::domain::batch::Order;
+use crate::domain::batch::unit::Unit;
 use crate::domain::dhcp::Choice;
 use crate::domain::edit::Edit;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
@@ -102,6 +105,16 @@ pub enum Ask {
     },
     /// Take back what was done last.
     Undo,
+    /// The batch that is open, or was last, or the one of this number.
+    Batch {
+        number: Option<u32>,
+        /// With every machine of it.
+        units: bool,
+    },
+    OpenBatch {
+        order: Order,
+    },
+    CloseBatch,
     #[serde(other)]
     Unknown,
 }
@@ -115,6 +128,7 @@ impl Ask {
             | Self::Capture { .. }
             | Self::Policy
             | Self::Dhcp
+            | Self::Batch { .. }
             | Self::Quirks { .. } => true,
             Self::Import(list) => list.dry_run,
             Self::Register(_)
@@ -129,6 +143,8 @@ impl Ask {
             | Self::ChooseLoader { .. }
             | Self::UndoImport { .. }
             | Self::Undo
+            | Self::OpenBatch { .. }
+            | Self::CloseBatch
             | Self::Unknown => false,
         }
     }
@@ -209,6 +225,9 @@ pub enum Answer {
     Errors {
         piece: String,
     },
+    Batch(Box<BatchRow>),
+    /// A machine of a batch.
+    Unit(Box<Unit>),
     /// A part of a text; lines end with it.
     Text {
         text: String,

@@ -15,6 +15,8 @@
 //! 503: the agent tries again. Bodies of refusals are one plain sentence.
 
 #[cfg(feature = "station")]
+pub mod batch;
+#[cfg(feature = "station")]
 pub mod control;
 #[cfg(feature = "station")]
 pub mod nodes;

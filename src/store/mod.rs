@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
+use crate::domain::batch;
 use crate::domain::deed::Deed;
 use crate::domain::dhcp::Chosen;
 use crate::domain::effect::Effect;
@@ -49,6 +50,8 @@ pub struct Memory {
     /// What can be taken back, the newest last, and the nodes that were forgotten and may come back.
     pub deeds: Vec<Deed>,
     pub set_aside: Vec<Node>,
+    /// The latest batches, the newest last.
+    pub batches: Vec<batch::Batch>,
     pub leases: Vec<Lease>,
     /// None until somebody has set it.
     pub policy: Option<Policy>,

@@ -36,6 +36,7 @@ impl Owed {
                 | Effect::SaveDhcp(_)
                 | Effect::SaveShared(_)
                 | Effect::SaveDeed(_)
+                | Effect::SaveBatch(_)
                 | Effect::DropDeed(_)
                 | Effect::ForgetRun(_) => {
                     self.rest.retain(|known| !is_outdated(known, &effect));
@@ -60,6 +61,7 @@ fn is_outdated(known: &Effect, newer: &Effect) -> bool {
         (Effect::SaveLease(known), Effect::SaveLease(newer)) => {
             known.mac == newer.mac || known.address == newer.address
         }
+        (Effect::SaveBatch(known), Effect::SaveBatch(newer)) => known.number == newer.number,
         (Effect::SavePolicy(_), Effect::SavePolicy(_))
         | (Effect::SaveDhcp(_), Effect::SaveDhcp(_))
         | (Effect::SaveShared(_), Effect::SaveShared(_)) => true,

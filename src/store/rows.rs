@@ -8,8 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Memory;
+use crate::domain::batch::Batch;
 use crate::domain::deed::{Deed, UNDO_FOR};
 use crate::domain::effect::Effect;
+use crate::domain::fleet::BATCHES;
 use crate::domain::ids::NodeId;
 use crate::domain::lease::Lease;
 use crate::domain::logline::LogLine;
@@ -54,6 +56,10 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
             to.prepare_cached(sql)?.execute(params![node.0, millis(*at)]).map(drop)
         }
         Effect::SaveDeed(deed) => save_deed(to, deed),
+        Effect::SaveBatch(batch) => {
+            let sql = "INSERT OR REPLACE INTO batches(number, body) VALUES (?1, ?2)";
+            to.prepare_cached(sql)?.execute(params![batch.number, json(&**batch)?]).map(drop)
+        }
         Effect::DropDeed(at) => to.prepare_cached("DELETE FROM deeds WHERE at = ?1")?.execute([millis(*at)]).map(drop),
         Effect::Log { node, line, .. } => {
             let sql = "INSERT INTO events(node, at, source, level, text) SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM nodes WHERE id = ?1)";
@@ -161,6 +167,14 @@ pub(super) fn load(from: &Connection) -> rusqlite::Result<Memory> {
     for row in deeds.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))? {
         let (at, body) = row?;
         memory.deeds.extend(understood::<Deed>(&mut memory.unreadable, "deed", at, &body));
+    }
+    let sql = "SELECT number, body FROM (SELECT * FROM batches ORDER BY number DESC LIMIT ?1) ORDER BY number";
+    let mut batches = from.prepare(sql)?;
+    for row in batches.query_map([i64::try_from(BATCHES).unwrap_or(i64::MAX)], |row| {
+        Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?))
+    })? {
+        let (number, body) = row?;
+        memory.batches.extend(understood::<Batch>(&mut memory.unreadable, "batch", number, &body));
     }
     let mut settings = from.prepare("SELECT name, body FROM settings")?;
     for row in settings.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {

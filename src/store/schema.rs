@@ -97,4 +97,11 @@ const STEPS: &[&str] = &[
         body    TEXT NOT NULL
     ) STRICT;
 ",
+    "
+    -- A batch, and what became of each of its machines once it is closed, as JSON.
+    CREATE TABLE batches (
+        number  INTEGER PRIMARY KEY,
+        body    TEXT NOT NULL
+    ) STRICT;
+",
 ];

@@ -344,6 +344,7 @@ impl Bench {
             dhcp: Arc::new(served()),
             dhcp_chosen: None,
             dhcp_asked: None,
+            batches: Vec::new(),
             services: vec![
                 up(ServiceName::Dhcp, "10.77.0.1 on enp3s0, pool 10.77.0.100–250"),
                 up(ServiceName::Tftp, "10.77.0.1 on enp3s0"),

@@ -62,6 +62,8 @@ impl Fleet {
                 change.log(now, node, Level::Info, "re-armed: it will be installed when it boots from the network");
                 change.save(node.id);
             }
+            Command::OpenBatch(order) => self.open_batch(now, order, &mut change)?,
+            Command::CloseBatch => self.close_batch(now, &mut change)?,
             Command::Forget { nodes } => self.put_aside(now, nodes, &mut change)?,
         }
         Ok(self.settle(change))

@@ -3,6 +3,7 @@
 //! One writer holds the fleet (the hub); everybody else reads what [`Fleet::nodes`] looked like in a snapshot.
 
 mod agent;
+mod batches;
 mod booting;
 mod commands;
 mod following;
@@ -15,6 +16,7 @@ mod undo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::batch::Batch;
 use crate::domain::deed::Deed;
 use crate::domain::dhcp::{Choice, Chosen};
 use crate::domain::effect::Effect;
@@ -31,6 +33,7 @@ use crate::domain::time::Timestamp;
 use booting::Told;
 
 pub use agent::{Grant, Hello, ReportError, Task};
+pub use batches::BATCHES;
 pub use imports::{Imported, Importing};
 
 /// All nodes.
@@ -47,6 +50,8 @@ pub struct Fleet {
     set_aside: BTreeMap<NodeId, Arc<Node>>,
     policy: Policy,
     dhcp: Chosen,
+    /// The latest batches, the newest last.
+    batches: Vec<Arc<Batch>>,
     /// What conflicts have shown to identify nobody at this bench; it is in the index too.
     shared: Placeholders,
 }

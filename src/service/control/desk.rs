@@ -16,6 +16,7 @@ use crate::domain::service::{ServiceName, ServiceState};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text;
 use crate::inbox::Note;
+use crate::protocol::batch::BatchRow;
 use crate::protocol::control::{Answer, Ask, How, Wish};
 use crate::protocol::nodes::NodeRow;
 use crate::service::Context;
@@ -41,6 +42,24 @@ pub(super) async fn carry_out(context: &Context, command: Command, said: String)
             Answer::Failed { problem: "the station is stopping".into(), hint: "ask again when it has stopped".into() }
         }
     }
+}
+
+/// A batch, and its machines if they are wanted.
+async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, to: &Answers) -> Answer {
+    let Some((row, units)) = BatchRow::of(bench, number, clock::now()) else {
+        let why = match number {
+            Some(number) => format!("there is no batch {number} among the latest"),
+            None => "no batch was ever opened here".into(),
+        };
+        return Answer::Refused { why, hint: Some("`oxbow batch open NAME` opens one".into()) };
+    };
+    let units = units.into_iter().filter(|_| with_units).map(|unit| Answer::Unit(Box::new(unit)));
+    for answer in std::iter::once(Answer::Batch(Box::new(row))).chain(units) {
+        if to.send(answer).await.is_err() {
+            break;
+        }
+    }
+    Answer::Done { said: String::new() }
 }
 
 async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Unclear> {
@@ -115,6 +134,20 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
         Ask::Undo => {
             let Some(deed) = bench.deeds.last() else { return Ok(nothing_to_undo()) };
             (Command::Undo { deed: deed.at, scope: Undo::All }, format!("{deed} is undone"))
+        }
+        Ask::Batch { number, units } => return Ok(batch(&bench, number, units, to).await),
+        Ask::OpenBatch { order } => {
+            let said = format!("the batch {} is open", text::clean(&order.name, 80));
+            (Command::OpenBatch(order), said)
+        }
+        Ask::CloseBatch => {
+            let answer = carry_out(context, Command::CloseBatch, "the batch is closed".into()).await;
+            if matches!(answer, Answer::Done { .. })
+                && let Some((row, _)) = BatchRow::of(&context.snapshot(), None, clock::now())
+            {
+                let _nobody_listens = to.send(Answer::Batch(Box::new(row))).await;
+            }
+            return Ok(answer);
         }
         Ask::Import(_) | Ask::Unknown => return Ok(unknown()),
     };

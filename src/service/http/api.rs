@@ -13,9 +13,11 @@ use warp::{Filter, Reply};
 use super::routes::said;
 use super::{Config, Peer, metrics, token};
 use crate::clock;
+use crate::domain::batch::unit::Unit;
 use crate::domain::ids::NodeId;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
+use crate::protocol::batch::BatchRow;
 use crate::protocol::nodes::{EventRow, NodeRow};
 use crate::service::Context;
 
@@ -35,11 +37,12 @@ pub(super) fn routes(context: &Context, config: &Config) -> BoxedFilter<(Respons
             Page::Metrics => metrics::answer(bench, now),
             Page::Api(name) => match name.as_str() {
                 "nodes" => json(&bench.nodes.values().map(|node| NodeRow::of(&bench, node, now)).collect::<Vec<_>>()),
+                "batch" => json(&BatchPage::of(&bench, now)),
                 "events" => match Wanted::of(&query) {
                     Ok(wanted) => json(&events(&bench, &wanted)),
                     Err(why) => said(StatusCode::BAD_REQUEST, &why),
                 },
-                _ => said(StatusCode::NOT_FOUND, "there is /api/v1/nodes and /api/v1/events"),
+                _ => said(StatusCode::NOT_FOUND, "there is /api/v1/nodes, /api/v1/batch and /api/v1/events"),
             },
         }
     });
@@ -50,6 +53,22 @@ pub(super) fn routes(context: &Context, config: &Config) -> BoxedFilter<(Respons
 enum Page {
     Api(String),
     Metrics,
+}
+
+/// The latest batch, and its machines; nulls where none was ever opened.
+#[derive(Serialize)]
+struct BatchPage {
+    batch: Option<BatchRow>,
+    units: Vec<Unit>,
+}
+
+impl BatchPage {
+    fn of(bench: &Snapshot, now: Timestamp) -> Self {
+        match BatchRow::of(bench, None, now) {
+            Some((batch, units)) => Self { batch: Some(batch), units },
+            None => Self { batch: None, units: Vec::new() },
+        }
+    }
 }
 
 /// Which events somebody wants.

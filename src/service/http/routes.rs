@@ -12,6 +12,7 @@
 //! POST /r/RUN/done                 an installer says that it is done (GET too)
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
 //! GET  /api/v1/nodes  …/events     every node, and what happened, for machines to read
+//! GET  /api/v1/batch               the batch and its machines
 //! GET  /metrics                    the bench in figures
 //! GET  /healthz                    200 while the station runs
 //! GET  /ca.pem  .der  .esl         the certificate of the station's authority
