@@ -363,6 +363,17 @@ fn a_failed_machine_shows_why_on_its_own_screen_and_restarts_at_the_stations_wor
 }
 
 #[test]
+fn what_the_station_warns_of_is_on_the_machines_own_screen_before_its_disk_is_written() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    station.desk().job.warnings = vec!["the system starts from nvme disks only".into()];
+    assert_eq!(bench.run(&station), Outcome::Installed, "{}", bench.screen());
+    let screen = bench.screen();
+    let (warned, wrote) = (screen.find("warning the system starts from nvme disks only"), screen.find(" write "));
+    assert!(warned.is_some() && warned < wrote, "{screen}");
+}
+
+#[test]
 fn what_follows_a_proven_disk_is_what_the_profile_says() {
     for (after, restarts, offs, waits) in
         [(After::Reboot, 1, 0, false), (After::PowerOff, 0, 1, false), (After::Wait, 1, 0, true)]

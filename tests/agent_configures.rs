@@ -209,6 +209,7 @@ fn job() -> Job {
     let sha256 = Digest::new(Sha256::digest(image()).into());
     let bytes = image().len() as u64;
     Job {
+        warnings: Vec::new(),
         version: VERSION,
         profile: "press".into(),
         image: format!("/images/{sha256}/press.raw"),

@@ -390,6 +390,59 @@ fn all_that_wait_are_approved_at_once_and_one_that_comes_later_is_not() {
 }
 
 #[test]
+fn a_disk_is_approved_after_a_look_at_what_is_lost_and_enter_alone_writes_nothing() {
+    let mut journey = Journey::at(sample::asking());
+    journey.type_text("/SN-4002").press([Enter, Enter]);
+    journey.sees("would write edge-3.1.raw.gz to /dev/nvme0n1 (nvme, 512.1 GB").sees("serial NV-2): approve?");
+    journey.sees("a approves it; what the disk holds is lost then").sees("\"Windows\"");
+    journey.type_text("a").sees("Approve SN-4002?").sees("nothing brings it back").press([Enter]);
+    journey.asks_for_all(&[]);
+    let (node, to) = (chosen(&journey), journey.bench.nodes[&chosen(&journey)].question().cloned());
+    let to = to.expect("a question");
+    // It comes back with another disk while somebody reads the question: what was read is what was said yes to.
+    journey.type_text("a").change(node, |node| node.runs.last_mut().expect("a run").question = None).type_text("y");
+    journey.asks_for(Command::Consent { node, to, by: "somebody at the screen".into() });
+}
+
+#[test]
+fn a_machine_that_is_not_as_expected_shows_every_difference_and_is_let_pass_once() {
+    let mut journey = Journey::at(sample::asking());
+    journey.screen.person = Some("anna".into());
+    journey.type_text("/phase:held SN-4003").press([Enter, Enter]);
+    journey
+        .sees("held: it is not what profile emt-s expects")
+        .sees("- it has 16 GiB of memory, expected at least 32 GiB");
+    journey.sees("- its BIOS is version \"1.07\", expected \"1.09\"").sees("a lets it pass this once");
+    journey.type_text("a").sees("It is let pass with these differences, until it starts anew").type_text("y");
+    let node = chosen(&journey);
+    let to = journey.bench.nodes[&node].question().cloned().expect("a question");
+    journey.asks_for(Command::Consent { node, to, by: "anna at the screen".into() });
+}
+
+#[test]
+fn machines_that_ask_different_things_are_answered_together_each_as_it_asks() {
+    let mut journey = Journey::at(sample::asking());
+    journey
+        .type_text("A")
+        .sees("Approve 2 nodes?")
+        .sees("SN-4002: would write")
+        .sees("SN-4003: it is not")
+        .type_text("y");
+    let asked = [2, 3].map(|number| {
+        let node = id_of(&journey.bench, number);
+        let to = journey.bench.nodes[&node].question().cloned().expect("a question");
+        Command::Consent { node, to, by: "somebody at the screen".into() }
+    });
+    journey.asks_for_all(&asked);
+}
+
+#[test]
+fn a_disk_that_the_system_does_not_start_from_is_warned_of_while_it_is_written() {
+    let mut journey = Journey::at(sample::warned());
+    journey.press([Enter]).sees("writing").sees("starts from sata disks only");
+}
+
+#[test]
 fn a_conflict_shows_both_sides_and_its_ways_out() {
     let mut journey = Journey::at(sample::waiting());
     journey

@@ -67,6 +67,7 @@ impl Session<'_> {
         let given = self.introduce()?;
         if let Given::Job(job) = &given {
             self.mailbox.reports_acknowledged(job.next_report);
+            job.warnings.iter().for_each(|warning| self.journal.console("warning", warning));
             self.install(job)?;
         }
         Ok(given)

@@ -16,6 +16,7 @@ use crate::domain::edit::{Edit, SITE, Set};
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::inventory::Inventory;
 use crate::domain::policy::Policy;
+use crate::domain::question::who;
 use crate::domain::text;
 use crate::domain::time::{Timestamp, in_words};
 use crate::protocol::control::{Answer, Ask, How, Wish};
@@ -63,11 +64,11 @@ enum What {
         #[arg(required = true)]
         nodes: Vec<String>,
     },
-    /// Let machines go on that wait for approval
+    /// Let machines go on that wait for approval: who nobody registered, who would write a disk, who is not as expected
     Approve {
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         nodes: Vec<String>,
-        /// All that wait
+        /// All that nobody registered and that wait
         #[arg(long)]
         all: bool,
         /// With this profile
@@ -273,10 +274,10 @@ fn asks(what: &What) -> Result<Vec<Ask>, String> {
         }
         What::Rearm { nodes } => each(nodes, |which| Ask::Rearm { which }),
         What::Forget { nodes } => each(nodes, |which| Ask::Forget { which }),
-        What::Approve { all: true, profile, .. } => vec![Ask::Approve { which: None, profile: profile.clone() }],
-        What::Approve { nodes, profile, .. } => {
-            let approve = |which: &String| Ask::Approve { which: Some(which.clone()), profile: profile.clone() };
-            nodes.iter().map(approve).collect()
+        What::Approve { nodes, all, profile } => {
+            let by = who(|name| std::env::var(name).ok());
+            let approve = |which| Ask::Approve { which, profile: profile.clone(), by: by.clone() };
+            if *all { vec![approve(None)] } else { nodes.iter().cloned().map(Some).map(approve).collect() }
         }
         What::Resolve { node, how } => {
             let how = match how {
@@ -428,6 +429,7 @@ fn details(row: &NodeRow) {
         ("node", format!("#{} {}", row.id, row.name)),
         ("phase", row.stage.as_ref().map_or_else(|| phase(row), place)),
         ("reason", row.reason.clone().unwrap_or_default()),
+        ("asks", row.question.clone().unwrap_or_default()),
         (noticed(row), row.verdict.as_ref().map(|it| format!("{}: {}", it.stage, it.what)).unwrap_or_default()),
         ("hint", row.verdict.as_ref().map(|it| it.hint.clone()).unwrap_or_default()),
         ("profile", row.profile.as_ref().map_or("(default)".into(), ToString::to_string)),
@@ -442,9 +444,10 @@ fn details(row: &NodeRow) {
         ("runs", row.runs.to_string()),
         ("seen", row.last_seen.map_or("never".into(), |at| moment(Timestamp::from_millis(at)))),
     ];
+    let warnings = row.warnings.iter().map(|warning| ("warning", warning.clone()));
     let parts = row.inventory.iter().flat_map(Inventory::facts);
     let disks = row.disks.iter().map(|disk| ("disk", disk.in_full()));
-    let facts: Vec<(&str, String)> = facts.into_iter().chain(parts).chain(disks).collect();
+    let facts: Vec<(&str, String)> = facts.into_iter().chain(warnings).chain(parts).chain(disks).collect();
     for (what, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
         say::raw(&format!("{what:11}{}\n", say::clean(fact)));
     }

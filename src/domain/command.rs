@@ -8,6 +8,7 @@ use crate::domain::dhcp::Choice;
 use crate::domain::edit::Edit;
 use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::policy::Policy;
+use crate::domain::question::Question;
 use crate::domain::quirk::Loader;
 use crate::domain::time::Timestamp;
 
@@ -38,6 +39,8 @@ pub enum Command {
     SetDhcp(Choice),
     /// Let machines that wait for approval go on, with this profile if one is given.
     Approve { nodes: Approval, profile: Option<ProfileId> },
+    /// Say yes to what the agent of this node has asked, and to nothing else.
+    Consent { node: NodeId, to: Question, by: String },
     /// Say who the machine is that is in conflict with this node, and perhaps with others.
     Resolve { node: NodeId, how: Resolution },
     /// From now on what comes is of this batch.
@@ -125,6 +128,10 @@ pub enum Refusal {
     NotWaiting(String),
     #[error("no machine waits for approval")]
     NobodyWaits,
+    #[error("{0} asks for nothing")]
+    NothingAsked(String),
+    #[error("{label} asks for something else by now: {now}")]
+    AskedAnew { label: String, now: String },
     #[error("{0} is in no conflict")]
     NoConflict(String),
     #[error("{0} would have nothing left to know it by: forget it instead, or give it a serial or UUID first")]

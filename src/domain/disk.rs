@@ -91,6 +91,27 @@ impl fmt::Display for Volume {
 }
 
 impl Disk {
+    /// Whether it is this very disk, whatever is on it by now.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let mark = |disk: &Self| {
+            (disk.path.clone(), disk.transport, disk.bytes, disk.model.clone(), disk.serial.clone(), disk.wwn.clone())
+        };
+        mark(self) == mark(other)
+    }
+
+    /// What is lost when it is written, in words.
+    pub fn holds(&self) -> String {
+        if self.is_unreadable {
+            return "what cannot be read".to_owned();
+        }
+        let volumes: Vec<String> = self.volumes.iter().take(NAMED).map(ToString::to_string).collect();
+        match self.volumes.len().saturating_sub(NAMED) {
+            _ if volumes.is_empty() => "nothing that is known".to_owned(),
+            0 => volumes.join("; "),
+            more => format!("{}; and {more} more", volumes.join("; ")),
+        }
+    }
+
     /// With its serial, and how it is: `/dev/sda (sata, 256.1 GB, Samsung SSD 870, serial S6ES1), 10 to 20 % worn`.
     pub fn in_full(&self) -> String {
         let mut words = self.to_string();
@@ -141,6 +162,10 @@ pub struct DiskRule {
     pub wwn: Vec<String>,
     /// A disk that holds one of these is not written: partition names, file system labels, partition types.
     pub protect: Vec<String>,
+    /// Transports that the system starts from; all when there is none. A disk of another one is written, with a warning.
+    /// The station's own matter: agents are not told.
+    #[serde(skip_serializing)]
+    pub boots_from: Vec<Transport>,
 }
 
 impl Default for DiskRule {
@@ -155,6 +180,7 @@ impl Default for DiskRule {
             serial: Vec::new(),
             wwn: Vec::new(),
             protect: Vec::new(),
+            boots_from: Vec::new(),
         }
     }
 }
@@ -206,10 +232,18 @@ impl DiskRule {
         chosen.copied().ok_or_else(none_fits)
     }
 
+    /// What a person should know before the system is looked for on `disk` in vain.
+    pub fn warning(&self, disk: &Disk) -> Option<String> {
+        let starts = self.boots_from.is_empty() || self.boots_from.contains(&disk.transport);
+        let words: Vec<&str> = self.boots_from.iter().map(|transport| transport.word()).collect();
+        let (words, transport) = (words.join(" and "), disk.transport.word());
+        (!starts).then(|| format!("{disk} is attached by {transport}, and the system starts from {words} disks only: it is installed, and may not start from there"))
+    }
+
     /// Why `disk` is not to be written; none when it may be.
     fn flaw(&self, disk: &Disk) -> Option<String> {
         let one_of = |patterns: &[String], text: &str| {
-            patterns.is_empty() || patterns.iter().any(|pattern| matches(&lower(pattern), &lower(text)))
+            patterns.is_empty() || patterns.iter().any(|pattern| is_like(pattern, text))
         };
         let wwns: Vec<String> = self.wwn.iter().map(|wwn| bare(wwn)).collect();
         let flaw = match disk {
@@ -236,8 +270,7 @@ impl DiskRule {
 
     /// What `disk` holds that is to be kept.
     fn protected<'d>(&self, disk: &'d Disk) -> Option<&'d Volume> {
-        let is_kept =
-            |text: &str| !text.is_empty() && self.protect.iter().any(|pattern| matches(&lower(pattern), &lower(text)));
+        let is_kept = |text: &str| !text.is_empty() && self.protect.iter().any(|pattern| is_like(pattern, text));
         disk.volumes
             .iter()
             .find(|volume| [&volume.kind, &volume.name, &volume.label].into_iter().any(|text| is_kept(text)))
@@ -268,6 +301,11 @@ fn bare(wwn: &str) -> String {
     ["naa.", "eui.", "0x", "wwn-0x"].iter().find_map(|prefix| wwn.strip_prefix(prefix)).unwrap_or(&wwn).to_owned()
 }
 
+/// Whether `text` is what `pattern` says, great letters or small.
+pub(crate) fn is_like(pattern: &str, text: &str) -> bool {
+    matches(&lower(pattern), &lower(text))
+}
+
 /// Whether `text` is what `pattern` says, in which each `*` stands for any letters.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
@@ -295,6 +333,9 @@ pub fn in_bytes(bytes: u64) -> String {
     }
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
+
+/// Volumes of a disk that are named.
+const NAMED: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -382,6 +423,25 @@ mod tests {
         let rule = DiskRule { protect: vec!["photos".into()], ..smallest };
         let unread = Disk { is_unreadable: true, ..new };
         assert!(chosen(&rule, &[unread]).ends_with("may hold what the rule protects: it cannot be read"));
+    }
+
+    #[test]
+    fn what_is_lost_with_a_disk_is_named_and_of_much_the_first_part() {
+        let volume = |number: usize| Volume { name: format!("part{number}"), ..Volume::default() };
+        let holds = |count| Disk { volumes: (1..=count).map(volume).collect(), ..Disk::default() }.holds();
+        assert_eq!(holds(0), "nothing that is known");
+        assert_eq!(holds(2), "\"part1\"; \"part2\"");
+        assert!(holds(10).ends_with("\"part8\"; and 2 more"), "{}", holds(10));
+        assert_eq!(Disk { is_unreadable: true, ..Disk::default() }.holds(), "what cannot be read");
+    }
+
+    #[test]
+    fn agents_of_every_age_understand_a_rule_that_warns() {
+        let rule = DiskRule { boots_from: vec![Transport::Nvme], ..DiskRule::default() };
+        let sent = serde_json::to_value(&rule).expect("JSON");
+        assert!(sent.get("boots_from").is_none(), "an older agent takes no key that it does not know: {sent}");
+        let sata = disk("/dev/sda", Transport::Sata, 5);
+        assert!(rule.warning(&sata).is_some() && DiskRule::default().warning(&sata).is_none());
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl fmt::Display for Nic {
     }
 }
 
-pub(crate) fn on_or_off(on: bool) -> &'static str {
+pub(super) fn on_or_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 

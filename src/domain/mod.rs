@@ -18,6 +18,7 @@ pub mod edit;
 pub mod effect;
 pub mod eim;
 pub mod event;
+pub mod expectation;
 pub mod fleet;
 #[cfg(feature = "station")]
 pub mod foreign;
@@ -41,6 +42,7 @@ pub mod profile;
 #[cfg(feature = "station")]
 pub mod profile_file;
 pub mod progress;
+pub mod question;
 pub mod quirk;
 #[cfg(feature = "station")]
 pub mod quirk_file;

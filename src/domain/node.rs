@@ -16,6 +16,7 @@ use crate::domain::loader::LoaderHistory;
 use crate::domain::logline::LogTail;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::progress::Progress;
+use crate::domain::question::Question;
 use crate::domain::run::Run;
 use crate::domain::time::Timestamp;
 
@@ -172,6 +173,12 @@ impl Node {
     /// The latest attempt.
     pub fn run(&self) -> Option<&Run> {
         self.runs.last()
+    }
+
+    /// What its agent waits for a person's word on.
+    pub fn question(&self) -> Option<&Question> {
+        let run = self.run().filter(|run| run.is_open() && matches!(self.phase, Phase::Held { .. }));
+        run.and_then(|run| run.question.as_ref())
     }
 
     /// As [`Node::learn`], from DHCP, whose UUID counts until the machine itself says one.

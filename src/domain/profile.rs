@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::configuration::{BootEntry, Layout, VolumeName};
 use crate::domain::digest::Digest;
 use crate::domain::disk::DiskRule;
+use crate::domain::expectation::Expectation;
 use crate::domain::ids::ProfileId;
 use system::System;
 use template::Template;
@@ -38,6 +39,10 @@ pub struct Profile {
     pub kernel_args: Vec<String>,
     /// Machines get it by HTTPS, or not at all.
     pub https: bool,
+    /// What its machines must be before anything is written; one that is not is held.
+    pub expect: Expectation,
+    /// A person has to approve before anything is written, disk by disk.
+    pub approve: bool,
     /// What follows once the disk is proven.
     pub after: After,
     /// The volume with the root of the node's own system.

@@ -3,6 +3,7 @@
 //! What each key means is explained in `profiles/demo.toml`. Templates are tried on a sample node: what cannot be filled
 //! in there is wrong before any machine asks.
 
+mod expect;
 mod follows;
 mod install;
 mod keys;
@@ -18,6 +19,7 @@ use crate::domain::disk::DiskRule;
 use crate::domain::ids::ProfileId;
 use crate::domain::image::is_url;
 use crate::domain::profile::{After, Architecture, FirmwareNeed, Profile};
+use expect::WrittenExpect;
 use follows::{WrittenArchive, WrittenBootEntry, WrittenConfigure, WrittenFirstBoot, WrittenLayout};
 use install::WrittenInstaller;
 use nodes::{WrittenCloudInit, WrittenFile};
@@ -64,6 +66,7 @@ fn checked(page: &mut Page<'_>, written: Written) -> Option<Profile> {
         page.wrong_at(&["secure_boot"], what, "take one of them out");
     }
     let install = install::read(page, &written);
+    let expect = expect::read(page, written.expect.clone().unwrap_or_default());
     let first_boot = follows::first_boot(page, &written);
     let (root, cloud_init_at) = follows::configure(page, &written.configure)?;
     let files = nodes::files(page, written.file, &root);
@@ -87,6 +90,8 @@ fn checked(page: &mut Page<'_>, written: Written) -> Option<Profile> {
         secure_boot: written.secure_boot,
         kernel_args: written.kernel_args,
         https: written.https,
+        expect: expect?,
+        approve: written.approve,
         after: written.after.unwrap_or_default(),
         root,
         files: files?,
@@ -126,6 +131,9 @@ struct Written {
     kernel_args: Vec<String>,
     #[serde(default)]
     https: bool,
+    expect: Option<WrittenExpect>,
+    #[serde(default)]
+    approve: bool,
     after: Option<After>,
     #[serde(default)]
     file: Vec<WrittenFile>,

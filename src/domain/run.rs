@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ProfileId, RunId};
 use crate::domain::phase::Failure;
+use crate::domain::question::{Consent, Question};
 use crate::domain::time::Timestamp;
 
 /// How a run ended.
@@ -49,6 +50,14 @@ pub struct Run {
     /// It boots somebody else's installer, and the machine has taken a file of it.
     #[serde(default)]
     pub installer: bool,
+    /// What its agent waits for a person's word on, before anything is written.
+    #[serde(default)]
+    pub question: Option<Question>,
+    #[serde(default)]
+    pub consents: Vec<Consent>,
+    /// What a person should know of it, and what stops nothing.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     #[serde(default)]
     pub ended: Option<Timestamp>,
     #[serde(default)]
@@ -89,6 +98,9 @@ impl Run {
             next_report: 0,
             next_log: 0,
             installer: false,
+            question: None,
+            consents: Vec::new(),
+            warnings: Vec::new(),
             ended: None,
             outcome: None,
         }

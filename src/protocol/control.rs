@@ -74,6 +74,9 @@ pub enum Ask {
         /// None for all that wait.
         which: Option<String>,
         profile: Option<ProfileId>,
+        /// Who says so.
+        #[serde(default)]
+        by: Option<String>,
     },
     Resolve {
         which: String,

@@ -86,6 +86,9 @@ pub struct Job {
     /// What follows once the disk is proven.
     #[serde(default)]
     pub after: After,
+    /// What a person in front of the machine should know.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The index of the next report the station wants: more than 0 for an agent that was started again in this run.
     #[serde(default)]
     pub next_report: u32,

@@ -14,6 +14,7 @@ use crate::domain::logline::LogLine;
 use crate::domain::node::Node;
 use crate::domain::phase::{Phase, SAID_DONE};
 use crate::domain::progress::Progress;
+use crate::domain::question::Question;
 use crate::domain::snapshot::{Snapshot, Stranger};
 use crate::domain::time::Timestamp;
 
@@ -59,6 +60,12 @@ pub struct NodeRow {
     /// The row of a list that made it known, or changed it last.
     #[serde(default)]
     pub listed: Option<String>,
+    /// What it waits for a person's yes on: `oxbow nodes approve` says it.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// Of its latest attempt.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Its disks as its agent found them, before anything was written.
     #[serde(default)]
     pub disks: Vec<Disk>,
@@ -139,6 +146,14 @@ impl From<Stranger> for StrangerRow {
     }
 }
 
+/// With what would be lost.
+fn in_full(question: &Question) -> String {
+    match question {
+        Question::Write { disk, .. } => format!("{question} It holds {}", disk.holds()),
+        Question::Differs { .. } | Question::Unknown => question.to_string(),
+    }
+}
+
 impl From<&Node> for NodeRow {
     fn from(node: &Node) -> Self {
         let (stage, reason) = match &node.phase {
@@ -168,6 +183,8 @@ impl From<&Node> for NodeRow {
             product: node.product.clone(),
             metadata: node.metadata.clone(),
             listed: node.listed.as_ref().map(ToString::to_string),
+            question: node.question().map(in_full),
+            warnings: node.run().map(|run| run.warnings.clone()).unwrap_or_default(),
             disks: node.disks.clone(),
             inventory: node.inventory.clone(),
             verdict: None,

@@ -17,7 +17,7 @@ pub enum Why {
     AtWork { label: String, phase: &'static str },
     #[error("{0} is armed already: it will be installed when it boots from the network")]
     Armed(String),
-    #[error("{0} is registered: it needs no approval")]
+    #[error("{0} is registered and asks for nothing: it needs no approval")]
     Registered(String),
     #[error("no machine waits for approval")]
     NobodyWaits,
@@ -133,7 +133,11 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
 /// Whether an action on nodes can be done to this one.
 pub fn fits(action: Action, node: &Node, now: Timestamp) -> Result<(), Why> {
     if action == Action::Approve {
-        return if node.is_vouched_for() { Err(Why::Registered(node.label())) } else { Ok(()) };
+        return if node.is_vouched_for() && node.question().is_none() {
+            Err(Why::Registered(node.label()))
+        } else {
+            Ok(())
+        };
     }
     if node.is_at_work(now) {
         return Err(Why::AtWork { label: node.label(), phase: node.phase.word() });
@@ -146,5 +150,5 @@ pub fn fits(action: Action, node: &Node, now: Timestamp) -> Result<(), Why> {
 
 /// Whether it waits for somebody's approval.
 pub fn waits(node: &Node) -> bool {
-    !node.is_vouched_for() && matches!(node.phase, Phase::Held { .. })
+    (!node.is_vouched_for() && matches!(node.phase, Phase::Held { .. })) || node.question().is_some()
 }

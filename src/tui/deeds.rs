@@ -12,6 +12,7 @@ use crate::domain::ids::ProfileId;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
+use crate::domain::question::Question;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::{clean, file_name};
 use crate::domain::time::in_words;
@@ -83,28 +84,66 @@ pub fn can_be_undone(deed: &str) -> bool {
     deed.starts_with(EDIT) || deed.starts_with(FORGET)
 }
 
-/// Asks before the machines that are meant, which nobody registered, go on.
+/// Asks before the machines that are meant, which wait for somebody's word, go on.
 pub fn approve(screen: &Screen, bench: &Snapshot) -> Popup {
-    ask_to_approve(&Meant::of(Action::Approve, screen, bench), bench)
+    ask_to_approve(&Meant::of(Action::Approve, screen, bench), screen, bench)
 }
 
 /// The same for all that wait now. One that comes later is not part of it.
-pub fn approve_all(bench: &Snapshot) -> Popup {
+pub fn approve_all(screen: &Screen, bench: &Snapshot) -> Popup {
     let nodes = bench.nodes.values().filter(|node| waits(node)).collect();
-    ask_to_approve(&Meant { nodes, others: Vec::new() }, bench)
+    ask_to_approve(&Meant { nodes, others: Vec::new() }, screen, bench)
 }
 
-fn ask_to_approve(meant: &Meant<'_>, bench: &Snapshot) -> Popup {
-    let text = match meant.nodes.as_slice() {
-        [node] => vec!["From now on it counts as registered, and goes on by itself.".into(), loss(node, bench)],
-        _ => vec![
+fn ask_to_approve(meant: &Meant<'_>, screen: &Screen, bench: &Snapshot) -> Popup {
+    let asked: Vec<_> = meant.nodes.iter().filter_map(|node| Some((*node, node.question()?))).collect();
+    let text = match (meant.nodes.as_slice(), asked.as_slice()) {
+        ([_], [(_, question)]) => what_a_yes_means(question),
+        ([node], _) => vec!["From now on it counts as registered, and goes on by itself.".into(), loss(node, bench)],
+        (_, []) => vec![
             "From now on they count as registered, and go on by themselves.".to_owned(),
             "Their profiles are written to their disks; what is on the disks now is lost.".into(),
         ],
+        _ => each_as_it_asks(&asked),
     };
-    let text = text.into_iter().chain(meant.left_out("registered already")).collect();
-    let approve = |node: &Node| Command::Approve { nodes: Approval::One(node.id), profile: None };
+    let text = text.into_iter().chain(meant.left_out("registered already, and ask for nothing")).collect();
+    let by = format!("{} at the screen", screen.person.as_deref().unwrap_or("somebody"));
+    let approve = |node: &Node| match node.question().cloned() {
+        Some(to) => Command::Consent { node: node.id, to, by: by.clone() },
+        None => Command::Approve { nodes: Approval::One(node.id), profile: None },
+    };
     meant.ask("approve", text, approve)
+}
+
+/// What follows from a yes to what one machine asks.
+fn what_a_yes_means(question: &Question) -> Vec<String> {
+    match question {
+        Question::Write { image, disk, .. } => vec![
+            format!("{} is written to {}.", clean(image, WORDS), clean(&disk.in_full(), WORDS)),
+            format!("It holds {}.", clean(&disk.holds(), WORDS)),
+            "All of it is lost, and nothing brings it back.".into(),
+            "This counts for this disk alone, until the machine starts anew.".into(),
+        ],
+        Question::Differs { profile, differences } => {
+            let differences = differences.iter().map(|difference| format!("- {}", clean(difference, WORDS)));
+            let first = format!("It is not what profile {profile} expects:");
+            let last = "It is let pass with these differences, until it starts anew.".to_owned();
+            [first].into_iter().chain(differences).chain([last]).collect()
+        }
+        Question::Unknown => vec![question.to_string()],
+    }
+}
+
+fn each_as_it_asks(asked: &[(&Arc<Node>, &Question)]) -> Vec<String> {
+    let each = asked
+        .iter()
+        .take(NAMED)
+        .map(|(node, question)| format!("{}: {}", name(node), clean(&question.to_string(), WORDS)));
+    let more = asked.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {} more, each as it asks", count(more, "node")));
+    let last =
+        "What is on the disks that are written is lost; who nobody has registered counts as registered.".to_owned();
+    each.chain(more).chain([last]).collect()
 }
 
 /// Which profile the nodes that are meant are to get; the default is the first.

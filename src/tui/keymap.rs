@@ -329,9 +329,14 @@ pub const BINDINGS: &[Binding] = &[
         .brief("approve all")
         .asks_first(),
     bind(Scope::Node, &[ESC], Action::Back, "back to the table").brief("back"),
-    bind(Scope::Chosen, &[char('a')], Action::Approve, "approve a machine that nobody registered")
-        .brief("approve")
-        .asks_first(),
+    bind(
+        Scope::Chosen,
+        &[char('a')],
+        Action::Approve,
+        "approve a machine that waits: nobody registered it, it would write its disk, or it is not as expected",
+    )
+    .brief("approve")
+    .asks_first(),
     bind(Scope::Chosen, &[char('c')], Action::Resolve, "say who a machine in conflict is: both sides are shown")
         .brief("conflict"),
     bind(Scope::Chosen, &[char('r')], Action::Rearm, "install it again at its next network boot")

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::domain::question::who;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::inbox::Inbox;
@@ -89,6 +90,7 @@ pub fn run_in(
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
     let mut screen = Screen::new(theme, TimeZone::system(), size, clock::now());
+    screen.person = who(|name| std::env::var(name).ok());
     Ok(drive(&mut screen, &mut tty, &helpers, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
 }
 

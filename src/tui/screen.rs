@@ -53,6 +53,8 @@ pub struct Screen {
     pub toast: Option<Toast>,
     /// When Ctrl-C was last pressed.
     pub interrupted: Option<Timestamp>,
+    /// Who sits in front of it, as far as that is known.
+    pub person: Option<String>,
 }
 
 /// What fills the screen.
@@ -185,6 +187,7 @@ impl Screen {
             popup: None,
             toast: None,
             interrupted: None,
+            person: None,
         }
     }
 

@@ -101,7 +101,7 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::Mark => mark(screen),
         Action::MarkAll => mark_all(screen),
         Action::Approve => screen.popup = Some(deeds::approve(screen, bench)),
-        Action::ApproveAll => screen.popup = Some(deeds::approve_all(bench)),
+        Action::ApproveAll => screen.popup = Some(deeds::approve_all(screen, bench)),
         Action::Resolve => screen.popup = screen.node(bench).and_then(|node| deeds::resolve(node, bench)),
         Action::Rearm => screen.popup = Some(deeds::rearm(screen, bench)),
         Action::Assign => screen.popup = Some(deeds::assign(screen, bench)),

@@ -292,6 +292,7 @@ pub(crate) fn gzipped(image: Vec<u8>) -> Station {
 
 pub(crate) fn job(format: Format, file: &[u8], image: &[u8]) -> Job {
     Job {
+        warnings: Vec::new(),
         version: 1,
         profile: "test".into(),
         image: "/images/test.img".into(),

@@ -11,11 +11,11 @@ use oxbow::domain::command::{Command, Registration};
 use oxbow::domain::dhcp::{Choice, Dhcp, Mode, Pool, Rival};
 use oxbow::domain::diagnostic::Diagnostic;
 use oxbow::domain::digest::Digest;
-use oxbow::domain::disk::{Disk, Transport};
+use oxbow::domain::disk::{Disk, Transport, Volume};
 use oxbow::domain::doctor::Doctor;
 use oxbow::domain::doctor::sighting::{Asked, Cause, Door, Kind, Reply, Sighting, Speaker, Tftp, Who};
 use oxbow::domain::event::{DhcpAnswer, Event, Firmware, Transfer};
-use oxbow::domain::fleet::{Fleet, Hello};
+use oxbow::domain::fleet::{Fleet, Grant, Hello};
 use oxbow::domain::identity::Claims;
 use oxbow::domain::ids::{NodeId, RunId};
 use oxbow::domain::image::{Format, ImageInfo, ImageState};
@@ -87,6 +87,25 @@ pub(crate) fn waiting() -> Snapshot {
     let torn = Claims { macs: claims(12).macs, uuid: None, ..claims(11) };
     let (address, profile) = (address(12), "emt-s".parse().expect("a profile name"));
     bench.observe(20, Event::ScriptServed { claims: torn, address, run: run(12), profile });
+    bench.snapshot()
+}
+
+/// One machine that would write its disk, and one that is not what its profile expects.
+pub(crate) fn asking() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.provision(1, 900);
+    bench.demand("approve = true\n");
+    bench.work(2, 70);
+    bench.demand("[expect]\nmin_memory = \"32 GiB\"\nbios_version = \"1.09\"\ntpm = \"2\"\n");
+    bench.work(3, 50);
+    bench.snapshot()
+}
+
+/// A machine with a disk that its system does not start from.
+pub(crate) fn warned() -> Snapshot {
+    let mut bench = Bench::new();
+    bench.demand("[disk]\nboots_from = [\"sata\"]\n");
+    bench.write(4, 63, 62);
     bench.snapshot()
 }
 
@@ -391,6 +410,14 @@ impl Bench {
         self.observe(seconds - 5, Event::Loader { address, file: loader(number), transfer });
     }
 
+    /// The default profile says this, too.
+    fn demand(&mut self, more: &str) {
+        let title = "Edge Microvisor Toolkit 3.1";
+        let text = format!("schema = 1\ntitle = \"{title}\"\nimage = \"edge-3.1.raw.gz\"\n{more}");
+        let profile = profile_file::parse("emt-s.toml", &text).expect("a profile");
+        self.catalogue.profiles.insert(profile.id.clone(), profile);
+    }
+
     fn register(&mut self, numbers: impl Iterator<Item = u8>) {
         for number in numbers {
             let registration = Registration {
@@ -440,7 +467,10 @@ impl Bench {
         self.boot(number, seconds);
         let (disks, inventory) = (vec![disk(number)], Some(inventory(number)));
         let hello = Hello { run: run(number), claims: claims(number), address: address(number), disks, inventory };
-        self.fleet.hello(ago(seconds - 16), &hello, &self.catalogue);
+        let (grant, _) = self.fleet.hello(ago(seconds - 16), &hello, &self.catalogue);
+        if matches!(grant, Grant::Later { .. }) {
+            return;
+        }
         self.say(number, seconds - 16, Level::Info, "oxbow-agent 0.1.0 on Linux 6.12, 8 CPUs, 16.4 GB of memory");
         self.report(number, seconds - 17, Report::Started { step: Step::Prepare, detail: "1 disk".into() });
         self.report(number, seconds - 18, Report::Started { step: Step::Write, detail: disk(number).to_string() });
@@ -575,8 +605,13 @@ fn disk(number: u8) -> Disk {
         bytes: 512_110_190_592,
         model: "Acme NV2 512".into(),
         serial: format!("NV-{number}"),
+        volumes: vec![volume("EFI system partition", "SYSTEM"), volume("Basic data partition", "Windows")],
         ..Disk::default()
     }
+}
+
+fn volume(name: &str, label: &str) -> Volume {
+    Volume { name: name.into(), label: label.into(), ..Volume::default() }
 }
 
 fn inventory(number: u8) -> Inventory {

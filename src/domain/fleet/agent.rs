@@ -52,6 +52,8 @@ pub struct Task {
     pub image: ImageInfo,
     pub disk: DiskRule,
     pub after: After,
+    /// What the machine's own screen is to say of it, too.
+    pub warnings: Vec<String>,
     /// The index its first report is to have: more than 0 when the agent is in its second life in this run.
     pub next_report: u32,
 }
@@ -95,11 +97,24 @@ impl Fleet {
         let next_report = recorded.as_ref().map_or(0, |run| run.next_report);
         let grant = match (barred, catalogue.install(assigned)) {
             (Some(reason), _) => Grant::Later { reason },
-            (None, Plan::Install(profile)) => catalogue.job(&profile, next_report),
+            (None, Plan::Install(profile)) => catalogue.job(&profile, &hello.disks, next_report),
             (None, Plan::Wait(wait)) => Grant::Later { reason: wait.to_string() },
             (None, Plan::Refuse(refuse)) => Grant::Later { reason: refuse.to_string() },
             (None, Plan::LocalDisk) => Grant::Ended { reason: "this machine boots from its own disk".into() },
         };
+        let question = match &grant {
+            Grant::Job(task) => task.question(hello, recorded.as_ref(), catalogue),
+            Grant::Later { .. } | Grant::Ended { .. } => None,
+        };
+        if let (Grant::Job(task), Some(question)) = (&grant, question) {
+            if recorded.is_none() {
+                let run = Run::begin(hello.run, task.profile.clone(), now);
+                self.open_run(now, id, hello.address, run, &mut change);
+            }
+            let reason = question.at_the_machine();
+            self.ask(now, id, question, &mut change);
+            return (Grant::Later { reason }, self.settle(change));
+        }
         match &grant {
             Grant::Job(task) => {
                 if recorded.is_none() {
@@ -136,6 +151,10 @@ impl Fleet {
             // What was read back before this hello is not what the agent is about to write.
             (run.profile, run.expected, run.read_back) = (profile.clone(), Some(expected), None);
             run.configured = false;
+            (run.question, run.warnings) = (None, task.warnings.clone());
+        }
+        for warning in &task.warnings {
+            change.log(now, node, Level::Warning, warning);
         }
         if let Some((worse, better)) = node.loader.worked() {
             let what =
@@ -299,14 +318,21 @@ pub(super) fn fail(now: Timestamp, node: &mut Node, failure: Failure, change: &m
 }
 
 impl Catalogue {
-    fn job(&self, id: &ProfileId, next_report: u32) -> Grant {
+    fn job(&self, id: &ProfileId, disks: &[Disk], next_report: u32) -> Grant {
         let Some(profile) = self.profiles.get(id) else {
             return Grant::Later { reason: format!("the station has no profile named {id}") };
         };
         match (&profile.install, self.image(profile)) {
             (Install::Image(Image { disk, .. }), Some(ImageState::Ready(image))) => {
-                let (profile, disk, after) = (id.clone(), disk.clone(), profile.after);
-                Grant::Job(Box::new(Task { profile, image, disk, after, next_report }))
+                let chosen = disk.choose(disks, image.disk_bytes).ok();
+                let warnings = chosen.and_then(|chosen| disk.warning(chosen)).into_iter().collect();
+                let mut disk = disk.clone();
+                // What a person said yes to is that disk and no other.
+                if let Some(chosen) = chosen.filter(|chosen| profile.approve && !chosen.serial.is_empty()) {
+                    disk.serial = vec![chosen.serial.clone()];
+                }
+                let (profile, after) = (id.clone(), profile.after);
+                Grant::Job(Box::new(Task { profile, image, disk, after, warnings, next_report }))
             }
             (Install::Image(image), _) => Grant::Later { reason: format!("image {} is not ready", image.file) },
             // It was given an image when it asked for its script.

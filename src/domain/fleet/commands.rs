@@ -36,6 +36,7 @@ impl Fleet {
                 known(profile.as_ref(), catalogue)?;
                 self.approve(now, nodes, profile.as_ref(), &mut change)?;
             }
+            Command::Consent { node, to, by } => self.consent(now, node, to, &by, &mut change)?,
             Command::Resolve { node, how } => self.resolve(now, node, how, &mut change)?,
             Command::Assign { node, profile } => {
                 known(profile.as_ref(), catalogue)?;

@@ -10,6 +10,7 @@ mod following;
 mod imports;
 mod installer;
 mod people;
+mod questions;
 mod strangers;
 mod undo;
 

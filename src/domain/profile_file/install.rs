@@ -59,6 +59,10 @@ fn image(page: &mut Page<'_>, file: &str, written: &Written) -> Option<Image> {
         let what = "the disk rule allows no transport, so no disk could ever be chosen";
         page.wrong_at(&["disk", "transport"], what, "name at least one, as transport = [\"nvme\", \"sata\"]");
     }
+    if !disk.boots_from.is_empty() && !disk.boots_from.iter().any(|from| disk.transport.contains(from)) {
+        let what = "the system starts from none of the disks that the rule allows";
+        page.wrong_at(&["disk", "boots_from"], what, "name one of them in transport too");
+    }
     if written.architecture != Architecture::X86_64 {
         let what = "images are written by the install system, which runs on x86_64 only";
         page.wrong_at(&["architecture"], what, "take it out, or boot an [installer] for that architecture");
@@ -95,6 +99,8 @@ fn without_what_images_have(page: &mut Page<'_>, written: &Written) {
         ("sha256", written.sha256.is_some(), "put NAME.sha256sum beside each of its files"),
         ("disk", written.disk.is_some(), "the installer's own answers choose the disk"),
         ("kernel_args", !written.kernel_args.is_empty(), "write the words into [installer] arguments"),
+        ("expect", written.expect.is_some(), "nobody looks at a machine that boots an installer: take it out"),
+        ("approve", written.approve, "what an installer writes nobody here knows: take it out"),
         ("after", written.after.is_some(), "the installer's own answers say what follows"),
         ("https", written.https, "installers cannot be told to trust the station: take it out"),
     ];

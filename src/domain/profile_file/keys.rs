@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 use toml::de::{DeTable, DeValue};
 
+use super::expect::WrittenExpect;
 use super::follows::{WrittenArchive, WrittenBootEntry, WrittenConfigure, WrittenFirstBoot, WrittenLayout};
 use super::install::WrittenInstaller;
 use super::nodes::{WrittenCloudInit, WrittenFile};
@@ -35,9 +36,10 @@ pub(super) fn unknown(page: &mut Page<'_>) {
 type Fields = &'static [&'static str];
 
 /// The tables there are below the first, and their keys.
-fn below() -> [(&'static str, Fields); 13] {
+fn below() -> [(&'static str, Fields); 14] {
     [
         ("disk", fields::<DiskRule>()),
+        ("expect", fields::<WrittenExpect>()),
         ("installer", fields::<WrittenInstaller>()),
         ("cloud_init", fields::<WrittenCloudInit>()),
         ("file", fields::<WrittenFile>()),

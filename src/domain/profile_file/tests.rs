@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::configuration::{Layout, NetworkBoot};
+use crate::domain::expectation::Expectation;
 use crate::domain::profile::CloudInitAt;
 use crate::domain::profile::{Install, filled, sample::Sample};
 
@@ -65,6 +66,50 @@ fn an_image_and_an_installer_exclude_each_other_and_one_is_needed() {
         complaints(&format!("schema = 1\nkernel_args = [\"quiet\"]\nafter = \"wait\"\nhttps = true\n{installer}"));
     assert_eq!(mixed.len(), 3, "{mixed:?}");
     assert!(mixed[0].starts_with("demo.toml:2: kernel_args is for images"), "{mixed:?}");
+}
+
+#[test]
+fn what_a_profile_expects_is_read_as_people_write_it() {
+    let text = "schema = 1\nimage = \"a\"\napprove = true\n[expect]\nmin_memory = \"16 GiB\"\nmin_threads = 8\n\
+        disk_model = [\"SAMSUNG*\", \"INTEL*\"]\nbios_version = \"1.07*\"\ntpm = \"2.0\"\nsecure_boot = false\n\
+        min_nic_speed = 2500\n";
+    let profile = parse("demo.toml", text).expect("a profile");
+    let expected = Expectation {
+        min_memory_bytes: Some(16 << 30),
+        min_threads: Some(8),
+        disk_model: vec!["SAMSUNG*".into(), "INTEL*".into()],
+        bios_version: vec!["1.07*".into()],
+        tpm: Some("2".into()),
+        secure_boot: Some(false),
+        min_nic_speed: Some(2500),
+    };
+    assert_eq!((profile.approve, profile.expect), (true, expected));
+}
+
+#[test]
+fn expectations_that_mean_nothing_are_refused_with_their_lines() {
+    let said = complaints(
+        "schema = 1\nimage = \"a\"\n[expect]\nmin_memory = \"16 G\"\ntpm = \"3\"\nbios_version = \"\"\n\
+         [disk]\ntransport = [\"sata\"]\nboots_from = [\"nvme\"]\n",
+    );
+    let begin = [
+        "demo.toml:9: the system starts from none of the disks that the rule allows",
+        "demo.toml:6: bios_version has an empty text",
+        "demo.toml:4: \"16 G\" is no size",
+        "demo.toml:5: there is no TPM of version \"3\"",
+    ];
+    assert_eq!(said.len(), begin.len(), "{said:?}");
+    assert!(said.iter().zip(begin).all(|(said, begin)| said.starts_with(begin)), "{said:?}");
+    let said = complaints("schema = 1\nimage = \"a\"\n[expect]\nmin_memori = 1\n");
+    assert!(said[0].starts_with("demo.toml:4: there is no key \"min_memori\" in [expect]"), "{said:?}");
+}
+
+#[test]
+fn an_installer_is_not_asked_what_its_machine_is_made_of() {
+    let installer = "[installer]\nkernel = \"linux\"\ninitrd = \"initrd.gz\"\n";
+    let said = complaints(&format!("schema = 1\napprove = true\n{installer}[expect]\nmin_threads = 1\n"));
+    assert!(said.len() == 2 && said[0].starts_with("demo.toml:6: expect is for images"), "{said:?}");
+    assert!(said[1].starts_with("demo.toml:2: approve is for images"), "{said:?}");
 }
 
 #[test]

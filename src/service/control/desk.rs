@@ -95,13 +95,21 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
             let (node, label) = find(&which)?;
             (Command::Forget { nodes: vec![node] }, format!("{label} is forgotten"))
         }
-        Ask::Approve { which: None, profile } => {
+        Ask::Approve { which: None, profile, .. } => {
             let waiting = bench.nodes.values().filter(|node| waits(node)).count();
             let said = format!("approved {}", counted(waiting, "machine"));
             (Command::Approve { nodes: Approval::All, profile }, said)
         }
-        Ask::Approve { which: Some(which), profile } => {
+        Ask::Approve { which: Some(which), profile, by } => {
             let (node, label) = find(&which)?;
+            if let Some(to) = bench.nodes.get(&node).and_then(|node| node.question()).cloned() {
+                if profile.is_some() {
+                    return Ok(Answer::Refused { why: format!("{label} asks: {to}"), hint: Some(ANOTHER.into()) });
+                }
+                let said = format!("{label}: yes to: {to}");
+                let by = format!("{} at the command line", by.as_deref().unwrap_or("somebody"));
+                return Ok(carry_out(context, Command::Consent { node, to, by }, said).await);
+            }
             (Command::Approve { nodes: Approval::One(node), profile }, format!("{label} is approved"))
         }
         Ask::Resolve { which, how } => {
@@ -338,6 +346,7 @@ fn unknown() -> Answer {
     Answer::Failed { problem, hint: "use the oxbow that the station was started with".into() }
 }
 
+const ANOTHER: &str = "give it the other profile first: `oxbow nodes assign`; it asks again by itself";
 /// Bytes of a capture file that are sent at once.
 const PIECE: usize = 8 * 1024;
 /// Characters of a name or a key; an import has the same.

@@ -68,7 +68,7 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
         let granted = context.inbox.ask(|done| Note::Hello(Box::new(hello), done)).await;
         kept(granted, |grant| match grant {
             Grant::Job(task) => {
-                let fleet::Task { profile, image, disk, after, next_report } = *task;
+                let fleet::Task { profile, image, disk, after, warnings, next_report } = *task;
                 Answer::Job(Box::new(Job {
                     version: VERSION,
                     profile: profile.to_string(),
@@ -80,6 +80,7 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
                     disk_sha256: image.disk_sha256,
                     disk,
                     after,
+                    warnings,
                     next_report,
                 }))
             }

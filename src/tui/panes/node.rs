@@ -31,6 +31,7 @@ use crate::domain::node::Node;
 use crate::domain::phase::{Phase, SAID_DONE, Stage};
 use crate::domain::plan::Plan;
 use crate::domain::progress::Progress;
+use crate::domain::question::Question;
 use crate::domain::run::{Outcome, Run};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
@@ -76,7 +77,7 @@ fn lines(
     height: usize,
 ) -> Vec<Line<'static>> {
     let mut parts = [
-        trouble(screen, bench, node, (status, verdict), width),
+        [trouble(screen, bench, node, (status, verdict), width), warnings(screen, node, width)].concat(),
         stages(screen, node, status, width),
         moving(screen, node, status, width),
         Vec::new(),
@@ -222,7 +223,10 @@ fn trouble(
             (what, Some(failure.kind.hint().to_owned()))
         }
         (Phase::Conflict { reason }, _) => (reason.clone(), None),
-        (Phase::Held { reason }, _) => (format!("held: {reason}"), None),
+        (Phase::Held { reason }, _) => match node.question() {
+            Some(question) => return asked(screen, question, status, width),
+            None => (format!("held: {reason}"), None),
+        },
         (Phase::Booting { stage }, Status::Stalled(silent)) => {
             let what = format!("nothing heard for {}, last at {}", age(silent), stage.word());
             (what, Some("look at the machine's own console; check its cable and power, then start it again".into()))
@@ -237,6 +241,41 @@ fn trouble(
     };
     let (meaning, glyph) = (status.meaning(), status.glyph(screen.theme.glyphs));
     problem(&screen.theme, &Problem { meaning, glyph, what, hint }, width)
+}
+
+/// What a person should know of the latest attempt.
+fn warnings(screen: &Screen, node: &Node, width: usize) -> Vec<Line<'static>> {
+    let (meaning, glyph) = (Meaning::Warning, screen.theme.glyphs.stalled);
+    let texts = node.run().into_iter().flat_map(|run| run.warnings.iter());
+    let all = texts
+        .flat_map(|what| problem(&screen.theme, &Problem { meaning, glyph, what: what.clone(), hint: None }, width));
+    all.collect()
+}
+
+/// What a person is asked, and what hangs on it.
+fn asked(screen: &Screen, question: &Question, status: Status, width: usize) -> Vec<Line<'static>> {
+    let (meaning, glyph) = (status.meaning(), status.glyph(screen.theme.glyphs));
+    let of = |what: String, hint: &str| {
+        problem(&screen.theme, &Problem { meaning, glyph, what, hint: Some(hint.to_owned()) }, width)
+    };
+    match question {
+        Question::Write { disk, .. } => {
+            let hint = format!("a approves it; what the disk holds is lost then: {}", disk.holds());
+            of(question.to_string(), &hint)
+        }
+        Question::Differs { profile, differences } => {
+            let dash = |text: &String| {
+                paragraph(Span::raw("   - "), &clean(text, WORDS), screen.theme.style(Meaning::Plain), width)
+            };
+            let hint = "a lets it pass this once; or correct the machine or its profile: it goes on by itself";
+            let what = format!("held: it is not what profile {profile} expects");
+            let first = problem(&screen.theme, &Problem { meaning, glyph, what, hint: None }, width);
+            let key = Span::styled("   hint: ", screen.theme.style(Meaning::Key));
+            let last = paragraph(key, hint, screen.theme.style(Meaning::Plain), width);
+            first.into_iter().chain(differences.iter().flat_map(dash)).chain(last).collect()
+        }
+        Question::Unknown => of(question.to_string(), "use the newer station"),
+    }
 }
 
 /// Who it is and what it has.
