@@ -391,6 +391,15 @@ fn what_follows_a_proven_disk_is_what_the_profile_says() {
 }
 
 #[test]
+fn a_machine_that_waits_says_at_each_hello_what_it_is_made_of_by_now() {
+    let bench = Bench::with(IMAGE_BYTES);
+    let station = raw(image());
+    station.desk().before_the_job = [later(), later()].into();
+    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert_eq!(station.desk().threads, [None, Some(1), Some(2)]);
+}
+
+#[test]
 fn a_station_that_is_away_gets_every_report_and_line_once_and_in_order() {
     let bench = Bench::with(IMAGE_BYTES);
     let station = raw(image());

@@ -18,6 +18,11 @@ pub trait Machine: Sync {
     /// Who the machine is and what disks it has. `boot_nic` is the card it booted from: first among its claims.
     fn survey(&self, boot_nic: Option<MacAddr>) -> Survey;
 
+    /// What it is made of by now: a cable may have been changed while the machine waits. None: as it was.
+    fn inventory(&self) -> Option<Inventory> {
+        None
+    }
+
     /// Opens a disk of the survey to be written from its first byte, for nobody else meanwhile.
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>>;
 

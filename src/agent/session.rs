@@ -77,8 +77,9 @@ impl Session<'_> {
     fn introduce(&self) -> Result<Given, Stop> {
         let mut backoff = Backoff::up_to(self.patience.retry);
         let mut nag = Nag::default();
+        let mut hello = self.hello.clone();
         loop {
-            let (reason, wait) = match self.station.hello(self.hello) {
+            let (reason, wait) = match self.station.hello(&hello) {
                 Ok(Answer::Job(job)) => return Ok(Given::Job(job)),
                 Ok(Answer::Ended { reason }) => return Ok(Given::Ended(reason)),
                 Ok(Answer::Later { seconds, reason }) => {
@@ -100,6 +101,8 @@ impl Session<'_> {
             if !pause(self.machine, wait) {
                 return Err(Stop::SwitchedOff);
             }
+            // Who waits because the machine is not as expected may have seen to it. Its disks stay as they were found.
+            hello.inventory = self.machine.inventory().or(hello.inventory);
         }
     }
 

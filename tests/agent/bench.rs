@@ -21,6 +21,7 @@ use oxbow::domain::disk::{Disk, DiskRule, Transport};
 use oxbow::domain::identity::Claims;
 use oxbow::domain::ids::MacAddr;
 use oxbow::domain::image::Format;
+use oxbow::domain::inventory::Inventory;
 use oxbow::domain::profile::After;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use oxbow::protocol::Job;
@@ -38,6 +39,8 @@ pub(crate) struct Bench {
     screen: Mutex<Vec<String>>,
     pub(crate) restarts: Mutex<u32>,
     pub(crate) offs: Mutex<u32>,
+    /// How often it was looked at what it is made of: it has one thread more each time.
+    pub(crate) looks: Mutex<u32>,
     /// How often it was restarted past a disk that hangs. That ends the hanging, as a restart does.
     pub(crate) cuts: Arc<Cuts>,
 }
@@ -83,6 +86,7 @@ impl Bench {
             cuts: Arc::default(),
             screen: Mutex::default(),
             restarts: Mutex::default(),
+            looks: Mutex::default(),
             offs: Mutex::default(),
         };
         bench.add_disk(bytes);
@@ -137,6 +141,12 @@ impl Machine for Bench {
             remarks: vec!["the UUID is a placeholder".into()],
             ..Survey::default()
         }
+    }
+
+    fn inventory(&self) -> Option<Inventory> {
+        let mut looks = self.looks.lock().expect("looks");
+        *looks += 1;
+        Some(Inventory { cpu_threads: *looks, ..Inventory::default() })
     }
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {

@@ -50,6 +50,8 @@ pub(crate) struct Desk {
     pub(crate) ca: Vec<u8>,
 
     pub(crate) hellos: u32,
+    /// The threads of each machine that said hello.
+    pub(crate) threads: Vec<Option<u32>>,
     pub(crate) reports: Vec<Report>,
     pub(crate) lines: Vec<(Level, String)>,
     pub(crate) progress: Vec<Moved>,
@@ -98,6 +100,7 @@ impl Station {
             lost_the_run: false,
             ca: Vec::new(),
             hellos: 0,
+            threads: Vec::new(),
             reports: Vec::new(),
             lines: Vec::new(),
             progress: Vec::new(),
@@ -240,6 +243,8 @@ impl Desk {
         match what {
             "hello" => {
                 self.hellos += 1;
+                let hello: oxbow::protocol::Hello = serde_json::from_slice(&request.body).expect("a hello");
+                self.threads.push(hello.inventory.map(|inventory| inventory.cpu_threads));
                 if std::mem::take(&mut self.lost_the_run) {
                     self.reports.clear();
                 }

@@ -19,6 +19,7 @@ use super::machine::{Machine, Medium, Survey};
 use super::orders::{NoOrders, Orders};
 use crate::domain::disk::Disk;
 use crate::domain::ids::MacAddr;
+use crate::domain::inventory::Inventory;
 
 pub use medium::DiskFile;
 
@@ -47,8 +48,11 @@ impl Machine for Linux {
     fn survey(&self, boot_nic: Option<MacAddr>) -> Survey {
         let (claims, mut remarks) = identity::claims(Path::new(SYS), boot_nic);
         let disks = disks::list(Path::new(SYS), Path::new(DEV), &mut remarks);
-        let inventory = Some(inventory::read(Path::new(SYS), Path::new(PROC)));
-        Survey { claims, disks, inventory, remarks }
+        Survey { claims, disks, inventory: self.inventory(), remarks }
+    }
+
+    fn inventory(&self) -> Option<Inventory> {
+        Some(inventory::read(Path::new(SYS), Path::new(PROC)))
     }
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {
