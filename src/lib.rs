@@ -92,6 +92,8 @@
 //! | what an installer is booted with and served, and when it is done | `boot::installer`, `domain::fleet::installer` |
 //! | what is taken over of other tools' profiles | `domain::foreign` |
 //! | which disk is written | `domain::disk` |
+//! | what a machine is made of | `agent::linux::inventory`, `domain::inventory` |
+//! | what is expected of a machine, what a person has to approve | `domain::{expectation, question}`, `domain::fleet::questions` |
 //! | which image formats there are, and how much memory one may take | `domain::image`, `unpack` |
 //! | how bytes get on the disk, and zeros | `agent::linux::medium` |
 //! | what agent and station say to each other | `protocol` |
