@@ -31,9 +31,10 @@ install: release boot-files
 	mkdir -p $(DESTDIR)/usr/share/oxbow/profiles
 	cp -r profiles/. $(DESTDIR)/usr/share/oxbow/profiles/
 
-# What the boot tests find in the target directory.
+# What the boot tests find in the target directory (a system with cloud-init, too, of Debian packages).
 test-files: boot-files
 	tests/image/build $(target)/test-image
+	tests/cloud-image/build $(target)/cloud-image
 
 test:
 	packaging/test
