@@ -9,6 +9,7 @@ use super::failure::{Failure, Stop, boxed};
 use super::journal::{Journal, word};
 use super::machine::Machine;
 use super::mailbox::{Delivery, Mailbox};
+use super::panel::Now;
 use super::patience::{Patience, pause};
 use super::station::{Station, Trouble};
 use crate::domain::profile::After;
@@ -49,6 +50,7 @@ impl Farewell<'_> {
     /// Says why the run has failed, to the station and to whoever stands before the machine, and waits for the word.
     pub(super) fn in_failure(&self, failure: Failure) -> Outcome {
         let Failure { step, kind, detail } = failure.clone();
+        self.journal.show(|panel| panel.now = Now::Failed(failure.clone()));
         self.journal.error(word(step), &detail);
         self.mailbox.report(Report::Failed { step, failure: kind, detail });
         for line in boxed(&failure, self.name, self.station.url()) {
@@ -83,6 +85,7 @@ impl Farewell<'_> {
 
     /// Does what the profile says follows a proven disk.
     pub(super) fn in_success(&self, after: After) -> Outcome {
+        self.journal.show(|panel| panel.now = Now::Done(format!("the disk is proven; {}", after.words())));
         match after {
             After::Reboot => self.restart(),
             After::PowerOff => {

@@ -5,8 +5,12 @@
 //! [    9.870] write   warning: the download broke off at byte 12582912 (connection reset), going on from there
 //! ```
 
+use std::sync::{Mutex, PoisonError};
+
 use super::machine::Machine;
 use super::mailbox::Mailbox;
+use super::panel::Panel;
+use super::terminal::Terminal;
 use crate::domain::logline::Level;
 use crate::domain::report::Step;
 
@@ -14,11 +18,20 @@ use crate::domain::report::Step;
 pub(super) struct Journal<'a> {
     machine: &'a dyn Machine,
     mailbox: &'a Mailbox,
+    screen: Mutex<(Panel, Option<Terminal>)>,
 }
 
 impl<'a> Journal<'a> {
     pub(super) fn new(machine: &'a dyn Machine, mailbox: &'a Mailbox) -> Self {
-        Self { machine, mailbox }
+        Self { machine, mailbox, screen: Mutex::new((Panel::default(), machine.terminal())) }
+    }
+
+    /// Changes what is at the top of the machine's own screen.
+    pub(super) fn show(&self, change: impl FnOnce(&mut Panel)) {
+        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (panel, terminal) = &mut *screen;
+        change(panel);
+        terminal.iter_mut().for_each(|terminal| terminal.paint(panel));
     }
 
     pub(super) fn info(&self, step: &str, text: &str) {

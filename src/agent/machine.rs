@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::terminal::Terminal;
 use crate::domain::configuration::{Configuration, FileFact, PlacedArchive};
 use crate::domain::disk::Disk;
 use crate::domain::identity::Claims;
@@ -41,6 +42,11 @@ pub trait Machine: Sync {
 
     /// Shows a line on the machine's own screen.
     fn print(&self, line: &str);
+
+    /// A screen on which a cursor moves, beside what is printed; asked for once.
+    fn terminal(&self) -> Option<Terminal> {
+        None
+    }
 
     /// Restarts the machine. On a real one this comes back only with an error.
     fn restart(&self) -> io::Result<()>;

@@ -1,10 +1,12 @@
-//! Tells how far a step is: the station twice a second, the machine's own screen every five seconds.
+//! Tells how far a step is: the station twice a second, the panel of the machine's own screen as often; its lines, which
+//! serial consoles keep, are few.
 
 use std::time::{Duration, Instant};
 
 use super::arrival::Arrival;
 use super::journal::Journal;
 use super::mailbox::Mailbox;
+use super::panel::Now;
 use crate::domain::disk::in_bytes;
 use crate::domain::report::Step;
 use crate::domain::time::in_words;
@@ -53,9 +55,20 @@ impl<'a> Meter<'a> {
         if self.told.elapsed() >= TELL || done == self.total {
             self.told = Instant::now();
             self.tell(done);
+            let (percent, figures) = (self.percent(done), self.figures(done));
+            self.journal.show(|panel| {
+                if let Now::Working { step, moved, .. } = &mut panel.now
+                    && *step == self.step
+                {
+                    *moved = Some((percent, figures));
+                }
+            });
         }
-        if self.shown.at.elapsed() >= SHOW {
-            self.show(done);
+        // A line for a tenth of the way, or to show that it goes on.
+        let (passed, tenth) = (self.shown.at.elapsed(), self.percent(done) / 10 > self.percent(self.shown.done) / 10);
+        if passed >= SHOW || (tenth && passed >= APART) {
+            self.journal.console(self.word, &self.figures(done));
+            self.shown = Shown { at: Instant::now(), done, arrived: self.arrival.map_or(0, Arrival::bytes) };
         }
     }
 
@@ -64,16 +77,18 @@ impl<'a> Meter<'a> {
         self.mailbox.moved(Moved { step: self.step, done, total: self.total, arrived, retries });
     }
 
+    fn percent(&self, done: u64) -> u8 {
+        u8::try_from(u128::from(done) * 100 / u128::from(self.total.max(1))).unwrap_or(100)
+    }
+
     /// `62 %, 6.2 GB of 10.0 GB, disk 118.2 MB/s, network 41.0 MB/s, 32s left`, the rates since the last such line.
-    fn show(&mut self, done: u64) {
-        let arrived = self.arrival.map_or(0, Arrival::bytes);
+    fn figures(&self, done: u64) -> String {
         let passed = self.shown.at.elapsed();
-        let percent = u128::from(done) * 100 / u128::from(self.total.max(1));
         let moved = done.saturating_sub(self.shown.done);
-        let mut line = format!("{percent:>3} %, {} of {}", in_bytes(done), in_bytes(self.total));
+        let mut line = format!("{:>3} %, {} of {}", self.percent(done), in_bytes(done), in_bytes(self.total));
         line += &format!(", disk {}", per_second(moved, passed));
         if let Some(arrival) = self.arrival {
-            line += &format!(", network {}", per_second(arrived.saturating_sub(self.shown.arrived), passed));
+            line += &format!(", network {}", per_second(arrival.bytes().saturating_sub(self.shown.arrived), passed));
             if arrival.retries() > 0 {
                 line += &format!(", retries {}", arrival.retries());
             }
@@ -83,8 +98,7 @@ impl<'a> Meter<'a> {
         if moved > 0 {
             line += &format!(", {} left", in_words(left));
         }
-        self.journal.console(self.word, &line);
-        self.shown = Shown { at: Instant::now(), done, arrived };
+        line
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -100,4 +114,7 @@ pub(super) fn per_second(bytes: u64, time: Duration) -> String {
 }
 
 const TELL: Duration = Duration::from_millis(500);
-const SHOW: Duration = Duration::from_secs(5);
+/// A line at least this often, while anything moves.
+const SHOW: Duration = Duration::from_secs(30);
+/// And no two of them closer together.
+const APART: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@
 //! away, except in the middle of a download ([`patience::Patience::stalled`]). It takes its surroundings as a
 //! [`machine::Machine`]: [`linux::Linux`] in the initramfs, simulated ones in `sim` and in tests.
 
+pub mod cli;
 pub mod connection;
 pub mod failure;
 pub mod linux;
@@ -23,15 +24,18 @@ pub mod machine;
 pub mod orders;
 pub mod patience;
 pub mod pump;
+pub mod terminal;
 
 mod arrival;
 mod courier;
 mod download;
 mod farewell;
 mod journal;
+mod letters;
 mod mailbox;
 mod marks;
 mod meter;
+mod panel;
 mod session;
 mod station;
 mod tls;
@@ -100,6 +104,7 @@ pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
         inventory: survey.inventory,
     };
     let name = name(&hello.claims);
+    journal.show(|panel| (panel.machine, panel.station) = (name.clone(), orders.station.to_string()));
     let watch = Watch::new(*patience);
     let farewell = Farewell {
         machine,

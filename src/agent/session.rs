@@ -14,6 +14,7 @@ use super::machine::{Machine, Medium};
 use super::mailbox::Mailbox;
 use super::marks::Marks;
 use super::meter::{Meter, per_second};
+use super::panel::Now;
 use super::patience::{Backoff, Nag, Patience, pause};
 use super::pump::Blocks;
 use super::station::{Station, Trouble};
@@ -49,6 +50,7 @@ impl Session<'_> {
         match self.work() {
             Ok(Given::Job(job)) => self.farewell.in_success(job.after),
             Ok(Given::Ended(reason)) => {
+                self.journal.show(|panel| panel.now = Now::Waiting(format!("nothing to do: {reason}")));
                 self.journal.warning("hello", &format!("nothing to do: {reason}; waiting for the station's word"));
                 self.farewell.at_a_word(Outcome::Ended(reason))
             }
@@ -96,6 +98,7 @@ impl Session<'_> {
                 Err(trouble) => (trouble.to_string(), backoff.pause()),
             };
             if nag.is_due(&reason) {
+                self.journal.show(|panel| panel.now = Now::Waiting(reason.clone()));
                 self.journal.console("hello", &format!("{reason} ({})", self.station.url()));
             }
             if !pause(self.machine, wait) {
@@ -123,6 +126,7 @@ impl Session<'_> {
     }
 
     fn prepare(&self, job: &Job) -> Result<(&Disk, Configuration), Stop> {
+        self.journal.show(|panel| panel.profile.clone_from(&job.profile));
         self.begin(Step::Prepare, &format!("profile {}", job.profile));
         let chosen = job.disk.choose(&self.hello.disks, job.disk_bytes);
         let disk = chosen.map_err(|no| Stop::failed(Step::Prepare, FailureKind::NoDisk, no.to_string()))?;
@@ -172,6 +176,8 @@ impl Session<'_> {
         if step != Step::Reboot {
             self.watch.begin(step);
         }
+        let now = Now::Working { step, detail: detail.to_owned(), moved: None };
+        self.journal.show(|panel| panel.now = now);
         self.journal.info(word(step), detail);
         self.mailbox.report(Report::Started { step, detail: detail.to_owned() });
     }

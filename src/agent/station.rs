@@ -101,6 +101,13 @@ impl Station {
         }
     }
 
+    /// What a hello would be answered, without one.
+    pub(super) fn job(&self) -> Result<Answer, Trouble> {
+        let asked = self.http.get(self.url.at(&paths::job(self.run)));
+        let response = asked.config().timeout_global(Some(QUESTION)).build().call().map_err(away)?;
+        read(accepted(response)?)
+    }
+
     pub(super) fn word(&self) -> Result<Word, Trouble> {
         let asked = self.http.get(self.url.at(&paths::word(self.run)));
         let response = asked.config().timeout_global(Some(QUESTION)).build().call().map_err(away)?;

@@ -3,6 +3,7 @@
 //! ```text
 //! agent                                        station
 //!   POST /agent/v1/runs/RUN/hello    Hello  ->  Answer: a job, come again later, or wait for a word
+//!   GET  /agent/v1/runs/RUN/job             ->  Answer: the same for a person who wants to know, of no consequence
 //!   GET  /agent/v1/runs/RUN/configuration   ->  Follows: what follows the image, asked for before anything is written
 //!   GET  /images/DIGEST/NAME                ->  the image, with Range
 //!   POST /agent/v1/runs/RUN/reports  Reports -> Ack once stored: repeated until acknowledged

@@ -7,6 +7,10 @@ pub fn hello(run: RunId) -> String {
     of_run(run, "hello")
 }
 
+pub fn job(run: RunId) -> String {
+    of_run(run, "job")
+}
+
 pub fn configuration(run: RunId) -> String {
     of_run(run, "configuration")
 }

@@ -241,6 +241,10 @@ impl Desk {
             return Some(Answer::new("404 Not Found", r#"{"next":0}"#));
         }
         match what {
+            "job" => {
+                let job = oxbow::protocol::Answer::Job(Box::new(self.job.clone()));
+                Some(Answer::new("200 OK", serde_json::to_string(&job).expect("JSON")))
+            }
             "hello" => {
                 self.hellos += 1;
                 let hello: oxbow::protocol::Hello = serde_json::from_slice(&request.body).expect("a hello");

@@ -110,6 +110,36 @@ fn a_cut_before_the_station_hears_of_the_end_begins_anew_and_one_after_it_is_not
     assert_eq!(fs::metadata(&machine.disk).and_then(|of| of.modified()).expect("a disk"), written);
 }
 
+#[test]
+fn a_person_at_the_machines_shell_is_told_what_would_be_written_and_nothing_follows_from_it() {
+    let station = Real::start();
+    let machine = Unit::new(&station, 0);
+    assert!(machine.boot("write:1000000").is_killed());
+    let disk = fs::read(&machine.disk).expect("a disk");
+    let run = station.bench.borrow().nodes.values().flat_map(|node| node.runs.clone()).next().expect("a run").id;
+    let seen = station.seen.lock().expect("all that was seen").len();
+    let ask = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_oxbow-agent")).args(arguments).output().expect("it starts");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let words = format!("oxbow.station=http://{} oxbow.run={run}", station.address);
+    let (well, said) = ask(&["write", "--dry-run", "--cmdline", &words]);
+    // Its disks are files, and this machine's are not.
+    assert!(!well && (said.contains("fits the profile's rule") || said.contains("no disk at all")), "{said}");
+    assert!(said.contains("hint: "), "{said}");
+    let (well, said) = ask(&["write", "--dry-run", "--cmdline", &words.replace(&run.to_string(), &"7".repeat(32))]);
+    assert!(!well && said.contains("the station does not know this run"), "{said}");
+    assert_eq!(station.seen.lock().expect("all that was seen").len(), seen, "no node has changed");
+    assert_eq!(fs::read(&machine.disk).expect("a disk"), disk);
+
+    let (well, said) = ask(&["--help"]);
+    assert!(well && said.contains("oxbow-agent discover") && said.contains("write --dry-run"), "{said}");
+    let (well, said) = ask(&["discover", "--rule", "transport=file"]);
+    assert!(well && said.contains("this machine is ") && said.contains("the rule chooses none: "), "{said}");
+    let (well, said) = ask(&["discover", "--rules"]);
+    assert!(!well && said.contains("--rules") && said.contains("hint: oxbow-agent --help"), "{said}");
+}
+
 // The machine --------------------------------------------------------------------------------------------------------
 
 /// A machine that keeps its disk and its name from one boot to the next.

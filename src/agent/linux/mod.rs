@@ -7,7 +7,7 @@ mod inventory;
 mod medium;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -17,6 +17,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 
 use super::machine::{Machine, Medium, Survey};
 use super::orders::{NoOrders, Orders};
+use super::terminal::{Size, Terminal};
 use crate::domain::disk::Disk;
 use crate::domain::ids::MacAddr;
 use crate::domain::inventory::Inventory;
@@ -70,6 +71,11 @@ impl Machine for Linux {
         let _unheard = writeln!(io::stdout(), "{line}");
     }
 
+    fn terminal(&self) -> Option<Terminal> {
+        let screen = fs::OpenOptions::new().write(true).open(SCREEN).ok()?;
+        Some(Terminal::new(screen, size_of_screen))
+    }
+
     fn restart(&self) -> io::Result<()> {
         end(RebootMode::RB_AUTOBOOT)
     }
@@ -81,6 +87,14 @@ impl Machine for Linux {
     fn power_off(&self) -> io::Result<()> {
         end(RebootMode::RB_POWER_OFF)
     }
+}
+
+/// The first two bytes of the screen's memory are its lines and columns (vcs(4)).
+fn size_of_screen() -> Option<Size> {
+    let mut head = [0; 2];
+    fs::File::open(SCREEN_MEMORY).and_then(|mut memory| memory.read_exact(&mut head)).ok()?;
+    let [rows, columns] = head.map(usize::from);
+    Some(Size { rows, columns })
 }
 
 /// Once every disk has what it was sent; a disk that does not answer is left to itself.
@@ -130,6 +144,9 @@ const CMDLINE: &str = "/proc/cmdline";
 const SYS: &str = "/sys";
 const PROC: &str = "/proc";
 const DEV: &str = "/dev";
+/// What is on a monitor now. Serial consoles get what is printed, and nothing that moves.
+const SCREEN: &str = "/dev/tty0";
+const SCREEN_MEMORY: &str = "/dev/vcsa";
 const SYSRQ: &str = "/proc/sysrq-trigger";
 /// For what a healthy disk still has in its own memory.
 const SYNC: Duration = Duration::from_secs(60);

@@ -318,7 +318,8 @@ pub(super) fn fail(now: Timestamp, node: &mut Node, failure: Failure, change: &m
 }
 
 impl Catalogue {
-    fn job(&self, id: &ProfileId, disks: &[Disk], next_report: u32) -> Grant {
+    /// What a machine of profile `id` is given.
+    pub fn job(&self, id: &ProfileId, disks: &[Disk], next_report: u32) -> Grant {
         let Some(profile) = self.profiles.get(id) else {
             return Grant::Later { reason: format!("the station has no profile named {id}") };
         };

@@ -36,6 +36,10 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         let context = context.clone();
         warp::path!("agent" / "v1" / "runs" / RunId / "word").and(warp::get()).map(move |run| word(&context, run))
     };
+    let job = {
+        let context = context.clone();
+        warp::path!("agent" / "v1" / "runs" / RunId / "job").and(warp::get()).map(move |run| job(&context, run))
+    };
     let configuration = {
         let context = context.clone();
         let asked = warp::path!("agent" / "v1" / "runs" / RunId / "configuration").and(warp::get());
@@ -50,6 +54,8 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .or(posted("progress").then(progress))
         .unify()
         .or(word)
+        .unify()
+        .or(job)
         .unify()
         .or(configuration)
         .unify()
@@ -66,29 +72,48 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
             return warp::reply::json(&Answer::Later { seconds: LATER_SECONDS, reason }).into_response();
         }
         let granted = context.inbox.ask(|done| Note::Hello(Box::new(hello), done)).await;
-        kept(granted, |grant| match grant {
-            Grant::Job(task) => {
-                let fleet::Task { profile, image, disk, after, warnings, next_report } = *task;
-                Answer::Job(Box::new(Job {
-                    version: VERSION,
-                    profile: profile.to_string(),
-                    image: paths::image(&image),
-                    format: image.format,
-                    bytes: image.bytes,
-                    sha256: image.sha256,
-                    disk_bytes: image.disk_bytes,
-                    disk_sha256: image.disk_sha256,
-                    disk,
-                    after,
-                    warnings,
-                    next_report,
-                }))
-            }
-            Grant::Later { reason } => Answer::Later { seconds: LATER_SECONDS, reason },
-            Grant::Ended { reason } => Answer::Ended { reason },
-        })
+        kept(granted, given)
     })
     .await
+}
+
+fn given(grant: Grant) -> Answer {
+    match grant {
+        Grant::Job(task) => {
+            let fleet::Task { profile, image, disk, after, warnings, next_report } = *task;
+            Answer::Job(Box::new(Job {
+                version: VERSION,
+                profile: profile.to_string(),
+                image: paths::image(&image),
+                format: image.format,
+                bytes: image.bytes,
+                sha256: image.sha256,
+                disk_bytes: image.disk_bytes,
+                disk_sha256: image.disk_sha256,
+                disk,
+                after,
+                warnings,
+                next_report,
+            }))
+        }
+        Grant::Later { reason } => Answer::Later { seconds: LATER_SECONDS, reason },
+        Grant::Ended { reason } => Answer::Ended { reason },
+    }
+}
+
+/// What the agent of `run` would be given. It says no hello, so that nothing follows from it.
+fn job(context: &Context, run: RunId) -> Response {
+    let bench = context.snapshot();
+    let runs = bench.nodes.values().flat_map(|node| node.runs.iter().map(move |run| (node, run)));
+    let known = runs.into_iter().find(|(_, known)| known.id == run);
+    let granted = known.map(|(node, run)| {
+        if run.is_open() {
+            bench.catalogue.job(&run.profile, &node.disks, run.next_report)
+        } else {
+            Grant::Ended { reason: format!("run {} has ended", run.id) }
+        }
+    });
+    kept(Some(granted.ok_or(NotKept::UnknownRun(run))), given)
 }
 
 /// What makes it impossible to carry out the profile of this machine, as far as the bench knows; nothing, where its run has

@@ -1,0 +1,221 @@
+//! What a person at the machine's own shell may ask the agent. Nothing here writes to a disk, or restarts anything.
+
+use lexopt::prelude::{Long, Short, Value};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::linux::Linux;
+use super::machine::{Machine, Survey};
+use super::orders::Orders;
+use super::patience::Patience;
+use super::station::Station;
+use crate::domain::disk::{DiskRule, Transport, in_bytes};
+use crate::protocol::{Answer, Job};
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing: the machine is to be installed, as the kernel's command line says.
+    Install,
+    Help,
+    Version,
+    /// Which disk this rule would choose for an image of so many bytes.
+    Discover(DiskRule, u64),
+    /// What would be written where, by these words instead of the kernel's command line.
+    DryRun(Option<String>),
+}
+
+pub const HELP: &str = "\
+oxbow-agent                     install this machine as the kernel's command line says, and restart it
+oxbow-agent discover            who this machine is, its disks with what they hold, and which would be written
+  --rule KEY=VALUE              by this rule, as in a profile's [disk]; once for each key
+                                transport=nvme,sata  pick=smallest  min_bytes=32000000000  max_bytes=...
+                                model=A*,B*  serial=...  wwn=...  protect=...
+  --needs BYTES                 for an image of this size
+oxbow-agent write --dry-run     ask the station what would be written where; nothing is written
+  --cmdline WORDS               with these words instead of the kernel's command line
+oxbow-agent --help, --version";
+
+/// Reads the program's arguments, its name not among them.
+pub fn asked(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Asked, String> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let (mut command, mut dry, mut words) = (String::new(), false, None);
+    let (mut rule, mut needs) = (DiskRule::default(), 0);
+    let said = |error: lexopt::Error| error.to_string();
+    while let Some(argument) = parser.next().map_err(said)? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Asked::Help),
+            Short('V') | Long("version") => return Ok(Asked::Version),
+            Value(name) if command.is_empty() => command = name.to_string_lossy().into_owned(),
+            Long("rule") if command == "discover" => {
+                rule = with(&rule, &parser.value().map_err(said)?.to_string_lossy())?;
+            }
+            Long("needs") if command == "discover" => {
+                let bytes = parser.value().map_err(said)?;
+                needs =
+                    bytes.to_string_lossy().parse().map_err(|_| format!("--needs {bytes:?} is no number of bytes"))?;
+            }
+            Long("dry-run") if command == "write" => dry = true,
+            Long("cmdline") if command == "write" => {
+                words = Some(parser.value().map_err(said)?.to_string_lossy().into_owned());
+            }
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    match (command.as_str(), dry) {
+        ("", _) => Ok(Asked::Install),
+        ("discover", _) => Ok(Asked::Discover(rule, needs)),
+        ("write", true) => Ok(Asked::DryRun(words)),
+        ("write", false) => {
+            Err("write alone is not done from here: write --dry-run shows it; oxbow-agent without words \
+                                 does all of it"
+                .to_owned())
+        }
+        (other, _) => Err(format!("there is no command {other:?}")),
+    }
+}
+
+/// `rule` with one key more, as a profile has it.
+fn with(rule: &DiskRule, text: &str) -> Result<DiskRule, String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("--rule {text:?} is no KEY=VALUE"))?;
+    let value = match key {
+        "pick" => json!(value),
+        "min_bytes" | "max_bytes" => json!(value.parse::<u64>().map_err(|_| format!("{key}={value} is no number"))?),
+        _ => json!(value.split(',').collect::<Vec<_>>()),
+    };
+    let mut all = serde_json::to_value(rule).map_err(|error| error.to_string())?;
+    all[key] = value;
+    let rule: DiskRule = read(all).map_err(|error| format!("--rule {text:?}: {error}"))?;
+    if rule.transport.contains(&Transport::Unknown) {
+        return Err(format!("--rule {text:?}: no disk is attached so"));
+    }
+    rule.nonsense().map_or(Ok(rule), |(_, why)| Err(why))
+}
+
+fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, serde_json::Error> {
+    serde_json::from_value(value)
+}
+
+/// Who this machine is, what it has, and what the rule makes of it.
+pub fn discovered(survey: &Survey, rule: &DiskRule, needs: u64) -> String {
+    let Survey { claims, disks, remarks, .. } = survey;
+    let mut lines = vec![format!("this machine is {}", super::name(claims))];
+    if let Some(uuid) = &claims.uuid {
+        lines.push(format!("uuid {uuid}"));
+    }
+    lines.extend(claims.macs.iter().map(|mac| format!("network card {mac}")));
+    for disk in disks {
+        lines.push(format!("disk {disk}"));
+        lines.extend(disk.volumes.iter().map(|volume| format!("  holds {volume}")));
+    }
+    lines.extend(remarks.iter().map(|remark| format!("note: {remark}")));
+    lines.push(match rule.choose(disks, needs) {
+        Ok(disk) => format!("the rule chooses {disk}"),
+        Err(no) => format!("the rule chooses none: {no}"),
+    });
+    lines.join("\n")
+}
+
+/// Asks the station of `orders` what this machine is to get; what would be done, or why nothing would.
+pub fn rehearsed(orders: &Orders, machine: &dyn Machine) -> Result<String, String> {
+    let station = Station::new(orders, machine.dialer(), &Patience::default());
+    let survey = machine.survey(orders.boot_nic);
+    match station.job().map_err(|trouble| format!("{trouble} ({})", station.url()))? {
+        Answer::Job(job) => would(&job, &survey),
+        Answer::Later { reason, .. } => Err(format!("the station says to wait: {reason}")),
+        Answer::Ended { reason } => Err(format!("nothing to do: {reason}")),
+        Answer::Unknown => Err("the station's answer is unknown to this agent, which is older".to_owned()),
+    }
+}
+
+fn would(job: &Job, survey: &Survey) -> Result<String, String> {
+    let disk = job.disk.choose(&survey.disks, job.disk_bytes).map_err(|no| no.to_string())?;
+    let image = job.image.rsplit('/').next().unwrap_or(&job.image);
+    let mut lines = vec![
+        format!("profile {}", job.profile),
+        format!("image {image}, {} as it travels, sha256 {}", in_bytes(job.bytes), job.sha256),
+        format!("would write {} to {disk}, from its first byte on", in_bytes(job.disk_bytes)),
+    ];
+    lines.extend(disk.volumes.iter().map(|volume| format!("  where now is {volume}")));
+    lines.extend(job.warnings.iter().map(|warning| format!("note: {warning}")));
+    lines.push(format!("then {}", job.after.words()));
+    lines.push("nothing was written".to_owned());
+    Ok(lines.join("\n"))
+}
+
+/// The machine this program runs on, as far as a person asks.
+pub fn answer(asked: &Asked) -> Result<String, String> {
+    match asked {
+        Asked::Help | Asked::Install => Ok(HELP.to_owned()),
+        Asked::Version => Ok(concat!("oxbow-agent ", env!("CARGO_PKG_VERSION")).to_owned()),
+        Asked::Discover(rule, needs) => Ok(discovered(&Linux.survey(None), rule, *needs)),
+        Asked::DryRun(words) => {
+            let orders = match words {
+                Some(words) => words.parse().map_err(|no: super::orders::NoOrders| no.to_string())?,
+                None => Linux.orders().map_err(|no| no.to_string())?,
+            };
+            rehearsed(&orders, &Linux)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::disk::{Disk, Pick, Volume};
+
+    fn ask(words: &str) -> Result<Asked, String> {
+        asked(words.split_whitespace().map(Into::into))
+    }
+
+    fn survey() -> Survey {
+        let disk = |path: &str, bytes| Disk { path: path.into(), transport: Transport::Sata, bytes, ..Disk::default() };
+        let mut small = disk("/dev/sda", 64_000_000_000);
+        small.volumes = vec![Volume { name: "data".into(), label: "photos".into(), ..Volume::default() }];
+        let mut survey = Survey { disks: vec![small, disk("/dev/sdb", 500_000_000_000)], ..Survey::default() };
+        survey.claims.serial = "FB-0042".parse().ok();
+        survey
+    }
+
+    #[test]
+    fn what_is_asked_is_understood_or_said_to_be_wrong() {
+        assert_eq!(ask(""), Ok(Asked::Install));
+        assert_eq!(ask("discover --help"), Ok(Asked::Help));
+        assert_eq!(ask("write --dry-run"), Ok(Asked::DryRun(None)));
+        for (words, says) in [
+            ("write", "write alone is not done from here"),
+            ("discover --dry-run", "--dry-run"),
+            ("install", "there is no command \"install\""),
+            ("discover --rule pick", "is no KEY=VALUE"),
+            ("discover --rule pikc=smallest", "pikc"),
+            ("discover --rule transport=tape", "tape"),
+            ("discover --needs much", "is no number of bytes"),
+        ] {
+            let said = ask(words).expect_err(words);
+            assert!(said.contains(says), "{words}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_rule_is_written_as_in_a_profile() {
+        let asked = ask("discover --rule pick=largest --rule transport=nvme,sata --rule min_bytes=5 --needs 7");
+        let transport = vec![Transport::Nvme, Transport::Sata];
+        let rule = DiskRule { pick: Pick::Largest, transport, min_bytes: 5, ..DiskRule::default() };
+        assert_eq!(asked, Ok(Asked::Discover(rule, 7)));
+    }
+
+    #[test]
+    fn a_person_at_the_shell_reads_who_it_is_what_its_disks_hold_and_which_would_be_written() {
+        let rule = DiskRule { pick: Pick::Smallest, ..DiskRule::default() };
+        assert_eq!(
+            discovered(&survey(), &rule, 0),
+            "this machine is serial FB-0042\n\
+             disk /dev/sda (sata, 64.0 GB)\n\
+             \x20 holds \"data\", label \"photos\"\n\
+             disk /dev/sdb (sata, 500.0 GB)\n\
+             the rule chooses /dev/sda (sata, 64.0 GB)"
+        );
+        let none = discovered(&survey(), &DiskRule::default(), 0);
+        assert!(none.contains("the rule chooses none: 2 disks fit"), "{none}");
+    }
+}
