@@ -96,6 +96,7 @@
 //! | what is expected of a machine, what a person has to approve | `domain::{expectation, question}`, `domain::fleet::questions` |
 //! | which image formats there are, and how much memory one may take | `domain::image`, `unpack` |
 //! | how bytes get on the disk, and zeros | `agent::linux::medium` |
+//! | what follows the image on a real disk | `agent::linux::configure`, its programs in `packaging/boot-files` |
 //! | what agent and station say to each other | `protocol` |
 //! | what the command line asks, and what it is answered | `protocol::control`, `service::control`, `cli` |
 //! | which lists are imported by themselves | `service::import_folder` |

@@ -6,6 +6,7 @@
 //!                                      │ job
 //!            disk rule ─► write: download ─► decompress ─► disk      (a connection that breaks is resumed)
 //!                         verify: disk ─► digest                    (what the medium holds, not what memory does)
+//!                      configure: files, archives, layout, seal, boot entry ─► read back   (where the station asks for it)
 //!                         restart, once the station has every report
 //!
 //!  everybody ─► journal ─► mailbox ─► courier ─► station            (repeated until acknowledged)

@@ -19,7 +19,8 @@ pub struct Configuration {
     pub archives: Vec<PlacedArchive>,
     /// A volume of its own for cloud-init (NoCloud, label CIDATA), for images that look for it there.
     pub seed: Option<SeedVolume>,
-    /// Further partitions, made after all files are written, so that what is sealed holds them.
+    /// Further partitions, made before the files are written, so that there is room for them. What is sealed is sealed after
+    /// that, so that it holds them.
     pub layout: Option<Layout>,
     /// The firmware's boot entries. None: they stay as they are.
     pub boot: Option<BootEntry>,

@@ -102,7 +102,7 @@ fn gpt(file: &File, header: u64, block: u64) -> Option<Vec<Volume>> {
 }
 
 /// The first three fields are little-endian, the others as they are printed (UEFI specification, appendix A).
-fn guid(bytes: [u8; 16]) -> String {
+pub(super) fn guid(bytes: [u8; 16]) -> String {
     const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
     let mut text = String::new();
     for (at, from) in ORDER.into_iter().enumerate() {
@@ -115,7 +115,7 @@ fn guid(bytes: [u8; 16]) -> String {
 }
 
 /// The label of the file system that begins at byte `start`; empty where there is none that is known.
-fn label(file: &File, start: u64) -> String {
+pub(super) fn label(file: &File, start: u64) -> String {
     let holds = |at: u64, bytes: &[u8]| {
         let mut found = vec![0; bytes.len()];
         start.checked_add(at).is_some_and(|at| file.read_exact_at(&mut found, at).is_ok()) && found == bytes

@@ -1,5 +1,6 @@
 //! The real machine: identity and disks from `/sys`, block devices, `reboot(2)`.
 
+mod configure;
 mod contents;
 mod disks;
 mod identity;
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use nix::sys::reboot::{RebootMode, reboot};
 
-use super::machine::{Machine, Medium, Survey};
+use super::machine::{Aid, Configured, Machine, Medium, Survey, Unconfigured};
 use super::orders::{NoOrders, Orders};
 use super::terminal::{Size, Terminal};
+use crate::domain::configuration::Configuration;
 use crate::domain::disk::Disk;
 use crate::domain::ids::MacAddr;
 use crate::domain::inventory::Inventory;
@@ -58,6 +60,10 @@ impl Machine for Linux {
 
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>> {
         Ok(Box::new(DiskFile::open(Path::new(&disk.path))?))
+    }
+
+    fn configure(&self, disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Result<Configured, Unconfigured> {
+        configure::configure(disk, what, aid)
     }
 
     fn uptime(&self) -> Duration {

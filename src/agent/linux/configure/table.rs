@@ -1,0 +1,312 @@
+//! The disk's partition table (GPT, UEFI specification section 5.3). An image is smaller than the disk: its second table
+//! belongs at the disk's end, and both are proven by reading them back.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::{Path, PathBuf};
+
+use gptman::{GPT, GPTHeader, GPTPartitionEntry};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+use super::trouble::{differs, failed, misfit};
+use crate::agent::machine::Unconfigured;
+
+/// An open disk with its GPT.
+pub(super) struct Table {
+    path: PathBuf,
+    file: File,
+    gpt: GPT,
+}
+
+/// What a disk's table turned out to be.
+pub(super) enum Found {
+    Gpt(Table),
+    /// An MBR or nothing: the partitions stay as the image has them.
+    NoGpt,
+}
+
+impl Table {
+    /// Reads the table of the disk at `path`; `say` hears what is odd about it but does not hinder.
+    pub(super) fn read(path: &Path, say: &dyn Fn(&str)) -> Result<Found, Unconfigured> {
+        let opened = OpenOptions::new().read(true).write(true).open(path);
+        let mut file = opened.map_err(|error| failed(&format!("opening {}", path.display()), &error))?;
+        let block = block_size(&mut file).map_err(|error| failed(&format!("{}", path.display()), &error))?;
+        let has_table = |block: u64| {
+            let mut signature = [0; 8];
+            file.read_exact_at(&mut signature, block).is_ok() && signature == *b"EFI PART"
+        };
+        if !has_table(block) {
+            let other = if block == 512 { 4096 } else { 512 };
+            if has_table(other) {
+                return Err(misfit(format!(
+                    "the image's partition table is for disks with blocks of {other} bytes, {} has blocks of {block}",
+                    path.display()
+                )));
+            }
+            return Ok(Found::NoGpt);
+        }
+        sane(&file, block).map_err(|why| damaged(path, why))?;
+        let gpt = GPT::read_from(&mut file, block).map_err(|error| damaged(path, &error.to_string()))?;
+        // What lies at the disk's end may be a former system's.
+        if !gpt.is_primary() {
+            return Err(damaged(path, "its checksums are wrong"));
+        }
+        let entries: Vec<GPTPartitionEntry> = gpt.iter().map(|(_, entry)| entry.clone()).collect();
+        match copy_at(&mut file, gpt.header.backup_lba, block) {
+            Ok(copy) if copy == entries => {}
+            Ok(_) => say("the image's two partition tables differ: the first one counts"),
+            Err(why) => say(&format!("the image has no second partition table ({why}): it gets one")),
+        }
+        Ok(Found::Gpt(Self { path: path.to_owned(), file, gpt }))
+    }
+
+    pub(super) fn gpt(&self) -> &GPT {
+        &self.gpt
+    }
+
+    pub(super) fn gpt_mut(&mut self) -> &mut GPT {
+        &mut self.gpt
+    }
+
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    pub(super) fn block(&self) -> u64 {
+        self.gpt.sector_size
+    }
+
+    /// Makes the table that of a disk of this size.
+    pub(super) fn fit(&mut self) -> Result<(), Unconfigured> {
+        let block = self.block();
+        self.gpt.header.update_from(&mut self.file, block).map_err(|error| self.unwritten(&error))
+    }
+
+    /// Writes both tables and the protective MBR, and reads them back from the medium.
+    pub(super) fn write(&mut self) -> Result<(), Unconfigured> {
+        let block = self.block();
+        self.gpt.write_into(&mut self.file).map_err(|error| self.unwritten(&error))?;
+        let io = |error: io::Error| failed(&format!("writing the partition table of {}", self.path.display()), &error);
+        protect(&mut self.file, block).map_err(io)?;
+        self.file.sync_all().map_err(io)?;
+        posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(|error| io(error.into()))?;
+        let entries: Vec<GPTPartitionEntry> = self.gpt.iter().map(|(_, entry)| entry.clone()).collect();
+        let end = self.file.seek(SeekFrom::End(0)).map_err(io)? / block - 1;
+        for (at, which) in [(1, "first"), (end, "second")] {
+            let copy = copy_at(&mut self.file, at, block);
+            if copy.as_ref() != Ok(&entries) {
+                let why = copy.err().unwrap_or_else(|| "other partitions".to_owned());
+                return Err(differs(format!(
+                    "{}: the {which} partition table reads back wrong: {why}",
+                    self.path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn unwritten(&self, error: &gptman::Error) -> Unconfigured {
+        match error {
+            gptman::Error::Io(error) => {
+                failed(&format!("writing the partition table of {}", self.path.display()), error)
+            }
+            error => misfit(format!("the image's partition table does not fit {}: {error}", self.path.display())),
+        }
+    }
+}
+
+/// 16 random bytes as a GUID of version 4, in the byte order of a GPT.
+pub(super) fn fresh_guid() -> Result<[u8; 16], Unconfigured> {
+    let mut guid = [0; 16];
+    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut guid));
+    read.map_err(|error| failed("making a GUID", &error))?;
+    guid[7] = guid[7] & 0x0f | 0x40;
+    guid[8] = guid[8] & 0x3f | 0x80;
+    Ok(guid)
+}
+
+fn damaged(path: &Path, why: &str) -> Unconfigured {
+    misfit(format!("the image's partition table on {} is damaged: {why}", path.display()))
+}
+
+fn block_size(file: &mut File) -> io::Result<u64> {
+    if !file.metadata()?.file_type().is_block_device() {
+        return Ok(512);
+    }
+    gptman::linux::get_sector_size(file).map_err(io::Error::other)
+}
+
+/// Refuses what would make the crate ask for absurd amounts of memory, or end the program.
+fn sane(file: &File, block: u64) -> Result<(), &'static str> {
+    let mut head = [0; 92];
+    file.read_exact_at(&mut head, block).map_err(|_| "it cannot be read")?;
+    let (mut long, mut short) = ([0; 8], [0; 4]);
+    long.copy_from_slice(&head[72..80]);
+    let table = u64::from_le_bytes(long);
+    short.copy_from_slice(&head[80..84]);
+    let count = u32::from_le_bytes(short);
+    short.copy_from_slice(&head[84..88]);
+    let size = u32::from_le_bytes(short);
+    if table != 2 {
+        return Err("its partitions are not listed behind its head");
+    }
+    if !(1..=MOST).contains(&count) || size != 128 {
+        return Err("its list of partitions has no usual size");
+    }
+    let mut entry = [0; 128];
+    for number in 0..u64::from(count) {
+        file.read_exact_at(&mut entry, table * block + number * 128)
+            .map_err(|_| "its list of partitions cannot be read")?;
+        let is_used = entry[..16] != [0; 16];
+        let at = |from: usize| u64::from_le_bytes(std::array::from_fn(|byte| entry[from + byte]));
+        if is_used && (at(32) < 2 || at(40) < at(32) || at(40) > u64::MAX / 8192) {
+            return Err("a partition of it lies nowhere");
+        }
+    }
+    Ok(())
+}
+
+/// The partitions of the table whose header is at block `lba`.
+fn copy_at(file: &mut File, lba: u64, block: u64) -> Result<Vec<GPTPartitionEntry>, String> {
+    let at = lba.checked_mul(block).ok_or("it lies nowhere")?;
+    file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
+    let header = GPTHeader::read_from(file).map_err(|error| error.to_string())?;
+    if header.size_of_partition_entry != 128 || !(1..=MOST).contains(&header.number_of_partition_entries) {
+        return Err("its list of partitions has no usual size".to_owned());
+    }
+    if header.partition_entry_lba.checked_mul(block).is_none_or(|at| at > i64::MAX as u64 / 2) {
+        return Err("its list of partitions lies nowhere".to_owned());
+    }
+    header.read_partitions(file, block).map_err(|error| error.to_string())
+}
+
+/// Stretches the protective MBR over the whole disk, where it is one; what starts a BIOS machine before it stays.
+fn protect(file: &mut File, block: u64) -> io::Result<()> {
+    let mut mbr = [0; 512];
+    file.read_exact_at(&mut mbr, 0)?;
+    let is_protective = mbr[450] == 0xee && mbr[462..510].iter().all(|byte| *byte == 0) && mbr.ends_with(&[0x55, 0xaa]);
+    if is_protective {
+        let blocks = u32::try_from(file.seek(SeekFrom::End(0))? / block - 1).unwrap_or(u32::MAX);
+        mbr[458..462].copy_from_slice(&blocks.to_le_bytes());
+        file.write_all_at(&mbr, 0)?;
+    }
+    Ok(())
+}
+
+/// More partitions than any image has.
+const MOST: u32 = 1024;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::process::Command;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A disk of `mib` MiB with the image of a system on it: a file whose first MiBs are a smaller disk.
+    pub(in super::super) fn disk_with_image(image_mib: u64, mib: u64) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        file.as_file().set_len(image_mib * MIB).expect("an image");
+        let made = Command::new("sgdisk")
+            .args(["-n", "1:1M:+2M", "-t", "1:ef00", "-c", "1:esp", "-n", "2:0:+4M", "-t", "2:8304", "-c", "2:rootfs"])
+            .args(["-n", "3:0:+2M", "-t", "3:8300", "-c", "3:edge_persistent"])
+            .arg(file.path())
+            .output();
+        assert!(made.is_ok_and(|made| made.status.success()), "sgdisk makes a table");
+        file.as_file().set_len(mib * MIB).expect("a disk");
+        file
+    }
+
+    pub(in super::super) fn verified(path: &Path) -> String {
+        let said = Command::new("sgdisk").arg("-v").arg(path).output().expect("sgdisk");
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    }
+
+    pub(in super::super) fn table(path: &Path) -> Table {
+        match Table::read(path, &|_| {}).expect("readable") {
+            Found::Gpt(table) => table,
+            Found::NoGpt => panic!("there is a table"),
+        }
+    }
+
+    #[test]
+    fn the_second_table_goes_to_the_disks_end_where_the_usual_tools_find_no_fault() {
+        let disk = disk_with_image(16, 64);
+        assert!(!verified(disk.path()).contains("No problems found"), "it lies in the middle before");
+        let mut table = table(disk.path());
+        table.fit().and_then(|()| table.write()).expect("written");
+        let said = verified(disk.path());
+        assert!(said.contains("No problems found"), "{said}");
+        assert_eq!(table.gpt().header.backup_lba, 64 * MIB / 512 - 1);
+        let mut mbr = [0; 512];
+        disk.as_file().read_exact_at(&mut mbr, 0).expect("the first block");
+        assert_eq!(mbr[458..462], u32::try_from(64 * MIB / 512 - 1).expect("small").to_le_bytes());
+    }
+
+    #[test]
+    fn a_table_whose_copy_is_missing_is_said_and_used_and_one_that_is_damaged_itself_is_refused() {
+        let disk = disk_with_image(16, 64);
+        disk.as_file().write_all_at(&[0; 512], 16 * MIB - 512).expect("the copy is gone");
+        let said = RefCell::new(Vec::new());
+        let found = Table::read(disk.path(), &|words| said.borrow_mut().push(words.to_owned()));
+        assert!(matches!(found, Ok(Found::Gpt(_))));
+        assert!(said.borrow()[0].starts_with("the image has no second partition table"), "{said:?}");
+
+        disk.as_file().write_all_at(b"x", 1024 + 56).expect("a letter of a name is changed");
+        let refused = Table::read(disk.path(), &|_| {}).err().expect("its checksum is wrong");
+        assert!(refused.detail.contains("is damaged"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_former_systems_table_at_the_disks_end_is_never_taken_for_the_images() {
+        let disk = disk_with_image(16, 16);
+        disk.as_file().write_all_at(&[7; 92], 512 + 8).expect("the first head is damaged");
+        assert!(Table::read(disk.path(), &|_| {}).is_err());
+        disk.as_file().write_all_at(&[0; 512], 512).expect("the first head is gone");
+        assert!(matches!(Table::read(disk.path(), &|_| {}), Ok(Found::NoGpt)));
+    }
+
+    #[test]
+    fn a_table_for_other_blocks_than_the_disks_is_said_with_both() {
+        let disk = tempfile::NamedTempFile::new().expect("a file");
+        disk.as_file().set_len(16 * MIB).expect("a disk");
+        disk.as_file().write_all_at(b"EFI PART", 4096).expect("a head");
+        let refused = Table::read(disk.path(), &|_| {}).err().expect("it does not fit");
+        assert!(
+            refused.detail.contains("blocks of 4096 bytes") && refused.detail.contains("blocks of 512"),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn whatever_stands_in_a_table_the_agent_goes_on() {
+        let sound = disk_with_image(10, 12);
+        let mut first = vec![0; 34 * 512];
+        sound.as_file().read_exact_at(&mut first, 0).expect("a table");
+        for at in (512..604).chain(1024..1152) {
+            for byte in [0, 0xff] {
+                let mut odd = first.clone();
+                odd[at] = byte;
+                // With right checksums, so that nothing is refused for those alone.
+                let entries = crc(&odd[1024..]).to_le_bytes();
+                odd[600..604].copy_from_slice(&entries);
+                odd[528..532].fill(0);
+                let head = crc(&odd[512..604]).to_le_bytes();
+                odd[528..532].copy_from_slice(&head);
+                sound.as_file().write_all_at(&odd, 0).expect("written");
+                if let Ok(Found::Gpt(mut table)) = Table::read(sound.path(), &|_| {}) {
+                    let Table { gpt, file, .. } = &mut table;
+                    let _odd_ones_are_refused = gpt.header.update_from(file, 512).and_then(|()| gpt.write_into(file));
+                }
+            }
+        }
+    }
+
+    /// CRC-32 as Ethernet has it, bit by bit.
+    fn crc(bytes: &[u8]) -> u32 {
+        let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+        !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
+    }
+}
