@@ -51,6 +51,8 @@ pub(crate) struct Machine {
     memory_mib: u32,
     trusts: Option<PathBuf>,
     on_network: bool,
+    /// Whether the firmware starts what its own settings say, and not what the emulator tells it to.
+    keeps_order: bool,
     /// Where another card, which comes first, is plugged in.
     elsewhere: Option<String>,
     namespace: String,
@@ -76,6 +78,7 @@ impl Machine {
             memory_mib: 256,
             trusts: None,
             on_network: true,
+            keeps_order: false,
             elsewhere: None,
             namespace,
             tap,
@@ -113,6 +116,16 @@ impl Machine {
 
     pub(crate) fn without_network(self) -> Self {
         Self { on_network: false, ..self }
+    }
+
+    /// With a boot order of its own, as real firmware has one: an emulator's would be put in front of it at every start.
+    pub(crate) fn keeps_order(self) -> Self {
+        Self { keeps_order: true, ..self }
+    }
+
+    /// The disk's file, for a look at it while the machine is off.
+    pub(crate) fn disk(&self) -> &Path {
+        &self.disk
     }
 
     /// Puts another card before the first, plugged in at `port`; the firmware boots from it.
@@ -206,17 +219,22 @@ impl Machine {
         let own_driver = self.firmware.is_uefi() && self.nic.starts_with("virtio-net");
         let rom = if own_driver { ",romfile=" } else { "" };
         qemu.args(["-netdev", &format!("tap,id=net,ifname={},script=no,downscript=no", self.tap)])
-            .args(["-device", &format!("{},netdev=net,mac={},bootindex=1{rom}", self.nic, self.mac)]);
+            .args(["-device", &format!("{},netdev=net,mac={}{}{rom}", self.nic, self.mac, self.place(1))]);
+    }
+
+    /// Where a device comes in the emulator's order, as a property of it.
+    fn place(&self, index: u8) -> String {
+        if self.keeps_order { String::new() } else { format!(",bootindex={index}") }
     }
 
     fn with_disk(&self, qemu: &mut Command) {
         qemu.args(["-drive", &format!("file={},if=none,id=disk,format=raw,cache=unsafe", self.disk.display())]);
-        let serial = format!("DISK-{}", self.serial);
+        let serial = format!("DISK-{}{}", self.serial, self.place(2));
         match self.bus {
             Bus::Sata => qemu
                 .args(["-device", "ahci,id=sata"])
-                .args(["-device", &format!("ide-hd,bus=sata.0,drive=disk,serial={serial},bootindex=2")]),
-            Bus::Nvme => qemu.args(["-device", &format!("nvme,drive=disk,serial={serial},bootindex=2")]),
+                .args(["-device", &format!("ide-hd,bus=sata.0,drive=disk,serial={serial}")]),
+            Bus::Nvme => qemu.args(["-device", &format!("nvme,drive=disk,serial={serial}")]),
         };
     }
 }
