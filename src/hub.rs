@@ -112,6 +112,7 @@ impl Hub {
     /// Works until `stop`, then takes in what is already queued and waits for the store.
     pub async fn run(mut self, mut outlet: Outlet, stop: CancellationToken) {
         let mut next_publish: Option<Instant> = None;
+        let mut time = tokio::time::interval(TICK);
         loop {
             let publish_at = next_publish.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             let tried_until = self.changing.as_ref().map_or(publish_at, |changing| changing.until);
@@ -128,6 +129,13 @@ impl Hub {
                 () = tokio::time::sleep_until(tried_until), if self.changing.is_some() => {
                     if let Some(Changing { done, .. }) = self.changing.take() {
                         self.leave(done, Refusal::DhcpSilent, outlet.dropped());
+                    }
+                }
+                _ = time.tick() => {
+                    let effects = self.fleet.tick(clock::now());
+                    if !effects.is_empty() {
+                        self.write_behind(effects).await;
+                        next_publish.get_or_insert_with(|| Instant::now() + PUBLISH_EVERY);
                     }
                 }
                 note = outlet.notes.recv() => {
@@ -222,6 +230,10 @@ impl Hub {
             Note::Command(command, done) => self.command(command, done, dropped).await,
             Note::Hello(hello, done) => self.hello(&hello, done).await,
             Note::Reports { run, first, reports, done } => self.reports(run, first, reports, done).await,
+            Note::Home { run, said, done } => match self.fleet.called_home(now, run, &said) {
+                Ok((heard, effects)) => self.answer_when_kept(effects, done, heard).await,
+                Err(ReportError::UnknownRun(run)) => drop(done.send(Err(NotKept::UnknownRun(run)))),
+            },
             Note::Configuration { run, manifest, done } => match self.fleet.configuration_given(now, run, manifest) {
                 // As with a hello, a station that cannot store holds no machine up: no report of this run is
                 // acknowledged before the node is stored with what it was given.
@@ -469,6 +481,8 @@ fn only_latest(effects: Vec<Effect>) -> Vec<Effect> {
 
 /// Changes within this time share a snapshot: 20 a second are more than an eye can follow.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// How often the fleet takes note of the time.
+const TICK: Duration = Duration::from_secs(1);
 /// Rows of a list that are taken in at once.
 const ROWS: usize = 200;
 /// Notes that are taken in before the store's answers and the snapshot get their turn again.

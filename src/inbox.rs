@@ -20,7 +20,7 @@ use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::digest::Digest;
 use crate::domain::doctor::packet::Packet;
 use crate::domain::event::Event;
-use crate::domain::fleet::{Grant, Hello};
+use crate::domain::fleet::{Grant, Heard, Hello};
 use crate::domain::ids::{MacAddr, RunId};
 use crate::domain::lease::Lease;
 use crate::domain::logline::Level;
@@ -49,6 +49,12 @@ pub enum Note {
         first: u32,
         reports: Vec<Report>,
         done: oneshot::Sender<Result<u32, NotKept>>,
+    },
+    /// The machine of `run` says that its own system runs.
+    Home {
+        run: RunId,
+        said: Vec<String>,
+        done: oneshot::Sender<Result<Heard, NotKept>>,
     },
     /// The agent of `run` is about to be given what follows the image, with this digest of its manifest.
     Configuration {

@@ -354,3 +354,54 @@ fn cloud_init_may_have_a_volume_of_its_own() {
     let card = &network["ethernets"]["id0"];
     assert_eq!((&card["match"]["macaddress"], &card["dhcp-identifier"]), (&json!("52:54:00:00:00:01"), &json!("mac")));
 }
+
+const FIRST_BOOT: &str = "schema = 1\nimage = \"os.raw\"\n[first_boot]\nwithin_minutes = 20\n";
+
+#[test]
+fn a_machine_is_provisioned_once_its_own_system_has_called_also_a_station_that_was_restarted_meanwhile() {
+    let bench = Bench::start(FIRST_BOOT);
+    let run = bench.run();
+    let job = bench.hello(run);
+    let follows = bench.follows(run);
+    let user_data = &follows.configuration.files[0].content;
+    let home = format!("/r/{run}/home");
+    assert!(user_data.contains(&format!("{}{home}", bench.base)), "{user_data}");
+    assert_eq!(bench.get(&home).0, 409, "its disk is not proven");
+    bench.reports(run, 0, &proof(&job, &follows));
+    bench.until_phase("first boot");
+    let script = |bench: &Bench| bench.get(ASK).1;
+    bench.until("it is sent to its own disk", |bench| {
+        script(bench).contains("own disk") && !script(bench).contains("/boot/")
+    });
+
+    let bench = bench.restarted();
+    assert_eq!(bench.node()["phase"], "first boot");
+    let (status, said) = bench.post(&home, "hostname=press-07&instance_id=5a&pub_key_ed25519=ssh-ed25519+AAAA");
+    assert_eq!((status, said.as_str()), (200, "noted: its own system runs\n"));
+    bench.until_phase("provisioned");
+    assert_eq!(bench.get(&format!("{home}?hostname=press-07")), (200, "known: its own system runs\n".into()));
+    assert_eq!(bench.post(&home, &"hostname=".repeat(100_000)).0, 200, "what is too long is not read to its end");
+    let unknown = format!("/r/{}/home", RunId::new([7; 16]));
+    assert_eq!(bench.get(&unknown).0, 404);
+    let log: Vec<_> = bench.bench.borrow().nodes.values().flat_map(|node| node.log.lines().cloned()).collect();
+    let says = |words: &str| log.iter().any(|line| line.text.contains(words));
+    assert!(says("its own system: host name press-07") && says("SSH host key (ed25519) ssh-ed25519 AAAA"), "{log:?}");
+}
+
+#[test]
+fn a_station_that_has_lost_what_it_gave_works_it_out_again_when_the_files_are_shown() {
+    let bench = Bench::start(PROFILE);
+    let run = bench.run();
+    let job = bench.hello(run);
+    let follows = bench.follows(run);
+    let Bench { place, stop, store, runtime, inbox, bench, .. } = bench;
+    stop.cancel();
+    drop((inbox, bench));
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    store.join().expect("the store closes");
+    fs::remove_file(place.path().join("oxbow.db")).expect("its memory");
+    let bench = Bench::start_in(place);
+    bench.until("the image is ready", |bench| bench.hello(run)["answer"] == "job");
+    bench.reports(run, 0, &proof(&job, &follows));
+    bench.until_phase("provisioned");
+}

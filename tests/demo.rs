@@ -151,6 +151,30 @@ fn machines_whose_profile_says_so_switch_themselves_off_once_their_disks_are_pro
     assert_eq!(said.matches("provisioned, and switched off").count(), 2, "{said}");
 }
 
+#[test]
+fn machines_are_provisioned_once_their_own_systems_have_called_and_one_that_lies_of_its_files_is_not() {
+    let bench = Bench::new("machines_are_provisioned_once_their_own_systems_have_called");
+    let profile = "[first_boot]\nwithin_minutes = 5\n[[file]]\npath = \"/etc/motd\"\ncontent = \"{{ node.serial }}\"\n";
+    let mut station = Station::start_by(&bench, &image(&bench), bench.simulated_boot_files(), profile, &[]);
+    let mut machines = Simulated::power_on_as(&bench, bench.port(), 4, 4_000_000, LIMIT, &["--liar", "2"]);
+    until(&station, "one writes", |station| in_phase(station, "writing") >= 1);
+    station.kill9();
+    station.restart();
+    let ended = |station: &Station<'_>| (in_phase(station, "provisioned"), in_phase(station, "failed")) == (3, 1);
+    until(&station, "three are provisioned, one has failed", ended);
+    let nodes = station.nodes();
+    let liar = nodes.iter().find(|node| node.phase == "failed").unwrap_or_else(|| panic!("{nodes:?}"));
+    assert_eq!(liar.serial.as_deref(), Some("SIM-0002"));
+    assert!(liar.reason.as_deref().is_some_and(|reason| reason.contains("does not read back")), "{liar:?}");
+    let heard = |node: &lab::Node| {
+        let serial = node.serial.clone().unwrap_or_default();
+        let logs = fs::read_to_string(bench.evidence().join("station.log")).unwrap_or_default();
+        logs.lines().any(|line| line.contains(&serial) && line.contains("and its own system has called"))
+    };
+    assert_eq!(nodes.iter().filter(|node| heard(node)).count(), 3, "{nodes:?}");
+    assert!(machines.wait(Duration::from_secs(1)).is_err(), "the liar waits for somebody");
+}
+
 fn all_provisioned(station: &Station<'_>, machines: usize) {
     until(station, "all are provisioned", |station| in_phase(station, "provisioned") == machines);
     assert_eq!(station.nodes().len(), machines, "one machine, one node: {:?}", station.nodes());

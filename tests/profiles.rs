@@ -166,6 +166,11 @@ fn a_config_file_becomes_user_data_and_its_password_is_kept_as_a_hash_alone() {
     assert!(
         read("microvisor-standalone.toml").contains("[cloud_init]\nuser_data = \"microvisor-standalone/user-data\"\n")
     );
+    let profile = read("microvisor-standalone.toml");
+    assert!(profile.contains("[configure]\ncloud_init = \"emt\"\n"), "{profile}");
+    let copy = "path = \"/etc/cloud/config-file\"\nmode = \"0600\"\ntemplate = \"microvisor-standalone/config-file\"\n";
+    assert!(profile.contains(copy), "{profile}");
+    assert!(read("microvisor-standalone/config-file").starts_with("user_name=\"operator\"\n"));
     home.write("images/edge-readonly-3.0.raw.gz", b"an image");
     assert_eq!(home.profiles(&["check"]).0, Some(0));
 

@@ -10,6 +10,7 @@ pub mod dhcp;
 pub mod doubts;
 pub mod gate;
 pub mod grub;
+pub mod home;
 pub mod installer;
 pub mod lanes;
 pub mod later;

@@ -188,7 +188,7 @@ pub(super) fn harmless(text: &str) -> String {
 }
 
 /// Percent-decoded (RFC 3986 section 2.1); bytes that are not UTF-8 become `�`.
-fn decoded(value: &str) -> String {
+pub(super) fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

@@ -101,7 +101,13 @@ fn host(node: &Node, now: Timestamp) -> Status {
 
 /// `6/10: writing`.
 fn step(stage: Stage) -> String {
-    let order: &[Stage] = if stage == Stage::Installing { &Stage::OF_INSTALLER } else { &Stage::ALL };
+    let order: &[Stage] = if stage == Stage::Installing {
+        &Stage::OF_INSTALLER
+    } else if stage == Stage::FirstBoot {
+        &Stage::WITH_FIRST_BOOT
+    } else {
+        &Stage::ALL
+    };
     let at = order.iter().position(|other| *other == stage).map_or(order.len(), |at| at + 1);
     format!("{at}/{}: {}", order.len(), stage.word())
 }

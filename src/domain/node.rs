@@ -181,6 +181,15 @@ impl Node {
         run.and_then(|run| run.question.as_ref())
     }
 
+    /// The stages of its present attempt, those that are yet to come as well.
+    pub fn path(&self) -> &'static [Stage] {
+        match self.run() {
+            Some(run) if run.installer => &Stage::OF_INSTALLER,
+            Some(run) if run.first_boot.is_some() => &Stage::WITH_FIRST_BOOT,
+            Some(_) | None => &Stage::ALL,
+        }
+    }
+
     /// As [`Node::learn`], from DHCP, whose UUID counts until the machine itself says one.
     pub fn hear(&mut self, claims: &Claims) {
         let uuid = claims.uuid.filter(|_| self.uuid.is_none());
@@ -207,12 +216,17 @@ impl Node {
     /// Whether its agent is in the middle of something, so that nobody may change it. A machine that has fallen silent
     /// is not.
     pub fn is_at_work(&self, now: Timestamp) -> bool {
-        matches!(self.phase, Phase::Booting { stage } if stage >= Stage::Agent) && self.stalled(now).is_none()
+        let has_agent = |stage: Stage| stage >= Stage::Agent && stage != Stage::FirstBoot;
+        matches!(self.phase, Phase::Booting { stage } if has_agent(stage)) && self.stalled(now).is_none()
     }
 
     /// How long an active node has said nothing, when that is longer than its stage ever takes.
     pub fn stalled(&self, now: Timestamp) -> Option<Duration> {
         let Phase::Booting { stage } = self.phase else { return None };
+        // There is a time within which it is to call.
+        if stage == Stage::FirstBoot {
+            return None;
+        }
         let silent = now.since(self.last_seen?);
         (silent > patience(stage)).then_some(silent)
     }
@@ -225,7 +239,7 @@ fn patience(stage: Stage) -> Duration {
         Stage::Script => 45,
         Stage::Kernel => 120,
         Stage::Agent | Stage::Writing | Stage::Verifying | Stage::Configuring => 20,
-        Stage::Rebooting | Stage::Provisioned => 30,
+        Stage::Rebooting | Stage::FirstBoot | Stage::Provisioned => 30,
         // It copies packages, and has nothing to say to the station.
         Stage::Installing => 1800,
     })

@@ -26,6 +26,8 @@ pub enum Stage {
     Rebooting,
     /// Somebody else's installer works. It says nothing until it is done.
     Installing,
+    /// The disk is proven, and the machine's own system is to call.
+    FirstBoot,
     Provisioned,
 }
 
@@ -44,6 +46,21 @@ impl Stage {
         Self::Provisioned,
     ];
 
+    /// The same of a machine whose own system is to call.
+    pub const WITH_FIRST_BOOT: [Stage; 11] = [
+        Self::Seen,
+        Self::Loader,
+        Self::Script,
+        Self::Kernel,
+        Self::Agent,
+        Self::Writing,
+        Self::Verifying,
+        Self::Configuring,
+        Self::Rebooting,
+        Self::FirstBoot,
+        Self::Provisioned,
+    ];
+
     /// Those of a machine that boots an installer.
     pub const OF_INSTALLER: [Stage; 5] = [Self::Seen, Self::Loader, Self::Script, Self::Kernel, Self::Installing];
 
@@ -59,6 +76,7 @@ impl Stage {
             Self::Configuring => "configuring",
             Self::Rebooting => "rebooting",
             Self::Installing => "installing",
+            Self::FirstBoot => "first boot",
             Self::Provisioned => "provisioned",
         }
     }
@@ -128,9 +146,18 @@ impl Phase {
         }
     }
 
-    /// Whether it has its system: it goes to its own disk until somebody arms it again.
+    /// Whether nothing more is awaited of it.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Provisioned | Self::Installed)
+    }
+
+    /// Whether its disk holds its system, whatever was heard of that: it goes to its own disk until somebody arms it again.
+    pub fn has_own_system(&self) -> bool {
+        match self {
+            Self::Provisioned | Self::Installed | Self::Booting { stage: Stage::FirstBoot } => true,
+            Self::Failed(failure) => failure.kind == FailureKind::FirstBoot,
+            Self::Registered | Self::Booting { .. } | Self::Held { .. } | Self::Conflict { .. } => false,
+        }
     }
 
     /// Whether the machine is at work, so that silence means trouble.

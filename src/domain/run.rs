@@ -41,6 +41,9 @@ pub struct Run {
     /// It was read back from the disk, and is what was asked for.
     #[serde(default)]
     pub configured: bool,
+    /// The machine's own system is to call the station.
+    #[serde(default)]
+    pub first_boot: Option<Awaited>,
     /// The index the next report will have: lower ones have been seen.
     #[serde(default)]
     pub next_report: u32,
@@ -75,12 +78,38 @@ pub struct Expected {
     pub disk_sha256: Digest,
 }
 
+/// A call that is awaited from a machine's own system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    pub within_minutes: u32,
+    /// When the disk was proven; none before.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// What was seen last of the machine since.
+    #[serde(default)]
+    pub sign: Option<(Sign, Timestamp)>,
+}
+
+/// A sign of life of a machine that has not called yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// It booted from the network, and was sent to its own disk.
+    SentToDisk,
+    /// A system on it asked for an address by DHCP.
+    AskedAddress,
+    #[serde(other)]
+    Unknown,
+}
+
 /// What is to be proven beside the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Following {
     #[default]
     Nothing,
+    /// The profile has something, and the agent has not asked yet what it is.
+    Something,
     /// The agent was given it, and the [`crate::domain::configuration::manifest`] of it has this digest.
     Manifest(Digest),
 }
@@ -95,6 +124,7 @@ impl Run {
             read_back: None,
             following: Following::Nothing,
             configured: false,
+            first_boot: None,
             next_report: 0,
             next_log: 0,
             installer: false,

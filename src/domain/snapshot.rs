@@ -117,7 +117,7 @@ impl Snapshot {
             Identity::New => None,
             Identity::Conflict(nodes) => return Plan::Wait(Wait::Conflict(nodes)),
         };
-        if node.is_some_and(|node| node.phase.is_done()) {
+        if node.is_some_and(|node| node.phase.has_own_system()) {
             return Plan::LocalDisk;
         }
         let barred = self.policy.bars().filter(|_| !node.is_some_and(|node| node.is_vouched_for()));

@@ -31,7 +31,9 @@ pub(super) enum Booted {
         cmdline: String,
         address: Ipv4Addr,
     },
-    OwnDisk,
+    OwnDisk {
+        address: Ipv4Addr,
+    },
 }
 
 /// Why a boot led nowhere. Firmware starts over.
@@ -118,7 +120,7 @@ impl NetworkBoot<'_> {
                     Answer::Done
                 }
                 Action::Boot { cmdline } => return Ok(Booted::Kernel { cmdline, address }),
-                Action::OwnDisk => return Ok(Booted::OwnDisk),
+                Action::OwnDisk => return Ok(Booted::OwnDisk { address }),
                 Action::GiveUp => return Err(Trouble::GaveUp),
             }
         }

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -35,6 +35,8 @@ pub(super) struct Hardware {
     pub(super) power: Arc<Power>,
     /// It has switched itself off.
     pub(super) is_off: AtomicBool,
+    /// Where the documents on its disk tell its own system to call.
+    pub(super) home: Arc<Mutex<Option<String>>>,
 }
 
 impl Machine for Hardware {
@@ -65,6 +67,11 @@ impl Machine for Hardware {
                 kind: FailureKind::Download,
                 detail: format!("{}: {error}", archive.name),
             })?;
+        }
+        let documents = what.seed.iter().flat_map(|seed| seed.documents.iter().map(|(_, content)| content));
+        let home = what.files.iter().map(|file| &file.content).chain(documents).find_map(|text| home(text));
+        if let Ok(mut known) = self.home.lock() {
+            *known = home.map(str::to_owned);
         }
         let mut files = what.facts(|content| Digest::new(Sha256::digest(content).into()));
         if let (true, Some(first)) = (self.lies, files.first_mut()) {
@@ -99,6 +106,13 @@ impl Machine for Hardware {
     }
 }
 
+/// The place in `text` that is to be called once the system runs.
+fn home(text: &str) -> Option<&str> {
+    let is_url = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '.' | '-' | '[' | ']');
+    let urls = text.match_indices("http://").filter_map(|(at, _)| text[at..].split(|c| !is_url(c)).next());
+    urls.filter(|url| url.contains("/r/")).find(|url| url.ends_with("/home"))
+}
+
 /// Opens connections from a machine's own address.
 pub(super) fn dialer(from: Ipv4Addr) -> Dialer {
     Dialer::new(move |to: SocketAddr, patience: Duration| -> io::Result<TcpStream> {
@@ -111,3 +125,17 @@ pub(super) fn dialer(from: Ipv4Addr) -> Dialer {
 
 /// Sparse: what an image does not fill takes no room.
 const DISK_BYTES: u64 = 64_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_calls_where_its_documents_say_however_they_are_written() {
+        let url = "http://10.77.0.1:8080/r/5a/home";
+        for text in [format!("curl -d \\\"x\\\" {url} || wget {url}\\n"), format!("phone_home:\n  url: '{url}'\n")] {
+            assert_eq!(home(&text), Some(url), "{text}");
+        }
+        assert_eq!(home("http://10.77.0.1/r/5a/done /home"), None);
+    }
+}

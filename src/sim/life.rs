@@ -1,8 +1,8 @@
 //! One machine from power-on until it runs its own system: boots, is installed, boots again.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::addresses::Addresses;
@@ -13,7 +13,7 @@ use super::installer::Installer;
 use super::power::{Off, Power};
 use super::segment::Segment;
 use super::summary::{End, Told};
-use super::web::Web;
+use super::web::{Web, WebError};
 use crate::agent::patience::Patience;
 use crate::agent::pump::Blocks;
 use crate::agent::{Config, Outcome, run};
@@ -28,6 +28,8 @@ pub(super) struct Life {
     pub(super) forgetful: bool,
     pub(super) worn: bool,
     pub(super) lies: bool,
+    /// Where its own system is to call.
+    pub(super) home: Arc<Mutex<Option<String>>>,
     pub(super) power: Arc<Power>,
 }
 
@@ -52,13 +54,28 @@ impl Life {
                 Some(installer) => self.installer(&installer, address),
                 None => self.agent(&cmdline, address),
             },
-            Ok(Booted::OwnDisk) if before == End::Installed => End::Provisioned,
-            Ok(Booted::OwnDisk) => End::OwnDisk,
+            Ok(Booted::OwnDisk { address }) if before == End::Installed => {
+                self.call_home(address);
+                End::Provisioned
+            }
+            Ok(Booted::OwnDisk { .. }) => End::OwnDisk,
             Err(Trouble::Off(Off)) => before,
             Err(trouble) => {
                 let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
                 // A trouble on the way back does not undo what was installed.
                 if before == End::Installed { before } else { End::Unfinished(trouble.to_string()) }
+            }
+        }
+    }
+
+    /// Its own system starts, and tells the station if a document on its disk says so, until it is heard.
+    fn call_home(&self, address: std::net::Ipv4Addr) {
+        let Some(home) = self.home.lock().ok().and_then(|mut home| home.take()) else { return };
+        let web = Web { from: address, trust: None, power: &self.power };
+        while self.power.pause(SELF_TEST).is_ok() {
+            match web.text(&home) {
+                Ok(_) | Err(WebError::Status { status: 404 | 409, .. }) => break,
+                Err(_) => {}
             }
         }
     }
@@ -94,6 +111,7 @@ impl Life {
             started: Instant::now(),
             power: self.power.clone(),
             is_off: AtomicBool::new(false),
+            home: self.home.clone(),
         };
         match run(&Config { orders, patience: Patience::default(), blocks: BLOCKS }, &hardware) {
             // Its profile wanted it so; nobody switches it on again.

@@ -177,6 +177,7 @@ impl Bench {
             forgetful: disks.temporary,
             worn: false,
             lies: false,
+            home: Arc::default(),
             who,
             segment: self.segment.clone(),
             addresses: self.addresses.clone(),

@@ -126,6 +126,7 @@ impl Hub {
             | Note::DhcpTried(..)
             | Note::Command(..)
             | Note::Configuration { .. }
+            | Note::Home { .. }
             | Note::AgentLog { .. } => return,
         }
         self.publish();

@@ -173,7 +173,7 @@ impl Bench {
     }
 
     /// A port of the switch for simulated machines, in the switch's namespace.
-    pub(super) fn port(&self) -> &'static str {
+    pub(crate) fn port(&self) -> &'static str {
         let switch = &*self.switch();
         run("ip", &["-n", switch, "link", "add", "simport", "type", "veth", "peer", "name", SIMULATED]);
         run("ip", &["-n", switch, "link", "set", "simport", "master", "br0", "up"]);

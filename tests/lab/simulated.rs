@@ -24,11 +24,24 @@ impl Simulated {
 
     /// The same at this port in the switch's namespace.
     pub(crate) fn power_on_at(bench: &Bench, port: &str, machines: usize, pace: u64, limit: Duration) -> Self {
+        Self::power_on_as(bench, port, machines, pace, limit, &[])
+    }
+
+    /// The same with further words on their command line.
+    pub(crate) fn power_on_as(
+        bench: &Bench,
+        port: &str,
+        machines: usize,
+        pace: u64,
+        limit: Duration,
+        more: &[&str],
+    ) -> Self {
         let said = bench.evidence().join("sim.log");
         let log = File::create(&said).unwrap_or_else(|err| panic!("{}: {err}", said.display()));
         let mut sim = command_in(&bench.switch(), env!("CARGO_BIN_EXE_oxbow"));
         sim.args(["sim", "--interface", port, "--machines", &machines.to_string(), "--pace", &pace.to_string()])
             .args(["--apart", "50", "--seconds", &limit.as_secs().to_string()])
+            .args(more)
             .stdout(log.try_clone().expect("the log"))
             .stderr(log);
         Self { process: sim.spawn().expect("`ip` starts"), said }

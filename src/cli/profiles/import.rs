@@ -71,7 +71,7 @@ fn planned(options: &Import, directory: &Path) -> Result<Plan, Vec<Problem>> {
                 problems.push(Problem { what, hint: "name a file that is there".into() });
             }
             Ok(text) if config_file::is_one(&text) => match config_file::read(&name, &text) {
-                Ok(config) => configs.push((name, config)),
+                Ok(config) => configs.push((name, text, config)),
                 Err(wrong) => problems.extend(wrong.into_iter().map(explained)),
             },
             Ok(text) => match os_profile::read(&name, &text) {
@@ -95,9 +95,9 @@ fn planned(options: &Import, directory: &Path) -> Result<Plan, Vec<Problem>> {
         plan.files.push((path, imported.toml.clone()));
         plan.notes.extend(imported.notes.iter().cloned().map(explained));
     }
-    for (name, config) in configs {
+    for (name, text, config) in configs {
         match target.as_ref() {
-            Some(target) => match configured(options, directory, target, &name, &config, &plan.files) {
+            Some(target) => match configured(options, directory, target, (&name, &text), &config, &plan.files) {
                 Ok(files) => {
                     plan.files.retain(|(path, _)| files.iter().all(|(new, _)| new != path));
                     plan.files.extend(files);
@@ -123,7 +123,7 @@ fn configured(
     options: &Import,
     directory: &Path,
     target: &ProfileId,
-    name: &str,
+    (name, original): (&str, &str),
     config: &ConfigFile,
     imported: &[(PathBuf, String)],
 ) -> Result<Vec<(PathBuf, String)>, Problem> {
@@ -147,19 +147,38 @@ fn configured(
         true => text.replacen("[cloud_init]", &format!("[cloud_init]\n{line}"), 1),
         false => format!("{}\n\n[cloud_init]\n{line}\n", text.trim_end()),
     };
+    // Where the toolkit's own installer has them, also for its updates, which read the file itself.
+    let (copy, kept) = (format!("{target}/config-file"), config_file::as_template(original));
+    let text = with_lines(text, "cloud_init = \"emt\"", "[configure]");
+    let file_line = format!("template = \"{copy}\"");
+    let place = "[[file]]\npath = \"/etc/cloud/config-file\"\nmode = \"0600\"";
+    let text = if text.contains(&file_line) { text } else { format!("{text}\n{place}\n{file_line}\n") };
     let beside = |asked: &str| {
         if asked == template {
             Ok(user_data.clone())
+        } else if asked == copy {
+            Ok(kept.clone())
         } else {
             fs::read_to_string(directory.join(asked)).map_err(|err| err.to_string())
         }
     };
     match profile_file::read(&file, &text, &beside) {
-        Ok(_) => Ok(vec![(directory.join(&template), user_data), (path, text)]),
+        Ok(_) => Ok(vec![(directory.join(&template), user_data), (directory.join(&copy), kept), (path, text)]),
         Err(wrong) => Err(wrong.into_iter().next().map(explained).unwrap_or_else(|| Problem {
             what: format!("the profile {target} cannot take it"),
             hint: "check it with `oxbow profiles check`".into(),
         })),
+    }
+}
+
+/// `profile` with `line` in the table `head`, unless something like it stands there already.
+fn with_lines(profile: String, line: &str, head: &str) -> String {
+    let key = line.split(" = ").next().unwrap_or(line);
+    let says = |known: &str| known.trim().starts_with(&format!("{key} = "));
+    match profile.lines().any(|known| known.trim() == head) {
+        _ if profile.lines().any(says) => profile,
+        true => profile.replacen(head, &format!("{head}\n{line}"), 1),
+        false => format!("{}\n\n{head}\n{line}\n", profile.trim_end()),
     }
 }
 

@@ -171,7 +171,7 @@ impl RunFact {
         });
         let configuration_sha256 = match run.following {
             Following::Manifest(digest) if run.configured => Some(digest),
-            Following::Manifest(_) | Following::Nothing => None,
+            Following::Manifest(_) | Following::Something | Following::Nothing => None,
         };
         // Stages after its end are of another boot.
         let of_run = |at: &Timestamp| run.ended.is_none_or(|ended| *at <= ended);

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::booting::hold;
+use super::first_boot::await_call;
 use super::following::configured;
 use super::installer::said_done;
 use super::{Change, Fleet, enter, reach};
@@ -16,10 +17,10 @@ use crate::domain::logline::{Level, LogLine, Source};
 use crate::domain::node::Node;
 use crate::domain::phase::{Failure, Phase, Stage};
 use crate::domain::plan::Plan;
-use crate::domain::profile::{After, Image, Install};
+use crate::domain::profile::{After, FirstBoot, Image, Install};
 use crate::domain::progress::Progress;
 use crate::domain::report::{FailureKind, Report, Step};
-use crate::domain::run::{Expected, Outcome, Run};
+use crate::domain::run::{Awaited, Expected, Following, Outcome, Run};
 use crate::domain::snapshot::Catalogue;
 use crate::domain::time::Timestamp;
 
@@ -54,6 +55,10 @@ pub struct Task {
     pub after: After,
     /// What the machine's own screen is to say of it, too.
     pub warnings: Vec<String>,
+    /// Whether something follows the image that is to be proven.
+    pub follows: bool,
+    /// Whether the machine's own system is to call.
+    pub first_boot: Option<FirstBoot>,
     /// The index its first report is to have: more than 0 when the agent is in its second life in this run.
     pub next_report: u32,
 }
@@ -80,8 +85,9 @@ impl Fleet {
             let reason = format!("run {} has ended", run.id);
             return (Grant::Ended { reason }, self.settle(change));
         }
-        if recorded.is_none() && node.phase.is_done() {
-            let reason = format!("this machine is {} already", node.phase.word());
+        if node.phase.has_own_system() {
+            let word = if node.phase.is_done() { node.phase.word() } else { "to start its own system" };
+            let reason = format!("this machine is {word} already");
             return (Grant::Ended { reason }, self.settle(change));
         }
         if let Some(node) = self.node_mut(id) {
@@ -135,7 +141,7 @@ impl Fleet {
     }
 
     fn begin_work(&mut self, now: Timestamp, hello: &Hello, task: &Task, change: &mut Change) {
-        let Task { profile, image, .. } = task;
+        let Task { profile, image, follows, first_boot, .. } = task;
         let Some(id) = self.runs.get(&hello.run).copied() else { return };
         self.give_address(id, hello.address, change);
         let Some(node) = self.node_mut(id) else { return };
@@ -152,6 +158,13 @@ impl Fleet {
             (run.profile, run.expected, run.read_back) = (profile.clone(), Some(expected), None);
             run.configured = false;
             (run.question, run.warnings) = (None, task.warnings.clone());
+            run.following = match (follows, run.following) {
+                (_, Following::Manifest(given)) => Following::Manifest(given),
+                (true, Following::Nothing | Following::Something) => Following::Something,
+                (false, Following::Nothing | Following::Something) => Following::Nothing,
+            };
+            let awaited = |it: &FirstBoot| Awaited { within_minutes: it.within_minutes, since: None, sign: None };
+            run.first_boot = first_boot.as_ref().map(awaited);
         }
         for warning in &task.warnings {
             change.log(now, node, Level::Warning, warning);
@@ -288,8 +301,11 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
             fail(now, node, failure, change);
         }
         Report::Complete if node.run().is_some_and(Run::is_proven) => {
-            node.runs.last_mut().into_iter().for_each(|run| run.end(now, Outcome::Proven));
             node.progress = None;
+            if await_call(now, node, change) {
+                return;
+            }
+            node.runs.last_mut().into_iter().for_each(|run| run.end(now, Outcome::Proven));
             reach(node, now, Stage::Provisioned);
             change.log(now, node, Level::Info, "provisioned: the disk holds what the profile says");
         }
@@ -332,8 +348,10 @@ impl Catalogue {
                 if let Some(chosen) = chosen.filter(|chosen| profile.approve && !chosen.serial.is_empty()) {
                     disk.serial = vec![chosen.serial.clone()];
                 }
+                let (follows, first_boot) = (profile.follows(), profile.first_boot);
                 let (profile, after) = (id.clone(), profile.after);
-                Grant::Job(Box::new(Task { profile, image, disk, after, warnings, next_report }))
+                let task = Task { profile, image, disk, after, warnings, follows, first_boot, next_report };
+                Grant::Job(Box::new(task))
             }
             (Install::Image(image), _) => Grant::Later { reason: format!("image {} is not ready", image.file) },
             // It was given an image when it asked for its script.

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::first_boot::gave_sign;
 use super::{Change, Fleet, enter, reach};
 use crate::domain::effect::Effect;
 use crate::domain::event::{DhcpAnswer, Firmware, Transfer};
@@ -13,7 +14,7 @@ use crate::domain::node::Node;
 use crate::domain::phase::{Phase, Stage};
 use crate::domain::policy::NOT_LISTED;
 use crate::domain::quirk::Loader;
-use crate::domain::run::{Outcome, Run};
+use crate::domain::run::{Outcome, Run, Sign};
 use crate::domain::time::Timestamp;
 
 /// What a machine was told to load.
@@ -60,6 +61,9 @@ impl Fleet {
             if firmware != Firmware::Ipxe || node.firmware.is_none() {
                 node.firmware = Some(firmware);
             }
+        }
+        if firmware == Firmware::Plain && answer != DhcpAnswer::Offer {
+            gave_sign(now, node, Sign::AskedAddress);
         }
         let who = format!("dhcp: {} client", firmware.word());
         let load = told.map(|told| told_to_load(firmware, told.file)).unwrap_or_default();
@@ -158,9 +162,10 @@ impl Fleet {
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
         self.give_address(id, address, &mut change);
         if let Some(node) = self.node_mut(id) {
-            if node.phase.is_done() {
-                let what = format!("http: {} already, sent to its own disk", node.phase.word());
-                change.log(now, node, Level::Info, &what);
+            if node.phase.has_own_system() {
+                let word = if node.phase.is_done() { node.phase.word() } else { "its disk is proven" };
+                change.log(now, node, Level::Info, &format!("http: {word} already, sent to its own disk"));
+                gave_sign(now, node, Sign::SentToDisk);
             } else {
                 hold(node, now, NOT_LISTED.into(), &mut change);
             }
@@ -237,6 +242,9 @@ impl Fleet {
 /// Firmware asks first of all. iPXE asks again in the middle of a boot (after it was loaded), so it only counts where
 /// a machine has gone further than that. A proven machine stays proven however often it boots.
 fn starts_over(node: &Node, firmware: Firmware) -> bool {
+    if node.phase.has_own_system() {
+        return false;
+    }
     match &node.phase {
         Phase::Provisioned | Phase::Installed => false,
         Phase::Booting { stage } => firmware != Firmware::Ipxe || *stage > Stage::Loader,

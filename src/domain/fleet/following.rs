@@ -63,7 +63,7 @@ pub(super) fn configured(
             fail(now, node, Failure { stage, kind: FailureKind::ReadBackDiffers, reason }, change);
         }
         Following::Nothing if files == 0 => change.log(now, node, Level::Info, "configured: no files were asked for"),
-        Following::Nothing => {
+        Following::Nothing | Following::Something => {
             let reason = "the disk was configured before the agent had asked how";
             fail(now, node, Failure { stage, ..unproven(reason) }, change);
         }

@@ -6,6 +6,7 @@ mod agent;
 mod batches;
 mod booting;
 mod commands;
+mod first_boot;
 mod following;
 mod imports;
 mod installer;
@@ -35,6 +36,7 @@ use booting::Told;
 
 pub use agent::{Grant, Hello, ReportError, Task};
 pub use batches::BATCHES;
+pub use first_boot::Heard;
 pub use imports::{Imported, Importing};
 
 /// All nodes.

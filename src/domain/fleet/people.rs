@@ -81,7 +81,7 @@ impl Fleet {
             let contest = Some(Contest { claims: claims.clone(), others });
             let before_agent = match node.phase {
                 Phase::Registered | Phase::Held { .. } => true,
-                Phase::Booting { .. } => !node.is_at_work(now),
+                Phase::Booting { .. } => !node.is_at_work(now) && !node.phase.has_own_system(),
                 Phase::Provisioned | Phase::Installed | Phase::Failed(_) | Phase::Conflict { .. } => false,
             };
             if node.contested == contest && !before_agent {

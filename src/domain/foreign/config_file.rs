@@ -101,15 +101,16 @@ impl ConfigFile {
             "host_type" if matches!(value, "container" | "kubernetes") => {
                 left_out(
                     format!("host_type {value}: its packages (user-apps) are not put on the machine"),
-                    "add them to the image",
+                    "make a tar of them, and an [[archive]] of that into /user-apps on edge_persistent; the scripts that set \
+                     k3s up are the toolkit's own and have to be on the image",
                 );
             }
             "host_type" => {
                 wrong.push(note(file, line, format!("host_type {value:?} is not known"), "kubernetes, or container"));
             }
             "static_ip" | "subnet_mask" | "default_gate_way" | "dns_name_server" => {
-                let why = "one address for all machines of a profile would be everybody's; addresses come by DHCP, or from a column \
-                           of the list by node.metadata";
+                let why = "one address for all machines of a profile would be everybody's: [system.network] of a profile \
+                           without user data of its own takes one from a column of the list";
                 left_out(format!("{key} is left out"), why);
             }
             "lvm_size_ingb" => {
@@ -200,11 +201,7 @@ impl ConfigFile {
             out.push_str("runcmd:\n");
             commands.iter().for_each(|command| out.push_str(&format!("  - {command}\n")));
         }
-        // It is a template in the end, and nothing in it is meant as one.
-        if ["{{", "{%", "{#"].iter().any(|mark| out.contains(mark)) {
-            out = format!("{{% raw %}}\n{out}{{% endraw %}}\n");
-        }
-        out
+        as_template(&out)
     }
 
     fn environment(&self) -> Option<String> {
@@ -220,6 +217,13 @@ impl ConfigFile {
         let disable = self.disable.iter().map(|name| words(&["systemctl", "disable", "--now", name]));
         pages.chain(enable).chain(disable).chain(self.commands.iter().cloned()).collect()
     }
+}
+
+/// `text` as a template in which nothing is meant as one.
+pub fn as_template(text: &str) -> String {
+    let text = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
+    let has_marks = ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark));
+    if has_marks { format!("{{% raw %}}\n{text}{{% endraw %}}\n") } else { text }
 }
 
 /// `name="value"`, `name='value'` or `name=value`, as a shell reads it.

@@ -20,6 +20,8 @@ use crate::domain::fleet::{self, Grant};
 use crate::domain::ids::RunId;
 use crate::domain::inventory::Inventory;
 use crate::domain::progress::Arrived;
+use crate::domain::report::Report;
+use crate::domain::run::{Following, Run};
 use crate::domain::{snapshot, text};
 use crate::inbox::{NotKept, Note};
 use crate::protocol::{Ack, Answer, Follows, Hello, Job, LogLines, Moved, Reports, VERSION, Word, paths};
@@ -80,7 +82,7 @@ async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> 
 fn given(grant: Grant) -> Answer {
     match grant {
         Grant::Job(task) => {
-            let fleet::Task { profile, image, disk, after, warnings, next_report } = *task;
+            let fleet::Task { profile, image, disk, after, warnings, next_report, .. } = *task;
             Answer::Job(Box::new(Job {
                 version: VERSION,
                 profile: profile.to_string(),
@@ -138,10 +140,27 @@ async fn configuration(run: RunId, context: Context) -> Response {
     kept(stored, |()| Follows { version: VERSION, configuration })
 }
 
+/// A station that has lost what it gave the agent of `run` works it out again: it comes to the same for the same node.
+async fn recall(context: &Context, run: RunId) {
+    let bench = context.snapshot();
+    let has_lost = |of: &Run| of.id == run && of.following == Following::Something;
+    if !bench.nodes.values().any(|node| node.run().is_some_and(has_lost)) {
+        return;
+    }
+    if let Ok(configuration) = configuration::given(&bench, run) {
+        let manifest = configuration::proof(&configuration);
+        let _what_is_lost_now_is_not_proven =
+            context.inbox.ask(|done| Note::Configuration { run, manifest, done }).await;
+    }
+}
+
 async fn reports(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |Reports { first, mut reports, .. }: Reports| {
         // The answer says where to go on.
         reports.truncate(MESSAGES);
+        if reports.iter().any(|report| matches!(report, Report::Configured { .. })) {
+            recall(&context, run).await;
+        }
         kept(context.inbox.ask(|done| Note::Reports { run, first, reports, done }).await, |next| Ack { next })
     })
     .await

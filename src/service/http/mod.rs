@@ -9,6 +9,7 @@ mod body;
 mod boot_files;
 mod door;
 mod grub;
+mod home;
 mod images;
 mod installer;
 mod loaders;

@@ -10,6 +10,7 @@
 //! GET  /images/DIGEST/NAME         an image, with Range
 //! GET  /r/RUN/…                    what belongs to one run: an installer's kernel and answers, a node's files
 //! POST /r/RUN/done                 an installer says that it is done (GET too)
+//! POST /r/RUN/home                 a machine's own system says that it runs (GET too)
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
 //! GET  /api/v1/nodes  …/events     every node, and what happened, for machines to read
 //! GET  /api/v1/batch               the batch and its machines
@@ -32,7 +33,7 @@ use super::boot_files::BootFiles;
 use super::images::Images;
 use super::pace::Sending;
 use super::script::Loader;
-use super::{Config, Peer, agent, api, body, installer, loaders, script};
+use super::{Config, Peer, agent, api, body, home, installer, loaders, script};
 use crate::domain::digest::Digest;
 use crate::domain::event::Event;
 use crate::service::Context;
@@ -46,6 +47,8 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
         .or(autoexec(&context))
         .unify()
         .or(image(images.clone()))
+        .unify()
+        .or(home::route(&context))
         .unify()
         .or(installer::route(&context, images))
         .unify()
@@ -67,6 +70,8 @@ fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let refused = move |path: &str, peer: Peer| {
         let is_for_machines = ["/boot/", "/images/", "/agent/", "/r/"].iter().any(|place| path.starts_with(place));
+        // Who calls home is given nothing, and a system of somebody else's cannot be told to trust this station.
+        let is_for_machines = is_for_machines && !(path.starts_with("/r/") && path.ends_with("/home"));
         (is_for_machines && !peer.by_https && context.snapshot().station.require_https).then(|| {
             let reason = format!("{path} was asked for by plain HTTP, and this station requires HTTPS");
             tracing::info!(peer = %peer.address, "refused: {reason}");

@@ -130,9 +130,7 @@ fn stages(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Lin
     let reached_at = |stage: Stage| node.stages.iter().find(|(known, _)| *known == stage).map(|(_, at)| *at);
     let present = node.stages.last().map(|(stage, _)| *stage);
     let mut pieces = Vec::new();
-    let boots_installer = node.run().is_some_and(|run| run.installer);
-    let path: &[Stage] = if boots_installer { &Stage::OF_INSTALLER } else { &Stage::ALL };
-    for stage in path.iter().copied() {
+    for stage in node.path().iter().copied() {
         let piece = match reached_at(stage) {
             // A stage that this boot did not need, as the loader of firmware that speaks HTTP, or is yet to come.
             None => (glyphs.registered, stage.word().to_owned(), Meaning::Muted),

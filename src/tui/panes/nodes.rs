@@ -28,7 +28,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::disk::in_bytes;
 use crate::domain::doctor::verdict::Verdict;
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, Stage};
+use crate::domain::phase::Phase;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
@@ -289,7 +289,7 @@ fn progress(screen: &Screen, node: &Node, status: Status, width: usize) -> (Stri
                 (format!("{} {percent:>3}%", bar(glyphs, percent, width.saturating_sub(5).min(BAR))), Meaning::Active)
             }
             None => {
-                let path: &[Stage] = if *stage == Stage::Installing { &Stage::OF_INSTALLER } else { &Stage::ALL };
+                let path = node.path();
                 let behind = path.iter().position(|known| known == stage).map_or(0, |at| at + 1);
                 let ahead = path.len().saturating_sub(behind + 1);
                 (glyphs.pip.repeat(behind) + &glyphs.no_pip.repeat(ahead), Meaning::Active)

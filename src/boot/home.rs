@@ -1,0 +1,58 @@
+//! What a machine's own system says as it calls home: cloud-init's `phone_home` posts a form, others may say nothing.
+
+use crate::boot::script::decoded;
+use crate::domain::text::clean;
+
+/// The sentences of `form` (application/x-www-form-urlencoded) that are worth keeping, fit for a log. It is a machine's word:
+/// names that nobody knows are left out, and all of it is short.
+pub fn said(form: &str) -> Vec<String> {
+    let pairs = form.split('&').take(PAIRS).filter_map(|pair| pair.split_once('='));
+    let sentence = |(name, value): (&str, &str)| {
+        let words = match name {
+            "hostname" => "host name".to_owned(),
+            "fqdn" => "full name".to_owned(),
+            "instance_id" => "instance".to_owned(),
+            key => {
+                format!("SSH host key ({})", KEYS.iter().find(|known| **known == key)?.trim_start_matches("pub_key_"))
+            }
+        };
+        let value = clean(&decoded(value), VALUE);
+        // So says `phone_home` of what it does not know.
+        (!value.is_empty() && value != "N/A").then(|| format!("{words} {value}"))
+    };
+    pairs.filter_map(sentence).collect()
+}
+
+const KEYS: &[&str] = &["pub_key_rsa", "pub_key_ecdsa", "pub_key_ed25519"];
+const PAIRS: usize = 16;
+/// The key of RSA 4096 has 740 letters.
+const VALUE: usize = 800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cloud_init_posts_is_understood() {
+        let form = "pub_key_ed25519=ssh-ed25519+AAAA+root%40press-07%0A&pub_key_rsa=N%2FA&instance_id=5a&hostname=press-07\
+            &fqdn=press-07.example";
+        assert_eq!(
+            said(form),
+            [
+                "SSH host key (ed25519) ssh-ed25519 AAAA root@press-07",
+                "instance 5a",
+                "host name press-07",
+                "full name press-07.example",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_hostile_is_short_and_on_one_line() {
+        let long = "a".repeat(100_000);
+        let form = format!("hostname=%1b%5b31m%0a{long}&secret=1&{}", "fqdn=x&".repeat(1000));
+        let said = said(&form);
+        assert!(said.len() < 16 && said[0].chars().count() < 820 && !said[0].contains('\n'), "{said:?}");
+        assert!(said[0].starts_with("host name ·[31m a"), "{}", said[0]);
+    }
+}
