@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    /// What efibootmgr 18 says on OVMF.
+    /// Written by hand in the form of efibootmgr 18, with the kinds of entries that OVMF makes.
     const BEFORE: &str = "\
 BootCurrent: 0003
 BootNext: 0003

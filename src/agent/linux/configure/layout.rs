@@ -137,11 +137,13 @@ fn slide(file: &File, from: u64, to: u64, length: u64) -> io::Result<()> {
     file.sync_data()
 }
 
-/// How much swap the toolkit's own installer makes, in MiB: of one disk the square root of the memory, else half of it; at
-/// most 128 GiB.
+/// How much swap the toolkit's own installer makes, in MiB: of the memory in whole GiB, as `free -g` says it, the rounded
+/// square root where there is one disk, else half; at most 128 GiB. Never none, of which it would make no partition.
 pub(super) fn swap_mib(memory_bytes: u64, is_only_disk: bool) -> u64 {
-    let gib = memory_bytes.div_ceil(1 << 30);
-    let swap = if is_only_disk { gib.isqrt() } else { gib / 2 };
+    let gib = memory_bytes >> 30;
+    let root = gib.isqrt();
+    let rounded = if gib - root * root > root { root + 1 } else { root };
+    let swap = if is_only_disk { rounded } else { gib / 2 };
     swap.clamp(1, 128) * 1024
 }
 
@@ -250,7 +252,8 @@ mod tests {
         assert_eq!(swap_mib(gib(64), true), 8 * 1024);
         assert_eq!(swap_mib(gib(64), false), 32 * 1024);
         assert_eq!(swap_mib(gib(1024), false), 128 * 1024);
-        assert_eq!(swap_mib(gib(8) - 300_000_000, true), 2 * 1024, "the kernel keeps some of it");
+        assert_eq!(swap_mib(gib(32) - 700_000_000, true), 6 * 1024, "the kernel keeps some of it: 31, of which 5.6");
+        assert_eq!(swap_mib(gib(32) - 700_000_000, false), 15 * 1024);
         assert_eq!(swap_mib(1, true), 1024);
     }
 }
