@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::boot::{grub, script};
-use crate::config::screen::{Background, Palette};
+use crate::config::screen::{Background, News, Palette};
 use crate::config::{Config, Problem, ScreenSettings, url};
 use crate::domain::dhcp::Choice;
 use crate::domain::fleet::Fleet;
@@ -143,8 +143,12 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
             runtime.block_on(stop.cancelled());
             ExitCode::SUCCESS
         } else {
-            let options =
-                tui::Options { looks: looks(&config.screen, screen.ascii), runtime: runtime.handle().clone() };
+            let options = tui::Options {
+                looks: looks(&config.screen, screen.ascii),
+                bell: calls(config.screen.bell),
+                flash: calls(config.screen.flash),
+                runtime: runtime.handle().clone(),
+            };
             let folders =
                 tui::Folders { import: config.data.join(IMPORT_FOLDER), captures: config.data.join(CAPTURES) };
             match tui::run_in(bench, inbox, stop.clone(), options, folders) {
@@ -269,6 +273,14 @@ fn looks(chosen: &ScreenSettings, ascii: bool) -> tui::Looks {
         Some(Background::Light) => Some(tui::Ground::Light),
     };
     tui::Looks { palette, sight, ground, ascii }
+}
+
+fn calls(chosen: Option<News>) -> tui::Calls {
+    match chosen {
+        None | Some(News::All) => tui::Calls::All,
+        Some(News::Failures) => tui::Calls::Failures,
+        Some(News::Never) => tui::Calls::Never,
+    }
 }
 
 fn complain(err: &tui::TuiError) -> ExitCode {

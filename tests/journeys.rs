@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser as _;
+use oxbow::domain::batch::Order;
 use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
 use oxbow::domain::dhcp::Choice;
 use oxbow::domain::edit::{Edit, Set};
@@ -19,9 +21,13 @@ use oxbow::domain::node::Node;
 use oxbow::domain::phase::Phase;
 use oxbow::domain::plan::Plan;
 use oxbow::domain::policy::Policy;
+use oxbow::domain::question::Question;
 use oxbow::domain::snapshot::Snapshot;
 use oxbow::tui::files::Files;
-use oxbow::tui::{Answer, Ask, BINDINGS, Effect, Folders, Found, Job, Msg, NotDone, Place, Screen, What, update};
+use oxbow::tui::spoken;
+use oxbow::tui::{
+    Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, Screen, What, update,
+};
 use ratatui::crossterm::event::KeyCode::{
     self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, Right, Tab, Up,
 };
@@ -857,11 +863,153 @@ fn id_of(bench: &Snapshot, number: u8) -> NodeId {
     bench.nodes.values().find(|node| node.serial == serial).expect("a known node").id
 }
 
+#[test]
+fn a_command_is_found_by_its_name_and_shows_its_key() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text(":forg").sees("forget the node, its runs and its log").sees(" D ").sees("asks first");
+    journey.press([Enter]).sees("Forget SN-4003?").press([Esc]);
+    journey
+        .type_text(":services of")
+        .press([Enter])
+        .sees("machines reach it at")
+        .type_text(":xyzzy")
+        .sees("no command has");
+    journey.press([Esc]).misses("no command has");
+    assert_eq!(journey.wishes, []);
+}
+
+#[test]
+fn a_command_that_makes_no_sense_now_stays_with_its_reason() {
+    let mut journey = Journey::at(sample::busy());
+    journey
+        .type_text("/SN-4004")
+        .press([Enter])
+        .type_text(":network boot")
+        .sees("not now: SN-4004 is at work (writing)");
+    journey.press([Enter]).sees("not now: SN-4004 is at work").misses("Commands");
+    journey.type_text(":rows with errors").sees("not here: it belongs to \"Import: looking at a list\"").press([Enter]);
+    assert!(journey.screen.popup.is_none() && journey.wishes.is_empty());
+}
+
+#[test]
+fn a_key_is_looked_for_by_the_words_that_are_said_of_it() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("?/wire").sees("Keys /wire").sees("save its latest packets").misses("open the node");
+    journey.type_text("xyz").sees("no key has all of these words").press([Esc]).sees("open the node").press([Esc]);
+    journey.type_text("?/pane before").press([Enter]).sees("Shift-Tab").type_text("j").press([Esc]).sees("Nodes 12");
+}
+
+/// The words of a command line, as a shell takes it apart.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut quoted, mut word) = (Vec::new(), false, None::<String>);
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\'' => (quoted, word) = (!quoted, Some(word.unwrap_or_default())),
+            '\\' if !quoted => word.get_or_insert_default().extend(letters.next()),
+            ' ' if !quoted => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[test]
+fn what_asks_says_the_command_that_does_the_same_and_the_command_line_takes_it() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("r").sees("as a command: oxbow nodes rearm SN-4003").press([Esc]);
+    let node = chosen(&journey);
+    journey.change(node, |node| node.name = Some("the 'old' press; reboot".into()));
+    journey.type_text("D").sees(r"oxbow nodes forget 'the '\''old'\'' press;").press([Esc]);
+    let same = id_of(&journey.bench, 4);
+    for node in [node, same] {
+        journey.change(node, |node| node.name = Some("twin".into()));
+    }
+    journey.type_text("D").sees(&format!("oxbow nodes forget '#{node}'")).press([Esc]);
+    journey.type_text("p").press([Down]).sees(&format!("oxbow nodes assign '#{node}' emt-s")).press([Esc]);
+    journey.type_text("P").press([Down]).sees("oxbow policy hold").press([Esc]);
+
+    let (mac, serial) = ("3c:ec:ef:00:00:01".parse().expect("a MAC"), "SN 9'001".parse().ok());
+    let metadata = [("Site".to_owned(), "Halle 2".to_owned())].into();
+    let register = Registration { serial, macs: vec![mac], metadata, ..Registration::default() };
+    let [work_order, operator, list] = ["WO 4711", "O'Hara", "may.csv"].map(|word| Some(word.to_owned()));
+    let order = Order { name: "Halle 2".into(), work_order, operator, list };
+    let each = [1, 2, 3].map(|number| Command::Rearm { node: id_of(&journey.bench, number) });
+    let asked = [
+        What::One(Command::Register(register)),
+        What::One(Command::Assign { node, profile: None }),
+        What::One(Command::Assign { node, profile: "ubuntu".parse().ok() }),
+        What::One(Command::ChooseLoader { node, loader: None }),
+        What::One(Command::Rearm { node }),
+        What::One(Command::Forget { nodes: vec![node, same] }),
+        What::One(Command::Approve { nodes: Approval::One(node), profile: None }),
+        What::One(Command::Approve { nodes: Approval::All, profile: None }),
+        What::One(Command::Consent { node, to: Question::Unknown, by: "anna".into() }),
+        What::One(Command::Resolve { node, how: Resolution::ForgetOthers }),
+        What::One(Command::Resolve { node, how: Resolution::MoveIdentifiers }),
+        What::One(Command::Resolve { node, how: Resolution::TellApart }),
+        What::One(Command::Undo { deed: sample::NOW, scope: Undo::All }),
+        What::One(Command::Undo { deed: sample::NOW, scope: Undo::Idle }),
+        What::One(Command::SetPolicy(Policy::AllowList)),
+        What::One(Command::SetDhcp(Choice::Proxy)),
+        What::One(Command::OpenBatch(order)),
+        What::One(Command::CloseBatch),
+        What::Each(each.to_vec()),
+        What::Import(Arc::new(sample::list(&journey.bench, CLEAN))),
+    ];
+    for what in asked {
+        let effect = Effect::Ask(Ask { what: what.clone(), deed: String::new() });
+        let line = spoken::command(&effect, &journey.bench).unwrap_or_else(|| panic!("no command for {what:?}"));
+        let taken = oxbow::cli::Args::try_parse_from(words(&line));
+        assert!(taken.is_ok(), "{line}: {:?}", taken.err());
+    }
+}
+
+#[test]
+fn a_failure_rings_and_is_told_in_words_and_a_second_look_does_not() {
+    let mut journey = Journey::at(sample::busy());
+    let failed = journey.bench.nodes.values().find(|node| matches!(node.phase, Phase::Failed(_))).expect("one").clone();
+    let node = id_of(&journey.bench, 4);
+    journey.change(node, |node| node.phase = failed.phase.clone()).sees("SN-4004 failed: ");
+    assert_eq!((journey.wishes.as_slice(), journey.screen.flashing.is_some()), ([Effect::Bell].as_slice(), true));
+    journey.change(node, |node| node.name = Some("x".into())).wait(4);
+    assert_eq!((journey.wishes.len(), journey.screen.flashing), (1, None), "it stands out for a moment");
+
+    let mut quiet = Journey::at(sample::busy());
+    (quiet.screen.bell, quiet.screen.flash) = (Calls::Never, Calls::Never);
+    quiet.change(node, |node| node.phase = failed.phase.clone()).sees("SN-4004 failed: ");
+    assert_eq!((quiet.wishes.as_slice(), quiet.screen.flashing), ([].as_slice(), None));
+}
+
+#[test]
+fn the_last_node_that_is_done_rings_with_the_result() {
+    let mut journey = Journey::at(sample::busy());
+    let nodes: Vec<NodeId> = journey.bench.nodes.keys().copied().collect();
+    for node in nodes {
+        journey.change(node, |node| {
+            if !matches!(node.phase, Phase::Failed(_)) {
+                node.phase = Phase::Provisioned;
+            }
+        });
+    }
+    journey.sees("complete: 11 nodes done, 1 failed");
+    assert_eq!(journey.wishes, [Effect::Bell]);
+}
+
+#[test]
+fn the_wall_shows_large_figures_and_hears_only_the_way_back() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("W").sees("1 failed, 2 stuck").sees("at work").sees("of 12");
+    journey.sees("██").sees("SN-4003 failed").type_text("qDr").sees("1 failed, 2 stuck").press([Esc]).sees("Nodes 12");
+    assert_eq!(journey.wishes, []);
+}
+
 /// Every key of every place does something that can be seen: the dispatcher knows all of the table.
 #[test]
 fn every_key_is_reachable_and_does_something() {
     type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
-    let ways: [Way<'_>; 22] = [
+    let ways: [Way<'_>; 28] = [
         (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
         (Place::Nodes, sample::waiting, &[]),
         (Place::Node, sample::long, &[Enter, Up]),
@@ -883,6 +1031,12 @@ fn every_key_is_reachable_and_does_something() {
         (Place::Choice, sample::long, &[Char('P')]),
         (Place::Notice, sample::long, &[]),
         (Place::Help, sample::long, &[Char('?'), Down]),
+        (Place::Search, sample::long, &[Char('?'), Char('/'), Char('n')]),
+        (Place::Commands, sample::long, &[Char(':')]),
+        (Place::Commands, sample::long, &[Char(':'), Down]),
+        (Place::Commands, sample::long, &[Char(':'), Char('f'), Char('o'), Char('r'), Char('g'), Char('e'), Char('t')]),
+        (Place::Wall, sample::long, &[Char('W')]),
+        (Place::Help, sample::long, &[Char('?'), Char('/'), Char('n'), Enter]),
         (Place::Edit, sample::long, &[Char('/'), Char('4'), Char('0'), Char('0'), Char('1'), Enter, Char('e')]),
     ];
     let mut reached = BTreeSet::new();

@@ -29,6 +29,11 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("dhcp_to_proxy", sample::busy(), vec![Char('5'), Char('d'), Down, Enter]),
         ("dhcp_to_authoritative", sample::beside(), vec![Char('5'), Char('d'), Home, Enter]),
         ("help", sample::busy(), vec![Char('?')]),
+        ("help_search", sample::busy(), "?/node next".chars().map(Char).collect()),
+        ("commands", sample::busy(), vec![Char(':')]),
+        ("commands_found", sample::busy(), ":profile".chars().map(Char).chain([Down]).collect()),
+        ("wall", sample::busy(), vec![Char('W')]),
+        ("wall_empty", sample::empty(), vec![Char('W')]),
         ("question", sample::busy(), vec![Char('r')]),
         ("marked", sample::busy(), vec![Char('m'), Down, Char('m'), Char('m')]),
         ("typed", sample::long(), vec![Char('M'), Char('D'), Char('5')]),
@@ -79,7 +84,7 @@ fn scans() -> Vec<KeyCode> {
 const SIZES: [(u16, u16); 5] = [(200, 50), (120, 40), (80, 24), (60, 20), (40, 12)];
 
 /// The panes themselves, which are looked at in both sets of glyphs at every size; what lies over them at the design size.
-const PANES: [&str; 10] = [
+const PANES: [&str; 11] = [
     "nodes",
     "node_failed",
     "node_writing",
@@ -89,6 +94,7 @@ const PANES: [&str; 10] = [
     "import_errors",
     "profiles",
     "services",
+    "wall",
     "empty",
 ];
 

@@ -14,6 +14,12 @@ pub struct ScreenSettings {
     /// What is behind the letters [default: auto, dark where the terminal does not say]
     #[arg(long, value_name = "GROUND", env = "OXBOW_BACKGROUND")]
     pub background: Option<Background>,
+    /// What a bell is rung for: failures, and the end of the batch [default: all]
+    #[arg(long, value_name = "NEWS", env = "OXBOW_BELL")]
+    pub bell: Option<News>,
+    /// What makes the first lines stand out for three seconds [default: all]
+    #[arg(long, value_name = "NEWS", env = "OXBOW_FLASH")]
+    pub flash: Option<News>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -42,10 +48,23 @@ pub enum Background {
     Light,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum News {
+    All,
+    Failures,
+    Never,
+}
+
 impl ScreenSettings {
     /// These over those of the file.
     pub fn over(self, filed: Self) -> Self {
-        Self { palette: self.palette.or(filed.palette), background: self.background.or(filed.background) }
+        Self {
+            palette: self.palette.or(filed.palette),
+            background: self.background.or(filed.background),
+            bell: self.bell.or(filed.bell),
+            flash: self.flash.or(filed.flash),
+        }
     }
 }
 
@@ -57,7 +76,8 @@ mod tests {
     fn a_flag_comes_before_the_file_and_a_palette_that_is_none_is_named() {
         let filed: ScreenSettings = toml::from_str("palette = '256'\nbackground = 'light'").expect("settings");
         let flags = ScreenSettings { palette: Some(Palette::Tritanopia), ..ScreenSettings::default() };
-        let both = ScreenSettings { palette: Some(Palette::Tritanopia), background: Some(Background::Light) };
+        let (palette, background) = (Some(Palette::Tritanopia), Some(Background::Light));
+        let both = ScreenSettings { palette, background, ..ScreenSettings::default() };
         assert_eq!(flags.over(filed), both);
         let said = toml::from_str::<ScreenSettings>("palette = 'pink'").expect_err("none").to_string();
         assert!(said.contains("pink") && said.contains("deuteranopia"), "{said}");

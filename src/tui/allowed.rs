@@ -100,6 +100,13 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::PreviousTab
         | Action::Freeze
         | Action::Help
+        | Action::Search
+        | Action::KeepSearch
+        | Action::DropSearch
+        | Action::Commands
+        | Action::RunCommand
+        | Action::Wall
+        | Action::LeaveWall
         | Action::Quit
         | Action::Interrupt
         | Action::FindLists

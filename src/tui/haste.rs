@@ -61,7 +61,10 @@ fn asks(place: Place) -> bool {
         | Place::Path
         | Place::Filter
         | Place::Notice
-        | Place::Help => false,
+        | Place::Help
+        | Place::Search
+        | Place::Commands
+        | Place::Wall => false,
     }
 }
 

@@ -38,6 +38,10 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
         let time = [Line::from(time(screen))];
         spread(&[counts(screen, bench, true), counts(screen, bench, false)], &time, row, frame);
     }
+    // Something has just happened: seen from where its words cannot be read. It does not blink.
+    if let Some((meaning, _)) = screen.flashing {
+        frame.buffer_mut().set_style(area, screen.theme.flash(meaning));
+    }
 }
 
 /// How many nodes do what. With words, or with glyphs alone where there is no room: the words are in the table.

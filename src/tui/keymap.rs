@@ -38,6 +38,16 @@ pub enum Action {
     PreviousTab,
     Freeze,
     Help,
+    /// Show only the keys with these words.
+    Search,
+    KeepSearch,
+    DropSearch,
+    /// Find a command by its name.
+    Commands,
+    RunCommand,
+    /// Large figures alone.
+    Wall,
+    LeaveWall,
     Quit,
     /// Quit from anywhere; the second time within two seconds without asking.
     Interrupt,
@@ -156,13 +166,17 @@ pub enum Scope {
     Choice,
     Notice,
     Help,
+    /// While words are typed that keys are looked for by.
+    Search,
+    Commands,
+    Wall,
     /// Even while something is asked or typed.
     Always,
 }
 
 impl Scope {
     /// In the order of the help page.
-    pub const ALL: [Scope; 20] = [
+    pub const ALL: [Scope; 23] = [
         Self::Nodes,
         Self::Node,
         Self::Chosen,
@@ -182,6 +196,9 @@ impl Scope {
         Self::Choice,
         Self::Notice,
         Self::Help,
+        Self::Search,
+        Self::Commands,
+        Self::Wall,
         Self::Always,
     ];
 
@@ -206,6 +223,9 @@ impl Scope {
             Self::Choice => "When there is a choice",
             Self::Notice => "When told",
             Self::Help => "Help",
+            Self::Search => "While a key is looked for",
+            Self::Commands => "Commands by name",
+            Self::Wall => "On the wall",
             Self::Always => "Always",
         }
     }
@@ -229,10 +249,13 @@ pub enum Place {
     Choice,
     Notice,
     Help,
+    Search,
+    Commands,
+    Wall,
 }
 
 impl Place {
-    pub const ALL: [Place; 15] = [
+    pub const ALL: [Place; 18] = [
         Self::Nodes,
         Self::Node,
         Self::Text,
@@ -248,6 +271,9 @@ impl Place {
         Self::Choice,
         Self::Notice,
         Self::Help,
+        Self::Search,
+        Self::Commands,
+        Self::Wall,
     ];
 
     /// The scopes that hear keys here, the nearest first.
@@ -268,6 +294,9 @@ impl Place {
             Self::Choice => &[Scope::Choice, Scope::Moving, Scope::Always],
             Self::Notice => &[Scope::Notice, Scope::Always],
             Self::Help => &[Scope::Help, Scope::Moving, Scope::Always],
+            Self::Search => &[Scope::Search, Scope::Text, Scope::Always],
+            Self::Commands => &[Scope::Commands, Scope::Text, Scope::Always],
+            Self::Wall => &[Scope::Wall, Scope::Always],
         }
     }
 
@@ -362,6 +391,14 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Everywhere, &[char('4')], GoTo(Tab::Profiles), "profiles and images"),
     bind(Scope::Everywhere, &[char('5')], GoTo(Tab::Services), "services of this station"),
     bind(Scope::Everywhere, &[char('P')], Action::Policy, "choose what becomes of machines nobody registered"),
+    bind(
+        Scope::Everywhere,
+        &[char('W')],
+        Action::Wall,
+        "large figures for a screen on the wall, read from five metres",
+    ),
+    bind(Scope::Everywhere, &[char(':')], Action::Commands, "find a command by its name, with its key beside it")
+        .brief("commands"),
     bind(Scope::Everywhere, &[char('?'), F1], Action::Help, "this page").brief("help"),
     bind(Scope::Top, &[char('q')], Action::Quit, "quit; asks while a machine is at work").brief("quit"),
     bind(Scope::Moving, &[UP, char('k')], Move(Motion::Up), "one up"),
@@ -429,6 +466,14 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Choice, &[ESC], Answer(false), "leave it as it is").brief("leave it"),
     bind(Scope::Notice, &[ENTER, ESC], Action::Close, "close").brief("close"),
     bind(Scope::Help, &[ESC, ENTER, char('?'), F1], Action::Close, "close this page").brief("close"),
+    bind(Scope::Help, &[char('/')], Action::Search, "show only keys with these words").brief("search"),
+    bind(Scope::Search, &[ENTER], Action::KeepSearch, "keep the words").brief("keep"),
+    bind(Scope::Search, &[ESC], Action::DropSearch, "show all keys again").brief("drop"),
+    bind(Scope::Commands, &[ENTER], Action::RunCommand, "do the chosen one").brief("do it"),
+    bind(Scope::Commands, &[UP], Move(Motion::Up), "the one above"),
+    bind(Scope::Commands, &[DOWN], Move(Motion::Down), "the one below").brief("next"),
+    bind(Scope::Commands, &[ESC], Action::Close, "do nothing").brief("do nothing"),
+    bind(Scope::Wall, &[ESC, char('W'), ENTER], Action::LeaveWall, "back to the panes").brief("back to the panes"),
     bind(Scope::Always, &[ctrl('c')], Action::Interrupt, "ask to quit; twice within two seconds quits at once"),
 ];
 

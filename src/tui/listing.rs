@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use crate::domain::ids::NodeId;
 use crate::domain::node::Node;
+use crate::domain::phase::Stage;
 use crate::domain::snapshot::{Catalogue, Snapshot, Stranger};
 use crate::domain::time::Timestamp;
 use crate::tui::filter::Filter;
@@ -85,6 +86,8 @@ pub struct Listing {
     /// Columns that the longest name and the longest profile of all nodes shown need.
     pub name_width: usize,
     pub profile_width: usize,
+    /// What needs a person first, of all nodes.
+    pub first_problem: Option<NodeId>,
     /// Machines that ask, do not boot, and are no nodes.
     pub strangers: Vec<Stranger>,
 }
@@ -107,10 +110,15 @@ impl Listing {
             return false;
         }
         let mut counts = Counts::default();
+        let mut first_problem: Option<(u8, NodeId)> = None;
         let mut rows = Vec::with_capacity(bench.nodes.len());
         for node in bench.nodes.values() {
             let row = Row::new(bench, node, now);
             counts.add(row.status);
+            if row.status.rank() < Status::Active(Stage::Seen).rank() {
+                let this = (row.status.rank(), row.id);
+                first_problem = Some(first_problem.map_or(this, |first| first.min(this)));
+            }
             if filter.keeps(node, row.status, &row.profile) {
                 rows.push(row);
             }
@@ -124,6 +132,7 @@ impl Listing {
             counts,
             name_width: rows.iter().map(|row| width(&row.name)).max().unwrap_or(0),
             profile_width: rows.iter().map(|row| width(&row.profile)).max().unwrap_or(0),
+            first_problem: first_problem.map(|(_, id)| id),
             nodes: rows.into_iter().map(|row| row.id).collect(),
             strangers: bench.strangers(now),
         };

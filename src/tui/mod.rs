@@ -19,8 +19,10 @@
 //! | what is drawn how; colours; glyphs; words of a status | `theme.rs`; `colours.rs`; `glyphs.rs`; `status.rs` |
 //! | finding, reading and writing lists; choosing one | `files.rs`; `desk.rs` |
 //! | what a scanner may say, and how it is told from fingers; the form | `scan.rs`, `wedge.rs`, `haste.rs`; `form.rs` |
+//! | what rings; what is said of a deed as a command; how commands are found | `alarm.rs`; `spoken.rs`; `fuzzy.rs` |
 //! | order and filter of the table | `listing.rs`; `filter.rs` |
 
+pub mod alarm;
 pub mod allowed;
 pub mod colours;
 pub mod courier;
@@ -30,6 +32,7 @@ pub mod files;
 pub mod filter;
 pub mod footer;
 pub mod form;
+pub mod fuzzy;
 pub mod glyphs;
 pub mod haste;
 pub mod header;
@@ -42,16 +45,19 @@ pub mod popups;
 pub mod run;
 pub mod scan;
 pub mod screen;
+pub mod spoken;
 pub mod status;
 pub mod terminal;
 pub mod theme;
 pub mod undo;
 pub mod update;
 pub mod view;
+pub mod wall;
 pub mod wedge;
 pub mod widgets;
 pub mod words;
 
+pub use alarm::Calls;
 pub use colours::{Ground, Sight};
 pub use files::{Folders, Found, Job};
 pub use keymap::{Action, BINDINGS, Binding, Place, keys_markdown};

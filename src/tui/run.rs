@@ -17,6 +17,7 @@ use crate::domain::question::who;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::inbox::Inbox;
+use crate::tui::alarm::Calls;
 use crate::tui::courier::Courier;
 use crate::tui::files::{Files, Folders};
 use crate::tui::haste::Haste;
@@ -33,6 +34,9 @@ use crate::tui::wedge::Wedge;
 pub struct Options {
     /// What was chosen of how it looks, whatever the terminal says of itself.
     pub looks: Looks,
+    /// What a bell rings for, and what makes the first lines stand out.
+    pub bell: Calls,
+    pub flash: Calls,
     /// A runtime of several threads, with its drivers on.
     pub runtime: Handle,
 }
@@ -87,9 +91,10 @@ pub fn run_in(
     let courier =
         Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
     let helpers = Helpers { courier, files: Files::start(folders).map_err(TuiError::Terminal)? };
+    let Options { bell, flash, .. } = options;
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
-    let mut screen = Screen::new(theme, TimeZone::system(), size, clock::now());
+    let mut screen = Screen { bell, flash, ..Screen::new(theme, TimeZone::system(), size, clock::now()) };
     screen.person = who(|name| std::env::var(name).ok());
     Ok(drive(&mut screen, &mut tty, &helpers, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
 }
@@ -102,6 +107,7 @@ fn drive(
     stop: &CancellationToken,
 ) -> io::Result<Exit> {
     let mut live = bench.borrow_and_update().clone();
+    screen.heed(&live);
     let (mut dirty, mut drawn, mut wedge, mut haste) = (true, Timestamp::default(), Wedge::default(), Haste::default());
     while !stop.is_cancelled() {
         let now = clock::now();

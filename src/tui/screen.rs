@@ -11,6 +11,7 @@ use crate::domain::ids::NodeId;
 use crate::domain::node::Node;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
+use crate::tui::alarm::{Alarm, Calls};
 use crate::tui::desk::Desk;
 use crate::tui::filter::Filter;
 use crate::tui::form::{Editing, Form};
@@ -49,6 +50,14 @@ pub struct Screen {
     /// Lines of a text that are above its window.
     pub scrolled: usize,
     pub frozen: Option<Frozen>,
+    /// Large figures instead of the panes.
+    pub wall: bool,
+    pub alarm: Alarm,
+    /// What a bell is rung for, and what makes the first lines stand out for a moment.
+    pub bell: Calls,
+    pub flash: Calls,
+    /// Until when they stand out, and why.
+    pub flashing: Option<(Meaning, Timestamp)>,
     pub popup: Option<Popup>,
     pub toast: Option<Toast>,
     /// When Ctrl-C was last pressed.
@@ -118,8 +127,16 @@ pub enum Popup {
         title: String,
         text: Vec<String>,
     },
+    /// Keys, all of them or those with the words in `find`.
     Help {
         scrolled: usize,
+        find: String,
+        finding: bool,
+    },
+    /// Commands, those that `typed` finds.
+    Commands {
+        typed: String,
+        at: usize,
     },
 }
 
@@ -132,7 +149,8 @@ impl Popup {
             | Self::Question { .. }
             | Self::Choice { .. }
             | Self::Notice { .. }
-            | Self::Help { .. } => None,
+            | Self::Help { .. }
+            | Self::Commands { .. } => None,
         }
     }
 }
@@ -184,6 +202,11 @@ impl Screen {
             reading: Reading::Following,
             scrolled: 0,
             frozen: None,
+            wall: false,
+            alarm: Alarm::default(),
+            bell: Calls::default(),
+            flash: Calls::default(),
+            flashing: None,
             popup: None,
             toast: None,
             interrupted: None,
@@ -198,7 +221,10 @@ impl Screen {
             (Some(Popup::Typed { .. }), _) => Place::Typed,
             (Some(Popup::Choice { .. }), _) => Place::Choice,
             (Some(Popup::Notice { .. }), _) => Place::Notice,
+            (Some(Popup::Help { finding: true, .. }), _) => Place::Search,
             (Some(Popup::Help { .. }), _) => Place::Help,
+            (Some(Popup::Commands { .. }), _) => Place::Commands,
+            (None, _) if self.wall => Place::Wall,
             (None, _) => self.place_below(),
         }
     }
@@ -268,6 +294,8 @@ impl Screen {
     pub fn field(&mut self) -> Option<(&mut String, usize)> {
         match (&mut self.popup, self.pane) {
             (Some(Popup::Typed { typed, .. }), _) => Some((typed, COUNT)),
+            (Some(Popup::Commands { typed, .. }), _) => Some((typed, FILTER)),
+            (Some(Popup::Help { find, finding: true, .. }), _) => Some((find, FILTER)),
             (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
             (None, Pane::Import) if self.desk.typing => Some((&mut self.desk.path, PATH)),
             (None, Pane::Register) => self.form.field().map(|text| (text, FIELD)),
@@ -309,6 +337,16 @@ impl Screen {
         self.toast = Some(Toast { meaning, text: text.into(), until: self.now.after(TOAST) });
     }
 
+    /// Tells what has happened on the bench since it was last looked at. Says whether a bell is to ring.
+    pub fn heed(&mut self, live: &Snapshot) -> bool {
+        let Some(news) = self.alarm.look(live) else { return false };
+        self.say(news.meaning(), news.words(live));
+        if news.calls(self.flash) {
+            self.flashing = Some((news.meaning(), self.now.after(FLASH)));
+        }
+        news.calls(self.bell)
+    }
+
     /// Brings what depends on the bench up to date: the order of the nodes, and a choice that exists.
     pub fn refresh(&mut self, live: &Snapshot) {
         let row = self.row();
@@ -339,3 +377,4 @@ const FIELD: usize = 200;
 /// Letters of a number that is to be typed.
 const COUNT: usize = 12;
 const TOAST: Duration = Duration::from_secs(5);
+const FLASH: Duration = Duration::from_secs(3);

@@ -133,6 +133,16 @@ impl Theme {
         self.palette != Palette::Mono
     }
 
+    /// A whole line that stands out, in the colour of `meaning`.
+    pub fn flash(&self, meaning: Meaning) -> Style {
+        self.style(meaning).remove_modifier(Modifier::UNDERLINED).add_modifier(Modifier::BOLD | Modifier::REVERSED)
+    }
+
+    /// As [`Self::style`], for figures drawn of whole cells: turned round or underlined they would be no figures.
+    pub fn figure(&self, meaning: Meaning) -> Style {
+        self.style(meaning).remove_modifier(Modifier::REVERSED | Modifier::UNDERLINED)
+    }
+
     pub fn style(&self, meaning: Meaning) -> Style {
         if self.palette == Palette::Mono {
             return mono(meaning);

@@ -36,10 +36,11 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
             screen.size = size;
             None
         }
-        Msg::Bench => None,
+        Msg::Bench => screen.heed(bench).then_some(Effect::Bell),
         Msg::Tick(now) => {
             screen.now = now;
             screen.toast.take_if(|toast| toast.until <= now);
+            screen.flashing.take_if(|(_, until)| *until <= now);
             None
         }
         Msg::Found(found) => {
@@ -65,6 +66,7 @@ fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect>
     let Some(binding) = place.binding(key) else {
         if place.is_typing() {
             type_letter(screen, key);
+            from_the_first(screen);
         }
         return None;
     };
@@ -92,12 +94,25 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
             screen.typing = false;
             screen.filter.clear();
         }
-        Action::EraseLetter => drop(screen.field().and_then(|(text, _)| text.pop())),
-        Action::EraseText => screen.field().into_iter().for_each(|(text, _)| text.clear()),
+        Action::EraseLetter => {
+            screen.field().and_then(|(text, _)| text.pop());
+            from_the_first(screen);
+        }
+        Action::EraseText => {
+            screen.field().into_iter().for_each(|(text, _)| text.clear());
+            from_the_first(screen);
+        }
         Action::NextSort => (screen.sort, screen.flipped) = (screen.sort.next(), false),
         Action::FlipSort => screen.flipped = !screen.flipped,
         Action::Freeze => freeze(screen, bench),
-        Action::Help => screen.popup = Some(Popup::Help { scrolled: 0 }),
+        Action::Help => screen.popup = Some(Popup::Help { scrolled: 0, find: String::new(), finding: false }),
+        Action::Search => set_search(screen, true),
+        Action::KeepSearch => set_search(screen, false),
+        Action::DropSearch => screen.popup = Some(Popup::Help { scrolled: 0, find: String::new(), finding: false }),
+        Action::Commands => screen.popup = Some(Popup::Commands { typed: String::new(), at: 0 }),
+        Action::RunCommand => return run_command(screen, bench),
+        Action::Wall => screen.wall = true,
+        Action::LeaveWall => screen.wall = false,
         Action::Mark => mark(screen),
         Action::MarkAll => mark_all(screen),
         Action::Approve => screen.popup = Some(deeds::approve(screen, bench)),
@@ -277,7 +292,27 @@ fn answer(screen: &mut Screen, yes: bool) -> Option<Effect> {
         | Popup::Typed { .. }
         | Popup::Choice { .. }
         | Popup::Notice { .. }
-        | Popup::Help { .. } => None,
+        | Popup::Help { .. }
+        | Popup::Commands { .. } => None,
+    }
+}
+
+fn set_search(screen: &mut Screen, on: bool) {
+    if let Some(Popup::Help { finding, .. }) = &mut screen.popup {
+        *finding = on;
+    }
+}
+
+/// Does what was found by its name, or says why not.
+fn run_command(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    let Some(Popup::Commands { typed, at }) = screen.popup.take() else { return None };
+    let entry = popups::commands::entries(screen, bench, &typed).into_iter().nth(at)?;
+    match entry.why_not {
+        None => act(screen, bench, entry.binding.action),
+        Some(why) => {
+            screen.say(Meaning::Notice, why);
+            None
+        }
     }
 }
 
@@ -432,11 +467,29 @@ fn type_text(screen: &mut Screen, text: &str) {
     field.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
 }
 
+/// Other words find other things: the first of them is looked at.
+fn from_the_first(screen: &mut Screen) {
+    match &mut screen.popup {
+        Some(Popup::Commands { at, .. }) => *at = 0,
+        Some(Popup::Help { scrolled, .. }) => *scrolled = 0,
+        Some(Popup::Question { .. } | Popup::Typed { .. } | Popup::Choice { .. } | Popup::Notice { .. }) | None => {}
+    }
+}
+
 fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
     let page = screen.page();
-    if let Some(Popup::Help { scrolled }) = screen.popup {
-        let (lines, page) = popups::help::extent(screen, bench);
-        screen.popup = Some(Popup::Help { scrolled: moved(scrolled, lines.saturating_sub(page), page, motion) });
+    if let Some(Popup::Help { find, .. }) = &screen.popup {
+        let (lines, page) = popups::help::extent(screen, bench, find);
+        if let Some(Popup::Help { scrolled, .. }) = &mut screen.popup {
+            *scrolled = moved(*scrolled, lines.saturating_sub(page), page, motion);
+        }
+        return;
+    }
+    if let Some(Popup::Commands { typed, .. }) = &screen.popup {
+        let last = popups::commands::entries(screen, bench, typed).len().saturating_sub(1);
+        if let Some(Popup::Commands { at, .. }) = &mut screen.popup {
+            *at = moved(*at, last, page, motion);
+        }
         return;
     }
     if let Some(Popup::Choice { choices, at, .. }) = &mut screen.popup {

@@ -8,13 +8,19 @@ use crate::domain::snapshot::Snapshot;
 use crate::tui::glyphs::fold_to_ascii;
 use crate::tui::layout::{MIN_HEIGHT, MIN_WIDTH, layout};
 use crate::tui::screen::Screen;
-use crate::tui::{footer, header, panes, popups};
+use crate::tui::{footer, header, panes, popups, wall};
 
 /// Draws `live`, or the moment at which the view was frozen.
 pub fn view(screen: &Screen, live: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let bench = screen.shown(live);
     match layout(area, screen.pane) {
         None => too_small(screen, bench, area, frame),
+        Some(plan) if screen.wall => {
+            wall::view(screen, bench, Rect { height: area.height - plan.footer.height, ..area }, frame);
+            popups::view(screen, live, Rect { height: area.height - plan.footer.height, ..area }, frame);
+            footer::toast(screen, plan.footer, frame);
+            footer::view(screen, live, plan.footer, frame);
+        }
         Some(plan) => {
             header::view(screen, bench, plan.header, frame);
             panes::view(screen, bench, &plan, frame);

@@ -74,7 +74,7 @@ impl Wedge {
         self.held.len() >= CODE
             && !self.is_one_letter()
             && !self.moves_only()
-            && self.held.first().and_then(|key| letter(*key)) != Some(FILTER)
+            && !self.held.first().and_then(|key| letter(*key)).is_some_and(|first| WORDS.contains(&first))
     }
 
     fn is_one_letter(&self) -> bool {
@@ -109,8 +109,8 @@ const FAST: Duration = Duration::from_millis(40);
 const UNFINISHED: Duration = Duration::from_millis(300);
 /// Letters of the shortest code.
 const CODE: usize = 4;
-/// Begins a filter, and no code.
-const FILTER: char = '/';
+/// Begin a filter or a command, and no code.
+const WORDS: [char; 2] = ['/', ':'];
 /// Keys that are held down to go through a table. Codes in hexadecimal digits do not begin with them.
 const HELD_DOWN: [char; 3] = ['j', 'k', 'm'];
 /// Keys that move, mark and sort, and do nothing else.

@@ -27,7 +27,7 @@ pub fn view(
     screen: &Screen,
     title: &str,
     said: &[String],
-    choices: &[Choice],
+    (choices, commands): (&[Choice], &[Option<String>]),
     at: usize,
     area: Rect,
     frame: &mut Frame<'_>,
@@ -40,7 +40,12 @@ pub fn view(
     };
     let above = lines(&said.iter().map(String::as_str).collect::<Vec<_>>());
     // Room for the longest, so that nothing jumps.
-    let abouts: Vec<_> = choices.iter().map(|choice| lines(&[&choice.about])).collect();
+    let spoken = |command: &Option<String>| command.as_ref().map(|command| format!("as a command: {command}"));
+    let about = |(choice, command): (&Choice, &Option<String>)| {
+        let command = spoken(command);
+        lines(&[&choice.about].into_iter().chain(&command).map(String::as_str).collect::<Vec<_>>())
+    };
+    let abouts: Vec<_> = choices.iter().zip(commands).map(about).collect();
     let below = abouts.iter().map(Vec::len).max().unwrap_or(0);
     let height = above.len() + choices.len() + below + 6;
     let place = middle(area, width, u16::try_from(height).unwrap_or(u16::MAX));

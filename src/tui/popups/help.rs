@@ -8,6 +8,8 @@
 //! │                  not now: no filter is set               │
 //! └──────────────────────────────────────────────────────────┘
 //! ```
+//!
+//! `/` and words show only the keys of which they are said.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -21,39 +23,66 @@ use crate::tui::screen::Screen;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::{paragraph, part, popup, text};
 
-pub fn view(screen: &Screen, live: &Snapshot, scrolled: usize, area: Rect, frame: &mut Frame<'_>) {
-    let (title, place) = (Line::styled("Keys", screen.theme.style(Meaning::Title)), place(area));
-    let lines = lines(screen, live, place.width.saturating_sub(2).into());
+pub fn view(
+    screen: &Screen,
+    live: &Snapshot,
+    scrolled: usize,
+    (find, finding): (&str, bool),
+    area: Rect,
+    frame: &mut Frame<'_>,
+) {
+    let place = place(area);
+    let mut title = Line::styled("Keys", screen.theme.style(Meaning::Title));
+    if finding || !find.is_empty() {
+        title.push_span(Span::styled(format!(" /{find}"), screen.theme.style(Meaning::Key)));
+    }
+    if finding {
+        title.push_span(Span::styled(screen.theme.glyphs.caret, screen.theme.style(Meaning::Key)));
+    }
+    let lines = lines(screen, live, find, place.width.saturating_sub(2).into());
     let remark = part(lines.len(), scrolled, place.height.saturating_sub(2).into());
     let inner = popup(&screen.theme, title, remark, place, frame);
     text(&lines, scrolled, inner, frame);
 }
 
 /// Lines in all, and those in view at once.
-pub fn extent(screen: &Screen, live: &Snapshot) -> (usize, usize) {
+pub fn extent(screen: &Screen, live: &Snapshot, find: &str) -> (usize, usize) {
     let place = place(Rect::new(0, 0, screen.size.width, screen.size.height.saturating_sub(1)));
-    (lines(screen, live, place.width.saturating_sub(2).into()).len(), place.height.saturating_sub(2).into())
+    (lines(screen, live, find, place.width.saturating_sub(2).into()).len(), place.height.saturating_sub(2).into())
 }
 
 fn place(area: Rect) -> Rect {
     middle(area, WIDTH, area.height)
 }
 
-fn lines(screen: &Screen, live: &Snapshot, width: usize) -> Vec<Line<'static>> {
+fn lines(screen: &Screen, live: &Snapshot, find: &str, width: usize) -> Vec<Line<'static>> {
     let here = screen.place_below().scopes();
     let elsewhere = Scope::ALL.into_iter().filter(|scope| !here.contains(scope));
     let mut lines = Vec::new();
     for scope in here.iter().copied().chain(elsewhere) {
+        let rows: Vec<&Binding> =
+            BINDINGS.iter().filter(|binding| binding.scope == scope && has(binding, find)).collect();
+        if rows.is_empty() {
+            continue;
+        }
         if !lines.is_empty() {
             lines.push(Line::default());
         }
         let title = Span::styled(format!(" {}", scope.title()), screen.theme.style(Meaning::Title));
         let note = if here.contains(&scope) { "" } else { "  (not here)" };
         lines.push(Line::from(vec![title, Span::styled(note, screen.theme.style(Meaning::Muted))]));
-        let rows = BINDINGS.iter().filter(|binding| binding.scope == scope);
-        lines.extend(rows.flat_map(|binding| row(screen, live, binding, here.contains(&scope), width)));
+        lines.extend(rows.into_iter().flat_map(|binding| row(screen, live, binding, here.contains(&scope), width)));
+    }
+    if lines.is_empty() {
+        lines.push(Line::raw(" no key has all of these words"));
     }
     lines
+}
+
+/// Whether every word of `find` is in what is said of a key.
+fn has(binding: &Binding, find: &str) -> bool {
+    let said = format!("{} {} {}", names(binding.keys), binding.words, binding.scope.title()).to_lowercase();
+    find.to_lowercase().split_whitespace().all(|word| said.contains(word))
 }
 
 fn row(screen: &Screen, live: &Snapshot, binding: &Binding, here: bool, width: usize) -> Vec<Line<'static>> {

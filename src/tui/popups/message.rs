@@ -6,6 +6,8 @@
 //! │  The node, its registration and its 2 runs   │
 //! │  are dropped from this station.              │
 //! │                                              │
+//! │  as a command: oxbow nodes forget press-03   │
+//! │                                              │
 //! │            [ No ]      Yes                   │
 //! └──────────────────────────────────────────────┘
 //! ```
@@ -17,7 +19,7 @@ use ratatui::text::{Line, Span};
 use crate::tui::layout::middle;
 use crate::tui::screen::Screen;
 use crate::tui::theme::Meaning;
-use crate::tui::widgets::{popup, text};
+use crate::tui::widgets::{paragraph, popup, text};
 use crate::tui::words::{cut, wrap};
 
 /// What can be answered.
@@ -35,12 +37,29 @@ pub enum Buttons<'p> {
     Close,
 }
 
-pub fn view(screen: &Screen, title: &str, said: &[String], below: Buttons<'_>, area: Rect, frame: &mut Frame<'_>) {
+pub fn view(
+    screen: &Screen,
+    title: &str,
+    said: &[String],
+    command: Option<String>,
+    below: Buttons<'_>,
+    area: Rect,
+    frame: &mut Frame<'_>,
+) {
     let width = area.width.saturating_sub(4).min(WIDTH);
     let room = usize::from(width.saturating_sub(4));
     let mut lines: Vec<Line<'_>> = vec![Line::default()];
     for sentence in said {
         lines.extend(wrap(sentence, room).into_iter().map(Line::raw));
+    }
+    let command = command.map(|command| {
+        let muted = screen.theme.style(Meaning::Muted);
+        paragraph(Span::styled("as a command: ", muted), &command, muted, room)
+    });
+    // Where there is little room, what follows is more important than how it is written.
+    if let Some(command) = command.filter(|command| lines.len() + command.len() + 5 <= area.height.into()) {
+        lines.push(Line::default());
+        lines.extend(command);
     }
     lines.push(Line::default());
     lines.push(buttons(screen, below));

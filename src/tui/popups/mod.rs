@@ -1,6 +1,7 @@
 //! What lies over the panes: questions, choices, notices and the help page.
 
 pub mod choice;
+pub mod commands;
 pub mod help;
 pub mod message;
 
@@ -9,21 +10,32 @@ use ratatui::layout::Rect;
 
 use crate::domain::snapshot::Snapshot;
 use crate::tui::popups::message::Buttons;
-use crate::tui::screen::{Popup, Screen};
+use crate::tui::screen::{Choice, Popup, Screen, Then};
+use crate::tui::spoken;
 
 pub fn view(screen: &Screen, live: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     match &screen.popup {
         None => {}
-        Some(Popup::Question { title, text, yes, .. }) => {
-            message::view(screen, title, text, Buttons::YesNo { yes: *yes }, area, frame);
+        Some(Popup::Question { title, text, yes, on_yes }) => {
+            let command = spoken::command(on_yes, live);
+            message::view(screen, title, text, command, Buttons::YesNo { yes: *yes }, area, frame);
         }
-        Some(Popup::Typed { title, text, wanted, typed, .. }) => {
-            message::view(screen, title, text, Buttons::Typed { wanted, typed }, area, frame);
+        Some(Popup::Typed { title, text, wanted, typed, on_yes }) => {
+            let command = spoken::command(on_yes, live);
+            message::view(screen, title, text, command, Buttons::Typed { wanted, typed }, area, frame);
         }
         Some(Popup::Choice { title, text, choices, at }) => {
-            choice::view(screen, title, text, choices, *at, area, frame);
+            let command = |choice: &Choice| match &choice.then {
+                Then::Do(effect) => spoken::command(effect, live),
+                Then::Nothing | Then::Ask(_) => None,
+            };
+            let commands: Vec<_> = choices.iter().map(command).collect();
+            choice::view(screen, title, text, (choices, &commands), *at, area, frame);
         }
-        Some(Popup::Notice { title, text }) => message::view(screen, title, text, Buttons::Close, area, frame),
-        Some(Popup::Help { scrolled }) => help::view(screen, live, *scrolled, area, frame),
+        Some(Popup::Notice { title, text }) => message::view(screen, title, text, None, Buttons::Close, area, frame),
+        Some(Popup::Help { scrolled, find, finding }) => {
+            help::view(screen, live, *scrolled, (find, *finding), area, frame);
+        }
+        Some(Popup::Commands { typed, at }) => commands::view(screen, live, typed, *at, area, frame),
     }
 }

@@ -1,0 +1,142 @@
+//! Every command by its name, with its key beside it. What cannot be done now stays, with the reason.
+//!
+//! ```text
+//! ┌ Commands ──────────────────────────────────── 3 of 61 ┐
+//! │ :forg▏                                                │
+//! │▌ forget the node, its runs and its log              D │
+//! │                                                       │
+//! │  asks first                                           │
+//! └───────────────────────────────────────────────────────┘
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::domain::snapshot::Snapshot;
+use crate::tui::allowed::allowed;
+use crate::tui::fuzzy::distance;
+use crate::tui::keymap::{Action, BINDINGS, Binding, Danger, Scope};
+use crate::tui::layout::middle;
+use crate::tui::screen::Screen;
+use crate::tui::theme::Meaning;
+use crate::tui::widgets::{paragraph, popup, text, window};
+use crate::tui::words::{cut, width};
+
+/// A command, and why it cannot be done now, if so.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub binding: &'static Binding,
+    pub why_not: Option<String>,
+}
+
+/// The commands that `typed` finds: the nearest first, and before the others those that can be done.
+pub fn entries(screen: &Screen, live: &Snapshot, typed: &str) -> Vec<Entry> {
+    let here = screen.place_below().scopes();
+    let mut found: Vec<(usize, Entry)> = BINDINGS
+        .iter()
+        .filter(|binding| is_command(binding))
+        .filter_map(|binding| {
+            let names = format!("{} {}", binding.brief.unwrap_or_default(), binding.words);
+            let far = distance(typed, &names).or_else(|| Some(BY_PLACE + distance(typed, binding.scope.title())?))?;
+            let why_not = if here.contains(&binding.scope) {
+                allowed(binding.action, screen, live).err().map(|why| format!("not now: {why}"))
+            } else {
+                Some(format!("not here: it belongs to {:?}", binding.scope.title()))
+            };
+            Some((far, Entry { binding, why_not }))
+        })
+        .collect();
+    found.sort_by_key(|(far, entry)| (*far >= BY_PLACE, entry.why_not.is_some(), *far));
+    found.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// Answers to popups, and letters, are no commands.
+fn is_command(binding: &Binding) -> bool {
+    let is_said = match binding.scope {
+        Scope::Path
+        | Scope::Filter
+        | Scope::Text
+        | Scope::Question
+        | Scope::Typed
+        | Scope::Choice
+        | Scope::Notice
+        | Scope::Help
+        | Scope::Search
+        | Scope::Commands
+        | Scope::Wall => false,
+        Scope::Nodes
+        | Scope::Node
+        | Scope::Chosen
+        | Scope::Moving
+        | Scope::Everywhere
+        | Scope::Top
+        | Scope::Form
+        | Scope::Lists
+        | Scope::Preview
+        | Scope::Edit
+        | Scope::Services
+        | Scope::Always => true,
+    };
+    is_said && binding.action != Action::Commands
+}
+
+pub fn view(screen: &Screen, live: &Snapshot, typed: &str, at: usize, area: Rect, frame: &mut Frame<'_>) {
+    let theme = &screen.theme;
+    let entries = entries(screen, live, typed);
+    let place = middle(area, WIDTH, area.height.min(HEIGHT));
+    let remark = Line::raw(format!("{} of {}", entries.len(), BINDINGS.iter().filter(|row| is_command(row)).count()));
+    let inner = popup(theme, Line::styled("Commands", theme.style(Meaning::Title)), remark, place, frame);
+    let room = usize::from(inner.width);
+
+    let about = entries.get(at).map(|entry| about(screen, entry, room)).unwrap_or_default();
+    let rows = usize::from(inner.height).saturating_sub(2 + about.len());
+    let mut lines = vec![Line::from(vec![
+        Span::styled(" :", theme.style(Meaning::Key)),
+        Span::raw(cut(typed, room.saturating_sub(3))),
+        Span::styled(theme.glyphs.caret, theme.style(Meaning::Key)),
+    ])];
+    if entries.is_empty() {
+        lines.push(Line::raw(" no command has such words"));
+    }
+    let shown = window(entries.len(), at, rows);
+    let first = shown.start;
+    lines.extend(entries[shown].iter().enumerate().map(|(row, entry)| line(screen, entry, first + row == at, room)));
+    lines.resize(usize::from(inner.height).saturating_sub(about.len()), Line::default());
+    lines.extend(about);
+    text(&lines, 0, inner, frame);
+}
+
+/// `▌ forget the node, its runs and its log      D `
+fn line(screen: &Screen, entry: &Entry, chosen: bool, room: usize) -> Line<'static> {
+    let theme = &screen.theme;
+    let key = entry.binding.keys.first().map(ToString::to_string).unwrap_or_default();
+    let words = cut(entry.binding.words, room.saturating_sub(width(&key) + 4));
+    let gap = " ".repeat(room.saturating_sub(width(&words) + width(&key) + 3));
+    let (of_words, of_key) = match (chosen, entry.why_not.is_some()) {
+        (true, _) => (Meaning::Selected, Meaning::Selected),
+        (false, true) => (Meaning::Muted, Meaning::Muted),
+        (false, false) => (Meaning::Plain, Meaning::Key),
+    };
+    let cursor = if chosen { theme.glyphs.cursor } else { " " };
+    Line::from(vec![
+        Span::raw(format!("{cursor} ")),
+        Span::styled(format!("{words}{gap}"), theme.style(of_words)),
+        Span::styled(key, theme.style(of_key)),
+    ])
+}
+
+/// What is to be said of the chosen one.
+fn about(screen: &Screen, entry: &Entry, room: usize) -> Vec<Line<'static>> {
+    let words = match &entry.why_not {
+        Some(why) => why.clone(),
+        None if entry.binding.danger == Danger::AsksFirst => "asks first".into(),
+        None => return Vec::new(),
+    };
+    paragraph(Span::raw("  "), &words, screen.theme.style(Meaning::Muted), room)
+}
+
+const WIDTH: u16 = 84;
+const HEIGHT: u16 = 22;
+/// Found by the place it belongs to alone.
+const BY_PLACE: usize = 1000;

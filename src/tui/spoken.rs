@@ -1,0 +1,116 @@
+//! What is about to be done, as a command of the shell: who learns it here can write it into a script.
+
+use crate::domain::batch::Order;
+use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
+use crate::domain::ids::NodeId;
+use crate::domain::naming::named;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::clean;
+use crate::tui::msg::{Ask, Effect, What};
+
+/// The `oxbow …` that does the same, where there is one.
+pub fn command(effect: &Effect, bench: &Snapshot) -> Option<String> {
+    let Effect::Ask(Ask { what, .. }) = effect else { return None };
+    let words = match what {
+        What::One(command) => one(command, bench)?,
+        What::Each(commands) => each(commands, bench)?,
+        What::Import(preview) => vec!["import".into(), quoted(&preview.file)],
+        What::Capture { .. } => return None,
+    };
+    Some(format!("oxbow {}", words.join(" ")))
+}
+
+fn one(command: &Command, bench: &Snapshot) -> Option<Vec<String>> {
+    let nodes = |verb: &str, rest: Vec<String>| Some([vec!["nodes".to_owned(), verb.to_owned()], rest].concat());
+    let name = |node: &NodeId| name(*node, bench);
+    match command {
+        Command::Register(registration) => nodes("register", marks(registration)),
+        Command::Assign { node, profile } => {
+            nodes("assign", vec![name(node), profile.as_ref().map_or("default".into(), ToString::to_string)])
+        }
+        Command::ChooseLoader { node, loader } => {
+            nodes("loader", vec![name(node), loader.as_ref().map_or("auto".into(), ToString::to_string)])
+        }
+        Command::Rearm { node } => nodes("rearm", vec![name(node)]),
+        Command::Forget { nodes: all } => nodes("forget", few(all.iter().map(name).collect())),
+        Command::Approve { nodes: Approval::One(node), profile: None } => nodes("approve", vec![name(node)]),
+        Command::Approve { nodes: Approval::All, profile: None } => nodes("approve", vec!["--all".into()]),
+        Command::Approve { .. } => None,
+        // The command line says yes to whatever is asked by then.
+        Command::Consent { node, .. } => nodes("approve", vec![name(node)]),
+        Command::Resolve { node, how } => {
+            let how = match how {
+                Resolution::ForgetOthers => "forget-others",
+                Resolution::MoveIdentifiers => "move-identifiers",
+                Resolution::TellApart => "tell-apart",
+            };
+            nodes("resolve", vec![name(node), how.into()])
+        }
+        Command::Undo { scope: Undo::All, .. } => nodes("undo", vec![]),
+        Command::Undo { scope: Undo::Idle, .. } => Some(["import", "--undo", "--idle"].map(str::to_owned).into()),
+        Command::SetPolicy(policy) => Some(vec!["policy".into(), policy.to_string()]),
+        Command::SetDhcp(choice) => Some(vec!["dhcp".into(), choice.to_string()]),
+        Command::OpenBatch(order) => Some(opened(order)),
+        Command::CloseBatch => Some(["batch", "close"].map(str::to_owned).into()),
+        // An edit is made in its form, a list has its file.
+        Command::Edit { .. } | Command::Import(_) => None,
+    }
+}
+
+/// The same for several nodes, where the shell can say it at once.
+fn each(commands: &[Command], bench: &Snapshot) -> Option<Vec<String>> {
+    let said: Vec<Vec<String>> = commands.iter().map(|command| one(command, bench)).collect::<Option<_>>()?;
+    let (first, rest) = said.split_first()?;
+    let [nodes, verb, _] = first.as_slice() else { return None };
+    let alike = |words: &Vec<String>| words.len() == 3 && words[1] == *verb;
+    let names = said.iter().filter_map(|words| words.last().cloned()).collect();
+    rest.iter().all(alike).then(|| [vec![nodes.clone(), verb.clone()], few(names)].concat())
+}
+
+fn few(names: Vec<String>) -> Vec<String> {
+    if names.len() <= NAMED { names } else { vec![format!("NODE...   (the {} names)", names.len())] }
+}
+
+fn opened(Order { name, work_order, operator, list }: &Order) -> Vec<String> {
+    let mut words = vec!["batch".to_owned(), "open".to_owned(), quoted(name)];
+    for (flag, value) in [("work-order", work_order), ("operator", operator), ("list", list)] {
+        words.extend(value.as_ref().map(|value| format!("--{flag} {}", quoted(value))));
+    }
+    words
+}
+
+fn marks(registration: &Registration) -> Vec<String> {
+    let Registration { name, hostname, macs, uuid, serial, profile, metadata } = registration;
+    let mut words = Vec::new();
+    let mut say = |flag: &str, value: Option<String>| {
+        words.extend(value.map(|value| format!("--{flag} {}", quoted(&value))));
+    };
+    say("serial", serial.as_ref().map(ToString::to_string));
+    say("uuid", uuid.map(|uuid| uuid.to_string()));
+    macs.iter().for_each(|mac| say("mac", Some(mac.to_string())));
+    say("profile", profile.as_ref().map(ToString::to_string));
+    say("name", name.clone());
+    say("hostname", hostname.as_ref().map(ToString::to_string));
+    metadata.iter().for_each(|(key, value)| say("metadata", Some(format!("{key}={value}"))));
+    words
+}
+
+/// What the command line knows the node by: its label if that is clear, else its number.
+fn name(node: NodeId, bench: &Snapshot) -> String {
+    let label = bench.nodes.get(&node).map(|node| node.label()).unwrap_or_default();
+    let is_clear = clean(&label, LABEL) == label && named(&bench.nodes, &label) == Ok(node);
+    if is_clear { quoted(&label) } else { quoted(&format!("#{node}")) }
+}
+
+/// As a POSIX shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let word = clean(word, LABEL);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    // What begins with a dash would be a flag, whatever the quotes.
+    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// Nodes that are named.
+const NAMED: usize = 5;
+/// Letters of a word.
+const LABEL: usize = 80;
