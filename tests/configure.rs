@@ -267,6 +267,23 @@ fn nothing_is_given_to_a_run_that_nobody_knows() {
     assert_eq!((status, said.as_str()), (404, r#"{"next":0}"#));
 }
 
+#[test]
+fn what_the_toolkit_is_told_stands_beside_the_user_data_of_a_profile() {
+    let own = "schema = 1\nimage = \"os.raw\"\n[configure]\ncloud_init = \"emt\"\n[first_boot]\nwithin_minutes = 5\n\
+               [cloud_init]\nuser_data = \"os/user-data\"\n";
+    let bench = Bench::start(own);
+    let run = bench.run();
+    bench.hello(run);
+    let files = bench.follows(run).configuration.files;
+    let content = |name: &str| {
+        let path = format!("/etc/cloud/cloud.cfg.d/{name}");
+        files.iter().find(|file| file.path == path).map(|file| file.content.as_str())
+    };
+    assert!(content("99_infra.cfg").is_some_and(|own| own.starts_with("#cloud-config\nhostname: ")), "{files:?}");
+    let beside = content("98_oxbow.cfg").expect("what is made is there too");
+    assert!(beside.contains("merge_how") && beside.contains(&format!("/r/{run}/home")), "{beside}");
+}
+
 const EMT: &str = r#"
 schema = 1
 image = "os.raw"

@@ -153,10 +153,11 @@ fn a_profile_of_edge_infrastructure_manager_is_imported_and_unknown_keys_are_nam
 fn a_config_file_becomes_user_data_and_its_password_is_kept_as_a_hash_alone() {
     let home = Home::new();
     home.write("standalone.yaml", YAML.as_bytes());
-    home.write("config-file", b"user_name=\"operator\"\nssh_key=\"ssh-ed25519 AAAA\"\nhttp_proxy=\"http://p:911\"\n");
+    let settings = "ssh_key=\"ssh-ed25519 AAAA\"\nhttp_proxy=\"http://p:911\"\nstatic_ip=10.0.0.7\n";
+    home.write("config-file", format!("user_name=\"operator\"\n{settings}").as_bytes());
     home.write("secret", b"correct horse battery\n");
-    let (status, said, wrong) =
-        home.profiles(&["import", "standalone.yaml", "config-file", "--password-file", "secret"]);
+    let files = ["import", "standalone.yaml", "config-file", "--password-file", "secret"];
+    let (status, said, wrong) = home.profiles(&[&files[..], &["--user-apps", "user-apps.tar.gz"]].concat());
     assert_eq!(status, Some(0), "{wrong}");
     assert!(said.contains("wrote DATA/profiles/microvisor-standalone/user-data\n"), "{said}");
     let read = |name: &str| fs::read_to_string(home.0.path().join("profiles").join(name)).expect("a file");
@@ -171,7 +172,11 @@ fn a_config_file_becomes_user_data_and_its_password_is_kept_as_a_hash_alone() {
     let copy = "path = \"/etc/cloud/config-file\"\nmode = \"0600\"\ntemplate = \"microvisor-standalone/config-file\"\n";
     assert!(profile.contains(copy), "{profile}");
     assert!(read("microvisor-standalone/config-file").starts_with("user_name=\"operator\"\n"));
+    let apps = "volume = \"edge_persistent\"\npath = \"/user-apps\"\nfile = \"user-apps.tar.gz\"\n";
+    let network = "[system.network]\naddress = \"{{ node.metadata['StaticIP'] }}/24\"\n";
+    assert!(profile.contains(apps) && profile.contains(network), "{profile}");
     home.write("images/edge-readonly-3.0.raw.gz", b"an image");
+    home.write("images/user-apps.tar.gz", b"an archive");
     assert_eq!(home.profiles(&["check"]).0, Some(0));
 
     let (status, _, wrong) = home.profiles(&["import", "config-file", "--to", "microvisor-standalone"]);
@@ -183,6 +188,20 @@ fn a_config_file_becomes_user_data_and_its_password_is_kept_as_a_hash_alone() {
         wrong.contains("config-file does not say which profile it is for\nhint: name the profile with --to"),
         "{wrong}"
     );
+}
+
+#[test]
+fn a_shipped_profile_takes_the_addresses_of_a_config_file_in_place_of_dhcp() {
+    let home = Home::new();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/emt-s.toml");
+    home.write("profiles/emt-s.toml", &fs::read(shipped).expect("a profile"));
+    home.write("config-file", b"user_name=operator\nstatic_ip=10.0.0.7\nsubnet_mask=255.255.0.0\n");
+    home.write("images/edge-readonly.raw.gz", b"an image");
+    assert_eq!(home.profiles(&["import", "config-file", "--to", "emt-s"]).0, Some(0));
+    let profile = fs::read_to_string(home.0.path().join("profiles/emt-s.toml")).expect("a profile");
+    let network = "[system.network]\naddress = \"{{ node.metadata['StaticIP'] }}/16\"\n";
+    assert!(profile.contains(network) && !profile.contains("dhcp = true"), "{profile}");
+    assert_eq!(home.profiles(&["check"]).0, Some(0));
 }
 
 #[test]

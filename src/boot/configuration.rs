@@ -97,20 +97,17 @@ fn filled_in(occasion: Occasion<'_>) -> Result<Configuration, NotGiven> {
     let mut seed = None;
     let mut made = page.environment().into_iter().collect::<Vec<_>>();
     if profile.has_documents() {
-        let documents = page.documents()?;
         match profile.cloud_init_at {
-            CloudInitAt::Seed => made.extend(
-                documents.into_iter().map(|(name, content)| page.file(&format!("{SEED}/{name}"), 0o600, content)),
-            ),
+            CloudInitAt::Seed => {
+                let documents = page.documents()?.into_iter();
+                made.extend(documents.map(|(name, content)| page.file(&format!("{SEED}/{name}"), 0o600, content)));
+            }
             CloudInitAt::Cidata => {
-                let documents = documents.into_iter().map(|(name, content)| (name.to_owned(), content)).collect();
+                let documents = page.documents()?.into_iter();
+                let documents = documents.map(|(name, content)| (name.to_owned(), content)).collect();
                 seed = Some(SeedVolume { documents });
             }
-            CloudInitAt::Emt => {
-                let user_data = documents.into_iter().find(|(name, _)| *name == USER_DATA);
-                made.extend(user_data.map(|(_, content)| page.file(EMT_USER_DATA, 0o755, content)));
-                made.push(page.file(DS_IDENTIFY, 0o600, "datasource: NoCloud\n".into()));
-            }
+            CloudInitAt::Emt => made.extend(page.system_config()?),
         }
     }
     // What the profile itself brings comes before what is made of it.
@@ -205,25 +202,14 @@ impl Page<'_> {
     fn documents(&self) -> Result<Vec<(&'static str, String)>, NotGiven> {
         let Occasion { profile, run, .. } = self.occasion;
         let CloudInit { user_data, meta_data, network_config } = &profile.cloud_init;
-        let emt = profile.cloud_init_at == CloudInitAt::Emt;
-        let hostname = profile.system.hostname.as_ref();
-        let hostname = hostname.map(|name| self.meant::<Hostname>(name, "host name")).transpose()?;
+        let hostname = self.hostname()?;
         let network = self.network()?;
         let mut documents = Vec::new();
-        let made = || Said {
-            hostname: hostname.clone(),
-            timezone: profile.system.timezone.as_deref(),
-            ntp: &profile.system.ntp,
-            users: &profile.system.users,
-            home: profile.first_boot.map(|first_boot| (self.home(), first_boot.within_minutes)),
-            network: network.clone().filter(|_| emt),
-            merges: emt,
-        };
         documents.push((
             USER_DATA,
             match user_data {
                 Some(template) => self.text(template)?,
-                None if profile.makes_user_data() || emt => cloud_config::user_data(&made()),
+                None if profile.makes_user_data() => cloud_config::user_data(&self.said()?),
                 // NoCloud takes a seed only whole.
                 None => String::new(),
             },
@@ -239,6 +225,42 @@ impl Page<'_> {
         let network_config = network_config.or(network.as_ref().map(cloud_config::network_config));
         documents.extend(network_config.map(|content| ("network-config", content)));
         Ok(documents)
+    }
+
+    /// Configuration of the system itself, where the toolkit's own installer puts it: the profile's user data, and beside
+    /// it what is made here. cloud-init merges the two; where both say something, the profile's own counts.
+    fn system_config(&self) -> Result<Vec<PlacedFile>, NotGiven> {
+        let own = self.occasion.profile.cloud_init.user_data.as_ref();
+        let said = Said { network: self.network()?, merges: true, ..self.said()? };
+        let made = || cloud_config::user_data(&said);
+        let mut files = match own {
+            None => vec![self.file(EMT_USER_DATA, 0o755, made())],
+            Some(own) => vec![self.file(EMT_USER_DATA, 0o755, self.text(own)?)],
+        };
+        if own.is_some() && (self.occasion.profile.makes_user_data() || said.network.is_some()) {
+            files.push(self.file(EMT_BESIDE, 0o755, made()));
+        }
+        files.push(self.file(DS_IDENTIFY, 0o600, "datasource: NoCloud\n".into()));
+        Ok(files)
+    }
+
+    /// What the profile says, for this node.
+    fn said(&self) -> Result<Said<'_>, NotGiven> {
+        let Profile { system, first_boot, .. } = self.occasion.profile;
+        Ok(Said {
+            hostname: self.hostname()?,
+            timezone: system.timezone.as_deref(),
+            ntp: &system.ntp,
+            users: &system.users,
+            home: first_boot.map(|first_boot| (self.home(), first_boot.within_minutes)),
+            network: None,
+            merges: false,
+        })
+    }
+
+    fn hostname(&self) -> Result<Option<Hostname>, NotGiven> {
+        let name = self.occasion.profile.system.hostname.as_ref();
+        name.map(|name| self.meant(name, "host name")).transpose()
     }
 
     /// None: it stays as the image has it.
@@ -285,6 +307,8 @@ const USER_DATA: &str = "user-data";
 const SEED: &str = "/var/lib/cloud/seed/nocloud";
 /// Where the Edge Microvisor Toolkit's own installer puts them.
 const EMT_USER_DATA: &str = "/etc/cloud/cloud.cfg.d/99_infra.cfg";
+/// cloud-init reads these files from the last name to the first, and what is there already stays.
+const EMT_BESIDE: &str = "/etc/cloud/cloud.cfg.d/98_oxbow.cfg";
 const DS_IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
 const ENVIRONMENT: &str = "/etc/environment";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -13,6 +13,6 @@ fn note(file: &str, line: usize, what: impl Into<String>, hint: impl Into<String
 }
 
 /// `text` as a scalar of YAML, or a string of TOML: both take JSON's.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

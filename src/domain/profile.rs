@@ -100,9 +100,11 @@ impl Profile {
         !self.cloud_init.is_empty() || self.makes_user_data() || self.system.network.is_some()
     }
 
-    /// Whether user data is made of what the profile says, as it brings none of its own.
+    /// Whether user data is made of what the profile says: where it brings none of its own, or where ours is merged with
+    /// that.
     pub fn makes_user_data(&self) -> bool {
-        self.cloud_init.user_data.is_none() && (self.system.is_said_by_user_data() || self.first_boot.is_some())
+        let has_room = self.cloud_init.user_data.is_none() || self.cloud_init_at == CloudInitAt::Emt;
+        has_room && (self.system.is_said_by_user_data() || self.first_boot.is_some())
     }
 }
 

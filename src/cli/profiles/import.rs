@@ -12,7 +12,7 @@ use crate::cli::say;
 use crate::config::Problem;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::foreign::config_file::{self, ConfigFile};
-use crate::domain::foreign::os_profile;
+use crate::domain::foreign::{os_profile, quoted};
 use crate::domain::ids::ProfileId;
 use crate::domain::profile_file;
 
@@ -27,6 +27,9 @@ pub(super) struct Import {
     /// The password of the config-file's account, on the first line of a file (- is standard input); only its hash is kept
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A tar of the images directory, packed or not, with what goes to /user-apps on the partition edge_persistent
+    #[arg(long, value_name = "NAME")]
+    user_apps: Option<String>,
     /// Replace what is there
     #[arg(long)]
     force: bool,
@@ -153,6 +156,12 @@ fn configured(
     let file_line = format!("template = \"{copy}\"");
     let place = "[[file]]\npath = \"/etc/cloud/config-file\"\nmode = \"0600\"";
     let text = if text.contains(&file_line) { text } else { format!("{text}\n{place}\n{file_line}\n") };
+    let apps = options.user_apps.as_ref().map(|file| {
+        format!("[[archive]]\nvolume = \"edge_persistent\"\npath = \"/user-apps\"\nfile = {}\n", quoted(file))
+    });
+    let network = config.network();
+    let text = network.as_ref().map_or(text.clone(), |network| text.replacen(BY_DHCP, network, 1));
+    let text = [("[system.network]", network), ("path = \"/user-apps\"", apps)].into_iter().fold(text, added);
     let beside = |asked: &str| {
         if asked == template {
             Ok(user_data.clone())
@@ -168,6 +177,15 @@ fn configured(
             what: format!("the profile {target} cannot take it"),
             hint: "check it with `oxbow profiles check`".into(),
         })),
+    }
+}
+
+/// `profile` with `table` at its end, unless it has the line that marks such a table.
+fn added(profile: String, (mark, table): (&str, Option<String>)) -> String {
+    let has_one = profile.lines().any(|line| line.trim() == mark);
+    match table.filter(|_| !has_one) {
+        Some(table) => format!("{}\n\n{table}", profile.trim_end()),
+        None => profile,
     }
 }
 
@@ -220,6 +238,8 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(new, path)
 }
 
+/// What shipped profiles say of the network.
+const BY_DHCP: &str = "[system.network]\ndhcp = true\n";
 /// Bytes of a file that are looked at for a password.
 const PASSWORD: u64 = 4096;
 /// 16 characters, as `crypt(3)` takes at most.

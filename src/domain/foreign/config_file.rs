@@ -3,6 +3,8 @@
 //!
 //! cloud-init runs at every boot of that system (its state is in memory), so everything here may be done again.
 
+use std::net::Ipv4Addr;
+
 use super::yaml::Yaml;
 use super::{note, quoted};
 use crate::domain::diagnostic::Diagnostic;
@@ -17,6 +19,11 @@ pub struct ConfigFile {
     proxies: Vec<(String, String)>,
     time_servers: Vec<String>,
     huge_pages: Option<String>,
+    /// There is one, so machines have addresses of their own.
+    address: Option<Ipv4Addr>,
+    prefix: Option<u32>,
+    gateway: Option<Ipv4Addr>,
+    name_servers: Vec<Ipv4Addr>,
     /// In YAML's flow style: path, permissions, content.
     files: Vec<String>,
     enable: Vec<String>,
@@ -100,18 +107,41 @@ impl ConfigFile {
             }
             "host_type" if matches!(value, "container" | "kubernetes") => {
                 left_out(
-                    format!("host_type {value}: its packages (user-apps) are not put on the machine"),
-                    "make a tar of them, and an [[archive]] of that into /user-apps on edge_persistent; the scripts that set \
-                     k3s up are the toolkit's own and have to be on the image",
+                    format!(
+                        "host_type {value}: the toolkit's scripts that set it up are not oxbow's, and not put on the machine"
+                    ),
+                    "--user-apps names a tar of its packages; a tar of the scripts becomes an [[archive]] into /etc/cloud",
                 );
             }
             "host_type" => {
                 wrong.push(note(file, line, format!("host_type {value:?} is not known"), "kubernetes, or container"));
             }
-            "static_ip" | "subnet_mask" | "default_gate_way" | "dns_name_server" => {
-                let why = "one address for all machines of a profile would be everybody's: [system.network] of a profile \
-                           without user data of its own takes one from a column of the list";
-                left_out(format!("{key} is left out"), why);
+            "static_ip" => match value.parse() {
+                Ok(address) => {
+                    self.address = Some(address);
+                    let what = format!("static_ip {value} would be the address of every machine of the profile");
+                    left_out(
+                        what,
+                        "give each machine its own in the list, in a column named StaticIP: it is taken from there",
+                    );
+                }
+                Err(_) => wrong.push(no_address(file, line, key, value)),
+            },
+            "subnet_mask" => match value.parse().ok().and_then(prefix) {
+                Some(prefix) => self.prefix = Some(prefix),
+                None => wrong.push(note(file, line, format!("subnet_mask {value:?} is no mask"), "as 255.255.255.0")),
+            },
+            "default_gate_way" => match value.parse() {
+                Ok(gateway) => self.gateway = Some(gateway),
+                Err(_) => wrong.push(no_address(file, line, key, value)),
+            },
+            "dns_name_server" => {
+                for server in value.split([',', ' ']).filter(|server| !server.is_empty()) {
+                    match server.parse() {
+                        Ok(server) => self.name_servers.push(server),
+                        Err(_) => wrong.push(no_address(file, line, key, server)),
+                    }
+                }
             }
             "lvm_size_ingb" => {
                 left_out(format!("{key} is left out"), "oxbow writes the image as it is, and makes no volumes")
@@ -204,6 +234,24 @@ impl ConfigFile {
         as_template(&out)
     }
 
+    /// The profile's table about the network: each machine's address is in the list, the rest is here. None: the file has
+    /// no address, and machines ask by DHCP.
+    pub fn network(&self) -> Option<String> {
+        self.address?;
+        let bits = self.prefix.unwrap_or(24);
+        let mut table = format!("[system.network]\naddress = \"{{{{ node.metadata['{COLUMN}'] }}}}/{bits}\"\n");
+        if let Some(gateway) = self.gateway {
+            table.push_str(&format!("gateway = \"{gateway}\"\n"));
+        }
+        if !self.name_servers.is_empty() {
+            table.push_str(&format!(
+                "dns = {}\n",
+                listed(&self.name_servers.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>())
+            ));
+        }
+        Some(table)
+    }
+
     fn environment(&self) -> Option<String> {
         let line = |(key, value): &(String, String)| format!("{key}={value}\n");
         let lines: String = self.proxies.iter().map(line).collect();
@@ -237,6 +285,16 @@ fn setting(line: &str) -> Option<(&str, &str)> {
     is_name.then(|| (key, inside('"').or(inside('\'')).unwrap_or_else(bare)))
 }
 
+fn no_address(file: &str, line: usize, key: &str, value: &str) -> Diagnostic {
+    note(file, line, format!("{key} {value:?} is no IPv4 address"), "as 10.0.0.7")
+}
+
+/// How many bits of an address are the network's; none where the mask has holes.
+fn prefix(mask: Ipv4Addr) -> Option<u32> {
+    let bits = u32::from(mask);
+    (bits.leading_ones() + bits.trailing_zeros() == 32).then(|| bits.leading_ones())
+}
+
 fn is_account(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') && name.chars().all(fits)
@@ -246,12 +304,37 @@ fn listed<T: AsRef<str>>(words: &[T]) -> String {
     format!("[{}]", words.iter().map(|word| quoted(word.as_ref())).collect::<Vec<_>>().join(", "))
 }
 
+/// The column of a list that has each machine's address.
+const COLUMN: &str = "StaticIP";
 const MARKER: &str = "Custom cloud-init Config file";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_static_address_is_each_machines_own_and_the_rest_of_the_network_is_the_files() {
+        let text = "user_name=\"operator\"\nstatic_ip=\"10.0.0.7\"\nsubnet_mask=\"255.255.252.0\"\n\
+                    default_gate_way=\"10.0.0.1\"\ndns_name_server=\"10.0.0.2,10.0.0.3\"\n";
+        let config = read("config-file", text).expect("a file");
+        let table = "[system.network]\naddress = \"{{ node.metadata['StaticIP'] }}/22\"\ngateway = \"10.0.0.1\"\n\
+                     dns = [\"10.0.0.2\", \"10.0.0.3\"]\n";
+        assert_eq!(config.network().as_deref(), Some(table));
+        let notes: Vec<String> = config.notes.iter().map(Diagnostic::place_and_what).collect();
+        assert_eq!(notes, ["config-file:2: static_ip 10.0.0.7 would be the address of every machine of the profile"]);
+
+        let wrong = read("config-file", "user_name=a\nstatic_ip=here\nsubnet_mask=255.0.255.0\n").expect_err("wrong");
+        let wrong: Vec<String> = wrong.iter().map(Diagnostic::place_and_what).collect();
+        assert_eq!(
+            wrong,
+            [
+                "config-file:2: static_ip \"here\" is no IPv4 address",
+                "config-file:3: subnet_mask \"255.0.255.0\" is no mask"
+            ]
+        );
+        assert_eq!(read("config-file", "user_name=a\n").expect("a file").network(), None);
+    }
 
     const FILE: &str = r#"# ------------------ Proxy ------------------
 http_proxy="http://proxy.example:911"
@@ -291,7 +374,7 @@ runcmd:
         assert_eq!(
             notes,
             [
-                "config-file:9: host_type container: its packages (user-apps) are not put on the machine",
+                "config-file:9: host_type container: the toolkit's scripts that set it up are not oxbow's, and not put on the machine",
                 "config-file:11: lvm_size_ingb is left out",
             ]
         );

@@ -158,17 +158,17 @@ pub(super) fn first_boot(page: &mut Page<'_>, written: &Written) -> Option<First
 /// What cannot be meant together.
 pub(super) fn contradictions(page: &mut Page<'_>, profile: &Profile) {
     let Profile { system, cloud_init, cloud_init_at, first_boot, .. } = profile;
-    if cloud_init.user_data.is_some() && system.is_said_by_user_data() {
+    // The toolkit's cloud-init merges any number of files.
+    let merges = *cloud_init_at == CloudInitAt::Emt;
+    if cloud_init.user_data.is_some() && system.is_said_by_user_data() && !merges {
         let what = "it has user data of its own, and what [system] says would have to stand in it too";
         page.wrong_at(&["system"], what, "write it into the user data, or take `user_data` out: then it is made");
     }
-    let by_document = cloud_init.network_config.is_some();
-    let in_user_data = *cloud_init_at == CloudInitAt::Emt && cloud_init.user_data.is_some();
-    if system.network.is_some() && (by_document || in_user_data) {
+    if system.network.is_some() && cloud_init.network_config.is_some() {
         let what = "[system.network] and cloud-init's own document would both say what the network is";
         page.wrong_at(&["system", "network"], what, "take one of them out");
     }
-    if *cloud_init_at == CloudInitAt::Emt {
+    if merges {
         for (key, document) in [("meta_data", &cloud_init.meta_data), ("network_config", &cloud_init.network_config)] {
             if document.is_some() {
                 let what = format!("the toolkit reads no {key}: its cloud-init has the user data alone");

@@ -353,6 +353,14 @@ fn what_contradicts_itself_is_refused_with_words() {
 }
 
 #[test]
+fn what_the_toolkit_is_told_stands_beside_user_data_of_ones_own() {
+    let text = "schema = 1\nimage = \"a\"\n[configure]\ncloud_init = \"emt\"\n[system]\nhostname = \"a\"\n\
+                [system.network]\ndhcp = true\n[first_boot]\nwithin_minutes = 5\n[cloud_init]\nuser_data = \"u\"\n";
+    let profile = read("emt.toml", text, &|_| Ok("#cloud-config\n".into())).expect("a profile");
+    assert!(profile.makes_user_data() && profile.cloud_init.user_data.is_some());
+}
+
+#[test]
 fn an_installer_refuses_what_its_machines_have_no_agent_for() {
     let text = format!(
         "{INSTALLER}[configure]\nroot = \"a\"\n[system]\ntimezone = \"UTC\"\n[layout]\nkind = \"ab-verity\"\n\
