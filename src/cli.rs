@@ -9,6 +9,7 @@ mod import;
 mod nodes;
 mod profiles;
 mod quirks;
+mod report;
 mod say;
 
 use std::path::PathBuf;
@@ -55,6 +56,10 @@ enum Command {
     Quirks(quirks::Quirks),
     /// Open a batch, say how it stands, close it
     Batch(batch::Batch),
+    /// Write what became of a batch: tables, a page to print, a signed certificate for each machine
+    Report(report::Report),
+    /// Say whether certificates are as the station signed them; no station is needed
+    Verify(report::Verify),
     /// Show the station's certificate authority, or give out its certificate for machines to trust
     Ca(ca::Ca),
     /// List the keys of the screen, as the README shows them
@@ -124,6 +129,8 @@ pub fn run(args: Args) -> ExitCode {
         Command::Profiles(options) => profiles::run(&options),
         Command::Quirks(options) => quirks::run(&options),
         Command::Batch(options) => batch::run(&options),
+        Command::Report(options) => report::run(&options),
+        Command::Verify(options) => report::verify(&options),
         Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());

@@ -101,6 +101,8 @@
 //! | what the command line asks, and what it is answered | `protocol::control`, `service::control`, `cli` |
 //! | which lists are imported by themselves | `service::import_folder` |
 //! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::colours` |
+//! | what programs elsewhere may read, and in which words | `service::http::api`, `service::http::metrics`, `domain::eim` |
+//! | what a batch is, what is reported of it and signed | `domain::batch`, `domain::certificate`, `seal`, `cli::report`; `assets/report.html` |
 //! | a setting | `config` |
 //! | what is stored | `store::schema`, `store::rows` |
 //! | what the initramfs does before the agent | `assets/initramfs/init` |
@@ -126,6 +128,8 @@ pub mod hub;
 pub mod inbox;
 #[cfg(feature = "station")]
 pub mod logs;
+#[cfg(feature = "station")]
+pub mod seal;
 #[cfg(feature = "station")]
 pub mod service;
 #[cfg(feature = "station")]

@@ -505,5 +505,7 @@ pub const PLACEHOLDERS: &str = "placeholders.toml";
 pub const BLOBS: &str = "blobs";
 /// What readers of the bench's state elsewhere must show, below the data directory.
 pub const API_TOKEN: &str = "api-token";
+/// The key that signs certificates of units, below the data directory.
+pub const SEAL: &str = "seal";
 /// The station's certificate authority, below the data directory.
 pub const TLS: &str = "tls";

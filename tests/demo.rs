@@ -6,6 +6,7 @@ mod lab;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -210,3 +211,59 @@ fn image(bench: &Bench) -> PathBuf {
 
 /// For everything, on two cores that tests share.
 const LIMIT: Duration = Duration::from_secs(120);
+
+#[test]
+fn a_closed_batch_leaves_tables_a_page_and_certificates_that_verify_elsewhere() {
+    let bench = Bench::new("a_closed_batch_leaves_tables_a_page_and_certificates_that_verify_elsewhere");
+    let station = Station::start_with(&bench, &image(&bench), bench.simulated_boot_files());
+    let oxbow = |words: &[&str]| {
+        let mut oxbow = Command::new(env!("CARGO_BIN_EXE_oxbow"));
+        oxbow.args(words).env("OXBOW_DATA", station.data());
+        let output = oxbow.output().expect("oxbow starts");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), said)
+    };
+    let does = |words: &[&str], wanted: &str| {
+        let (code, said) = oxbow(words);
+        assert!(code == Some(0) && said.contains(wanted), "{words:?}: {code:?} {said}");
+    };
+    does(&["batch", "open", "line 2", "--work-order", "4711", "--operator", "Kim"], "is open");
+    does(&["nodes", "register", "--serial", "NEVERSEEN1"], "NEVERSEEN1");
+    let mut machines = Simulated::power_on(&bench, 3, 8_000_000, LIMIT);
+    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
+    all_provisioned_beside(&station, 3);
+    does(
+        &["batch", "close"],
+        "1 expected, 3 seen, 3 done, 0 failed, 0 unfinished, 1 missing, 3 unexpected, 0 duplicates",
+    );
+    let proof = bench.evidence().join("proof");
+    let _of_an_earlier_run = fs::remove_dir_all(&proof);
+    let path = |name: &str| proof.join(name).to_str().expect("a path").to_owned();
+    does(&["report", &path("")], "4 machines, certificates: 3");
+    let table = fs::read_to_string(path("batch-1.csv")).expect("a table");
+    assert_eq!((table.lines().count(), table.matches(",provisioned,").count()), (5, 3), "{table}");
+    assert!(fs::read_to_string(path("batch-1.html")).expect("a page").contains("<b>3</b>done"));
+    let page: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path("batch-1.json")).expect("a file")).expect("JSON");
+    assert_eq!(page["batch"]["operator"], "Kim");
+
+    let certificates: Vec<String> = fs::read_dir(path("certificates"))
+        .expect("certificates")
+        .map(|entry| entry.expect("a file").path().to_str().expect("a path").to_owned())
+        .collect();
+    assert_eq!(certificates.len(), 3);
+    let key = path("public.pem");
+    let all: Vec<&str> = certificates.iter().map(String::as_str).collect();
+    let elsewhere = ["verify", "--data", "/nowhere", "--key", &key];
+    does(&[&elsewhere[..], &all].concat(), "genuine: ");
+    does(&["verify", all[0]], "its disk was read back (oxbow ");
+    let text = fs::read_to_string(all[0]).expect("a certificate");
+    fs::write(all[0], text.replacen("\"operator\": \"Kim\"", "\"operator\": \"Jim\"", 1)).expect("written");
+    let (code, said) = oxbow(&["verify", "--key", &key, all[0]]);
+    assert!(code == Some(1) && said.contains("is not genuine: it was altered"), "{code:?} {said}");
+}
+
+/// As many are provisioned, whatever else is on the bench.
+fn all_provisioned_beside(station: &Station, machines: usize) {
+    until(station, "all are provisioned", |station| in_phase(station, "provisioned") == machines);
+}

@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("inbox", &["domain"]),
     ("logs", &["logs", "hub", "domain", "inbox", "clock"]),
     ("supervise", &["service", "inbox", "domain"]),
+    ("seal", &["domain"]),
     ("clock", &["domain"]),
     ("config", &["domain", "boot"]),
 ];

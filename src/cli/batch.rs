@@ -53,8 +53,8 @@ enum What {
 
 pub(super) fn run(options: &Batch) -> ExitCode {
     let ask = match &options.what {
-        None => Ask::Batch { number: None, units: true },
-        Some(What::Status { number }) => Ask::Batch { number: *number, units: true },
+        None => Ask::Batch { number: None, units: true, or_bench: false },
+        Some(What::Status { number }) => Ask::Batch { number: *number, units: true, or_bench: false },
         Some(What::Open { name, work_order, operator, list }) => {
             // A list is known by its file's name.
             let list = list.as_ref().map(|list| list.rsplit('/').next().unwrap_or(list).to_owned());

@@ -5,6 +5,8 @@
 //! bench, in a test and in a replay.
 
 pub mod batch;
+#[cfg(feature = "station")]
+pub mod certificate;
 pub mod change;
 pub mod command;
 pub mod configuration;

@@ -43,6 +43,14 @@ impl BatchRow {
         Some(Self::with(bench, batch, now))
     }
 
+    /// The whole bench, as if it were one.
+    pub fn of_bench(bench: &Snapshot, now: Timestamp) -> (Self, Vec<Unit>) {
+        let order = Order { name: "the whole bench".into(), ..Order::default() };
+        let (row, units) = Self::with(bench, &Batch::open(0, order, Timestamp::default()), now);
+        let opened = bench.station.started.as_millis();
+        (Self { number: None, opened, ..row }, units)
+    }
+
     fn with(bench: &Snapshot, batch: &Batch, now: Timestamp) -> (Self, Vec<Unit>) {
         let units = batch.units(&bench.nodes);
         let row = Self {

@@ -113,6 +113,9 @@ pub enum Ask {
         number: Option<u32>,
         /// With every machine of it.
         units: bool,
+        /// The whole bench, if no batch was ever opened.
+        #[serde(default)]
+        or_bench: bool,
     },
     OpenBatch {
         order: Order,

@@ -45,8 +45,10 @@ pub(super) async fn carry_out(context: &Context, command: Command, said: String)
 }
 
 /// A batch, and its machines if they are wanted.
-async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, to: &Answers) -> Answer {
-    let Some((row, units)) = BatchRow::of(bench, number, clock::now()) else {
+async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, or_bench: bool, to: &Answers) -> Answer {
+    let now = clock::now();
+    let found = if or_bench { Some(BatchRow::of_bench(bench, now)) } else { BatchRow::of(bench, number, now) };
+    let Some((row, units)) = found else {
         let why = match number {
             Some(number) => format!("there is no batch {number} among the latest"),
             None => "no batch was ever opened here".into(),
@@ -143,7 +145,10 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
             let Some(deed) = bench.deeds.last() else { return Ok(nothing_to_undo()) };
             (Command::Undo { deed: deed.at, scope: Undo::All }, format!("{deed} is undone"))
         }
-        Ask::Batch { number, units } => return Ok(batch(&bench, number, units, to).await),
+        Ask::Batch { number, units, or_bench } => {
+            let or_bench = or_bench && bench.batches.is_empty() && number.is_none();
+            return Ok(batch(&bench, number, units, or_bench, to).await);
+        }
         Ask::OpenBatch { order } => {
             let said = format!("the batch {} is open", text::clean(&order.name, 80));
             (Command::OpenBatch(order), said)

@@ -1,0 +1,228 @@
+//! The station's seal: an Ed25519 key (RFC 8032) that signs certificates, and how anybody with the public half sees that a
+//! certificate is the station's, and as it was signed, without a station.
+//!
+//! A certificate's file is JSON for people: `certificate`, and `signature` with the public key it was made by. It has one
+//! spelling: another byte anywhere, a space even, and it is not genuine.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use openssl::error::ErrorStack;
+use openssl::pkey::{Id, PKey, Private, Public};
+use openssl::sign::{Signer, Verifier};
+use serde_json::{Value, json};
+
+use crate::domain::certificate::{Certificate, canonical};
+
+/// The key that signs.
+pub struct Seal {
+    key: PKey<Private>,
+}
+
+/// Why nothing can be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    #[error("{} cannot be read or made: {source}", file.display())]
+    Io { file: PathBuf, source: io::Error },
+    #[error("{} is no Ed25519 key", .0.display())]
+    Damaged(PathBuf),
+    #[error("a key cannot be made or used: {0}")]
+    OpenSsl(#[from] ErrorStack),
+    #[error("a certificate cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Why a file is not believed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotGenuine {
+    #[error("it is no certificate: {0}")]
+    Unreadable(String),
+    #[error("it was altered: this is not how a station writes it")]
+    Altered,
+    #[error("it was signed by another key, {0}")]
+    OtherKey(String),
+    #[error("it was altered: the signature does not fit")]
+    Signature,
+    #[error("the public key cannot be read: it is no Ed25519 key in PEM")]
+    Key,
+}
+
+impl Seal {
+    /// The key in `directory`, which is made, for its owner alone, if there is none.
+    pub fn open(directory: &Path) -> Result<Self, SealError> {
+        let file = directory.join(KEY);
+        let io = |source| SealError::Io { file: file.clone(), source };
+        match fs::read(&file) {
+            Ok(pem) => {
+                let key = PKey::private_key_from_pem(&pem).ok().filter(|key| key.id() == Id::ED25519);
+                return Ok(Self { key: key.ok_or_else(|| SealError::Damaged(file.clone()))? });
+            }
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(err) => return Err(io(err)),
+        }
+        let key = PKey::generate_ed25519()?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
+        write(&directory.join(PUBLIC), &key.public_key_to_pem()?, 0o644).map_err(io)?;
+        write(&file, &key.private_key_to_pem_pkcs8()?, 0o600).map_err(io)?;
+        Ok(Self { key })
+    }
+
+    /// The public half, as PEM: whoever has it can verify.
+    pub fn public_pem(&self) -> Result<Vec<u8>, SealError> {
+        Ok(self.key.public_key_to_pem()?)
+    }
+
+    /// The file of a certificate: the same for the same facts.
+    pub fn sign(&self, certificate: &Certificate) -> Result<String, SealError> {
+        let certificate = serde_json::to_value(certificate)?;
+        let signature =
+            Signer::new_without_digest(&self.key)?.sign_oneshot_to_vec(canonical(&certificate).as_bytes())?;
+        let signature = json!({
+            "algorithm": ALGORITHM,
+            "public_key": hex(&self.key.raw_public_key()?),
+            "value": hex(&signature),
+        });
+        written(&json!({ "certificate": certificate, "signature": signature })).map_err(SealError::Json)
+    }
+}
+
+/// The certificate in `file`, if it is as the station signed it whose public key this is.
+pub fn verify(file: &[u8], public_pem: &[u8]) -> Result<Certificate, NotGenuine> {
+    let key: PKey<Public> = PKey::public_key_from_pem(public_pem).map_err(|_| NotGenuine::Key)?;
+    let own = key.raw_public_key().map_err(|_| NotGenuine::Key)?;
+    let unreadable = |err: serde_json::Error| NotGenuine::Unreadable(err.to_string());
+    let whole: Value = serde_json::from_slice(file).map_err(unreadable)?;
+    let (certificate, signature) = (&whole["certificate"], &whole["signature"]);
+    let word = |name: &str| signature[name].as_str().unwrap_or_default();
+    if certificate.is_null() || word("algorithm") != ALGORITHM {
+        return Err(NotGenuine::Unreadable("it has no certificate with an Ed25519 signature".into()));
+    }
+    if written(&whole).map_err(unreadable)?.as_bytes() != file {
+        return Err(NotGenuine::Altered);
+    }
+    if word("public_key") != hex(&own) {
+        return Err(NotGenuine::OtherKey(word("public_key").chars().take(16).collect()));
+    }
+    // Digits in capitals would be the same octets, and another file.
+    let value = octets(word("value")).filter(|value| hex(value) == word("value")).ok_or(NotGenuine::Signature)?;
+    let is_genuine = Verifier::new_without_digest(&key)
+        .and_then(|mut verifier| verifier.verify_oneshot(&value, canonical(certificate).as_bytes()));
+    if !is_genuine.unwrap_or(false) {
+        return Err(NotGenuine::Signature);
+    }
+    serde_json::from_value(certificate.clone()).map_err(unreadable)
+}
+
+fn written(whole: &Value) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(whole).map(|text| text + "\n")
+}
+
+/// Wholly or not at all, and never over another.
+fn write(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let fresh = file.with_extension("new");
+    match fs::remove_file(&fresh) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+        Ok(()) | Err(_) => {}
+    }
+    let mut open = OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?;
+    open.write_all(content)?;
+    open.sync_all()?;
+    fs::rename(&fresh, file)
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn octets(hex: &str) -> Option<Vec<u8>> {
+    let pairs = hex.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).ok().filter(|pair| pair.len() == 2));
+    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+}
+
+const ALGORITHM: &str = "Ed25519";
+/// The private key, and its public half, below the directory.
+const KEY: &str = "key.pem";
+pub const PUBLIC: &str = "public.pem";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::domain::certificate::{FORMAT, Proof, Station, Step};
+    use crate::domain::ids::NodeId;
+
+    fn certificate() -> Certificate {
+        Certificate {
+            format: FORMAT.into(),
+            node: NodeId(7),
+            name: "press-07 \"ü\"".into(),
+            serial: "PF3K0001".parse().ok(),
+            uuid: None,
+            macs: "52:54:00:00:00:01".parse().into_iter().collect(),
+            hostname: None,
+            manufacturer: None,
+            product: None,
+            inventory: Default::default(),
+            disks: Vec::new(),
+            profile: "demo".parse().expect("a profile"),
+            run: "000102030405060708090a0b0c0d0e0f".parse().expect("a run"),
+            proof: Proof::ReadBack,
+            image: None,
+            configuration_sha256: None,
+            steps: vec![Step { stage: "seen".into(), at: "2026-11-23T14:02:11.000Z".into() }],
+            started: "2026-11-23T14:02:12.000Z".into(),
+            ended: "2026-11-23T14:04:12.000Z".into(),
+            batch: None,
+            station: Station { software: "oxbow 0.1.0".into(), host: "bench-2".into() },
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_verified_elsewhere_with_the_public_key_alone() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let place = directory.path().join("seal");
+        let file = Seal::open(&place).expect("a new one").sign(&certificate()).expect("signed");
+        let again = Seal::open(&place).expect("the same").sign(&certificate()).expect("signed");
+        assert_eq!(file, again, "the same facts, the same file");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((mode(&place), mode(&place.join(KEY))), (0o700, 0o600));
+        let public = fs::read(place.join(PUBLIC)).expect("the public key");
+        fs::remove_dir_all(&place).expect("the station is elsewhere");
+        assert_eq!(verify(file.as_bytes(), &public), Ok(certificate()));
+    }
+
+    #[test]
+    fn a_certificate_with_one_byte_altered_or_left_out_does_not_verify() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let seal = Seal::open(directory.path()).expect("a new one");
+        let file = seal.sign(&certificate()).expect("signed").into_bytes();
+        let public = seal.public_pem().expect("a key");
+        assert!(verify(&file, &public).is_ok());
+        for at in 0..file.len() {
+            for altered in [file[at] ^ 1, file[at] ^ 0x20, file[at].wrapping_add(1), b' ', b'0'] {
+                let mut other = file.clone();
+                other[at] = altered;
+                assert!(other == file || verify(&other, &public).is_err(), "byte {at} as {altered}");
+            }
+            let shorter = [&file[..at], &file[at + 1..]].concat();
+            assert!(verify(&shorter, &public).is_err(), "without byte {at}");
+        }
+        assert!(verify(&[&file[..], b"\n"].concat(), &public).is_err(), "one byte more");
+    }
+
+    #[test]
+    fn what_another_station_signed_is_not_this_ones() {
+        let [one, two] = [(), ()].map(|()| tempfile::TempDir::new().expect("a directory"));
+        let [one, two] = [one, two].map(|place| Seal::open(place.path()).expect("a new one"));
+        let (file, public) = (two.sign(&certificate()).expect("signed"), one.public_pem().expect("a key"));
+        assert!(matches!(verify(file.as_bytes(), &public), Err(NotGenuine::OtherKey(_))));
+        // Its name for ours does not help it.
+        let key = |seal: &Seal| hex(&seal.key.raw_public_key().expect("a key"));
+        let claimed = file.replace(&key(&two), &key(&one));
+        assert_eq!(verify(claimed.as_bytes(), &public), Err(NotGenuine::Signature));
+        assert_eq!(verify(file.as_bytes(), b"no key"), Err(NotGenuine::Key));
+    }
+}
