@@ -37,6 +37,9 @@ impl Firmware {
 pub(crate) enum Bus {
     Sata,
     Nvme,
+    Virtio,
+    /// A card behind an SD host, which Linux names as it names eMMC.
+    Mmc,
 }
 
 /// A machine: it keeps its disk and its firmware's settings while it is off.
@@ -49,6 +52,7 @@ pub(crate) struct Machine {
     bus: Bus,
     nic: &'static str,
     memory_mib: u32,
+    disk_mib: u64,
     trusts: Option<PathBuf>,
     on_network: bool,
     /// Whether the firmware starts what its own settings say, and not what the emulator tells it to.
@@ -65,7 +69,7 @@ pub(crate) struct Machine {
 impl Machine {
     pub(super) fn new(name: &str, number: u8, namespace: String, tap: String, scratch: &Path, evidence: &Path) -> Self {
         let disk = scratch.join(format!("{name}.disk"));
-        let blank = File::create(&disk).and_then(|file| file.set_len(DISK_BYTES));
+        let blank = File::create(&disk).and_then(|file| file.set_len(DISK_MIB << 20));
         blank.unwrap_or_else(|err| panic!("{}: {err}", disk.display()));
         Self {
             name: name.into(),
@@ -76,6 +80,7 @@ impl Machine {
             bus: Bus::Sata,
             nic: "virtio-net-pci",
             memory_mib: 256,
+            disk_mib: DISK_MIB,
             trusts: None,
             on_network: true,
             keeps_order: false,
@@ -109,6 +114,13 @@ impl Machine {
         Self { memory_mib, ..self }
     }
 
+    /// An empty disk of this size.
+    pub(crate) fn disk_mib(self, disk_mib: u64) -> Self {
+        let sized = File::create(&self.disk).and_then(|file| file.set_len(disk_mib << 20));
+        sized.unwrap_or_else(|err| panic!("{}: {err}", self.disk.display()));
+        Self { disk_mib, ..self }
+    }
+
     /// An authority enrolled in UEFI's set-up: an EFI signature list.
     pub(crate) fn trusts(self, authorities: PathBuf) -> Self {
         Self { trusts: Some(authorities), ..self }
@@ -136,7 +148,7 @@ impl Machine {
     /// Puts an image on the disk, as if it had been installed.
     pub(crate) fn with_image(self, image: &Path) -> Self {
         fs::copy(image, &self.disk).unwrap_or_else(|err| panic!("{}: {err}", image.display()));
-        let grown = OpenOptions::new().write(true).open(&self.disk).and_then(|file| file.set_len(DISK_BYTES));
+        let grown = OpenOptions::new().write(true).open(&self.disk).and_then(|file| file.set_len(self.disk_mib << 20));
         grown.unwrap_or_else(|err| panic!("{}: {err}", self.disk.display()));
         self
     }
@@ -235,6 +247,8 @@ impl Machine {
                 .args(["-device", "ahci,id=sata"])
                 .args(["-device", &format!("ide-hd,bus=sata.0,drive=disk,serial={serial}")]),
             Bus::Nvme => qemu.args(["-device", &format!("nvme,drive=disk,serial={serial}")]),
+            Bus::Virtio => qemu.args(["-device", &format!("virtio-blk-pci,drive=disk,serial={serial}")]),
+            Bus::Mmc => qemu.args(["-device", "sdhci-pci", "-device", "sd-card,drive=disk"]),
         };
     }
 }
@@ -255,6 +269,11 @@ impl Running {
     /// How often the serial console has said `text` since power-on.
     pub(crate) fn said(&self, text: &str) -> usize {
         self.serial.count(text)
+    }
+
+    /// What the serial console has said since power-on, line by line.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.serial.lines()
     }
 
     /// Waits until the machine has switched itself off.
@@ -279,7 +298,7 @@ impl Drop for Running {
     }
 }
 
-const DISK_BYTES: u64 = 128 << 20;
+const DISK_MIB: u64 = 128;
 const OVMF: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const OVMF_SETTINGS: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 const OVMF_SECURE: &str = "/usr/share/OVMF/OVMF_CODE_4M.ms.fd";

@@ -17,6 +17,7 @@ pub(crate) mod journey;
 mod machine;
 mod proxy;
 mod relay;
+mod report;
 mod serial;
 mod simulated;
 #[path = "../fixtures/site.rs"]
@@ -31,6 +32,7 @@ pub(crate) use bench::Bench;
 pub(crate) use machine::{Bus, Firmware, Machine, Running};
 pub(crate) use proxy::FlippingProxy;
 pub(crate) use relay::Relay;
+pub(crate) use report::Report;
 pub(crate) use simulated::Simulated;
 pub(crate) use site::Dnsmasq;
 pub(crate) use station::{Node, Station};
@@ -41,7 +43,7 @@ pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target directory").to_owned()
 }
 
-/// What `make test` builds before the tests run: `boot-files` for the station, `test-image` to install.
+/// What `make test` builds before the tests run: `boot-files` for the station, `test-image` and `cloud-image` to install.
 pub(crate) fn built(name: &str) -> PathBuf {
     let path = target().join(name);
     assert!(path.is_dir(), "{} is missing\nhint: `make test-files` builds it", path.display());

@@ -68,6 +68,10 @@ impl Serial {
         lock(&self.heard.0).lines.iter().filter(|(_, line)| line.contains(text)).count()
     }
 
+    pub(super) fn lines(&self) -> Vec<String> {
+        lock(&self.heard.0).lines.iter().map(|(_, line)| line.clone()).collect()
+    }
+
     pub(super) fn finish(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.join().ok();
