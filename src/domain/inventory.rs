@@ -46,6 +46,9 @@ pub struct Nic {
 impl Inventory {
     /// What there is to say of it for people, each part with its name; what is not known is left out.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
+        if *self == Self::default() {
+            return Vec::new();
+        }
         let processor = self.cpu.clone().map(|cpu| match self.cpu_threads {
             0 => cpu,
             1 => format!("{cpu}, 1 thread"),
@@ -150,6 +153,8 @@ mod tests {
                 "card: eth1 52:54:00:12:34:56, igc, no link",
             ]
         );
-        assert_eq!(says(&Inventory::default()), ["started by: BIOS", "TPM: none"]);
+        let little = Inventory { memory_bytes: 1 << 30, ..Inventory::default() };
+        assert_eq!(says(&little), ["memory: 1 GiB", "started by: BIOS", "TPM: none"]);
+        assert_eq!(says(&Inventory::default()), [""; 0], "nobody has looked at this machine");
     }
 }
