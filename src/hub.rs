@@ -27,10 +27,11 @@ use crate::domain::doctor::Doctor;
 use crate::domain::effect::Effect;
 use crate::domain::fleet::{Fleet, Grant, Hello, Imported, Importing, ReportError};
 use crate::domain::ids::{NodeId, RunId};
-use crate::domain::logline::{Level, Source};
+use crate::domain::logline::{Level, LogLine, Source};
 use crate::domain::report::Report;
 use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use crate::domain::snapshot::{Catalogue, Snapshot, Station};
+use crate::domain::stream::{Origin, Said, Stream};
 use crate::domain::time::Timestamp;
 use crate::inbox::{NotKept, Note, Outlet};
 use crate::store::{Store, Written};
@@ -46,6 +47,8 @@ pub struct Hub {
     station: Arc<Station>,
     catalogue: Arc<Catalogue>,
     services: Vec<ServiceStatus>,
+    stream: Arc<Stream>,
+    link_mbit: Option<u32>,
     dhcp: Arc<Dhcp>,
     /// What the DHCP service is to find out before it is done.
     changing: Option<Changing>,
@@ -94,6 +97,8 @@ impl Hub {
             station: Arc::new(station),
             catalogue: Arc::default(),
             services: Vec::new(),
+            stream: Arc::default(),
+            link_mbit: None,
             dhcp: Arc::default(),
             changing: None,
             doctor: Arc::default(),
@@ -193,13 +198,18 @@ impl Hub {
     /// What the station itself says of a node is in its own log too: that one file tells the whole bench.
     fn log(&mut self, effects: &[Effect]) {
         for effect in effects {
-            if let Effect::Log { label, line, .. } = effect
-                && line.source == Source::Station
-            {
+            let Effect::Log { node, label, line } = effect else { continue };
+            if line.source == Source::Station {
                 info!(node = label, level = line.level.word(), "{}", line.text);
             }
+            self.hear(Origin::Node { id: *node, label: label.as_str().into() }, line.clone());
         }
         self.node_log.write(effects);
+    }
+
+    /// The line is one of the stream that the screen shows of all nodes and services.
+    fn hear(&mut self, by: Origin, line: LogLine) {
+        Arc::make_mut(&mut self.stream).push(Said { by, line });
     }
 
     async fn take(&mut self, note: Note, dropped: u64) {
@@ -223,6 +233,8 @@ impl Hub {
                 self.have_tried(choice, done, dropped);
             }
             Note::Service(status) => self.take_service(status),
+            Note::Link(mbit) => self.link_mbit = mbit,
+            Note::Said(said) => self.hear(said.by, said.line),
             Note::Catalogue(catalogue) => {
                 self.fleet.heed(&catalogue.placeholders);
                 self.catalogue = catalogue;
@@ -420,10 +432,21 @@ impl Hub {
     }
 
     fn take_service(&mut self, status: ServiceStatus) {
-        match &status.state {
-            ServiceState::Up { at } => info!(service = status.name.word(), at, "up"),
-            ServiceState::Down { what, hint } => error!(service = status.name.word(), what, hint, "down"),
-            ServiceState::Starting | ServiceState::Stopped => {}
+        let said = match &status.state {
+            ServiceState::Up { at } => {
+                info!(service = status.name.word(), at, "up");
+                Some((Level::Info, format!("up: {at}")))
+            }
+            ServiceState::Down { what, hint } => {
+                error!(service = status.name.word(), what, hint, "down");
+                Some((Level::Error, format!("down: {what}; hint: {hint}")))
+            }
+            ServiceState::Starting => None,
+            ServiceState::Stopped => Some((Level::Info, "stopped".into())),
+        };
+        if let Some((level, words)) = said {
+            let line = LogLine::new(clock::now(), Source::Station, level, &words);
+            self.hear(Origin::Service(status.name), line);
         }
         self.services.retain(|known| known.name != status.name);
         self.services.push(status);
@@ -443,6 +466,8 @@ impl Hub {
             deeds: self.fleet.deeds().to_vec(),
             batches: self.fleet.batches().to_vec(),
             services: self.services.clone(),
+            stream: self.stream.clone(),
+            link_mbit: self.link_mbit,
             dhcp: self.dhcp.clone(),
             dhcp_chosen: self.fleet.dhcp(),
             dhcp_asked: self.changing.as_ref().map(|changing| changing.to),

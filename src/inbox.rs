@@ -5,7 +5,7 @@
 //! | observation by DHCP, TFTP and HTTP | dropped and counted: a boot never waits for the hub |
 //! | what DHCP counts | dropped: it is said again |
 //! | leases | stay where they are, the latest of each address, and are offered again |
-//! | what only the doctor and the tape want to know | dropped and counted, when the queue is half full already |
+//! | what only the doctor, the tape and the log screen want to know | dropped and counted, when the queue is half full already |
 //! | service state, catalogue | waits: they are few |
 //! | command, hello, reports, log lines | waits: the sender wants an answer, and repeats itself if none comes |
 
@@ -27,6 +27,7 @@ use crate::domain::logline::Level;
 use crate::domain::report::Report;
 use crate::domain::service::ServiceStatus;
 use crate::domain::snapshot::Catalogue;
+use crate::domain::stream::Said;
 
 /// One thing for the hub.
 #[derive(Debug)]
@@ -37,6 +38,10 @@ pub enum Note {
     /// The packets that are kept of these cards, as a capture file. None when there are none.
     Capture(Vec<MacAddr>, oneshot::Sender<Option<Vec<u8>>>),
     Service(ServiceStatus),
+    /// How many megabits a second the card that leads to the machines can do, if it says so.
+    Link(Option<u32>),
+    /// A line of a service's own, for the screen; it is in the station's log file already.
+    Said(Box<Said>),
     Catalogue(Arc<Catalogue>),
     Leases(Vec<Lease>),
     Dhcp(Arc<Dhcp>),

@@ -101,6 +101,8 @@
 //! | what the command line asks, and what it is answered | `protocol::control`, `service::control`, `cli` |
 //! | which lists are imported by themselves | `service::import_folder` |
 //! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::colours` |
+//! | what all nodes and services say as one stream | `domain::stream`, fed by `hub` and `logs::tap`; read in `tui::reader` |
+//! | how fast a batch is, when it ends, what the link allows | `domain::pace` |
 //! | what programs elsewhere may read, and in which words | `service::http::api`, `service::http::metrics`, `domain::eim` |
 //! | what a batch is, what is reported of it and signed | `domain::batch`, `domain::certificate`, `seal`, `cli::report`; `assets/report.html` |
 //! | a setting | `config` |

@@ -1,7 +1,8 @@
-//! Where the log goes: one file for the station, one for each run of each node.
+//! Where the log goes: one file for the station, one for each run of each node; and what services say to the screen.
 
 pub mod nodes;
 mod shelf;
+mod tap;
 
 use std::path::Path;
 
@@ -9,6 +10,10 @@ use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::inbox::Inbox;
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +26,8 @@ pub enum LogError {
 
 /// Starts the station's log in `directory`, and on standard error too when there is no screen. What it is told by
 /// `OXBOW_LOG` (as `debug`, or `oxbow::service::dhcp=trace`) it keeps; else `info`. The guard writes the rest out at
-/// the end.
-pub fn start(directory: &Path, on_stderr: bool) -> Result<WorkerGuard, LogError> {
+/// the end. What services say is told the hub too, for the screen, if there is one.
+pub fn start(directory: &Path, on_stderr: bool, hub: Option<Inbox>) -> Result<WorkerGuard, LogError> {
     std::fs::create_dir_all(directory)?;
     let files =
         RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix("station").filename_suffix("log");
@@ -35,7 +40,9 @@ pub fn start(directory: &Path, on_stderr: bool) -> Result<WorkerGuard, LogError>
         BoxMakeWriter::new(file)
     };
     // A second start within one process (tests) keeps the first one's log.
-    let _kept = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).try_init();
+    let files = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
+    let tap = hub.map(tap::Tap::new);
+    let _kept = tracing_subscriber::registry().with(filter).with(files).with(tap).try_init();
     Ok(guard)
 }
 

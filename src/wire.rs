@@ -90,7 +90,8 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         what: format!("cannot write logs in {}: {err}", logs_at.display()),
         hint: "check that the data directory can be written and has room".into(),
     };
-    let _log = logs::start(&logs_at, screen.headless).map_err(|err| unwritable(&err))?;
+    let (inbox, outlet) = inbox();
+    let _log = logs::start(&logs_at, screen.headless, Some(inbox.clone())).map_err(|err| unwritable(&err))?;
     let _lock = lock_within(&config.data, COMMAND_ENDS)?.ok_or_else(|| Problem {
         what: format!("another oxbow is running with the data in {}", config.data.display()),
         hint: "use the one that is running, or give this one its own --data".into(),
@@ -113,7 +114,6 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let hub_stop = CancellationToken::new();
     let signals_stop = CancellationToken::new();
     let mut signals = Supervisor::new(signals_stop.clone());
-    let (inbox, outlet) = inbox();
     let (node_logs, log_thread) =
         logs::nodes::start(&logs_at.join("nodes"), logs::nodes::Bounds::default(), &memory.nodes, inbox.clone())
             .map_err(|err| unwritable(&err))?;
@@ -207,7 +207,7 @@ pub fn alone(data: &Path, profiles: &Path, first: First) -> Result<Option<(UnixS
     };
     std::fs::create_dir_all(data).map_err(cannot)?;
     let Some(lock) = lock(data)? else { return Ok(None) };
-    let log = logs::start(&data.join("log"), false).map_err(|err| cannot(io::Error::other(err)))?;
+    let log = logs::start(&data.join("log"), false, None).map_err(|err| cannot(io::Error::other(err)))?;
     let (store, memory, store_thread) = store::open(&data.join("oxbow.db")).map_err(explained)?;
     let runtime = Runtime::new().map_err(cannot)?;
     let (ours, theirs) = UnixStream::pair().map_err(cannot)?;

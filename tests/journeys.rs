@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
-use oxbow::domain::batch::Order;
+use oxbow::domain::batch::{Batch, Order};
 use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
 use oxbow::domain::dhcp::Choice;
 use oxbow::domain::edit::{Edit, Set};
@@ -17,21 +17,25 @@ use oxbow::domain::fleet::Fleet;
 use oxbow::domain::identity::Claims;
 use oxbow::domain::ids::NodeId;
 use oxbow::domain::import;
+use oxbow::domain::logline::{Level, LogLine, Source};
 use oxbow::domain::node::Node;
 use oxbow::domain::phase::Phase;
 use oxbow::domain::plan::Plan;
 use oxbow::domain::policy::Policy;
 use oxbow::domain::question::Question;
 use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::stream::{Origin, Said};
+use oxbow::domain::text::is_printable;
 use oxbow::tui::files::Files;
 use oxbow::tui::spoken;
 use oxbow::tui::{
     Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, Screen, What, update,
 };
 use ratatui::crossterm::event::KeyCode::{
-    self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, Right, Tab, Up,
+    self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
 };
 use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
+use ratatui::layout::Size;
 
 /// A technician in front of a bench.
 struct Journey {
@@ -122,7 +126,7 @@ fn chosen(journey: &Journey) -> NodeId {
 fn a_failed_node_is_found_read_and_armed_again() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("/phase:failed").sees("Nodes 1 of 12").press([Enter, Enter]);
-    journey.sees("failed at verifying").sees("hint: the disk does not keep what is written: replace it");
+    journey.sees("failed at verifying").sees("hint: the disk does not keep what is");
     journey.type_text("r").sees("Re-arm SN-4003?").sees("Profile emt-s is written to its disk").type_text("y");
     let node = chosen(&journey);
     journey.asks_for(Command::Rearm { node });
@@ -284,13 +288,13 @@ fn a_filter_that_nothing_fits_says_so() {
 #[test]
 fn a_failed_bind_is_told_in_words_and_the_screen_stays_up() {
     let mut journey = Journey::at(sample::ailing());
-    journey.sees("5 Services !2").sees("http is down: port 80 of 10.77.0.1 is in use by another program");
+    journey.sees("5 Services!2").sees("http is down: port 80 of 10.77.0.1 is in use by another program");
     journey
         .press([Tab, Tab, Tab, Tab])
         .sees("✗ http    down")
         .sees("restarted 3 times")
         .sees("hint: start oxbow as root");
-    journey.press([Tab]).sees("No machine has been seen yet");
+    journey.press([Tab, Tab]).sees("No machine is expected").press([Tab]).sees("No machine has been seen yet");
 }
 
 #[test]
@@ -1005,11 +1009,137 @@ fn the_wall_shows_large_figures_and_hears_only_the_way_back() {
     assert_eq!(journey.wishes, []);
 }
 
+#[test]
+fn what_went_wrong_is_found_in_what_all_say_and_its_node_is_opened_and_left_again() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("6").sees("Log of all").sees("following").sees("SN-4004").type_text("l");
+    journey.sees("warnings and errors").sees("undionly.kpxe is asked for").misses("writing: /dev");
+    journey.press([Up, Up]).sees("End follows");
+    let line = journey.screen.reader.line(&journey.bench.stream).expect("a line").clone();
+    journey.press([Enter]).sees(&format!("Log of {}", line.by.name())).press([Esc]).sees("Log of all");
+    journey.type_text("o").sees(&format!("/node:{}", line.by.name().to_lowercase())).press([Esc]).sees("End follows");
+    journey.press([End]).sees("following");
+}
+
+#[test]
+fn a_line_one_reads_stays_on_the_screen_while_thousands_come() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("6").press([Up, PageUp]);
+    let line = journey.screen.reader.line(&journey.bench.stream).expect("a line").line.text.to_string();
+    let words: String = line.chars().take(20).collect();
+    for _ in 0..5_000 {
+        say(&mut journey.bench, "ping");
+    }
+    journey.tell(Msg::Bench).sees(&words).sees("End follows");
+    journey.press([End]).sees("ping").sees("following").misses(&words);
+}
+
+#[test]
+fn lines_that_had_no_room_are_counted_beside_the_others() {
+    let mut journey = Journey::at(sample::busy());
+    for _ in 0..30_000 {
+        say(&mut journey.bench, "ping");
+    }
+    journey.tell(Msg::Bench).type_text("6");
+    let gone = journey.bench.stream.first();
+    assert!(gone > 9_000, "{gone}");
+    journey.sees(&format!("{gone} older in the files, following"));
+}
+
+#[test]
+fn a_frozen_log_stands_still_and_goes_on_at_its_end() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("6 ").sees("FROZEN");
+    say(&mut journey.bench, "ping");
+    journey.tell(Msg::Bench).misses("ping").type_text(" ").misses("FROZEN").sees("ping");
+}
+
+#[test]
+fn hostile_text_in_a_log_reaches_no_terminal_raw() {
+    let mut journey = Journey::at(sample::busy());
+    let raw = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}txt.exe\u{9b}31m 名前\r\n\0";
+    let by = Origin::Node { id: NodeId(1), label: format!("{raw}{}", "x".repeat(10_000)).into() };
+    let line = LogLine { at: sample::NOW, source: Source::Syslog, level: Level::Unknown, text: raw.into() };
+    Arc::make_mut(&mut journey.bench.stream).push(Said { by, line });
+    journey.bench.version += 1;
+    for keys in ["6", "l", "l", "l"] {
+        let picture = journey.tell(Msg::Bench).type_text(keys).picture();
+        assert!(picture.chars().all(|c| c == '\n' || is_printable(c)), "{picture:?}");
+    }
+    journey.press([Up]).sees("·[2J·]0;owned··txt.exe·31m");
+}
+
+#[test]
+fn the_board_shows_who_failed_and_why_and_its_tile_opens_the_node() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("0").sees("Batch 12").sees("expected 5:").sees("problems, the newest first");
+    journey.sees("nothing heard since writing").sees("and 1 more").sees("link 1 Gbit/s");
+    journey.tell(Msg::Resized(Size::new(120, 40)));
+    journey.sees("failed at verifying").sees("hint: the disk does not keep what is");
+    journey.press([Home, Enter]).sees("failed at verifying").press([Esc]).sees("Batch 12");
+}
+
+#[test]
+fn the_choice_on_the_board_goes_from_tile_to_tile_and_stays_with_its_node() {
+    let mut journey = Journey::at(sample::long());
+    journey.type_text("0").press([Home]);
+    let first = chosen(&journey);
+    journey.press([Down]);
+    let below = chosen(&journey);
+    assert_ne!(first, below);
+    journey.press([Left, Right]);
+    assert_eq!(chosen(&journey), below);
+    journey.change(below, |node| node.phase = Phase::Provisioned);
+    assert_eq!(chosen(&journey), below);
+    journey.press([Home, Up, Left]);
+    assert_eq!(journey.screen.row(), Some(0));
+}
+
+#[test]
+fn the_board_has_the_name_of_the_batch_that_is_open() {
+    let mut bench = sample::busy();
+    let order = Order { name: "PO-4711".into(), ..Order::default() };
+    bench.batches.push(Arc::new(Batch::open(1, order, sample::NOW)));
+    Journey::at(bench).type_text("0").sees("Batch PO-4711 12");
+}
+
+#[test]
+fn a_filter_of_the_table_hides_nobody_on_the_board() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/SN-4004").press([Enter]).sees("Nodes 1 of 12").type_text("0").sees("Batch 12");
+    journey.press([Home, Right]);
+    let node = chosen(&journey);
+    journey.tell(Msg::Bench);
+    assert_eq!(chosen(&journey), node);
+}
+
+#[test]
+fn a_node_is_armed_again_from_the_board() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("0").press([Home]).type_text("r").sees("Re-arm SN-4003?").type_text("y");
+    let node = chosen(&journey);
+    journey.asks_for(Command::Rearm { node });
+}
+
+#[test]
+fn the_first_start_says_what_to_do_instead_of_an_empty_board() {
+    let mut journey = Journey::at(sample::empty());
+    journey.type_text("0").sees("No machine is expected").sees("import the list").sees("enp3s0").sees("Policy default");
+}
+
+/// A node says something.
+fn say(bench: &mut Snapshot, text: &str) {
+    let by = Origin::Node { id: NodeId(1), label: "SN-4001".into() };
+    let line = LogLine::new(sample::NOW, Source::Agent, Level::Info, text);
+    Arc::make_mut(&mut bench.stream).push(Said { by, line });
+    bench.version += 1;
+}
+
 /// Every key of every place does something that can be seen: the dispatcher knows all of the table.
 #[test]
 fn every_key_is_reachable_and_does_something() {
     type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
-    let ways: [Way<'_>; 28] = [
+    let ways: [Way<'_>; 32] = [
         (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
         (Place::Nodes, sample::waiting, &[]),
         (Place::Node, sample::long, &[Enter, Up]),
@@ -1018,6 +1148,10 @@ fn every_key_is_reachable_and_does_something() {
         (Place::Text, sample::long, &[Char('4')]),
         (Place::Services, sample::long, &[Char('5')]),
         (Place::Services, sample::long, &[Char('5'), Down]),
+        (Place::Batch, sample::long, &[Char('0'), Right, Down]),
+        (Place::Batch, sample::waiting, &[Char('0')]),
+        (Place::Logs, sample::busy, &[Char('6')]),
+        (Place::Logs, sample::busy, &[Char('6'), Char('l'), Up, Up]),
         (Place::Lists, sample::imported, &[Char('3')]),
         (Place::Path, sample::imported, &[Char('3'), Char('/'), Char('a')]),
         (Place::Preview, sample::imported, &[Char('3'), Enter]),

@@ -22,6 +22,17 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("filter", sample::busy(), "/press !phase:held".chars().map(Char).collect()),
         ("profiles", sample::busy(), vec![Char('4')]),
         ("services", sample::busy(), vec![Char('5')]),
+        ("batch", sample::busy(), vec![Char('0')]),
+        ("batch_chosen", sample::waiting(), vec![Char('0'), Down, Right]),
+        ("batch_long", sample::long(), vec![Char('0'), End]),
+        ("batch_strangers", sample::strangers(), vec![Char('0')]),
+        ("batch_empty", sample::empty(), vec![Char('0')]),
+        ("batch_ailing", sample::ailing(), vec![Char('0')]),
+        ("logs", sample::busy(), vec![Char('6')]),
+        ("logs_read_back", sample::busy(), vec![Char('6'), KeyCode::PageUp]),
+        ("logs_filter", sample::busy(), "6/writing !node:sn-4004".chars().map(Char).collect()),
+        ("logs_warnings", sample::busy(), vec![Char('6'), Char('l')]),
+        ("logs_none", Snapshot { stream: Default::default(), ..sample::empty() }, vec![Char('6')]),
         ("services_beside", sample::beside(), vec![Char('5')]),
         ("services_exhausted", sample::exhausted(), vec![Char('5'), End]),
         ("services_flooded", sample::flooded(), vec![Char('5'), End]),
@@ -84,7 +95,8 @@ fn scans() -> Vec<KeyCode> {
 const SIZES: [(u16, u16); 5] = [(200, 50), (120, 40), (80, 24), (60, 20), (40, 12)];
 
 /// The panes themselves, which are looked at in both sets of glyphs at every size; what lies over them at the design size.
-const PANES: [&str; 11] = [
+const PANES: [&str; 13] = [
+    "batch",
     "nodes",
     "node_failed",
     "node_writing",
@@ -94,6 +106,7 @@ const PANES: [&str; 11] = [
     "import_errors",
     "profiles",
     "services",
+    "logs",
     "wall",
     "empty",
 ];

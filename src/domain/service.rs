@@ -25,6 +25,20 @@ pub enum ServiceName {
 }
 
 impl ServiceName {
+    pub const ALL: [ServiceName; 11] = [
+        Self::Network,
+        Self::Dhcp,
+        Self::Tftp,
+        Self::Http,
+        Self::Https,
+        Self::Syslog,
+        Self::RouterAdvert,
+        Self::Images,
+        Self::Control,
+        Self::ImportFolder,
+        Self::Store,
+    ];
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Network => "network",

@@ -28,6 +28,7 @@ use crate::domain::profile::{After, Installer, Profile, sums};
 use crate::domain::quirk::{Effects, Machine, Quirks};
 use crate::domain::run::Run;
 use crate::domain::service::ServiceStatus;
+use crate::domain::stream::Stream;
 use crate::domain::time::Timestamp;
 
 /// Everything readers may see. Cheap to clone: what is large is shared.
@@ -48,6 +49,10 @@ pub struct Snapshot {
     /// The latest batches, the newest last; that one may be open.
     pub batches: Vec<Arc<Batch>>,
     pub services: Vec<ServiceStatus>,
+    /// What all nodes and services said last.
+    pub stream: Arc<Stream>,
+    /// Megabits a second of the card that leads to the machines, if it says so.
+    pub link_mbit: Option<u32>,
     pub dhcp: Arc<Dhcp>,
     /// What DHCP is to be, if somebody chose; else what the settings say.
     pub dhcp_chosen: Option<Choice>,

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::ifaddrs::getifaddrs;
@@ -37,6 +38,8 @@ struct Card {
     index: u32,
     /// Something at the other end of the cable is switched on.
     has_carrier: bool,
+    /// Megabits a second, if the card says so: virtual ones need not.
+    mbit: Option<u32>,
 }
 
 /// Why nothing can be served there.
@@ -63,7 +66,7 @@ impl Place {
         if !has_address {
             return Err(Missing::Address);
         }
-        Ok(Card { index, has_carrier: flags.contains(InterfaceFlags::IFF_RUNNING) })
+        Ok(Card { index, has_carrier: flags.contains(InterfaceFlags::IFF_RUNNING), mbit: speed(&self.interface) })
     }
 
     fn explain(&self, missing: Missing) -> ServiceState {
@@ -117,6 +120,12 @@ impl Place {
             }
         }
     }
+}
+
+/// As the kernel says it (Documentation/ABI/testing/sysfs-class-net); -1, or an error, where it does not know.
+fn speed(interface: &str) -> Option<u32> {
+    let said = std::fs::read_to_string(Path::new("/sys/class/net").join(interface).join("speed")).ok()?;
+    said.trim().parse().ok().filter(|mbit| *mbit > 0)
 }
 
 /// Runs `session` while the interface is there, and anew on every card that takes its place. Ends as the session does.
@@ -183,6 +192,7 @@ pub async fn serve(context: Context, place: Place) -> Result<(), ServiceError> {
                 Err(missing) => place.explain(missing),
             };
             info!(interface = place.interface, ?found, "the interface");
+            context.inbox.send(Note::Link(found.ok().and_then(|card| card.mbit))).await;
             say(&context, ServiceName::Network, state).await;
             said = Some(found);
         }

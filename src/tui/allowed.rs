@@ -5,7 +5,7 @@ use crate::domain::phase::Phase;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::tui::keymap::Action;
-use crate::tui::screen::Screen;
+use crate::tui::screen::{Pane, Screen};
 use crate::tui::words::count;
 
 /// Why a key does nothing now.
@@ -27,6 +27,10 @@ pub enum Why {
     NothingKnown,
     #[error("no filter is set")]
     NoFilter,
+    #[error("nothing was said")]
+    NothingSaid,
+    #[error("{0} said it, which is no node")]
+    NotOfANode(String),
     #[error("no list is there: put one into the import folder, or type a path")]
     NoList,
     #[error("nothing of it can be imported: {0}")]
@@ -46,9 +50,23 @@ pub enum Why {
 /// `Ok`, or why not.
 pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), Why> {
     match action {
+        Action::Open if screen.pane == Pane::Logs => {
+            let said = screen.reader.line(&screen.shown(bench).stream).ok_or(Why::NothingSaid)?;
+            let node = said.by.node().ok_or_else(|| Why::NotOfANode(said.by.name().to_owned()))?;
+            bench.nodes.contains_key(&node).then_some(()).ok_or(Why::NoNode)
+        }
         Action::Open | Action::Mark | Action::Capture => screen.node(bench).map(drop).ok_or(Why::NoNode),
+        Action::Filter if screen.pane == Pane::Logs => Ok(()),
         Action::Filter | Action::NextSort | Action::FlipSort | Action::MarkAll if bench.nodes.is_empty() => {
             Err(Why::NothingKnown)
+        }
+        Action::Only => screen.reader.line(&screen.shown(bench).stream).map(drop).ok_or(Why::NothingSaid),
+        Action::ClearFilter if screen.pane == Pane::Logs => {
+            if screen.reader.is_narrowed() {
+                Ok(())
+            } else {
+                Err(Why::NoFilter)
+            }
         }
         Action::ClearFilter if screen.filter.is_empty() => Err(Why::NoFilter),
         Action::Rearm | Action::Forget | Action::Assign | Action::Approve => {
@@ -90,6 +108,7 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::Filter
         | Action::NextSort
         | Action::FlipSort
+        | Action::Level
         | Action::MarkAll
         | Action::ApproveAll
         | Action::Policy

@@ -55,6 +55,8 @@ fn asks(place: Place) -> bool {
         | Place::Node
         | Place::Text
         | Place::Services
+        | Place::Batch
+        | Place::Logs
         | Place::Form
         | Place::Lists
         | Place::Preview

@@ -26,7 +26,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
         && let Some(row) = rows.next()
     {
         spread(
-            &[tabs(screen, bench, true), tabs(screen, bench, false), name(screen)],
+            &[Tabs::Spaced, Tabs::Tight, Tabs::Present].map(|how| tabs(screen, bench, how)),
             &places(screen, bench),
             row,
             frame,
@@ -80,18 +80,28 @@ fn name(screen: &Screen) -> Line<'static> {
     Line::from(vec![Span::raw(" "), Span::styled("oxbow", screen.theme.style(Meaning::Title))])
 }
 
-/// The panes; without words only the present one has its name.
-fn tabs(screen: &Screen, bench: &Snapshot, words: bool) -> Line<'static> {
+/// How the panes are told, the fullest first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tabs {
+    Spaced,
+    Tight,
+    /// Only the present one has its name.
+    Present,
+}
+
+fn tabs(screen: &Screen, bench: &Snapshot, how: Tabs) -> Line<'static> {
     let theme = &screen.theme;
-    let mut line = name(screen);
+    let mut line = if how == Tabs::Tight { Line::default() } else { name(screen) };
     line.push_span(" ");
-    for (number, tab) in (1..).zip(Tab::ALL) {
+    for tab in Tab::ALL {
+        let number = tab.digit();
         let problems = match tab {
-            Tab::Nodes | Tab::Register | Tab::Import => 0,
+            Tab::Batch | Tab::Nodes | Tab::Register | Tab::Import | Tab::Logs => 0,
             Tab::Profiles => problem_count(bench),
             Tab::Services => bench.services.iter().filter(|service| is_down(service)).count(),
         };
-        let mark = if problems > 0 { format!(" {}{problems}", theme.glyphs.stalled) } else { String::new() };
+        let apart = if how == Tabs::Tight { "" } else { " " };
+        let mark = if problems > 0 { format!("{apart}{}{problems}", theme.glyphs.stalled) } else { String::new() };
         let meaning = if tab == screen.tab() {
             Meaning::Selected
         } else if problems > 0 {
@@ -100,13 +110,16 @@ fn tabs(screen: &Screen, bench: &Snapshot, words: bool) -> Line<'static> {
             Meaning::Plain
         };
         line.push_span(Span::styled(
-            if words || tab == screen.tab() {
-                format!(" {number} {}{mark} ", tab.title())
-            } else {
-                format!(" {number}{mark} ")
+            match how {
+                Tabs::Tight => format!("{number} {}{mark}", tab.title()),
+                Tabs::Present if tab != screen.tab() => format!(" {number}{mark} "),
+                Tabs::Spaced | Tabs::Present => format!(" {number} {}{mark} ", tab.title()),
             },
             theme.style(meaning),
         ));
+        if how == Tabs::Tight && Some(&tab) != Tab::ALL.last() {
+            line.push_span(" ");
+        }
     }
     line
 }

@@ -17,6 +17,10 @@ pub enum Action {
     Filter,
     NextSort,
     FlipSort,
+    /// Lines of this level and above.
+    Level,
+    /// What the one who said this line says, and nobody else.
+    Only,
     Mark,
     MarkAll,
     Approve,
@@ -104,28 +108,48 @@ pub enum Motion {
     PageDown,
     First,
     Last,
+    Left,
+    Right,
 }
 
 /// The panes that a digit leads to, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tab {
+    Batch,
     Nodes,
     Register,
     Import,
     Profiles,
     Services,
+    Logs,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 5] = [Self::Nodes, Self::Register, Self::Import, Self::Profiles, Self::Services];
+    pub const ALL: [Tab; 7] =
+        [Self::Batch, Self::Nodes, Self::Register, Self::Import, Self::Profiles, Self::Services, Self::Logs];
+
+    /// The key that leads to it.
+    pub fn digit(self) -> char {
+        match self {
+            Self::Batch => '0',
+            Self::Nodes => '1',
+            Self::Register => '2',
+            Self::Import => '3',
+            Self::Profiles => '4',
+            Self::Services => '5',
+            Self::Logs => '6',
+        }
+    }
 
     pub fn title(self) -> &'static str {
         match self {
+            Self::Batch => "Batch",
             Self::Nodes => "Nodes",
             Self::Register => "Register",
             Self::Import => "Import",
             Self::Profiles => "Profiles",
             Self::Services => "Services",
+            Self::Logs => "Logs",
         }
     }
 }
@@ -142,6 +166,7 @@ pub enum Danger {
 /// A group of rows that are heard together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
+    Batch,
     Nodes,
     Node,
     /// Where one node is chosen.
@@ -157,6 +182,7 @@ pub enum Scope {
     /// A node's own form.
     Edit,
     Services,
+    Logs,
     Path,
     Filter,
     /// Where letters are text.
@@ -176,7 +202,8 @@ pub enum Scope {
 
 impl Scope {
     /// In the order of the help page.
-    pub const ALL: [Scope; 23] = [
+    pub const ALL: [Scope; 25] = [
+        Self::Batch,
         Self::Nodes,
         Self::Node,
         Self::Chosen,
@@ -188,6 +215,7 @@ impl Scope {
         Self::Preview,
         Self::Edit,
         Self::Services,
+        Self::Logs,
         Self::Path,
         Self::Filter,
         Self::Text,
@@ -204,6 +232,7 @@ impl Scope {
 
     pub fn title(self) -> &'static str {
         match self {
+            Self::Batch => "Batch",
             Self::Nodes => "Nodes",
             Self::Node => "One node",
             Self::Chosen => "The chosen node, or the marked ones",
@@ -215,6 +244,7 @@ impl Scope {
             Self::Preview => "Import: looking at a list",
             Self::Edit => "Editing a node",
             Self::Services => "Services",
+            Self::Logs => "Logs",
             Self::Path => "While a path is typed",
             Self::Filter => "While a filter is typed",
             Self::Text => "While something is typed",
@@ -234,10 +264,12 @@ impl Scope {
 /// Where the screen is, as far as keys are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    Batch,
     Nodes,
     Node,
     Text,
     Services,
+    Logs,
     Form,
     Edit,
     Lists,
@@ -255,11 +287,13 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 18] = [
+    pub const ALL: [Place; 20] = [
+        Self::Batch,
         Self::Nodes,
         Self::Node,
         Self::Text,
         Self::Services,
+        Self::Logs,
         Self::Form,
         Self::Edit,
         Self::Lists,
@@ -279,10 +313,12 @@ impl Place {
     /// The scopes that hear keys here, the nearest first.
     pub fn scopes(self) -> &'static [Scope] {
         match self {
+            Self::Batch => &[Scope::Batch, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Nodes => &[Scope::Nodes, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Moving, Scope::Always],
             Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Services => &[Scope::Services, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Logs => &[Scope::Logs, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
             Self::Form => &[Scope::Form, Scope::Text, Scope::Always],
             Self::Edit => &[Scope::Edit, Scope::Text, Scope::Always],
             Self::Lists => &[Scope::Lists, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
@@ -345,6 +381,9 @@ impl Binding {
 }
 
 pub const BINDINGS: &[Binding] = &[
+    bind(Scope::Batch, &[ENTER], Action::Open, "open the node of the chosen tile").brief("open"),
+    bind(Scope::Batch, &[LEFT], Move(Motion::Left), "the tile before"),
+    bind(Scope::Batch, &[RIGHT], Move(Motion::Right), "the next tile"),
     bind(Scope::Nodes, &[ENTER], Action::Open, "open the node: stages, identity, runs, log").brief("open"),
     bind(Scope::Nodes, &[char('/')], Action::Filter, "show only some: text, phase:failed, profile:x, !word")
         .brief("filter"),
@@ -385,11 +424,18 @@ pub const BINDINGS: &[Binding] = &[
         .brief("freeze"),
     bind(Scope::Everywhere, &[TAB], Action::NextTab, "next pane").brief("next pane"),
     bind(Scope::Everywhere, &[BACK_TAB], Action::PreviousTab, "pane before"),
+    bind(
+        Scope::Everywhere,
+        &[char('0')],
+        GoTo(Tab::Batch),
+        "the batch: a tile for each machine, how it gets on, what went wrong",
+    ),
     bind(Scope::Everywhere, &[char('1')], GoTo(Tab::Nodes), "nodes"),
     bind(Scope::Everywhere, &[char('2')], GoTo(Tab::Register), "register machines by hand or with a scanner"),
     bind(Scope::Everywhere, &[char('3')], GoTo(Tab::Import), "import a list of machines"),
     bind(Scope::Everywhere, &[char('4')], GoTo(Tab::Profiles), "profiles and images"),
     bind(Scope::Everywhere, &[char('5')], GoTo(Tab::Services), "services of this station"),
+    bind(Scope::Everywhere, &[char('6')], GoTo(Tab::Logs), "what all nodes and services say"),
     bind(Scope::Everywhere, &[char('P')], Action::Policy, "choose what becomes of machines nobody registered"),
     bind(
         Scope::Everywhere,
@@ -450,6 +496,17 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Services, &[char('d')], Action::Dhcp, "choose who gives machines their addresses, while it all runs")
         .brief("DHCP")
         .asks_first(),
+    bind(
+        Scope::Logs,
+        &[char('/')],
+        Action::Filter,
+        "show only some lines: text, node:x, service:x, level:warning, !word",
+    )
+    .brief("filter"),
+    bind(Scope::Logs, &[char('l')], Action::Level, "all lines, those that warn, or errors alone").brief("level"),
+    bind(Scope::Logs, &[char('o')], Action::Only, "only what the one says who said this line").brief("only this one"),
+    bind(Scope::Logs, &[ENTER], Action::Open, "open the node that said it").brief("open node"),
+    bind(Scope::Logs, &[ESC], Action::ClearFilter, "show all lines again").brief("show all"),
     bind(Scope::Path, &[ENTER], Action::ReadPath, "look at this file").brief("look"),
     bind(Scope::Path, &[ESC], Action::DropPath, "type no path").brief("drop"),
     bind(Scope::Filter, &[ENTER], Action::KeepFilter, "keep the filter").brief("keep"),
@@ -596,6 +653,14 @@ mod tests {
             BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
         let nodes = [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget];
         assert_eq!(asking, [&nodes[..], &[Action::Undo, Action::Import, Action::Dhcp]].concat());
+    }
+
+    #[test]
+    fn the_digit_beside_a_pane_leads_to_it() {
+        for tab in Tab::ALL {
+            let digit = KeyEvent::new(KeyCode::Char(tab.digit()), KeyModifiers::NONE);
+            assert_eq!(Place::Nodes.binding(digit).map(|row| row.action), Some(GoTo(tab)));
+        }
     }
 
     #[test]

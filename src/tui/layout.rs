@@ -47,7 +47,14 @@ pub fn layout(area: Rect, pane: Pane) -> Option<Plan> {
             let (table, log) = split_top(body, (body.height * 2 / 3).min(22));
             Plan { table, log: Some(log), ..plan }
         }
-        Pane::Nodes | Pane::Edit(_) | Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => plan,
+        Pane::Nodes
+        | Pane::Edit(_)
+        | Pane::Register
+        | Pane::Import
+        | Pane::Profiles
+        | Pane::Services
+        | Pane::Logs
+        | Pane::Batch => plan,
     })
 }
 

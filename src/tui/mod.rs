@@ -21,6 +21,7 @@
 //! | what a scanner may say, and how it is told from fingers; the form | `scan.rs`, `wedge.rs`, `haste.rs`; `form.rs` |
 //! | what rings; what is said of a deed as a command; how commands are found | `alarm.rs`; `spoken.rs`; `fuzzy.rs` |
 //! | order and filter of the table | `listing.rs`; `filter.rs` |
+//! | which lines of all are shown | `reader.rs` |
 
 pub mod alarm;
 pub mod allowed;
@@ -42,6 +43,7 @@ pub mod listing;
 pub mod msg;
 pub mod panes;
 pub mod popups;
+pub mod reader;
 pub mod run;
 pub mod scan;
 pub mod screen;

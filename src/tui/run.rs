@@ -99,6 +99,23 @@ pub fn run_in(
     Ok(drive(&mut screen, &mut tty, &helpers, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
 }
 
+/// As [`run`], on another console, with lists of machines nowhere: the loop that technicians have, for whoever measures it
+/// or looks at a replay.
+pub fn run_on(
+    console: &mut impl Console,
+    theme: Theme,
+    mut bench: watch::Receiver<Arc<Snapshot>>,
+    inbox: Inbox,
+    stop: CancellationToken,
+    runtime: Handle,
+) -> io::Result<Exit> {
+    let folders = Folders::default();
+    let courier = Courier::start(runtime, inbox, folders.captures.clone(), &stop)?;
+    let helpers = Helpers { courier, files: Files::start(folders)? };
+    let mut screen = Screen::new(theme, TimeZone::system(), console.size()?, clock::now());
+    drive(&mut screen, console, &helpers, &mut bench, &stop)
+}
+
 fn drive(
     screen: &mut Screen,
     console: &mut impl Console,
@@ -109,6 +126,7 @@ fn drive(
     let mut live = bench.borrow_and_update().clone();
     screen.heed(&live);
     let (mut dirty, mut drawn, mut wedge, mut haste) = (true, Timestamp::default(), Wedge::default(), Haste::default());
+    let mut pressed = false;
     while !stop.is_cancelled() {
         let now = clock::now();
         dirty |= now.as_millis() / 1000 != screen.now.as_millis() / 1000;
@@ -131,11 +149,12 @@ fn drive(
 
         // The clock may be set back; a frame too early does no harm.
         let since = if now < drawn { FRAME } else { now.since(drawn) };
-        if dirty && since >= FRAME {
+        let each = if pressed { SOON } else { FRAME };
+        if dirty && since >= each {
             console.draw(|frame| view(screen, &live, frame.area(), frame))?;
-            (dirty, drawn) = (false, now);
+            (dirty, drawn, pressed) = (false, now, false);
         }
-        let mut wait = if dirty { FRAME.saturating_sub(since) } else { FRAME };
+        let mut wait = if dirty { each.saturating_sub(since) } else { FRAME };
         wait = wedge.due().map_or(wait, |due| wait.min(due.since(now)));
         for _ in 0..BURST {
             let Some(event) = console.event(wait)? else { break };
@@ -146,7 +165,7 @@ fn drive(
                     return Ok(Exit::Quit);
                 }
                 haste.look(now, screen.place());
-                dirty = true;
+                (dirty, pressed) = (true, true);
             }
             wait = Duration::ZERO;
         }
@@ -196,6 +215,8 @@ fn messages(event: Event, now: Timestamp, wedge: &mut Wedge, screen: &Screen) ->
 
 /// At most twenty frames a second, each of the latest state; looked for news as often.
 const FRAME: Duration = Duration::from_millis(50);
+/// What a key does is drawn sooner; a burst of keys is one frame.
+const SOON: Duration = Duration::from_millis(15);
 /// Keys taken in between two looks at the bench.
 const BURST: usize = 64;
 

@@ -9,6 +9,7 @@ use ratatui::layout::{Rect, Size};
 
 use crate::domain::ids::NodeId;
 use crate::domain::node::Node;
+use crate::domain::pace::Pace;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::tui::alarm::{Alarm, Calls};
@@ -19,6 +20,7 @@ use crate::tui::keymap::{Place, Tab};
 use crate::tui::layout::{Plan, layout};
 use crate::tui::listing::{Listing, Sort};
 use crate::tui::msg::Effect;
+use crate::tui::reader::Reader;
 use crate::tui::theme::{Meaning, Theme};
 
 /// The state of the screen. [`crate::tui::update()`] changes it, [`crate::tui::view()`] shows it.
@@ -41,14 +43,21 @@ pub struct Screen {
     pub sort: Sort,
     pub flipped: bool,
     pub listing: Listing,
+    /// All nodes, as the board of the batch has them.
+    pub board: Listing,
+    pub pace: Pace,
     pub form: Form,
     /// The node that is being edited, and what it is to become.
     pub editing: Option<Editing>,
     pub desk: Desk,
     /// Where the log of the open node is read.
     pub reading: Reading,
+    /// Where in what all say.
+    pub reader: Reader,
     /// Lines of a text that are above its window.
     pub scrolled: usize,
+    /// Where one was when the open node was opened.
+    pub opened_from: Pane,
     pub frozen: Option<Frozen>,
     /// Large figures instead of the panes.
     pub wall: bool,
@@ -69,6 +78,7 @@ pub struct Screen {
 /// What fills the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pane {
+    Batch,
     Nodes,
     Node(NodeId),
     Edit(NodeId),
@@ -76,6 +86,7 @@ pub enum Pane {
     Import,
     Profiles,
     Services,
+    Logs,
 }
 
 /// Where a log is read.
@@ -196,11 +207,15 @@ impl Screen {
             sort: Sort::default(),
             flipped: false,
             listing: Listing::default(),
+            board: Listing::default(),
+            pace: Pace::default(),
             form: Form::default(),
             editing: None,
             desk: Desk::default(),
             reading: Reading::Following,
+            reader: Reader::default(),
             scrolled: 0,
+            opened_from: Pane::Nodes,
             frozen: None,
             wall: false,
             alarm: Alarm::default(),
@@ -232,7 +247,8 @@ impl Screen {
     /// Where keys would go without the popup.
     pub fn place_below(&self) -> Place {
         match self.pane {
-            Pane::Nodes if self.typing => Place::Filter,
+            Pane::Nodes | Pane::Logs if self.typing => Place::Filter,
+            Pane::Batch => Place::Batch,
             Pane::Nodes => Place::Nodes,
             Pane::Node(_) => Place::Node,
             Pane::Edit(_) => Place::Edit,
@@ -241,6 +257,7 @@ impl Screen {
             Pane::Import if self.desk.open.is_some() => Place::Preview,
             Pane::Import => Place::Lists,
             Pane::Services => Place::Services,
+            Pane::Logs => Place::Logs,
             Pane::Profiles => Place::Text,
         }
     }
@@ -248,11 +265,13 @@ impl Screen {
     /// The tab that the pane belongs to.
     pub fn tab(&self) -> Tab {
         match self.pane {
+            Pane::Batch => Tab::Batch,
             Pane::Nodes | Pane::Node(_) | Pane::Edit(_) => Tab::Nodes,
             Pane::Register => Tab::Register,
             Pane::Import => Tab::Import,
             Pane::Profiles => Tab::Profiles,
             Pane::Services => Tab::Services,
+            Pane::Logs => Tab::Logs,
         }
     }
 
@@ -270,8 +289,8 @@ impl Screen {
     pub fn node<'s>(&self, bench: &'s Snapshot) -> Option<&'s Arc<Node>> {
         let id = match self.pane {
             Pane::Node(id) | Pane::Edit(id) => Some(id),
-            Pane::Nodes => self.chosen,
-            Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => None,
+            Pane::Batch | Pane::Nodes => self.chosen,
+            Pane::Register | Pane::Import | Pane::Profiles | Pane::Services | Pane::Logs => None,
         };
         bench.nodes.get(&id?)
     }
@@ -280,13 +299,15 @@ impl Screen {
     pub fn meant<'s>(&'s self, bench: &'s Snapshot) -> Vec<&'s Arc<Node>> {
         match self.pane {
             Pane::Nodes if !self.marked.is_empty() => self.marked.iter().filter_map(|id| bench.nodes.get(id)).collect(),
-            Pane::Nodes
+            Pane::Batch
+            | Pane::Nodes
             | Pane::Node(_)
             | Pane::Edit(_)
             | Pane::Register
             | Pane::Import
             | Pane::Profiles
-            | Pane::Services => self.node(bench).into_iter().collect(),
+            | Pane::Services
+            | Pane::Logs => self.node(bench).into_iter().collect(),
         }
     }
 
@@ -297,6 +318,7 @@ impl Screen {
             (Some(Popup::Commands { typed, .. }), _) => Some((typed, FILTER)),
             (Some(Popup::Help { find, finding: true, .. }), _) => Some((find, FILTER)),
             (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
+            (None, Pane::Logs) if self.typing => Some((&mut self.reader.filter, FILTER)),
             (None, Pane::Import) if self.desk.typing => Some((&mut self.desk.path, PATH)),
             (None, Pane::Register) => self.form.field().map(|text| (text, FIELD)),
             (None, Pane::Edit(_)) => self.editing.as_mut()?.form.field().map(|text| (text, FIELD)),
@@ -314,7 +336,12 @@ impl Screen {
 
     /// The row of the chosen node.
     pub fn row(&self) -> Option<usize> {
-        self.chosen.and_then(|id| self.listing.position(id))
+        self.chosen.and_then(|id| self.rows().position(id))
+    }
+
+    /// The nodes one chooses from, in their order.
+    pub fn rows(&self) -> &Listing {
+        if self.pane == Pane::Batch { &self.board } else { &self.listing }
     }
 
     pub fn plan(&self) -> Option<Plan> {
@@ -326,9 +353,13 @@ impl Screen {
         let rows = self.plan().map_or(1, |plan| match self.pane {
             Pane::Nodes => plan.table.height.saturating_sub(3),
             Pane::Node(_) => plan.log.map_or(1, |log| log.height.saturating_sub(2)),
-            Pane::Edit(_) | Pane::Register | Pane::Import | Pane::Profiles | Pane::Services => {
-                plan.table.height.saturating_sub(2)
-            }
+            Pane::Edit(_)
+            | Pane::Register
+            | Pane::Import
+            | Pane::Profiles
+            | Pane::Services
+            | Pane::Logs
+            | Pane::Batch => plan.table.height.saturating_sub(2),
         });
         usize::from(rows.max(1))
     }
@@ -355,10 +386,16 @@ impl Screen {
         if self.listing.refresh(bench, moment, &filter, self.sort, self.flipped) {
             self.marked.retain(|id| bench.nodes.contains_key(id));
         }
+        if self.pane == Pane::Batch && self.board.refresh(bench, moment, &Filter::default(), Sort::Problems, false) {
+            self.pace = Pace::of(bench, moment);
+        }
         if self.row().is_none() {
             // The node is gone or filtered away: the one that took its row is next to it.
-            let last = self.listing.nodes.len().checked_sub(1);
-            self.chosen = last.and_then(|last| self.listing.nodes.get(row.unwrap_or(0).min(last)).copied());
+            let rows = &self.rows().nodes;
+            self.chosen = rows.len().checked_sub(1).and_then(|last| rows.get(row.unwrap_or(0).min(last)).copied());
+        }
+        if self.pane == Pane::Logs {
+            self.reader.refresh(&bench.stream);
         }
         if let Pane::Node(id) | Pane::Edit(id) = self.pane
             && !bench.nodes.contains_key(&id)

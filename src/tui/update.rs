@@ -15,6 +15,7 @@ use crate::tui::files::Job;
 use crate::tui::form::{Editing, Field, Form, Outcome};
 use crate::tui::keymap::{Action, Motion, Place, Tab};
 use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
+use crate::tui::reader::Least;
 use crate::tui::scan::Label;
 use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
@@ -79,21 +80,25 @@ fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect>
 
 fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> {
     match action {
-        Action::Open => {
-            if let Some(id) = screen.chosen {
-                go_to(screen, Pane::Node(id));
-            }
-        }
+        Action::Open => open(screen, bench),
+        Action::Back if matches!(screen.pane, Pane::Node(_)) => go_to(screen, screen.opened_from),
         Action::Back => go_to(screen, Pane::Nodes),
         Action::GoTo(tab) => go_to(screen, pane_of(tab)),
         Action::NextTab => turn(screen, 1),
         Action::PreviousTab => turn(screen, Tab::ALL.len() - 1),
         Action::Filter => screen.typing = true,
         Action::KeepFilter => screen.typing = false,
+        Action::ClearFilter | Action::DropFilter if screen.pane == Pane::Logs => {
+            screen.typing = false;
+            screen.reader.filter.clear();
+            screen.reader.least = Least::All;
+        }
         Action::ClearFilter | Action::DropFilter => {
             screen.typing = false;
             screen.filter.clear();
         }
+        Action::Level => screen.reader.least = screen.reader.least.next(),
+        Action::Only => only(screen, bench),
         Action::EraseLetter => {
             screen.field().and_then(|(text, _)| text.pop());
             from_the_first(screen);
@@ -167,6 +172,26 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
     None
 }
 
+/// Opens the chosen node, or the one that said the line that is looked at.
+fn open(screen: &mut Screen, bench: &Snapshot) {
+    let of_line = || screen.reader.line(&screen.shown(bench).stream)?.by.node();
+    let node = if screen.pane == Pane::Logs { of_line() } else { screen.chosen };
+    if let Some(id) = node {
+        screen.opened_from = screen.pane;
+        go_to(screen, Pane::Node(id));
+    }
+}
+
+/// Narrows the lines to those of whoever said the one that is looked at.
+fn only(screen: &mut Screen, bench: &Snapshot) {
+    let Some(said) = screen.reader.line(&screen.shown(bench).stream) else { return };
+    let kind = if said.by.node().is_some() { "node" } else { "service" };
+    // A term is one word.
+    let name = clean(said.by.name(), SCANNED).to_lowercase();
+    let word = name.split_whitespace().max_by_key(|word| word.len()).unwrap_or_default();
+    screen.reader.filter = format!("{kind}:{word}");
+}
+
 /// Marks the chosen node, or takes its mark off, and goes on to the next.
 fn mark(screen: &mut Screen) {
     let Some(id) = screen.chosen else { return };
@@ -230,11 +255,13 @@ fn go_to(screen: &mut Screen, pane: Pane) {
 
 fn pane_of(tab: Tab) -> Pane {
     match tab {
+        Tab::Batch => Pane::Batch,
         Tab::Nodes => Pane::Nodes,
         Tab::Register => Pane::Register,
         Tab::Import => Pane::Import,
         Tab::Profiles => Pane::Profiles,
         Tab::Services => Pane::Services,
+        Tab::Logs => Pane::Logs,
     }
 }
 
@@ -502,12 +529,31 @@ fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
             let row = moved(screen.row().unwrap_or(0), last, page, motion);
             screen.chosen = screen.listing.nodes.get(row).copied();
         }
+        Pane::Batch => {
+            let Some(last) = screen.board.nodes.len().checked_sub(1) else { return };
+            let (columns, rows) = panes::batch::steps(screen, screen.shown(bench));
+            let at = screen.row().unwrap_or(0);
+            let to = match motion {
+                Motion::Left => at.saturating_sub(1),
+                Motion::Right => at + 1,
+                // Up from the first row, and down from the last, stays in its column.
+                Motion::Up => at.checked_sub(columns).unwrap_or(at),
+                Motion::Down if at + columns > last => at,
+                Motion::Down => at + columns,
+                Motion::PageUp => at.saturating_sub(columns * rows),
+                Motion::PageDown => at + columns * rows,
+                Motion::First => 0,
+                Motion::Last => last,
+            };
+            screen.chosen = screen.board.nodes.get(to.min(last)).copied();
+        }
         Pane::Register | Pane::Edit(_) => {}
         Pane::Import => match &mut screen.desk.open {
             Some(open) => open.at = moved(open.at, open.preview.rows.len().saturating_sub(1), page, motion),
             None => screen.desk.at = moved(screen.desk.at, screen.desk.lists.len().saturating_sub(1), page, motion),
         },
         Pane::Node(_) => read_on(screen, bench, motion),
+        Pane::Logs => screen.reader.go(motion, page),
         Pane::Profiles | Pane::Services => {
             let lines = panes::text_height(screen, bench);
             screen.scrolled = moved(screen.scrolled, lines.saturating_sub(page), page, motion);
@@ -543,6 +589,7 @@ fn moved(at: usize, last: usize, page: usize, motion: Motion) -> usize {
         Motion::PageDown => at + page,
         Motion::First => 0,
         Motion::Last => last,
+        Motion::Left | Motion::Right => at,
     };
     to.min(last)
 }

@@ -118,6 +118,8 @@ impl Hub {
                 done.send(Ok(next)).expect("the agent waits");
             }
             Note::Packet(_)
+            | Note::Link(_)
+            | Note::Said(_)
             | Note::Capture(..)
             | Note::Service(_)
             | Note::Catalogue(_)

@@ -22,7 +22,7 @@ use oxbow::domain::image::{Format, ImageInfo, ImageState};
 use oxbow::domain::import::{self, Preview, preview};
 use oxbow::domain::inventory::{Inventory, Nic};
 use oxbow::domain::lease::Lease;
-use oxbow::domain::logline::Level;
+use oxbow::domain::logline::{Level, LogLine, Source};
 use oxbow::domain::node::Node;
 use oxbow::domain::phase::{Phase, Stage};
 use oxbow::domain::policy::Policy;
@@ -31,6 +31,7 @@ use oxbow::domain::progress::Arrived;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
+use oxbow::domain::stream::{Origin, Said, Stream};
 use oxbow::domain::time::Timestamp;
 use oxbow::tui::files::Listed;
 use oxbow::tui::{Found, Msg, Palette, Screen, Theme, update, view};
@@ -332,6 +333,28 @@ pub(crate) fn exhausted() -> Snapshot {
     bench
 }
 
+/// What all nodes said, in the order of its times, and three services.
+fn stream(fleet: &Fleet) -> Stream {
+    let of_nodes = fleet.nodes().values().flat_map(|node| {
+        let by = Origin::Node { id: node.id, label: node.label().into() };
+        node.log.lines().map(move |line| Said { by: by.clone(), line: line.clone() })
+    });
+    let service = |service, seconds, level, text: &str| {
+        let line = LogLine::new(ago(seconds), Source::Station, level, text);
+        Said { by: Origin::Service(service), line }
+    };
+    let of_services = [
+        service(ServiceName::Dhcp, 3600, Level::Info, "up: 10.77.0.1 on enp3s0, pool 10.77.0.100–250"),
+        service(ServiceName::Http, 3600, Level::Info, "up: 10.77.0.1:80"),
+        service(ServiceName::Tftp, 41, Level::Warning, "undionly.kpxe is asked for by 10.77.0.121 and is not there"),
+    ];
+    let mut all: Vec<Said> = of_nodes.chain(of_services).collect();
+    all.sort_by_key(|said| said.line.at);
+    let mut stream = Stream::default();
+    all.into_iter().for_each(|said| stream.push(said));
+    stream
+}
+
 struct Bench {
     fleet: Fleet,
     doctor: Doctor,
@@ -360,6 +383,7 @@ impl Bench {
             nodes: self.fleet.nodes().clone(),
             index: self.fleet.index().clone(),
             catalogue: Arc::new(self.catalogue),
+            link_mbit: Some(1000),
             dhcp: Arc::new(served()),
             dhcp_chosen: None,
             dhcp_asked: None,
@@ -372,6 +396,7 @@ impl Bench {
                 up(ServiceName::Images, "2 images"),
                 up(ServiceName::Store, "oxbow.db"),
             ],
+            stream: Arc::new(stream(&self.fleet)),
             policy: self.fleet.policy(),
             deeds: self.fleet.deeds().to_vec(),
             packets_dropped: 0,

@@ -1,8 +1,10 @@
 //! What fills the screen between header and footer.
 
+pub mod batch;
 pub mod edit;
 pub mod import;
 pub mod log;
+pub mod logs;
 pub mod node;
 pub mod nodes;
 pub mod profiles;
@@ -43,6 +45,8 @@ pub fn view(screen: &Screen, bench: &Snapshot, plan: &Plan, frame: &mut Frame<'_
         Pane::Edit(_) => edit::view(screen, bench, plan.table, frame),
         Pane::Import => import::view(screen, bench, plan.table, frame),
         Pane::Register => register::view(screen, bench, plan.table, frame),
+        Pane::Batch => batch::view(screen, bench, plan.table, frame),
+        Pane::Logs => logs::view(screen, bench, plan.table, frame),
         Pane::Profiles | Pane::Services => {
             let words = if screen.pane == Pane::Profiles { "Profiles and images" } else { "Services" };
             let lines = text_lines(screen, bench, plan.table.width.saturating_sub(2).into());
@@ -62,6 +66,8 @@ fn text_lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stat
     match screen.pane {
         Pane::Profiles => profiles::lines(screen, bench, width),
         Pane::Services => services::lines(screen, bench, width),
-        Pane::Nodes | Pane::Node(_) | Pane::Edit(_) | Pane::Register | Pane::Import => Vec::new(),
+        Pane::Nodes | Pane::Node(_) | Pane::Edit(_) | Pane::Register | Pane::Import | Pane::Logs | Pane::Batch => {
+            Vec::new()
+        }
     }
 }

@@ -65,7 +65,8 @@ fn is_command(binding: &Binding) -> bool {
         | Scope::Search
         | Scope::Commands
         | Scope::Wall => false,
-        Scope::Nodes
+        Scope::Batch
+        | Scope::Nodes
         | Scope::Node
         | Scope::Chosen
         | Scope::Moving
@@ -76,6 +77,7 @@ fn is_command(binding: &Binding) -> bool {
         | Scope::Preview
         | Scope::Edit
         | Scope::Services
+        | Scope::Logs
         | Scope::Always => true,
     };
     is_said && binding.action != Action::Commands
