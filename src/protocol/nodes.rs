@@ -35,6 +35,9 @@ pub struct NodeRow {
     pub phase: String,
     /// Of the present step.
     pub percent: Option<u8>,
+    /// How often its download was begun again in the present step.
+    #[serde(default)]
+    pub retries: Option<u32>,
     /// Where it failed.
     pub stage: Option<String>,
     /// Why it failed, or why it waits.
@@ -171,6 +174,7 @@ impl From<&Node> for NodeRow {
             profile: node.profile.clone(),
             phase: node.phase.word().to_owned(),
             percent: node.progress.as_ref().map(Progress::percent),
+            retries: node.progress.as_ref().map(|progress| progress.arrived.retries),
             stage,
             reason,
             runs: node.runs.len(),

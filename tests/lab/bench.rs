@@ -181,6 +181,11 @@ impl Bench {
         SIMULATED
     }
 
+    /// The namespace of a machine that is not emulated.
+    pub(super) fn node(&self) -> String {
+        format!("{}-nd", self.name)
+    }
+
     pub(super) fn switch(&self) -> String {
         format!("{}-sw", self.name)
     }
@@ -192,7 +197,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        for namespace in [self.switch(), self.station(), self.router()] {
+        for namespace in [self.switch(), self.station(), self.router(), self.node()] {
             Command::new("ip").args(["netns", "del", &namespace]).output().ok();
         }
     }

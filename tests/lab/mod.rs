@@ -24,6 +24,7 @@ mod simulated;
 mod site;
 mod station;
 mod traffic;
+mod wired;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +38,7 @@ pub(crate) use simulated::Simulated;
 pub(crate) use site::Dnsmasq;
 pub(crate) use station::{Node, Station};
 pub(crate) use traffic::Traffic;
+pub(crate) use wired::Wired;
 
 /// Cargo's target directory of this build.
 pub(crate) fn target() -> PathBuf {

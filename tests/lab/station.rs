@@ -39,6 +39,8 @@ pub(crate) struct Node {
     #[serde(default)]
     pub(crate) percent: Option<f64>,
     #[serde(default)]
+    pub(crate) retries: Option<u32>,
+    #[serde(default)]
     pub(crate) stage: Option<String>,
     #[serde(default)]
     pub(crate) reason: Option<String>,
