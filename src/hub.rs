@@ -241,20 +241,22 @@ impl Hub {
             }
             Note::Command(command, done) => self.command(command, done, dropped).await,
             Note::Hello(hello, done) => self.hello(&hello, done).await,
-            Note::Reports { run, first, reports, done } => self.reports(run, first, reports, done).await,
+            Note::Reports { run, from, first, reports, done } => self.reports(run, from, first, reports, done).await,
             Note::Home { run, said, done } => match self.fleet.called_home(now, run, &said) {
                 Ok((heard, effects)) => self.answer_when_kept(effects, done, heard).await,
-                Err(ReportError::UnknownRun(run)) => drop(done.send(Err(NotKept::UnknownRun(run)))),
+                Err(why) => drop(done.send(Err(why.into()))),
             },
-            Note::Configuration { run, manifest, done } => match self.fleet.configuration_given(now, run, manifest) {
-                // As with a hello, a station that cannot store holds no machine up: no report of this run is
-                // acknowledged before the node is stored with what it was given.
-                Ok(effects) => {
-                    let tell = Box::new(move |_| drop(done.send(Ok(()))));
-                    self.write(effects, Answer::Tell(tell)).await;
+            Note::Configuration { run, manifest, copies, done } => {
+                match self.fleet.configuration_given(now, run, manifest, copies) {
+                    // As with a hello, a station that cannot store holds no machine up: no report of this run is
+                    // acknowledged before the node is stored with what it was given.
+                    Ok(effects) => {
+                        let tell = Box::new(move |_| drop(done.send(Ok(()))));
+                        self.write(effects, Answer::Tell(tell)).await;
+                    }
+                    Err(why) => drop(done.send(Err(why.into()))),
                 }
-                Err(ReportError::UnknownRun(run)) => drop(done.send(Err(NotKept::UnknownRun(run)))),
-            },
+            }
             Note::AgentLog { run, first, lines, done } => self.agent_log(run, first, lines, done).await,
         }
     }
@@ -351,18 +353,27 @@ impl Hub {
     async fn reports(
         &mut self,
         run: RunId,
+        from: Ipv4Addr,
         first: u32,
         reports: Vec<Report>,
         done: oneshot::Sender<Result<u32, NotKept>>,
     ) {
         let (mut effects, mut next) = (Vec::new(), first);
         for (index, report) in (first..).zip(reports) {
-            match self.fleet.report(clock::now(), run, index, report) {
+            match self.fleet.report(clock::now(), run, index, report.clone()) {
                 Ok((wanted, more)) => {
                     next = wanted;
                     effects.extend(more);
                 }
-                Err(ReportError::UnknownRun(run)) => return drop(done.send(Err(NotKept::UnknownRun(run)))),
+                // What came before it is acknowledged; it is sent again, and refused.
+                Err(_) if !effects.is_empty() => break,
+                Err(why) => {
+                    if let ReportError::NoJob(run) = why {
+                        let effects = self.fleet.not_taken(clock::now(), run, from, &report);
+                        self.write_behind(effects).await;
+                    }
+                    return drop(done.send(Err(why.into())));
+                }
             }
         }
         self.answer_when_kept(effects, done, next).await;

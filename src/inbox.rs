@@ -20,7 +20,7 @@ use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::digest::Digest;
 use crate::domain::doctor::packet::Packet;
 use crate::domain::event::Event;
-use crate::domain::fleet::{Grant, Heard, Hello};
+use crate::domain::fleet::{Grant, Heard, Hello, ReportError};
 use crate::domain::ids::{MacAddr, RunId};
 use crate::domain::lease::Lease;
 use crate::domain::logline::Level;
@@ -51,6 +51,8 @@ pub enum Note {
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
     Reports {
         run: RunId,
+        /// Who says so.
+        from: Ipv4Addr,
         first: u32,
         reports: Vec<Report>,
         done: oneshot::Sender<Result<u32, NotKept>>,
@@ -61,10 +63,12 @@ pub enum Note {
         said: Vec<String>,
         done: oneshot::Sender<Result<Heard, NotKept>>,
     },
-    /// The agent of `run` is about to be given what follows the image, with this digest of its manifest.
+    /// The agent of `run` is about to be given what follows the image, with this digest of its manifest, and is to fetch
+    /// these copies for it.
     Configuration {
         run: RunId,
         manifest: Option<Digest>,
+        copies: Vec<Digest>,
         done: oneshot::Sender<Result<(), NotKept>>,
     },
     AgentLog {
@@ -80,10 +84,21 @@ pub enum Note {
 pub enum NotKept {
     #[error("this station knows no run {0}")]
     UnknownRun(RunId),
+    #[error("in run {0} nobody has been given a job")]
+    NoJob(RunId),
     #[error("the station cannot store it: {0}")]
     Store(String),
     #[error("the station is stopping")]
     Stopping,
+}
+
+impl From<ReportError> for NotKept {
+    fn from(why: ReportError) -> Self {
+        match why {
+            ReportError::UnknownRun(run) => Self::UnknownRun(run),
+            ReportError::NoJob(run) => Self::NoJob(run),
+        }
+    }
 }
 
 /// The sending side; cheap to clone.

@@ -360,6 +360,21 @@ fn a_run_that_the_station_has_lost_is_told_so_that_the_agent_says_hello_again() 
 }
 
 #[test]
+fn who_reports_without_a_job_is_not_heeded_and_is_told_to_say_hello() {
+    let bench = Bench::start();
+    let run = bench.run();
+    bench.until("it is known", |bench| bench.get("/api/v1/nodes").1.contains("\"phase\":\"script\""));
+    let writing = || reports(0, &[json!({"kind": "started", "step": "write"})]);
+    assert_eq!(bench.post(&paths::reports(run), &writing()), (404, json!({"next": 0})));
+    let done = reports(0, &[json!({"kind": "said_done"})]);
+    assert_eq!(bench.post(&paths::reports(run), &done).0, 409, "that is an installer's word");
+    assert_eq!(bench.node()["phase"], "script");
+    bench.hello(run);
+    assert_eq!(bench.post(&paths::reports(run), &writing()), (200, json!({"next": 1})));
+    bench.until_phase("writing");
+}
+
+#[test]
 fn a_second_life_of_an_agent_in_the_same_run_hears_how_far_its_log_is() {
     let bench = Bench::start();
     let run = bench.run();

@@ -38,6 +38,9 @@ pub struct Run {
     /// What is to be shown of what follows the image.
     #[serde(default)]
     pub following: Following,
+    /// The station's copies that its agent fetches after the image.
+    #[serde(default)]
+    pub copies: Vec<Digest>,
     /// It was read back from the disk, and is what was asked for.
     #[serde(default)]
     pub configured: bool,
@@ -123,6 +126,7 @@ impl Run {
             expected: None,
             read_back: None,
             following: Following::Nothing,
+            copies: Vec::new(),
             configured: false,
             first_boot: None,
             next_report: 0,
@@ -138,6 +142,11 @@ impl Run {
 
     pub fn is_open(&self) -> bool {
         self.outcome.is_none()
+    }
+
+    /// Whether its agent may write: it was told what, and waits for nobody's word.
+    pub fn has_job(&self) -> bool {
+        self.expected.is_some() && self.question.is_none()
     }
 
     /// Whether everything that the profile asks for was read back from the disk.

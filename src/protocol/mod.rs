@@ -12,8 +12,9 @@
 //!   GET  /agent/v1/runs/RUN/word            ->  Word: wait, or restart
 //! ```
 //!
-//! An unknown run is answered 404 with an [`Ack`] of 0; a message that cannot be read 400; a station that cannot store
-//! 503: the agent tries again. Bodies of refusals are one plain sentence.
+//! An unknown run is answered 404 with an [`Ack`] of 0, and so are reports of one in which nobody was given a job: the
+//! agent says hello; a message that cannot be read 400; a station that cannot store 503: the agent tries again. Bodies of
+//! refusals are one plain sentence.
 
 #[cfg(feature = "station")]
 pub mod batch;

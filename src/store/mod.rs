@@ -277,6 +277,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_run_that_turns_out_to_be_another_machines_is_that_ones_after_a_restart_too() {
+        use crate::domain::ids::{NodeId, RunId};
+        use crate::domain::run::Run;
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let file = directory.path().join("oxbow.db");
+        let (store, _, thread) = open(&file).expect("a store");
+        let node = |id, runs: &[Run]| {
+            Effect::SaveNode(Node { runs: runs.to_vec(), ..Node::new(NodeId(id), Default::default()) }.into())
+        };
+        let run = Run::begin(RunId::new([1; 16]), "demo".parse().expect("a name"), Default::default());
+        for effects in [vec![node(1, std::slice::from_ref(&run)), node(2, &[])], vec![node(1, &[]), node(2, &[run])]] {
+            store.write(effects).await.await.expect("the thread lives").expect("written");
+        }
+        drop(store);
+        thread.join().expect("it ends in order");
+        let (_, memory, _) = open(&file).expect("the same store");
+        assert_eq!(memory.nodes.iter().map(|node| node.runs.len()).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[tokio::test]
     async fn what_a_full_disk_did_not_take_is_written_later_and_nothing_after_it_is_acknowledged_before() {
         let directory = tempfile::TempDir::new().expect("a directory");
         let file = directory.path().join("oxbow.db");

@@ -104,7 +104,8 @@ fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
         json(&Body::of(node))?
     ])?;
     let sql = "INSERT INTO runs(id, node, place, started, ended, outcome, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-        ON CONFLICT(id) DO UPDATE SET place = ?3, ended = ?5, outcome = ?6, body = ?7 WHERE body <> ?7 OR place <> ?3";
+        ON CONFLICT(id) DO UPDATE SET node = ?2, place = ?3, ended = ?5, outcome = ?6, body = ?7
+        WHERE body <> ?7 OR place <> ?3 OR node <> ?2";
     let mut save_run = to.prepare_cached(sql)?;
     for (place, run) in (0_i64..).zip(&node.runs) {
         let outcome = run.outcome.as_ref().map(outcome_word);

@@ -110,7 +110,7 @@ impl Hub {
                 let (grant, _) = self.fleet.hello(now, &hello, &self.catalogue);
                 done.send(Ok(grant)).expect("the agent waits");
             }
-            Note::Reports { run, first, reports, done } => {
+            Note::Reports { run, first, reports, done, .. } => {
                 let mut next = first;
                 for (index, report) in (first..).zip(reports) {
                     (next, _) = self.fleet.report(now, run, index, report).expect("a known run");

@@ -10,7 +10,7 @@ use super::{Change, Fleet, enter, reach};
 use crate::domain::disk::{Disk, DiskRule, in_bytes};
 use crate::domain::effect::Effect;
 use crate::domain::identity::Claims;
-use crate::domain::ids::{ProfileId, RunId};
+use crate::domain::ids::{NodeId, ProfileId, RunId};
 use crate::domain::image::{ImageInfo, ImageState};
 use crate::domain::inventory::Inventory;
 use crate::domain::logline::{Level, LogLine, Source};
@@ -68,6 +68,9 @@ pub struct Task {
 pub enum ReportError {
     #[error("this station knows no run {0}")]
     UnknownRun(RunId),
+    /// Nobody may have begun anything in it: its machine waits, or was never asked who it is.
+    #[error("in run {0} nobody has been given a job")]
+    NoJob(RunId),
 }
 
 impl Fleet {
@@ -78,6 +81,9 @@ impl Fleet {
             let reason = "it is not clear which machine this is: the station shows who it may be".into();
             return (Grant::Later { reason }, self.settle(change));
         };
+        if let Some(reason) = self.run_of_another(now, hello, id, &mut change) {
+            return (Grant::Later { reason }, self.settle(change));
+        }
         let Some(node) = self.nodes.get(&id) else { return (Grant::Later { reason: "try again".into() }, Vec::new()) };
         let recorded = node.runs.iter().find(|run| run.id == hello.run).cloned();
         let is_last = |run: &&Run| node.run().is_some_and(|last| last.id == run.id);
@@ -140,6 +146,29 @@ impl Fleet {
         (grant, self.settle(change))
     }
 
+    /// Why this machine may not go on in the run that it names: another has its job in it. A run without one, of a node that
+    /// the machine has turned out not to be, is given up there.
+    fn run_of_another(&mut self, now: Timestamp, hello: &Hello, id: NodeId, change: &mut Change) -> Option<String> {
+        let owner = self.runs.get(&hello.run).copied().filter(|owner| *owner != id)?;
+        let other = self.node_mut(owner)?;
+        let label = other.label();
+        if other.runs.iter().any(|known| known.id == hello.run && known.expected.is_some()) {
+            let reason = format!("run {} is that of {label}: start this machine again", hello.run);
+            let what =
+                format!("agent at {}: says hello in run {}, which is another machine's", hello.address, hello.run);
+            change.log_once(now, other, Level::Warning, &what);
+            if let Some(node) = self.node_mut(id).filter(|node| !node.is_at_work(now)) {
+                hold(node, now, reason.clone(), change);
+                change.save(id);
+            }
+            return Some(reason);
+        }
+        other.runs.retain(|known| known.id != hello.run);
+        self.runs.remove(&hello.run);
+        change.save(owner);
+        None
+    }
+
     fn begin_work(&mut self, now: Timestamp, hello: &Hello, task: &Task, change: &mut Change) {
         let Task { profile, image, follows, first_boot, .. } = task;
         let Some(id) = self.runs.get(&hello.run).copied() else { return };
@@ -179,7 +208,7 @@ impl Fleet {
     }
 
     /// Takes in a report and gives the index of the next one the station wants. A report it has seen changes nothing;
-    /// one that skips ahead is not taken.
+    /// one that skips ahead is not taken, and none is where nobody was given a job.
     pub fn report(
         &mut self,
         now: Timestamp,
@@ -190,25 +219,40 @@ impl Fleet {
         let id = *self.runs.get(&run).ok_or(ReportError::UnknownRun(run))?;
         let mut change = Change::default();
         let node = self.node_mut(id).ok_or(ReportError::UnknownRun(run))?;
-        node.last_seen = Some(now);
         let of_run = node.runs.iter_mut().find(|known| known.id == run).ok_or(ReportError::UnknownRun(run))?;
         if index != of_run.next_report {
             return Ok((of_run.next_report, Vec::new()));
         }
+        if !of_run.has_job() && report != Report::SaidDone {
+            return Err(ReportError::NoJob(run));
+        }
         of_run.next_report += 1;
         let next = of_run.next_report;
         let current = of_run.is_open() && node.run().is_some_and(|last| last.id == run);
+        node.last_seen = Some(now);
         change.effects.push(Effect::SaveReport { run, index, at: now, report: report.clone() });
         if current {
             take_report(now, node, &report, &mut change);
+        } else if matches!(report, Report::Started { .. }) {
+            let what = format!("agent: {}, and run {run} has ended: not heeded", said(&report));
+            change.log(now, node, Level::Warning, &what);
         }
         change.save(id);
         Ok((next, self.settle(change)))
     }
 
+    /// Somebody at `from` has reported what was not taken: the log of whoever it is about says so, once.
+    pub fn not_taken(&mut self, now: Timestamp, run: RunId, from: Ipv4Addr, report: &Report) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return Vec::new() };
+        let what = format!("agent at {from}: {}, and was given no job in run {run}: not heeded", said(report));
+        change.log_once(now, node, Level::Warning, &what);
+        self.settle(change)
+    }
+
     pub(super) fn progress(&mut self, now: Timestamp, run: RunId, figure: Progress) -> Vec<Effect> {
         let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return Vec::new() };
-        if node.run().is_none_or(|last| last.id != run || !last.is_open()) {
+        if node.run().is_none_or(|last| last.id != run || !last.is_open() || !last.has_job()) {
             return Vec::new();
         }
         node.last_seen = Some(now);
@@ -323,6 +367,19 @@ fn take_report(now: Timestamp, node: &mut Node, report: &Report, change: &mut Ch
     }
 }
 
+/// A report in words, as far as a person wants to know.
+fn said(report: &Report) -> String {
+    match report {
+        Report::Started { step, .. } => format!("says it is {}", step.word()),
+        Report::Finished { step, .. } => format!("says it is done with {}", step.word()),
+        Report::ReadBack { .. } => "says what it reads back from the disk".into(),
+        Report::Configured { .. } => "says that the disk is configured".into(),
+        Report::Failed { step, .. } => format!("says it failed while {}", step.word()),
+        Report::Complete | Report::SaidDone => "says it is done".into(),
+        Report::Unknown => "says what only a newer station knows".into(),
+    }
+}
+
 pub(super) fn unproven(reason: &str) -> Failure {
     Failure { stage: Stage::Verifying, kind: FailureKind::Protocol, reason: reason.into() }
 }
@@ -361,3 +418,6 @@ impl Catalogue {
         }
     }
 }
+
+#[cfg(all(test, feature = "station"))]
+mod tests;

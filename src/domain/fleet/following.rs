@@ -14,12 +14,13 @@ use crate::domain::time::Timestamp;
 
 impl Fleet {
     /// The agent of `run` is about to be given what follows the image, of which this is the manifest's digest; none where
-    /// there is nothing to be proven. What was given last counts, until it is proven.
+    /// there is nothing to be proven, and it is to fetch these copies for it. What was given last counts, until it is proven.
     pub fn configuration_given(
         &mut self,
         now: Timestamp,
         run: RunId,
         manifest: Option<Digest>,
+        copies: Vec<Digest>,
     ) -> Result<Vec<Effect>, ReportError> {
         let id = *self.runs.get(&run).ok_or(ReportError::UnknownRun(run))?;
         let mut change = Change::default();
@@ -28,6 +29,7 @@ impl Fleet {
         let is_at_work = |of: &&mut Run| of.id == run && of.is_open() && of.expected.is_some() && !of.configured;
         if let Some(of_run) = node.runs.last_mut().filter(is_at_work) {
             of_run.following = manifest.map_or(Following::Nothing, Following::Manifest);
+            of_run.copies = copies;
             change.save(id);
         }
         Ok(self.settle(change))

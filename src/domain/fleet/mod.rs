@@ -254,6 +254,14 @@ impl Change {
         self.say(node, LogLine::new(now, Source::Station, level, text));
     }
 
+    /// The same, unless it has been said lately: what somebody repeats fills no log.
+    fn log_once(&mut self, now: Timestamp, node: &mut Node, level: Level, text: &str) {
+        let line = LogLine::new(now, Source::Station, level, text);
+        if !node.log.lines().rev().take(LATELY).any(|known| known.text == line.text) {
+            self.say(node, line);
+        }
+    }
+
     fn say(&mut self, node: &mut Node, line: LogLine) {
         node.log.push(line.clone());
         self.effects.push(Effect::Log { node: node.id, label: node.label(), line });
@@ -278,6 +286,9 @@ fn reach(node: &mut Node, now: Timestamp, stage: Stage) {
     let phase = if stage == Stage::Provisioned { Phase::Provisioned } else { Phase::Booting { stage } };
     enter(node, now, phase);
 }
+
+/// Lines of a log that are looked through for one that says the same.
+const LATELY: usize = 50;
 
 #[cfg(all(test, feature = "station"))]
 mod tests;

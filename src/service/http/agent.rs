@@ -14,6 +14,7 @@ use warp::{Filter, Reply};
 
 use super::routes::{peer, said};
 use crate::boot::configuration::{self, NotGiven};
+use crate::domain::configuration::Configuration;
 use crate::domain::disk::Disk;
 use crate::domain::event::Event;
 use crate::domain::fleet::{self, Grant};
@@ -135,9 +136,14 @@ async fn configuration(run: RunId, context: Context) -> Response {
             return said(StatusCode::CONFLICT, &why.to_string());
         }
     };
-    let manifest = configuration::proof(&configuration);
-    let stored = context.inbox.ask(|done| Note::Configuration { run, manifest, done }).await;
+    let stored = keep(&context, run, &configuration).await;
     kept(stored, |()| Follows { version: VERSION, configuration })
+}
+
+async fn keep(context: &Context, run: RunId, configuration: &Configuration) -> Option<Result<(), NotKept>> {
+    let manifest = configuration::proof(configuration);
+    let copies = configuration.archives.iter().map(|archive| archive.sha256).collect();
+    context.inbox.ask(|done| Note::Configuration { run, manifest, copies, done }).await
 }
 
 /// A station that has lost what it gave the agent of `run` works it out again: it comes to the same for the same node.
@@ -148,20 +154,23 @@ async fn recall(context: &Context, run: RunId) {
         return;
     }
     if let Ok(configuration) = configuration::given(&bench, run) {
-        let manifest = configuration::proof(&configuration);
-        let _what_is_lost_now_is_not_proven =
-            context.inbox.ask(|done| Note::Configuration { run, manifest, done }).await;
+        let _what_is_lost_now_is_not_proven = keep(context, run, &configuration).await;
     }
 }
 
-async fn reports(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
+async fn reports(run: RunId, context: Context, from: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |Reports { first, mut reports, .. }: Reports| {
         // The answer says where to go on.
         reports.truncate(MESSAGES);
         if reports.iter().any(|report| matches!(report, Report::Configured { .. })) {
             recall(&context, run).await;
         }
-        kept(context.inbox.ask(|done| Note::Reports { run, first, reports, done }).await, |next| Ack { next })
+        // An installer has no agent, and says so elsewhere.
+        if reports.contains(&Report::SaidDone) {
+            warn!(%run, %from, "an agent says that an installer is done: not taken");
+            return said(StatusCode::CONFLICT, "an agent shows that the disk holds what it should, and says no more");
+        }
+        kept(context.inbox.ask(|done| Note::Reports { run, from, first, reports, done }).await, |next| Ack { next })
     })
     .await
 }
@@ -242,8 +251,9 @@ async fn understood<T: DeserializeOwned, F: Future<Output = Response>>(
 fn kept<T, A: Serialize>(answer: Option<Result<T, NotKept>>, say: impl FnOnce(T) -> A) -> Response {
     match answer.unwrap_or(Err(NotKept::Stopping)) {
         Ok(value) => warp::reply::json(&say(value)).into_response(),
-        // By this body the agent tells a station that has lost the run from a path that is not there.
-        Err(NotKept::UnknownRun(_)) => {
+        // By this body the agent tells a station that has lost the run, or the job that it gave in it, from a path that is
+        // not there. It says hello.
+        Err(NotKept::UnknownRun(_) | NotKept::NoJob(_)) => {
             warp::reply::with_status(warp::reply::json(&Ack { next: 0 }), StatusCode::NOT_FOUND).into_response()
         }
         Err(later @ (NotKept::Store(_) | NotKept::Stopping)) => {

@@ -55,7 +55,9 @@ async fn called(context: &Context, run: RunId, query: &str, body: &[u8]) -> Resp
         }
         Ok(Heard::Again) => said(StatusCode::OK, "known: its own system runs"),
         Ok(Heard::NotHeeded) => said(StatusCode::CONFLICT, "not heeded: the disk of this run is not proven"),
-        Err(unknown @ NotKept::UnknownRun(_)) => said(StatusCode::NOT_FOUND, &unknown.to_string()),
+        Err(unknown @ (NotKept::UnknownRun(_) | NotKept::NoJob(_))) => {
+            said(StatusCode::NOT_FOUND, &unknown.to_string())
+        }
         Err(later @ (NotKept::Store(_) | NotKept::Stopping)) => {
             said(StatusCode::SERVICE_UNAVAILABLE, &later.to_string())
         }

@@ -103,15 +103,17 @@ impl Visit {
 
     /// Answered once it is stored; said again it changes nothing.
     async fn done(&self) -> Response {
-        let run = self.run;
+        let (run, from) = (self.run, ipv4(self.peer));
         let kept =
-            self.context.inbox.ask(|done| Note::Reports { run, first: 0, reports: vec![Report::SaidDone], done });
+            self.context.inbox.ask(|done| Note::Reports { run, from, first: 0, reports: vec![Report::SaidDone], done });
         match kept.await.unwrap_or(Err(NotKept::Stopping)) {
             Ok(_) => {
                 info!(%run, "its installer says it is done");
                 said(StatusCode::OK, "noted: its installer says it is done")
             }
-            Err(unknown @ NotKept::UnknownRun(_)) => said(StatusCode::NOT_FOUND, &unknown.to_string()),
+            Err(unknown @ (NotKept::UnknownRun(_) | NotKept::NoJob(_))) => {
+                said(StatusCode::NOT_FOUND, &unknown.to_string())
+            }
             Err(later @ (NotKept::Store(_) | NotKept::Stopping)) => {
                 said(StatusCode::SERVICE_UNAVAILABLE, &later.to_string())
             }

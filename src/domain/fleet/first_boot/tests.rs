@@ -17,7 +17,7 @@ fn proven() -> Bench {
     bench.catalogue.profiles.insert(profile.id.clone(), profile);
     bench.booted(run(1));
     let (now, manifest) = (bench.now(), Digest::new([9; 32]));
-    bench.fleet.configuration_given(now, run(1), Some(manifest)).expect("a known run");
+    bench.fleet.configuration_given(now, run(1), Some(manifest), Vec::new()).expect("a known run");
     let proofs = [
         Report::ReadBack { bytes: 1000, sha256: Digest::new([1; 32]) },
         Report::Configured { files: 2, sha256: manifest, root_hash: None },

@@ -16,7 +16,7 @@ fn given() -> Bench {
 
 fn gives(bench: &mut Bench, manifest: [u8; 32]) {
     let now = bench.now();
-    let given = bench.fleet.configuration_given(now, run(1), Some(Digest::new(manifest)));
+    let given = bench.fleet.configuration_given(now, run(1), Some(Digest::new(manifest)), Vec::new());
     assert!(given.is_ok_and(|effects| matches!(effects[..], [Effect::SaveNode(_)])), "it is stored");
 }
 
@@ -68,7 +68,7 @@ fn what_was_given_last_counts_until_it_is_proven() {
     gives(&mut bench, [8; 32]);
     bench.reported(run(1), [read_back(), configured([8; 32])]);
     let now = bench.now();
-    assert_eq!(bench.fleet.configuration_given(now, run(1), Some(Digest::new([7; 32]))), Ok(Vec::new()));
+    assert_eq!(bench.fleet.configuration_given(now, run(1), Some(Digest::new([7; 32])), Vec::new()), Ok(Vec::new()));
     bench.reported(run(1), [Report::Complete]);
     assert_eq!(bench.node().phase, Phase::Provisioned);
 }
@@ -95,5 +95,5 @@ fn files_that_nobody_asked_for_are_a_failure() {
 fn nobody_is_given_anything_for_a_run_that_is_not_known() {
     let mut bench = given();
     let now = bench.now();
-    assert_eq!(bench.fleet.configuration_given(now, run(7), None), Err(ReportError::UnknownRun(run(7))));
+    assert_eq!(bench.fleet.configuration_given(now, run(7), None, Vec::new()), Err(ReportError::UnknownRun(run(7))));
 }
