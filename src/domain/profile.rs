@@ -76,12 +76,15 @@ impl Profile {
         }
     }
 
-    /// What must be in the images directory for it.
+    /// What must be in the images directory for it, each file once.
     pub fn needs(&self) -> Vec<&str> {
-        match &self.install {
+        let mut names: Vec<&str> = match &self.install {
             Install::Image(image) => std::iter::once(image.file.as_str()).chain(self.archive_files()).collect(),
             Install::Installer(installer) => installer.boot_files().collect(),
-        }
+        };
+        let mut known = std::collections::BTreeSet::new();
+        names.retain(|name| known.insert(*name));
+        names
     }
 
     /// The files of its archives.

@@ -22,12 +22,11 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::{Context, ServiceError};
-use crate::clock;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::ProfileId;
 use crate::domain::image::ImageState;
 use crate::domain::placeholder::Placeholders;
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Installer, Profile};
 use crate::domain::quirk_file;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::Catalogue;
@@ -103,7 +102,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 }
             }
             None => {
-                if let Some(needed) = sweep::needed(clock::now(), &catalogue, &context.snapshot(), &config.store) {
+                if let Some(needed) = sweep::needed(&catalogue, &context.snapshot(), &config.store) {
                     sweep.remove(Instant::now(), &config.store, &needed);
                 }
                 tokio::select! {
@@ -127,8 +126,11 @@ fn wanted<'p>(profiles: impl Iterator<Item = &'p Profile>) -> BTreeSet<(String, 
 }
 
 fn needed_by(profile: &Profile) -> impl Iterator<Item = (&str, Kind)> {
-    let is_image = |name: &str| profile.image().is_some_and(|image| image.file == name);
-    profile.needs().into_iter().map(move |name| (name, if is_image(name) { Kind::Image } else { Kind::BootFile }))
+    let image = profile.image().map(|image| (image.file.as_str(), Kind::Image));
+    let boot_files = profile.installer().into_iter().flat_map(Installer::boot_files);
+    // One that is the image is unpacked as an archive too.
+    let copied = boot_files.chain(profile.archive_files()).map(|name| (name, Kind::BootFile));
+    image.into_iter().chain(copied)
 }
 
 fn states(catalogue: &mut Catalogue, kind: Kind) -> &mut BTreeMap<String, ImageState> {

@@ -1,4 +1,4 @@
-//! Copies that nobody needs any more are removed: no profile names their image, and no machine is being given it.
+//! Copies that nobody needs any more are removed: no profile names their file, and no machine is being given it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,6 @@ use super::needed_by;
 use crate::domain::digest::Digest;
 use crate::domain::image::ImageState;
 use crate::domain::snapshot::{Catalogue, Snapshot};
-use crate::domain::time::Timestamp;
 
 /// Since when each copy has been needed by nobody.
 #[derive(Debug, Default)]
@@ -28,7 +27,7 @@ impl Sweep {
         for digest in there.difference(needed) {
             let since = *self.since.entry(*digest).or_insert(now);
             if now.duration_since(since) >= GRACE && fs::remove_file(store.join(digest.to_string())).is_ok() {
-                info!(%digest, "removed the copy of an image that no profile names");
+                info!(%digest, "removed the copy of a file that no profile names");
                 check::forget(store, *digest);
             }
         }
@@ -37,12 +36,7 @@ impl Sweep {
 
 /// The copies that profiles name, also those whose image cannot be read at the moment, and those that machines are being
 /// given. None when that cannot be told.
-pub(super) fn needed(
-    now: Timestamp,
-    catalogue: &Catalogue,
-    bench: &Snapshot,
-    store: &Path,
-) -> Option<BTreeSet<Digest>> {
+pub(super) fn needed(catalogue: &Catalogue, bench: &Snapshot, store: &Path) -> Option<BTreeSet<Digest>> {
     // A profile that cannot be read may name any of them.
     if !catalogue.diagnostics.is_empty() {
         return None;
@@ -54,9 +48,11 @@ pub(super) fn needed(
         ImageState::Checking { .. } | ImageState::Broken { .. } => None,
     });
     let mut needed: BTreeSet<Digest> = noted.chain(ready).collect();
-    let heard = |seen: Option<Timestamp>| seen.is_some_and(|seen| now.since(seen) < GIVEN_UP);
-    for node in bench.nodes.values().filter(|node| heard(node.last_seen)) {
-        for expected in node.runs.iter().filter(|run| run.is_open()).filter_map(|run| run.expected.as_ref()) {
+    // However long a machine is silent: it may have been without its network over a holiday. Its run ends when it boots
+    // again, or is forgotten.
+    for run in bench.nodes.values().flat_map(|node| &node.runs).filter(|run| run.is_open()) {
+        needed.extend(&run.copies);
+        if let Some(expected) = &run.expected {
             needed.insert(expected.sha256?);
         }
     }
@@ -82,5 +78,3 @@ fn names(store: &Path) -> Vec<String> {
 /// A machine may be given a job by what the hub knew a moment ago, and a profile file is away for a moment while it is
 /// edited.
 const GRACE: Duration = Duration::from_secs(60);
-/// A machine that has been silent for this long does not go on with its run.
-const GIVEN_UP: Duration = Duration::from_secs(24 * 3600);

@@ -135,7 +135,7 @@ fn a_copy_is_kept_while_a_profile_names_it_or_a_machine_is_given_it_and_removed_
     let at = |seconds| begin + Duration::from_secs(seconds);
     let mut sweep = Sweep::default();
     let mut swept = |seconds, catalogue: &Catalogue, bench| {
-        let needed = sweep::needed(now, catalogue, bench, &store).expect("nothing is unreadable");
+        let needed = sweep::needed(catalogue, bench, &store).expect("nothing is unreadable");
         sweep.remove(at(seconds), &store, &needed);
         !store.join(info.sha256.to_string()).exists()
     };
@@ -149,7 +149,45 @@ fn a_copy_is_kept_while_a_profile_names_it_or_a_machine_is_given_it_and_removed_
     assert_eq!(std::fs::read_dir(&store).expect("a directory").count(), 0, "nor is there a note of it");
     let (_, diagnostics) = Shelf::default().read(&place.path().join("none"), None);
     let unreadable = Catalogue { diagnostics, ..named };
-    assert_eq!(sweep::needed(now, &unreadable, &nobody, &store), None, "who knows what it names");
+    assert_eq!(sweep::needed(&unreadable, &nobody, &store), None, "who knows what it names");
+}
+
+#[test]
+fn an_archive_is_kept_for_a_machine_that_has_yet_to_unpack_it_however_long_that_is_silent() {
+    use crate::domain::fleet::Fleet;
+    use crate::domain::run::{Expected, Run};
+    let place = TempDir::new().expect("a directory");
+    let store = place.path().join("store");
+    let taken_in = |name: &str, kind| {
+        std::fs::write(place.path().join(name), name).expect("a file");
+        check::check(&place.path().join(name), &store, name, kind, |_, _| true).expect("good")
+    };
+    let (image, archive) = (taken_in("os.img", Kind::Image), taken_in("apps.tar", Kind::BootFile));
+    let long_ago = crate::domain::time::Timestamp::from_millis(1);
+    let mut node = crate::domain::node::Node::new(crate::domain::ids::NodeId(1), long_ago);
+    let id = crate::domain::ids::RunId::new([1; 16]);
+    let expected = Expected {
+        image: image.name,
+        sha256: Some(image.sha256),
+        disk_bytes: image.disk_bytes,
+        disk_sha256: image.disk_sha256,
+    };
+    let run = Run { expected: Some(expected), ..Run::begin(id, "os".parse().expect("a name"), long_ago) };
+    (node.last_seen, node.runs) = (Some(long_ago), vec![run]);
+    let mut fleet = Fleet::restore([node]);
+    fleet.configuration_given(long_ago, id, Some(archive.sha256), vec![archive.sha256]).expect("a known run");
+    let mut sweep = Sweep::default();
+    let mut left = |fleet: &Fleet, minutes: u64| {
+        let bench = crate::domain::snapshot::Snapshot { nodes: fleet.nodes().clone(), ..Default::default() };
+        let needed = sweep::needed(&Catalogue::default(), &bench, &store).expect("nothing is unreadable");
+        sweep.remove(Instant::now() + Duration::from_secs(minutes * 60), &store, &needed);
+        [image.sha256, archive.sha256].map(|copy| store.join(copy.to_string()).exists())
+    };
+    assert_eq!([left(&fleet, 0), left(&fleet, 7 * 24 * 60)], [[true, true]; 2]);
+    let mut ended = fleet.nodes().values().next().map(|node| (**node).clone()).expect("a node");
+    ended.runs[0].end(long_ago, crate::domain::run::Outcome::Interrupted);
+    let ended = Fleet::restore([ended]);
+    assert_eq!([left(&ended, 8 * 24 * 60), left(&ended, 9 * 24 * 60)], [[true, true], [false, false]]);
 }
 
 #[test]
@@ -228,6 +266,37 @@ fn a_digest_that_lies_beside_the_image_is_demanded_and_a_mismatch_says_both() {
     assert_eq!(what, format!("os.img has digest {}…, os.img.sha256sum says 00000000…", info.sha256.short()));
     let said = vec!["os.img.sha256sum: its first line does not begin with a SHA-256".to_owned()];
     assert_eq!(judged("<html>"), (ready, said), "what is no list says nothing of the image");
+}
+
+#[test]
+fn a_file_that_is_image_and_archive_of_one_profile_is_taken_in_as_both_and_the_profile_is_ready() {
+    let place = TempDir::new().expect("a directory");
+    let at = |name: &str| place.path().join(name);
+    std::fs::create_dir_all(at("profiles")).expect("a directory");
+    std::fs::write(at("os.raw.gz"), gzipped(b"an image")).expect("a file");
+    let text =
+        "schema = 1\nimage = \"os.raw.gz\"\n[[archive]]\nfile = \"os.raw.gz\"\npath = \"/srv\"\nvolume = \"2\"\n";
+    std::fs::write(at("profiles/os.toml"), text).expect("a file");
+    let config = Config {
+        profiles: at("profiles"),
+        images: place.path().into(),
+        store: at("store"),
+        boot_files: PathBuf::new(),
+        quirks: PathBuf::new(),
+        placeholders: PathBuf::new(),
+        default_profile: None,
+    };
+    let wrong = examine(&config);
+    assert!(!wrong.iter().any(|(what, _)| what.contains("os.raw.gz")), "{wrong:?}");
+    let (profiles, _) = Shelf::default().read(&config.profiles, None);
+    let profile = profiles.values().next().expect("the profile");
+    let mut catalogue = Catalogue::default();
+    for (name, kind) in wanted(profiles.values()) {
+        let state = state(&config, &name, kind, &Known::new());
+        states(&mut catalogue, kind).insert(name, state);
+    }
+    let ready = catalogue.files(profile).into_iter().filter(|(_, state)| matches!(state, Some(ImageState::Ready(_))));
+    assert_eq!(ready.count(), 2);
 }
 
 #[test]
