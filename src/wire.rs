@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::WorkerGuard;
@@ -137,7 +137,10 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         let mut services = Supervisor::new(stop.clone());
         start_services(&mut services, &context, &config, tls, leases);
         // Outlives both, so that a second signal is heard while they end.
-        signals.spawn("signals", until_signalled(stop.clone(), hub_stop.clone(), signals_stop.clone()));
+        signals.spawn(
+            "signals",
+            until_signalled(stop.clone(), hub_stop.clone(), signals_stop.clone(), config.screen.keep_serving),
+        );
 
         let exit = if screen.headless {
             runtime.block_on(stop.cancelled());
@@ -154,7 +157,16 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
             match tui::run_in(bench, inbox, stop.clone(), options, folders) {
                 Ok(exit) => {
                     info!(?exit, "the screen has ended");
-                    ExitCode::SUCCESS
+                    match exit {
+                        tui::Exit::Quit | tui::Exit::Stopped => ExitCode::SUCCESS,
+                        tui::Exit::TerminalLost(_) | tui::Exit::Failed if config.screen.keep_serving => {
+                            warn!("serving on without a screen: `oxbow nodes` asks this station, SIGTERM stops it");
+                            runtime.block_on(stop.cancelled());
+                            ExitCode::SUCCESS
+                        }
+                        tui::Exit::TerminalLost(_) => ExitCode::SUCCESS,
+                        tui::Exit::Failed => ExitCode::FAILURE,
+                    }
                 }
                 Err(err) => complain(&err),
             }
@@ -452,7 +464,12 @@ fn explained(err: StoreError) -> Problem {
 
 /// Stops the station when the system, or the terminal that was closed, says so, or when the hub is no more. Who says it
 /// twice does not want to wait: then it ends at once, as `kill -9` would end it.
-async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken, end: CancellationToken) {
+async fn until_signalled(
+    stop: CancellationToken,
+    hub_stop: CancellationToken,
+    end: CancellationToken,
+    keep_serving: bool,
+) {
     let signals = || -> io::Result<_> {
         Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
     };
@@ -461,7 +478,7 @@ async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken, e
             tokio::select! {
                 _ = terminate.recv() => info!("told to stop: SIGTERM"),
                 _ = interrupt.recv() => info!("told to stop: SIGINT"),
-                _ = hangup.recv() => info!("told to stop: the terminal was closed"),
+                () = closed(&mut hangup, keep_serving) => info!("told to stop: the terminal was closed"),
                 () = stop.cancelled() => {}
                 () = hub_stop.cancelled() => error!("the hub has ended"),
             }
@@ -483,6 +500,13 @@ async fn until_signalled(stop: CancellationToken, hub_stop: CancellationToken, e
             stop.cancel();
             end.cancelled().await;
         }
+    }
+}
+
+/// The terminal was closed, and that is to be the end.
+async fn closed(hangup: &mut Signal, keep_serving: bool) {
+    while hangup.recv().await.is_some() && keep_serving {
+        info!("the terminal was closed: serving on");
     }
 }
 

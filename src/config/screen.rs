@@ -20,6 +20,9 @@ pub struct ScreenSettings {
     /// What makes the first lines stand out for three seconds [default: all]
     #[arg(long, value_name = "NEWS", env = "OXBOW_FLASH")]
     pub flash: Option<News>,
+    /// Serve on when the terminal is closed, as when an SSH connection is lost; SIGTERM stops the station
+    #[arg(long, env = "OXBOW_KEEP_SERVING")]
+    pub keep_serving: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -64,6 +67,7 @@ impl ScreenSettings {
             background: self.background.or(filed.background),
             bell: self.bell.or(filed.bell),
             flash: self.flash.or(filed.flash),
+            keep_serving: self.keep_serving || filed.keep_serving,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The loop: what happened goes into [`update()`], and [`view()`] draws what has become of it.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub enum Exit {
     Stopped,
     /// The terminal went away, as when an SSH connection is lost. The station itself is well.
     TerminalLost(io::Error),
+    /// It has a fault, which the log tells. The station itself is well.
+    Failed,
 }
 
 /// Why there is no screen.
@@ -96,7 +99,13 @@ pub fn run_in(
     let size = tty.size().map_err(TuiError::Terminal)?;
     let mut screen = Screen { bell, flash, ..Screen::new(theme, TimeZone::system(), size, clock::now()) };
     screen.person = who(|name| std::env::var(name).ok());
-    Ok(drive(&mut screen, &mut tty, &helpers, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
+    Ok(contained(|| drive(&mut screen, &mut tty, &helpers, &mut bench, &stop)))
+}
+
+/// A fault of the screen ends the screen, and nothing else. It has been told already: see `terminal.rs`.
+fn contained(drive: impl FnOnce() -> io::Result<Exit>) -> Exit {
+    let ended = panic::catch_unwind(AssertUnwindSafe(drive));
+    ended.map_or(Exit::Failed, |exit| exit.unwrap_or_else(Exit::TerminalLost))
 }
 
 /// As [`run`], on another console, with lists of machines nowhere: the loop that technicians have, for whoever measures it
@@ -320,6 +329,13 @@ mod tests {
         let mut console = Scripted::new([Err(io::ErrorKind::BrokenPipe.into())]);
         let ended = driven(&mut console, &CancellationToken::new()).expect_err("it has hung up");
         assert_eq!(ended.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_fault_of_the_screen_ends_the_screen_and_not_the_station() {
+        let exit = contained(|| -> io::Result<Exit> { panic!("a fault of the screen, for a test") });
+        assert!(matches!(exit, Exit::Failed));
+        assert!(matches!(contained(|| Err(io::ErrorKind::BrokenPipe.into())), Exit::TerminalLost(_)));
     }
 
     #[test]

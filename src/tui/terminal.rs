@@ -1,4 +1,4 @@
-//! The real terminal: taken over when the screen begins, given back however it ends.
+//! The real terminal: taken over when the screen begins, given back however it ends, and while the program is suspended.
 
 use std::io::{self, BufWriter, IsTerminal, Stdin, Stdout, Write, stderr, stdin, stdout};
 use std::mem::ManuallyDrop;
@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal as Kind, raise};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, Event};
+use ratatui::crossterm::style::ResetColor;
 use ratatui::crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
     enable_raw_mode,
@@ -19,6 +21,7 @@ use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Where frames go and keys come from.
 pub trait Console {
@@ -34,6 +37,10 @@ pub struct Tty {
     /// Never dropped: ratatui 0.30 would then print to a terminal that may be gone, which is a panic.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     keys: AsyncFd<Stdin>,
+    /// `kill -TSTP`: the key Ctrl-Z is a key like another.
+    suspend: Signal,
+    /// Somebody stopped the program, perhaps unasked, and the shell has had the terminal since.
+    resume: Signal,
     runtime: Handle,
     /// What panics did before.
     hook: Option<Hook>,
@@ -47,20 +54,38 @@ impl Tty {
         if !stdin().is_terminal() || !stdout().is_terminal() {
             return Ok(None);
         }
-        let keys = {
+        let (keys, suspend, resume) = {
             let _inside = runtime.enter();
+            let suspend = signal(SignalKind::from_raw(Kind::SIGTSTP as i32))?;
+            let resume = signal(SignalKind::from_raw(Kind::SIGCONT as i32))?;
             // The other constructor is `unsafe`, for types that may lie about their descriptor. This one does not.
             #[allow(deprecated, reason = "standard input is open, and the same, for as long as the program runs")]
-            AsyncFd::new(stdin())?
+            let keys = AsyncFd::new(stdin())?;
+            (keys, suspend, resume)
         };
         let terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))?;
-        let mut tty = Self { terminal: ManuallyDrop::new(terminal), keys, runtime, hook: Some(panic::take_hook()) };
+        let (terminal, hook) = (ManuallyDrop::new(terminal), Some(panic::take_hook()));
+        let mut tty = Self { terminal, keys, suspend, resume, runtime, hook };
         panic::set_hook(Box::new(on_panic()));
+        tty.take_over()?;
+        Ok(Some(tty))
+    }
+
+    fn take_over(&mut self) -> io::Result<()> {
         TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode()?;
-        execute!(tty.terminal.backend_mut(), EnterAlternateScreen, EnableBracketedPaste)?;
-        tty.terminal.clear()?;
-        Ok(Some(tty))
+        execute!(self.terminal.backend_mut(), EnterAlternateScreen, EnableBracketedPaste)?;
+        // Not its `clear`: that asks where the cursor is, and a terminal that does not answer would have no screen.
+        let whole = self.terminal.size()?.into();
+        self.terminal.resize(whole)
+    }
+
+    /// Everything is drawn anew, for the size that it has now.
+    fn take_over_again(&mut self) -> io::Result<Option<Event>> {
+        restore();
+        self.take_over()?;
+        let Size { width, height } = self.terminal.size()?;
+        Ok(Some(Event::Resize(width, height)))
     }
 }
 
@@ -82,23 +107,42 @@ impl Console for Tty {
     }
 
     fn event(&mut self, wait: Duration) -> io::Result<Option<Event>> {
-        let ready = async {
-            match tokio::time::timeout(wait, self.keys.readable()).await {
-                Ok(Ok(mut ready)) => {
+        let Self { keys, suspend, resume, runtime, .. } = self;
+        let came = async {
+            tokio::select! {
+                Some(()) = suspend.recv() => Ok(Came::Suspend),
+                Some(()) = resume.recv() => Ok(Came::Resume),
+                ready = keys.readable() => ready.map(|mut ready| {
                     ready.clear_ready();
-                    Ok(())
-                }
-                Ok(Err(err)) => Err(err),
-                Err(_nothing_came) => Ok(()),
+                    Came::Keys
+                }),
+                () = tokio::time::sleep(wait) => Ok(Came::Nothing),
             }
         };
-        self.runtime.block_on(ready)?;
+        match runtime.block_on(came)? {
+            Came::Keys | Came::Nothing => {}
+            Came::Resume => return self.take_over_again(),
+            Came::Suspend => {
+                restore();
+                // Here the whole program stands still, its services too.
+                raise(Kind::SIGSTOP)?;
+                return self.take_over_again();
+            }
+        }
         // crossterm 0.29 reads for ever from a terminal that has hung up (its mio.rs ignores EIO and end of file).
         if !stdin().is_terminal() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal has hung up"));
         }
         if event::poll(Duration::ZERO)? { event::read().map(Some) } else { Ok(None) }
     }
+}
+
+/// What ended the waiting.
+enum Came {
+    Keys,
+    Suspend,
+    Resume,
+    Nothing,
 }
 
 impl Drop for Tty {
@@ -129,7 +173,8 @@ fn restore() {
     if !TAKEN.swap(false, Ordering::Relaxed) {
         return;
     }
-    let _gone = execute!(stdout(), EndSynchronizedUpdate, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _gone =
+        execute!(stdout(), EndSynchronizedUpdate, ResetColor, DisableBracketedPaste, LeaveAlternateScreen, Show);
     let _gone = disable_raw_mode();
 }
 

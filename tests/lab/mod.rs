@@ -23,6 +23,8 @@ mod simulated;
 #[path = "../fixtures/site.rs"]
 mod site;
 mod station;
+#[cfg(feature = "station")]
+pub(crate) mod terminal;
 mod traffic;
 mod wired;
 

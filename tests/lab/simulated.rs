@@ -47,6 +47,18 @@ impl Simulated {
         Self { process: sim.spawn().expect("`ip` starts"), said }
     }
 
+    /// Switches on machines with these marks, of which this one, counted from 1, has a disk that keeps nothing.
+    pub(crate) fn with_a_worn_disk(bench: &Bench, marks: &[&str], worn: usize, limit: Duration) -> Self {
+        let said = bench.evidence().join("sim.log");
+        let log = File::create(&said).unwrap_or_else(|err| panic!("{}: {err}", said.display()));
+        let mut sim = command_in(&bench.switch(), env!("CARGO_BIN_EXE_oxbow"));
+        sim.args(["sim", "--interface", bench.port(), "--machines", &marks.len().to_string()]);
+        sim.args(["--apart", "50", "--seconds", &limit.as_secs().to_string(), "--worn-disk", &worn.to_string()]);
+        sim.args(marks.iter().flat_map(|marks| ["--machine", *marks]));
+        sim.stdout(log.try_clone().expect("the log")).stderr(log);
+        Self { process: sim.spawn().expect("`ip` starts"), said }
+    }
+
     /// Switches on machines with these marks, whose disks are files of this folder.
     pub(crate) fn with_marks(bench: &Bench, marks: &[&str], disks: &Path, limit: Duration) -> Self {
         let said = bench.evidence().join("sim.log");

@@ -1,0 +1,175 @@
+//! The screen on a pseudo-terminal, with real keys, real signals, and simulated machines: what is left of the terminal
+//! afterwards, however it ends.
+#![cfg(feature = "station")]
+
+mod lab;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lab::terminal::{Terminal, within};
+use lab::{Bench, Simulated};
+use nix::sys::signal::Signal;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::inbox::inbox;
+use oxbow::tui::{self, Calls, Exit, Looks, Options, Sight};
+use portable_pty::CommandBuilder;
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+#[test]
+fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_and_leaves_the_terminal_as_it_was() {
+    let bench = Bench::new("a_technician_imports_watches_finds_the_failed_one");
+    let mut terminal = Terminal::start(&bench, &image(), &[]);
+    terminal.sees("No machine has been seen yet");
+    let serials: String = (1..=MACHINES).map(|number| format!("SN-{number:03}\n")).collect();
+    fs::write(terminal.data().join("PO-4711.csv"), format!("Serial\n{serials}")).expect("a list");
+    let path = terminal.data().join("PO-4711.csv");
+    terminal.press("3");
+    terminal.sees("type a path").press("/");
+    terminal.sees("Ctrl-U").press("\x15");
+    terminal.press(path.to_str().expect("a path")).sees("PO-4711.csv").press("\r");
+    terminal.sees("50 new, 0 same, 0 changes, 0 errors");
+    terminal.press("\r");
+    terminal.answer("All of it is done, or nothing", "y").sees("done: import PO-4711.csv");
+    terminal.press("1");
+    terminal.sees("Nodes 50").sees("50 waiting");
+
+    let marks: Vec<String> = (1..=MACHINES).map(|number| format!("serial=SN-{number:03}")).collect();
+    let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
+    let _machines = Simulated::with_a_worn_disk(&bench, &marks, 3, Duration::from_secs(280));
+    terminal.sees("✗ 1 failed").sees("✓ 49 done").sees("complete: 49 nodes done, 1 failed");
+    terminal.press("/phase:failed").sees("Nodes 1 of 50").press("\r");
+    terminal.press("\r");
+    terminal.sees("failed at verifying").sees("hint:").sees("Log of SN-003");
+    terminal.press("r").sees("oxbow nodes rearm SN-003");
+    terminal.answer("Re-arm SN-003?", "y").sees("done: re-arm SN-003");
+
+    let list = oxbow(&terminal, &["export"]);
+    let said = String::from_utf8_lossy(&list.stdout);
+    assert!(list.status.success() && said.lines().count() > MACHINES && said.contains("SN-050"), "{said}");
+    terminal.press("\x1b");
+    terminal.sees("Nodes 1 of 50");
+    // It may be at work already: then it asks.
+    terminal.press("\x03");
+    terminal.answer("Quit oxbow?", "y");
+    assert_eq!(terminal.ended(), 0);
+    terminal.is_as_before();
+}
+
+#[test]
+fn a_station_that_is_told_to_stop_leaves_the_terminal_as_it_was() {
+    let bench = Bench::new("a_station_that_is_told_to_stop_leaves_the_terminal");
+    let mut terminal = Terminal::start(&bench, &image(), &[]);
+    terminal.press("?").sees("lines 1 to");
+    terminal.signal(Signal::SIGTERM);
+    assert_eq!(terminal.ended(), 0);
+    terminal.is_as_before();
+}
+
+#[test]
+fn a_fault_of_the_screen_gives_the_terminal_back_and_says_so() {
+    let mut faulty = CommandBuilder::new(std::env::current_exe().expect("these tests"));
+    faulty.args(["--exact", "a_screen_that_has_a_fault", "--ignored", "--nocapture"]);
+    let mut terminal = Terminal::run(faulty, PathBuf::new());
+    terminal.sees("oxbow: the screen failed, the log says more");
+    assert_eq!(terminal.ended(), 0, "{}", terminal.picture());
+    terminal.is_as_before();
+}
+
+#[test]
+#[ignore = "needs a terminal: the test above gives it one"]
+fn a_screen_that_has_a_fault() {
+    // No wait on it can end: the first panics.
+    let clockless = runtime::Builder::new_multi_thread().enable_io().build().expect("a runtime");
+    let (inbox, _outlet) = inbox();
+    let (_hub, bench) = watch::channel(Arc::new(Snapshot::default()));
+    let looks = Looks { palette: None, sight: Sight::Usual, ground: None, ascii: false };
+    let (bell, flash) = (Calls::All, Calls::All);
+    let options = Options { looks, bell, flash, runtime: clockless.handle().clone() };
+    let ended = tui::run(bench, inbox, CancellationToken::new(), options);
+    assert!(matches!(ended, Ok(Exit::Failed)), "{ended:?}");
+}
+
+#[test]
+fn a_station_that_is_suspended_gives_the_terminal_back_and_takes_it_again() {
+    let bench = Bench::new("a_station_that_is_suspended_gives_the_terminal_back");
+    let mut terminal = Terminal::start(&bench, &image(), &[]);
+    for _twice in 0..2 {
+        terminal.signal(Signal::SIGTSTP);
+        assert!(within(|| terminal.state() == Some('T')), "it stands still");
+        terminal.is_as_before();
+        terminal.signal(Signal::SIGCONT);
+        terminal.sees("1 Nodes").sees("No machine has been seen yet");
+    }
+    terminal.press("5").sees("machines reach it at");
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    terminal.is_as_before();
+}
+
+#[test]
+fn a_terminal_whose_size_changes_all_the_time_shows_the_last_size_whole() {
+    let bench = Bench::new("a_terminal_whose_size_changes_all_the_time");
+    let mut terminal = Terminal::start(&bench, &image(), &[]);
+    for step in 0..300_u16 {
+        terminal.resize(1 + step * 7 % 220, 1 + step * 13 % 60);
+    }
+    terminal.resize(120, 40);
+    // Every corner is drawn for the last size, and no line is left of another.
+    let whole = || {
+        let picture = terminal.picture();
+        let lines: Vec<&str> = picture.lines().collect();
+        let box_ends = lines.iter().filter(|line| line.ends_with('┘') && line.chars().count() == 120).count();
+        lines.len() == 40 && picture.matches("1 Nodes").count() == 1 && box_ends >= 1
+    };
+    assert!(within(whole), "{}", terminal.picture());
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+    terminal.is_as_before();
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_station_in_order() {
+    let bench = Bench::new("a_terminal_that_is_closed_ends_the_station");
+    let mut terminal = Terminal::start(&bench, &image(), &[]);
+    terminal.close();
+    terminal.ended();
+    assert!(oxbow(&terminal, &["dhcp"]).status.success(), "the store is whole, and nobody has its lock");
+}
+
+#[test]
+fn a_terminal_that_is_closed_leaves_a_station_at_work_that_is_to_go_on() {
+    let bench = Bench::new("a_terminal_that_is_closed_leaves_a_station_at_work");
+    let mut terminal = Terminal::start(&bench, &image(), &["--keep-serving"]);
+    terminal.close();
+    let log = |words: &str| {
+        let logs = fs::read_dir(terminal.data().join("log")).expect("logs");
+        let files = logs.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok());
+        files.collect::<String>().contains(words)
+    };
+    assert!(within(|| log("serving on without a screen")));
+    assert!(terminal.is_running());
+    let mut machines = Simulated::power_on(&bench, 1, 8_000_000, Duration::from_secs(90));
+    machines.wait(Duration::from_secs(90)).unwrap_or_else(|seen| panic!("{seen}"));
+    terminal.signal(Signal::SIGTERM);
+    assert_eq!(terminal.ended(), 0);
+}
+
+/// The command line beside the station on the terminal.
+fn oxbow(terminal: &Terminal, words: &[&str]) -> Output {
+    let mut oxbow = Command::new(env!("CARGO_BIN_EXE_oxbow"));
+    oxbow.args(words).env("OXBOW_DATA", terminal.data()).env("OXBOW_CONFIG", "/dev/null");
+    oxbow.output().expect("oxbow starts")
+}
+
+/// Small, and no byte of it like the next: a worn disk is found out.
+fn image() -> Vec<u8> {
+    (0..1_u32 << 18).map(|at| u8::try_from(at.wrapping_mul(2_654_435_761) >> 24).unwrap_or_default()).collect()
+}
+
+const MACHINES: usize = 50;
