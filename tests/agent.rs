@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use bench::*;
 use nix::errno::Errno;
+use oxbow::agent::cli::rehearsed;
 use oxbow::agent::patience::Patience;
 use oxbow::agent::{Config, Outcome, run};
 use oxbow::domain::disk::Volume;
@@ -191,6 +192,35 @@ fn an_image_that_unpacks_to_more_or_less_than_the_job_says_is_corrupt() {
         station.desk().job.disk_bytes = bytes as u64;
         assert_eq!(failed(Bench::with(IMAGE_BYTES * 2).run(&station)), corrupt(says));
     }
+}
+
+#[test]
+fn a_person_at_the_machines_shell_is_told_what_would_be_written_where_and_nothing_is() {
+    let mut bench = Bench::with(IMAGE_BYTES);
+    bench.disks[0].volumes = vec![Volume { label: "photos".into(), ..Volume::default() }];
+    let station = raw(image());
+    station.desk().job.warnings = vec!["the system starts from nvme disks only".into()];
+    let would = rehearsed(&orders(&station), &bench).expect("a disk fits");
+    for says in [
+        "profile test",
+        "image test.img, 3.1 MB as it travels",
+        &format!("would write 3.1 MB to {} (file, 3.1 MB)", bench.disks[0].path),
+        "where now is label \"photos\"",
+        "note: the system starts from nvme disks only",
+        "nothing was written",
+    ] {
+        assert!(would.contains(says), "{says} is not in:\n{would}");
+    }
+    bench.disks[0].bytes -= 1;
+    let none = rehearsed(&orders(&station), &bench).expect_err("no disk fits");
+    assert_eq!(none, "the largest disk that fits the rule holds 3.1 MB, the image needs 3.1 MB");
+    station.desk().away = true;
+    let away = rehearsed(&orders(&station), &bench).expect_err("nobody answers");
+    assert!(away.starts_with("the station does not answer: ") && away.contains(&station.url), "{away}");
+
+    let desk = station.desk();
+    assert_eq!((desk.offsets.len(), desk.reports.len(), desk.hellos), (0, 0, 0), "the station heard of a run");
+    assert!(bench.disk_holds(&[0; IMAGE_BYTES]));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! A machine in QEMU that starts as a factory's does: its own firmware asks the network, nothing is preloaded.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -173,10 +174,11 @@ impl Machine {
             let file = OpenOptions::new().create(true).append(true).open(&path);
             file.unwrap_or_else(|err| panic!("{}: {err}", path.display()))
         };
-        qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log("qemu"));
+        qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log("qemu"));
         let mut process = qemu.spawn().expect("`ip` starts");
         let console = process.stdout.take().expect("a pipe");
-        Running { process, serial: Serial::record(console, log("serial")) }
+        let keyboard = process.stdin.take().expect("a pipe");
+        Running { process, keyboard, serial: Serial::record(console, log("serial")) }
     }
 
     fn with_firmware(&self, qemu: &mut Command) {
@@ -256,6 +258,7 @@ impl Machine {
 /// A machine that is on. Drop switches it off.
 pub(crate) struct Running {
     process: Child,
+    keyboard: ChildStdin,
     serial: Serial,
 }
 
@@ -264,6 +267,12 @@ impl Running {
     /// The answer is seconds since power-on, or the last lines that were said instead.
     pub(crate) fn wait_for(&mut self, text: &str, limit: Duration) -> Result<f64, String> {
         self.serial.wait_for(text, limit)
+    }
+
+    /// Somebody types this line at the serial console.
+    pub(crate) fn types(&mut self, line: &str) {
+        let typed = self.keyboard.write_all(format!("{line}\r").as_bytes()).and_then(|()| self.keyboard.flush());
+        typed.unwrap_or_else(|err| panic!("typing {line:?}: {err}"));
     }
 
     /// How often the serial console has said `text` since power-on.

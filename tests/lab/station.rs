@@ -96,8 +96,9 @@ impl<'a> Station<'a> {
         }
         let name = image.file_name().and_then(|name| name.to_str()).expect("the image has a name");
         // An emulator that gets little time is found to have no timer, and the kernel gives up.
-        let common = "schema = 1\ntitle = \"test OS\"\nkernel_args = [\"no_timer_check\"]";
-        let profile = format!("{common}\nimage = \"{name}\"\n{profile}");
+        let common = "schema = 1\ntitle = \"test OS\"";
+        let args = if profile.contains("kernel_args") { "" } else { "kernel_args = [\"no_timer_check\"]" };
+        let profile = format!("{common}\n{args}\nimage = \"{name}\"\n{profile}");
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
         placed.unwrap_or_else(|err| panic!("{}: {err}", image.display()));
