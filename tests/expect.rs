@@ -29,7 +29,15 @@ fn a_machine_that_is_not_as_expected_waits_untouched_until_its_profile_is_correc
     }
     assert!(!site.is_written("SN-1") && !site.is_written("SN-2"));
 
-    let said = site.does(&["nodes", "approve", "SN-1"]);
+    let (well, said) = site.oxbow(&["nodes", "approve", "SN-1"]);
+    let seen = site.mark("SN-1");
+    assert!(!well && said.contains(differs) && said.contains(&format!("--asked {seen}")), "{said}");
+    site.demand("[expect]\nmin_memory = \"32 GiB\"\n");
+    site.until("it differs in something else", |nodes| reason(nodes, "SN-1").contains("at least 32 GiB"));
+    let (well, said) = site.oxbow(&["nodes", "approve", "SN-1", "--asked", &seen]);
+    assert!(!well && said.contains("SN-1 asks for something else by now: it is not what"), "{said}");
+    assert_eq!(phase(&site.station.nodes(), "SN-1"), "held");
+    let said = site.says_yes("SN-1");
     assert!(said.contains("SN-1: yes to: it is not what profile test expects"), "{said}");
     site.until("who was let pass goes on", |nodes| phase(nodes, "SN-1") == "provisioned");
     assert!(!site.is_written("SN-2") && phase(&site.station.nodes(), "SN-2") == "held");
@@ -48,15 +56,16 @@ fn a_disk_is_written_after_a_persons_yes_even_over_a_restart_and_one_that_may_no
     let reason = site.station.nodes().into_iter().find_map(|node| node.reason).unwrap_or_default();
     assert!(reason.starts_with("would write usual.raw to ") && reason.ends_with(": approve?"), "{reason}");
     assert!(reason.contains("(file, 64.0 GB, simulated disk, serial SN-"), "{reason}");
-    let (well, said) = site.oxbow(&["nodes", "approve", "SN-1", "--profile", "test"]);
+    let mark = site.mark("SN-1");
+    let (well, said) = site.oxbow(&["nodes", "approve", "SN-1", "--profile", "test", "--asked", &mark]);
     assert!(!well && said.contains("hint: give it the other profile first"), "{said}");
 
-    site.does(&["nodes", "approve", "SN-1"]);
+    site.says_yes("SN-1");
     site.until("who was approved goes on", |nodes| phase(nodes, "SN-1") == "provisioned");
     assert!(site.is_written("SN-1") && !site.is_written("SN-2"));
     site.station.restart();
     assert_eq!(phase(&site.station.nodes(), "SN-2"), "held");
-    site.does(&["nodes", "approve", "SN-2"]);
+    site.says_yes("SN-2");
     machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
 
     let shown = site.does(&["nodes", "show", "SN-2"]);
@@ -71,6 +80,11 @@ fn a_disk_is_written_after_a_persons_yes_even_over_a_restart_and_one_that_may_no
 fn phase(nodes: &[lab::Node], serial: &str) -> String {
     let node = nodes.iter().find(|node| node.serial.as_deref() == Some(serial));
     node.map(|node| node.phase.clone()).unwrap_or_default()
+}
+
+fn reason(nodes: &[lab::Node], serial: &str) -> String {
+    let node = nodes.iter().find(|node| node.serial.as_deref() == Some(serial));
+    node.and_then(|node| node.reason.clone()).unwrap_or_default()
 }
 
 /// A station and what stands around it.
@@ -116,6 +130,17 @@ impl<'b> Site<'b> {
         let (well, said) = self.oxbow(arguments);
         assert!(well, "{arguments:?}: {said}");
         said
+    }
+
+    /// The mark of what this node asks, as it is printed for people.
+    fn mark(&self, node: &str) -> String {
+        let shown = self.does(&["nodes", "show", node]);
+        let at = shown.find("--asked ").unwrap_or_else(|| panic!("it asks nothing: {shown}")) + 8;
+        shown[at..].chars().take_while(char::is_ascii_hexdigit).collect()
+    }
+
+    fn says_yes(&self, node: &str) -> String {
+        self.does(&["nodes", "approve", node, "--asked", &self.mark(node)])
     }
 
     #[track_caller]

@@ -939,6 +939,10 @@ fn what_asks_says_the_command_that_does_the_same_and_the_command_line_takes_it()
     let register = Registration { serial, macs: vec![mac], metadata, ..Registration::default() };
     let [work_order, operator, list] = ["WO 4711", "O'Hara", "may.csv"].map(|word| Some(word.to_owned()));
     let order = Order { name: "Halle 2".into(), work_order, operator, list };
+    let yes = [1, 2].map(|number| {
+        let (node, by) = (id_of(&journey.bench, number), "anna".into());
+        Command::Consent { node, to: Question::Unknown, by }
+    });
     let each = [1, 2, 3].map(|number| Command::Rearm { node: id_of(&journey.bench, number) });
     let asked = [
         What::One(Command::Register(register)),
@@ -960,6 +964,7 @@ fn what_asks_says_the_command_that_does_the_same_and_the_command_line_takes_it()
         What::One(Command::OpenBatch(order)),
         What::One(Command::CloseBatch),
         What::Each(each.to_vec()),
+        What::Each(yes.to_vec()),
         What::Import(Arc::new(sample::list(&journey.bench, CLEAN))),
     ];
     for what in asked {

@@ -122,6 +122,22 @@ fn the_list_says_what_each_profile_installs_and_what_it_misses() {
 }
 
 #[test]
+fn the_list_marks_the_profile_that_machines_get_which_nobody_registered() {
+    let home = Home::new();
+    home.write("profiles/one.toml", b"schema = 1\ntitle = \"One\"\nimage = \"os.raw\"\n");
+    home.write("profiles/two.toml", b"schema = 1\ntitle = \"Two\"\nimage = \"os.raw\"\n");
+    home.write("empty.toml", b"default_profile = \"two\"\n");
+    let marked =
+        |said: &str| said.lines().filter(|line| line.contains("(default)")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(marked(&home.profiles(&[]).1), ["two                  Two (default)"]);
+    let (_, said, _) = home.profiles(&["list", "--default-profile", "one"]);
+    assert_eq!(marked(&said), ["one                  One (default)"]);
+    let (status, said, wrong) = home.profiles(&["--default-profile", "three"]);
+    assert_eq!((status, marked(&said)), (Some(1), Vec::new()));
+    assert!(wrong.contains("there is no usable profile three, which is the default"), "{wrong}");
+}
+
+#[test]
 fn a_bench_without_profiles_says_what_to_do() {
     let home = Home::new();
     fs::create_dir(home.0.path().join("profiles")).expect("a directory");

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{DATA, Problem, Settings};
+use crate::domain::ids::ProfileId;
 use crate::protocol::control::{Answer, Ask, Message};
 use crate::wire::{self, Alone, CONTROL_SOCKET, First};
 
@@ -25,19 +26,31 @@ pub(super) struct Place {
     config: Option<PathBuf>,
 }
 
+/// The same, and its images.
+#[derive(Debug, clap::Args)]
+pub(super) struct Shelves {
+    #[command(flatten)]
+    place: Place,
+    /// OS images that profiles name [default: DATA/images]
+    #[arg(long, value_name = "DIR", env = "OXBOW_IMAGES", global = true)]
+    images: Option<PathBuf>,
+}
+
+impl Shelves {
+    /// Where everything is.
+    pub(super) fn folders(&self) -> Result<Folders, Vec<Problem>> {
+        self.place.folders(self.images.as_ref())
+    }
+}
+
 impl Place {
     /// The station's data directory.
     pub(super) fn data(&self) -> Result<PathBuf, Vec<Problem>> {
         self.folders(None).map(|folders| folders.data)
     }
 
-    /// Where data, profiles and images are.
-    pub(super) fn shelves(&self) -> Result<(PathBuf, PathBuf, PathBuf), Vec<Problem>> {
-        self.folders(None).map(|folders| (folders.data, folders.profiles, folders.images))
-    }
-
     /// Where everything is; the images in `images` if that is given.
-    pub(super) fn folders(&self, images: Option<&PathBuf>) -> Result<Folders, Vec<Problem>> {
+    fn folders(&self, images: Option<&PathBuf>) -> Result<Folders, Vec<Problem>> {
         let (data, profiles, images) = (self.data.clone(), self.profiles.clone(), images.cloned());
         let given = Settings { data, profiles, images, ..Settings::default() };
         let settings = given.over_file(self.config.as_deref())?;
@@ -47,7 +60,8 @@ impl Place {
         let dhcp = settings.dhcp.and_then(|word| word.parse().ok());
         // A station that is started with a wrong word says so.
         let policy = settings.policy.and_then(|word| word.parse().ok()).unwrap_or_default();
-        Ok(Folders { data, profiles, images, first: First { policy, dhcp } })
+        let default_profile = settings.default_profile.and_then(|name| name.parse().ok());
+        Ok(Folders { data, profiles, images, default_profile, first: First { policy, dhcp } })
     }
 }
 
@@ -56,6 +70,8 @@ pub(super) struct Folders {
     pub(super) data: PathBuf,
     pub(super) profiles: PathBuf,
     pub(super) images: PathBuf,
+    /// What a machine gets that nobody registered.
+    pub(super) default_profile: Option<ProfileId>,
     first: First,
 }
 

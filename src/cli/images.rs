@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::bench::Place;
+use super::bench::Shelves;
 use super::say;
 use crate::config::Problem;
 use crate::domain::digest::Digest;
@@ -28,10 +28,7 @@ use self::meter::Meter;
 #[derive(Debug, clap::Args)]
 pub(super) struct Images {
     #[command(flatten)]
-    place: Place,
-    /// OS images that profiles name [default: DATA/images]
-    #[arg(long, value_name = "DIR", env = "OXBOW_IMAGES", global = true)]
-    images: Option<PathBuf>,
+    shelves: Shelves,
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -85,7 +82,7 @@ struct Shelf {
 
 impl Shelf {
     fn find(options: &Images) -> Result<Self, Vec<Problem>> {
-        let folders = options.place.folders(options.images.as_ref())?;
+        let folders = options.shelves.folders()?;
         let catalogue =
             images::read(&folders.profiles, None, &folders.data.join(QUIRKS), &folders.data.join(PLACEHOLDERS));
         let mut users: BTreeMap<String, Vec<ProfileId>> = BTreeMap::new();

@@ -74,6 +74,9 @@ enum What {
         /// With this profile
         #[arg(long)]
         profile: Option<ProfileId>,
+        /// What is said yes to, where a machine asks: the mark that `nodes show` prints, one for each such machine
+        #[arg(long, value_name = "MARK", value_delimiter = ',', conflicts_with = "all")]
+        asked: Vec<String>,
     },
     /// Save the latest packets of a node, or of a MAC address, for Wireshark
     Capture {
@@ -274,9 +277,10 @@ fn asks(what: &What) -> Result<Vec<Ask>, String> {
         }
         What::Rearm { nodes } => each(nodes, |which| Ask::Rearm { which }),
         What::Forget { nodes } => each(nodes, |which| Ask::Forget { which }),
-        What::Approve { nodes, all, profile } => {
+        What::Approve { nodes, all, profile, asked } => {
             let by = who(|name| std::env::var(name).ok());
-            let approve = |which| Ask::Approve { which, profile: profile.clone(), by: by.clone() };
+            let approve =
+                |which| Ask::Approve { which, profile: profile.clone(), by: by.clone(), asked: asked.clone() };
             if *all { vec![approve(None)] } else { nodes.iter().cloned().map(Some).map(approve).collect() }
         }
         What::Resolve { node, how } => {
@@ -430,6 +434,13 @@ fn details(row: &NodeRow) {
         ("phase", row.stage.as_ref().map_or_else(|| phase(row), place)),
         ("reason", row.reason.clone().unwrap_or_default()),
         ("asks", row.question.clone().unwrap_or_default()),
+        (
+            "yes by",
+            row.asked
+                .as_ref()
+                .map(|mark| format!("oxbow nodes approve '#{}' --asked {mark}", row.id))
+                .unwrap_or_default(),
+        ),
         (noticed(row), row.verdict.as_ref().map(|it| format!("{}: {}", it.stage, it.what)).unwrap_or_default()),
         ("hint", row.verdict.as_ref().map(|it| it.hint.clone()).unwrap_or_default()),
         ("profile", row.profile.as_ref().map_or("(default)".into(), ToString::to_string)),

@@ -7,22 +7,24 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::bench::Place;
+use super::bench::{Folders, Shelves};
 use super::say;
 use crate::config::Problem;
 use crate::domain::disk::in_bytes;
+use crate::domain::ids::ProfileId;
 use crate::domain::profile::{FirmwareNeed, Profile};
 use crate::service::images::inspect::{Inspection, Places, bytes_of, inspect, read};
+use crate::service::images::no_default;
 use crate::wire::BLOBS;
 
 /// Exit status: 0 all is well, 1 something is wrong, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct Profiles {
     #[command(flatten)]
-    place: Place,
-    /// OS images that profiles name [default: DATA/images]
-    #[arg(long, value_name = "DIR", env = "OXBOW_IMAGES", global = true)]
-    images: Option<PathBuf>,
+    shelves: Shelves,
+    /// The one that machines get which nobody registered [default: as the configuration file says]
+    #[arg(long, value_name = "PROFILE", env = "OXBOW_DEFAULT_PROFILE", global = true)]
+    default_profile: Option<String>,
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -41,22 +43,27 @@ enum What {
 }
 
 pub(super) fn run(options: &Profiles) -> ExitCode {
-    let places = match places(options) {
-        Ok(places) => places,
+    let (places, default) = match places(options) {
+        Ok(found) => found,
         Err(problems) => return say::failed(&problems),
     };
     match &options.what {
-        None | Some(What::List) => list(&places),
+        None | Some(What::List) => list(&places, default.as_ref()),
         Some(What::Import(options)) => import::run(options, &places.profiles),
         Some(What::Check { dir: None }) => check(&places),
         Some(What::Check { dir: Some(dir) }) => check(&Places { profiles: dir.clone(), ..places }),
     }
 }
 
-fn places(options: &Profiles) -> Result<Places, Vec<Problem>> {
-    let (data, profiles, images) = options.place.shelves()?;
-    let images = options.images.clone().unwrap_or(images);
-    Ok(Places { profiles, images, store: data.join(BLOBS) })
+/// Where to look, and which profile is the default.
+fn places(options: &Profiles) -> Result<(Places, Option<ProfileId>), Vec<Problem>> {
+    let Folders { data, profiles, images, default_profile, .. } = options.shelves.folders()?;
+    let said = options.default_profile.as_ref().map(|name| {
+        let wrong = |err| vec![Problem::new(format!("default profile {name:?}: {err}"), "name a profile of the list")];
+        name.parse::<ProfileId>().map_err(wrong)
+    });
+    let default = said.transpose()?.or(default_profile);
+    Ok((Places { profiles, images, store: data.join(BLOBS) }, default))
 }
 
 fn check(places: &Places) -> ExitCode {
@@ -74,11 +81,13 @@ fn check(places: &Places) -> ExitCode {
     ExitCode::from(say::REFUSED)
 }
 
-fn list(places: &Places) -> ExitCode {
+fn list(places: &Places, default: Option<&ProfileId>) -> ExitCode {
     // Digests are not looked at: a list is there at once.
-    let Inspection { profiles, wrong } = read(places);
+    let Inspection { profiles, mut wrong } = read(places);
+    wrong.extend(default.filter(|id| !profiles.contains_key(*id)).map(no_default));
     for profile in profiles.values() {
-        say::raw(&format!("{:<20} {}\n", profile.id.as_str(), say::clean(&profile.title)));
+        let mark = if default == Some(&profile.id) { " (default)" } else { "" };
+        say::raw(&format!("{:<20} {}{mark}\n", profile.id.as_str(), say::clean(&profile.title)));
         for line in about(places, profile) {
             say::raw(&format!("{:20} {}\n", "", say::clean(&line)));
         }

@@ -46,6 +46,26 @@ impl Question {
         }
     }
 
+    /// Eight hex digits for exactly this question, which a yes at the command line names: FNV-1a (64 bits, folded) of all that
+    /// [`Question::covers`] compares. It guards against what has changed meanwhile, not against who would forge it.
+    pub fn mark(&self) -> String {
+        let words = match self {
+            Self::Differs { profile, differences } => {
+                ["differs".to_owned(), profile.to_string()].into_iter().chain(differences.iter().cloned()).collect()
+            }
+            Self::Write { profile, sha256, disk, image: _ } => {
+                let Disk { path, transport, bytes, model, serial, wwn, .. } = &**disk;
+                let of_disk = [path, transport.word(), model, serial, wwn].map(str::to_owned);
+                let what = ["write".to_owned(), profile.to_string(), sha256.to_string(), bytes.to_string()];
+                what.into_iter().chain(of_disk).collect::<Vec<_>>()
+            }
+            Self::Unknown => vec!["unknown".to_owned()],
+        };
+        let octets = words.iter().flat_map(|word| word.bytes().chain([0]));
+        let sum = octets.fold(FNV_BASIS, |sum, octet| (sum ^ u64::from(octet)).wrapping_mul(FNV_PRIME));
+        format!("{:08x}", (sum >> 32) ^ (sum & 0xffff_ffff))
+    }
+
     /// What the machine's own screen says while it waits.
     pub fn at_the_machine(&self) -> String {
         match self {
@@ -96,6 +116,9 @@ pub fn who(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(variable).filter(|name| !name.is_empty())
 }
 
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +161,25 @@ mod tests {
         let yes = differs(&["a", "b"]);
         assert!(yes.covers(&differs(&["b"])));
         assert!(!yes.covers(&differs(&["b", "c"])) && !yes.covers(&write(disk())));
+    }
+
+    #[test]
+    fn a_question_has_a_mark_that_is_another_once_anything_is_that_was_said_yes_to() {
+        let asked = write(disk());
+        let written = Disk { volumes: vec![Volume::default()], health: "worn".into(), ..disk() };
+        assert_eq!((asked.mark().len(), asked.mark()), (8, write(written).mark()));
+        let Question::Write { profile, image, disk: same, .. } = asked.clone() else { unreachable!("it is one") };
+        let others = [
+            write(Disk { serial: "S2".into(), ..disk() }),
+            write(Disk { model: "NV2S1".into(), serial: String::new(), ..disk() }),
+            write(Disk { bytes: 1, ..disk() }),
+            Question::Write { profile, image, sha256: Digest::new([2; 32]), disk: same },
+            differs(&["a"]),
+            differs(&["a", "b"]),
+            differs(&["ab"]),
+        ];
+        let marks: std::collections::BTreeSet<String> = others.iter().chain([&asked]).map(Question::mark).collect();
+        assert_eq!(marks.len(), 8, "{marks:?}");
     }
 
     #[test]

@@ -77,6 +77,9 @@ pub enum Ask {
         /// Who says so.
         #[serde(default)]
         by: Option<String>,
+        /// The [`crate::domain::question::Question::mark`]s of what is said yes to.
+        #[serde(default)]
+        asked: Vec<String>,
     },
     Resolve {
         which: String,

@@ -66,6 +66,9 @@ pub struct NodeRow {
     /// What it waits for a person's yes on: `oxbow nodes approve` says it.
     #[serde(default)]
     pub question: Option<String>,
+    /// What a yes to that names: `oxbow nodes approve NODE --asked MARK`.
+    #[serde(default)]
+    pub asked: Option<String>,
     /// Of its latest attempt.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -188,6 +191,7 @@ impl From<&Node> for NodeRow {
             metadata: node.metadata.clone(),
             listed: node.listed.as_ref().map(ToString::to_string),
             question: node.question().map(in_full),
+            asked: node.question().map(Question::mark),
             warnings: node.run().map(|run| run.warnings.clone()).unwrap_or_default(),
             disks: node.disks.clone(),
             inventory: node.inventory.clone(),

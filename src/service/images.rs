@@ -37,6 +37,7 @@ use self::profiles::Shelf;
 use self::sweep::Sweep;
 
 pub use check::Identity;
+pub use profiles::no_default;
 
 /// Where profiles and images are.
 #[derive(Clone, Debug)]

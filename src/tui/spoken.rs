@@ -36,8 +36,7 @@ fn one(command: &Command, bench: &Snapshot) -> Option<Vec<String>> {
         Command::Approve { nodes: Approval::One(node), profile: None } => nodes("approve", vec![name(node)]),
         Command::Approve { nodes: Approval::All, profile: None } => nodes("approve", vec!["--all".into()]),
         Command::Approve { .. } => None,
-        // The command line says yes to whatever is asked by then.
-        Command::Consent { node, .. } => nodes("approve", vec![name(node)]),
+        Command::Consent { node, to, .. } => nodes("approve", vec![name(node), ASKED.into(), to.mark()]),
         Command::Resolve { node, how } => {
             let how = match how {
                 Resolution::ForgetOthers => "forget-others",
@@ -60,11 +59,24 @@ fn one(command: &Command, bench: &Snapshot) -> Option<Vec<String>> {
 /// The same for several nodes, where the shell can say it at once.
 fn each(commands: &[Command], bench: &Snapshot) -> Option<Vec<String>> {
     let said: Vec<Vec<String>> = commands.iter().map(|command| one(command, bench)).collect::<Option<_>>()?;
-    let (first, rest) = said.split_first()?;
-    let [nodes, verb, _] = first.as_slice() else { return None };
-    let alike = |words: &Vec<String>| words.len() == 3 && words[1] == *verb;
-    let names = said.iter().filter_map(|words| words.last().cloned()).collect();
-    rest.iter().all(alike).then(|| [vec![nodes.clone(), verb.clone()], few(names)].concat())
+    let (nodes, verb) = said.first().and_then(|first| Some((first.first()?.clone(), first.get(1)?.clone())))?;
+    let (mut names, mut marks) = (Vec::new(), Vec::new());
+    for words in &said {
+        match words.as_slice() {
+            [_, its, name] if *its == verb => names.push(name.clone()),
+            [_, its, name, asked, mark] if *its == verb && asked == ASKED => {
+                names.push(name.clone());
+                marks.push(mark.clone());
+            }
+            _ => return None,
+        }
+    }
+    let asked = match (names.len() > NAMED, marks.len()) {
+        (_, 0) => Vec::new(),
+        (false, _) => vec![ASKED.to_owned(), marks.join(",")],
+        (true, _) => vec![ASKED.to_owned(), "MARK,...".to_owned()],
+    };
+    Some([vec![nodes, verb], few(names), asked].concat())
 }
 
 fn few(names: Vec<String>) -> Vec<String> {
@@ -110,6 +122,8 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
+/// Before the marks of what is said yes to.
+const ASKED: &str = "--asked";
 /// Nodes that are named.
 const NAMED: usize = 5;
 /// Letters of a word.

@@ -11,6 +11,7 @@ use crate::domain::ids::{MacAddr, NodeId, ProfileId};
 use crate::domain::naming::{Unclear, named};
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
+use crate::domain::question::Question;
 use crate::domain::quirk_file;
 use crate::domain::service::{ServiceName, ServiceState};
 use crate::domain::snapshot::Snapshot;
@@ -102,15 +103,21 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
             let said = format!("approved {}", counted(waiting, "machine"));
             (Command::Approve { nodes: Approval::All, profile }, said)
         }
-        Ask::Approve { which: Some(which), profile, by } => {
+        Ask::Approve { which: Some(which), profile, by, asked } => {
             let (node, label) = find(&which)?;
             if let Some(to) = bench.nodes.get(&node).and_then(|node| node.question()).cloned() {
+                if let Some(refused) = not_to_this(&label, &to, &asked) {
+                    return Ok(refused);
+                }
                 if profile.is_some() {
                     return Ok(Answer::Refused { why: format!("{label} asks: {to}"), hint: Some(ANOTHER.into()) });
                 }
                 let said = format!("{label}: yes to: {to}");
                 let by = format!("{} at the command line", by.as_deref().unwrap_or("somebody"));
                 return Ok(carry_out(context, Command::Consent { node, to, by }, said).await);
+            }
+            if !asked.is_empty() {
+                return Ok(Answer::Refused { why: Refusal::NothingAsked(label).to_string(), hint: None });
             }
             (Command::Approve { nodes: Approval::One(node), profile }, format!("{label} is approved"))
         }
@@ -165,6 +172,20 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
         Ask::Import(_) | Ask::Unknown => return Ok(unknown()),
     };
     Ok(carry_out(context, command, said).await)
+}
+
+/// Why a yes that names these questions is none to `to`: who types it may have read another, or none.
+fn not_to_this(label: &str, to: &Question, asked: &[String]) -> Option<Answer> {
+    let (mark, now) = (to.mark(), to.to_string());
+    if asked.contains(&mark) {
+        return None;
+    }
+    let why = if asked.is_empty() {
+        format!("{label} asks: {now}")
+    } else {
+        Refusal::AskedAnew { label: label.to_owned(), now }.to_string()
+    };
+    Some(Answer::Refused { why, hint: Some(format!("to say yes to just that, add: --asked {mark}")) })
 }
 
 /// What DHCP is and why, and what it is to be if that is something else.

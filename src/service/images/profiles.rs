@@ -46,12 +46,16 @@ impl Shelf {
         let profiles: BTreeMap<_, _> =
             self.good.values().map(|profile| (profile.id.clone(), profile.clone())).collect();
         if let Some(missing) = default.filter(|id| !profiles.contains_key(id)) {
-            let what = format!("there is no usable profile {missing}, which is the default");
-            let hint = "machines that nobody registered wait until it is there";
-            diagnostics.push(wrong(format!("{missing}.toml"), what, hint));
+            diagnostics.push(no_default(missing));
         }
         (profiles, diagnostics)
     }
+}
+
+/// The default profile is not there, or cannot be used.
+pub fn no_default(missing: &ProfileId) -> Diagnostic {
+    let what = format!("there is no usable profile {missing}, which is the default");
+    wrong(format!("{missing}.toml"), what, "machines that nobody registered wait until it is there")
 }
 
 /// The digests that lists beside the files say, by file name.
