@@ -19,7 +19,7 @@ use oxbow::domain::ids::NodeId;
 use oxbow::domain::import;
 use oxbow::domain::logline::{Level, LogLine, Source};
 use oxbow::domain::node::Node;
-use oxbow::domain::phase::Phase;
+use oxbow::domain::phase::{Phase, Stage};
 use oxbow::domain::plan::Plan;
 use oxbow::domain::policy::Policy;
 use oxbow::domain::question::Question;
@@ -27,6 +27,7 @@ use oxbow::domain::snapshot::Snapshot;
 use oxbow::domain::stream::{Origin, Said};
 use oxbow::domain::text::is_printable;
 use oxbow::tui::files::Files;
+use oxbow::tui::popups::commands::SHELL;
 use oxbow::tui::spoken;
 use oxbow::tui::{
     Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, Screen, What, update,
@@ -387,6 +388,19 @@ fn a_stranger_waits_until_it_is_approved() {
     journey.sees("Approve SN-4013?").sees("Profile emt-s is written to its disk").type_text("y");
     let nodes = Approval::One(chosen(&journey));
     journey.asks_for(Command::Approve { nodes, profile: None });
+}
+
+#[test]
+fn a_stranger_that_is_at_work_is_approved_without_a_word_of_a_loss() {
+    let mut journey = Journey::at(sample::waiting());
+    journey.type_text("/SN-4013").press([Enter]);
+    let stranger = chosen(&journey);
+    journey.change(stranger, |node| node.phase = Phase::Booting { stage: Stage::Verifying });
+    journey
+        .type_text("a")
+        .sees("Approve SN-4013?")
+        .sees("counts as registered; nothing else about it")
+        .misses("is lost");
 }
 
 #[test]
@@ -883,6 +897,19 @@ fn a_command_is_found_by_its_name_and_shows_its_key() {
 }
 
 #[test]
+fn what_has_no_key_is_found_as_a_command_of_the_shell() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text(":proof").sees("in a shell: oxbow report DIRECTORY: the proof:").misses("no command has");
+    journey.press([Enter]).misses("in a shell");
+    journey.type_text(":export").sees("in a shell: oxbow export: the bench as a list").press([Esc]);
+    journey.type_text(":").misses("in a shell");
+    assert_eq!(journey.wishes, []);
+    for (command, _what) in SHELL {
+        oxbow::cli::Args::try_parse_from(command.split(' ')).unwrap_or_else(|err| panic!("{command}: {err}"));
+    }
+}
+
+#[test]
 fn a_command_that_makes_no_sense_now_stays_with_its_reason() {
     let mut journey = Journey::at(sample::busy());
     journey
@@ -1002,7 +1029,7 @@ fn the_last_node_that_is_done_rings_with_the_result() {
             }
         });
     }
-    journey.sees("complete: 11 nodes done, 1 failed");
+    journey.sees("complete: 11 nodes done, 1 failed; the proof: oxbow report DIRECTORY");
     assert_eq!(journey.wishes, [Effect::Bell]);
 }
 

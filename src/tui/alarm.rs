@@ -99,8 +99,10 @@ impl News {
                 }),
                 several => format!("{} have failed", count(several.len(), "node")),
             },
-            Self::Complete { done, failed: 0 } => format!("complete: {} done", count(*done, "node")),
-            Self::Complete { done, failed } => format!("complete: {} done, {failed} failed", count(*done, "node")),
+            Self::Complete { done, failed } => {
+                let failed = if *failed == 0 { String::new() } else { format!(", {failed} failed") };
+                format!("complete: {} done{failed}; the proof: oxbow report DIRECTORY", count(*done, "node"))
+            }
         }
     }
 }

@@ -99,6 +99,10 @@ fn ask_to_approve(meant: &Meant<'_>, screen: &Screen, bench: &Snapshot) -> Popup
     let asked: Vec<_> = meant.nodes.iter().filter_map(|node| Some((*node, node.question()?))).collect();
     let text = match (meant.nodes.as_slice(), asked.as_slice()) {
         ([_], [(_, question)]) => what_a_yes_means(question),
+        // Nobody waits for this word.
+        ([node], _) if !matches!(node.phase, Phase::Registered | Phase::Held { .. }) => {
+            vec!["From now on it counts as registered; nothing else about it changes.".into()]
+        }
         ([node], _) => vec!["From now on it counts as registered, and goes on by itself.".into(), loss(node, bench)],
         (_, []) => vec![
             "From now on they count as registered, and go on by themselves.".to_owned(),

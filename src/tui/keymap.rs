@@ -401,7 +401,7 @@ pub const BINDINGS: &[Binding] = &[
         Scope::Chosen,
         &[char('a')],
         Action::Approve,
-        "approve a machine that waits: nobody registered it, it would write its disk, or it is not as expected",
+        "approve a waiting machine: unregistered, disk at risk, or not as expected",
     )
     .brief("approve")
     .asks_first(),

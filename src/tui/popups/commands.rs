@@ -98,22 +98,35 @@ pub fn view(screen: &Screen, live: &Snapshot, typed: &str, at: usize, area: Rect
         Span::raw(cut(typed, room.saturating_sub(3))),
         Span::styled(theme.glyphs.caret, theme.style(Meaning::Key)),
     ])];
-    if entries.is_empty() {
+    let in_shell = if typed.trim().is_empty() { Vec::new() } else { of_the_shell(typed) };
+    if entries.is_empty() && in_shell.is_empty() {
         lines.push(Line::raw(" no command has such words"));
     }
     let shown = window(entries.len(), at, rows);
     let first = shown.start;
     lines.extend(entries[shown].iter().enumerate().map(|(row, entry)| line(screen, entry, first + row == at, room)));
-    lines.resize(usize::from(inner.height).saturating_sub(about.len()), Line::default());
+    let (muted, height) = (theme.style(Meaning::Muted), usize::from(inner.height).saturating_sub(about.len()));
+    for (command, what) in in_shell {
+        let said = paragraph(Span::styled("  in a shell: ", muted), &format!("{command}: {what}"), muted, room);
+        if lines.len() + said.len() <= height {
+            lines.extend(said);
+        }
+    }
+    lines.resize(height, Line::default());
     lines.extend(about);
     text(&lines, 0, inner, frame);
+}
+
+/// What has no key, and is done by a command of the shell beside the station.
+fn of_the_shell(typed: &str) -> Vec<(&'static str, &'static str)> {
+    let fits = |(command, what): &(&str, &str)| distance(typed, &format!("{command} {what}")).is_some();
+    SHELL.iter().copied().filter(fits).collect()
 }
 
 /// `▌ forget the node, its runs and its log      D `
 fn line(screen: &Screen, entry: &Entry, chosen: bool, room: usize) -> Line<'static> {
     let theme = &screen.theme;
-    let key = entry.binding.keys.first().map(ToString::to_string).unwrap_or_default();
-    let words = cut(entry.binding.words, room.saturating_sub(width(&key) + 4));
+    let (key, words) = (key(entry.binding), words(entry.binding, room));
     let gap = " ".repeat(room.saturating_sub(width(&words) + width(&key) + 3));
     let (of_words, of_key) = match (chosen, entry.why_not.is_some()) {
         (true, _) => (Meaning::Selected, Meaning::Selected),
@@ -128,15 +141,37 @@ fn line(screen: &Screen, entry: &Entry, chosen: bool, room: usize) -> Line<'stat
     ])
 }
 
-/// What is to be said of the chosen one.
+/// What is to be said of the chosen one: first the whole of its words, where its line has no room for them.
 fn about(screen: &Screen, entry: &Entry, room: usize) -> Vec<Line<'static>> {
-    let words = match &entry.why_not {
-        Some(why) => why.clone(),
-        None if entry.binding.danger == Danger::AsksFirst => "asks first".into(),
-        None => return Vec::new(),
+    let is_cut = words(entry.binding, room) != entry.binding.words;
+    let remark = match &entry.why_not {
+        Some(why) => Some(why.as_str()),
+        None if entry.binding.danger == Danger::AsksFirst => Some("asks first"),
+        None => None,
     };
-    paragraph(Span::raw("  "), &words, screen.theme.style(Meaning::Muted), room)
+    let muted = screen.theme.style(Meaning::Muted);
+    let said = is_cut.then_some(entry.binding.words).into_iter().chain(remark);
+    said.flat_map(|words| paragraph(Span::raw("  "), words, muted, room)).collect()
 }
+
+/// What there is room for beside the key.
+fn words(binding: &Binding, room: usize) -> String {
+    cut(binding.words, room.saturating_sub(width(&key(binding)) + 4))
+}
+
+fn key(binding: &Binding) -> String {
+    binding.keys.first().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Commands of the shell, and what they do in the words in which somebody looks for them.
+pub const SHELL: &[(&str, &str)] = &[
+    ("oxbow report DIRECTORY", "the proof: what became of the batch, a page to print, signed certificates"),
+    ("oxbow export", "the bench as a list that can be imported again"),
+    ("oxbow batch", "open a batch, say how it stands, close it"),
+    ("oxbow images add FILE", "take an OS image in, and check it"),
+    ("oxbow check", "what would disappoint a machine: boot files, profiles, images"),
+    ("oxbow ca", "the certificate authority that machines are to trust"),
+];
 
 const WIDTH: u16 = 84;
 const HEIGHT: u16 = 22;
