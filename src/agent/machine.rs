@@ -104,6 +104,11 @@ pub trait Aid {
 
     /// What is being done, for the log and the screen.
     fn say(&self, detail: &str);
+
+    /// What was not done as it was asked for.
+    fn warn(&self, detail: &str) {
+        self.say(&format!("warning: {detail}"));
+    }
 }
 
 /// What is on the disk beside the image, as it was read back.

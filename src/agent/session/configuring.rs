@@ -138,6 +138,11 @@ impl Aid for Assistant<'_> {
         self.session.watch.moved();
         self.session.journal.info("config", detail);
     }
+
+    fn warn(&self, detail: &str) {
+        self.session.watch.moved();
+        self.session.journal.warning("config", detail);
+    }
 }
 
 /// A download whose end comes only if it was what it should be.

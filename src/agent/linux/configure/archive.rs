@@ -55,6 +55,8 @@ pub(super) enum ArchiveError {
     #[error("{entry:?}")]
     Unwritten {
         entry: String,
+        /// How many bytes of content it has.
+        bytes: u64,
         #[source]
         source: io::Error,
     },
@@ -99,7 +101,8 @@ impl Contents {
         if self.0.len() >= MOST {
             return Err(refused("is one thing too many: an archive holds at most 500000"));
         }
-        let unwritten = |source: io::Error| ArchiveError::Unwritten { entry: name.clone(), source };
+        let bytes = entry.size();
+        let unwritten = |source: io::Error| ArchiveError::Unwritten { entry: name.clone(), bytes, source };
         let header = entry.header();
         let number = |number: io::Result<u64>| number.ok().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
         let (user, group) = (number(header.uid()), number(header.gid()));
@@ -112,8 +115,16 @@ impl Contents {
                 Thing::Directory { mode, user, group }
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let sha256 = place.file(entry, mode, user, group).map_err(unwritten)?;
-                Thing::File { mode, user, group, sha256 }
+                let mut content = Digesting { content: entry, digest: Sha256::new(), is_broken: false };
+                match place.file(&mut content, mode, user, group) {
+                    Ok(()) => {}
+                    Err(error) if content.is_broken => return Err(ArchiveError::Unreadable(error)),
+                    Err(error) => {
+                        let _so_that_it_takes_no_room = place.clear();
+                        return Err(unwritten(error));
+                    }
+                }
+                Thing::File { mode, user, group, sha256: Digest::new(content.digest.finalize().into()) }
             }
             EntryType::Symlink => {
                 let target = target.ok_or_else(|| refused("is a link to nothing"))?;
@@ -257,15 +268,13 @@ impl Place {
         directory.set_permissions(Permissions::from_mode(mode))
     }
 
-    fn file(&self, content: &mut impl Read, mode: u32, user: u32, group: u32) -> io::Result<Digest> {
+    fn file(&self, content: &mut impl Read, mode: u32, user: u32, group: u32) -> io::Result<()> {
         self.clear()?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file: File = openat(&self.parent, &*self.name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into();
-        let mut content = Digesting { content, digest: Sha256::new() };
-        io::copy(&mut content, &mut file)?;
+        io::copy(content, &mut file)?;
         fchown(&file, Some(user), Some(group))?;
-        file.set_permissions(Permissions::from_mode(mode))?;
-        Ok(Digest::new(content.digest.finalize().into()))
+        file.set_permissions(Permissions::from_mode(mode))
     }
 
     fn link(&self, target: &Path, user: u32, group: u32) -> io::Result<()> {
@@ -312,11 +321,13 @@ fn beneath(path: &Path) -> Option<PathBuf> {
 struct Digesting<R> {
     content: R,
     digest: Sha256,
+    /// Whether it could not be read to its end.
+    is_broken: bool,
 }
 
 impl<R: Read> Read for Digesting<R> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let some = self.content.read(room)?;
+        let some = self.content.read(room).inspect_err(|_| self.is_broken = true)?;
         self.digest.update(&room[..some]);
         Ok(some)
     }

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
 use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, syncfs, unlinkat};
 use sha2::{Digest as _, Sha256};
 
@@ -96,6 +97,15 @@ impl Root {
 
     pub(super) fn has(&self, path: &Path) -> bool {
         inside(path).is_ok_and(|path| self.walk(&path, OFlag::O_PATH).is_ok())
+    }
+
+    /// What there is room for: bytes, and whether there is room for another file at all.
+    pub(super) fn room(&self) -> io::Result<(u64, bool)> {
+        // What was deleted is free only then on some file systems.
+        self.sync()?;
+        let facts = fstatvfs(&self.0)?;
+        let counts_files = facts.files() > 0;
+        Ok((facts.blocks_free() * facts.fragment_size(), !counts_files || facts.files_free() > 0))
     }
 
     /// Brings everything written to the medium.
