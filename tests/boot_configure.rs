@@ -8,10 +8,12 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use gptman::GPT;
 use lab::journey::{INSTALLED, installs, reaches, starts_from_its_disk};
-use lab::{Bench, Bus, Firmware, Machine, Station, built};
+use lab::{Bench, Bus, Firmware, Machine, Node, Station, built};
 
 #[test]
 fn a_machine_has_its_files_its_archive_its_seed_volume_and_its_boot_entry_and_starts_from_its_disk_first() {
@@ -74,6 +76,36 @@ fn a_machine_gets_two_systems_of_which_the_first_is_sealed_with_its_files_in_it(
     assert!(rootfs.is_sealed_by(&hashes, &root_hash), "the hashes are of this rootfs");
     rootfs.change_a_byte();
     assert!(!rootfs.is_sealed_by(&hashes, &root_hash), "and of no other");
+}
+
+#[test]
+fn a_machine_that_loses_power_in_each_step_begins_again_and_is_provisioned_once_with_all_it_was_to_have() {
+    let bench = Bench::new("a_machine_that_loses_power_in_each_step_begins_again");
+    archive(&bench);
+    let station = Station::start_by(&bench, &built("test-image").join("os.raw.gz"), built("boot-files"), PROFILE, &[]);
+    let machine = bench.machine("uefi-sata").firmware(Firmware::Uefi).bus(Bus::Sata).keeps_order();
+    for (step, midway) in [("writing", None), ("verifying", None), ("configuring", Some("4 files are written"))] {
+        let mut power = machine.power_on();
+        let enough = |node: &Node| step != "writing" || node.percent.is_some_and(|done| done > 20.0);
+        reaches(station.wait_node(&machine.mac, INSTALLED, |node| node.phase == step && enough(node)));
+        if let Some(words) = midway {
+            reaches(power.wait_for(words, INSTALLED));
+        }
+        drop(power);
+        thread::sleep(Duration::from_secs(1));
+        let dark = station.node(&machine.mac).expect("it is still known");
+        assert_eq!(dark.phase, step, "nothing is said of a machine that is off: {dark:?}");
+    }
+    installs(&station, &machine, "sda");
+    let events = station.get("/api/v1/events");
+    assert_eq!(events.matches("provisioned: the disk holds").count(), 1, "done is said once, at the end: {events}");
+
+    let disk = Disk::of(&machine);
+    let said = disk.verified();
+    assert!(said.contains("No problems found"), "what an earlier try left is not in the way: {said}");
+    assert_eq!(disk.volume("rootfs", &bench).content("/etc/press/line.conf"), format!("serial = {}\n", machine.serial));
+    assert_eq!(disk.volume("edge_persistent", &bench).content("/user-apps/k3s/install.sh"), "#!/bin/sh\necho k3s\n");
+    assert!(disk.document("CIDATA", "user-data").to_lowercase().contains(&machine.serial.to_lowercase()));
 }
 
 #[test]

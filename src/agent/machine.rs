@@ -81,6 +81,9 @@ pub trait Medium: Send {
     /// Writes the next bytes.
     fn write(&mut self, block: &[u8]) -> io::Result<()>;
 
+    /// Writes the disk's first bytes, wherever the next [`Self::write`] goes, and returns when they have left every cache.
+    fn put_head(&mut self, head: &[u8]) -> io::Result<()>;
+
     /// Returns when everything written has left every cache for the medium itself.
     fn flush(&mut self) -> io::Result<()>;
 

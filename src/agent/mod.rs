@@ -6,6 +6,7 @@
 //!                                      │ job
 //!            disk rule ─► write: download ─► decompress ─► disk      (a connection that breaks is resumed)
 //!                         verify: disk ─► digest                    (what the medium holds, not what memory does)
+//!                                 the first bytes last: until then nothing starts from the disk
 //!                      configure: files, archives, layout, seal, boot entry ─► read back   (where the station asks for it)
 //!                         restart, once the station has every report
 //!
@@ -31,6 +32,7 @@ mod arrival;
 mod courier;
 mod download;
 mod farewell;
+mod head;
 mod journal;
 mod letters;
 mod mailbox;

@@ -9,6 +9,7 @@ use super::arrival::Arrival;
 use super::download::Source;
 use super::failure::Stop;
 use super::farewell::Farewell;
+use super::head::Headless;
 use super::journal::{Journal, word};
 use super::machine::{Machine, Medium};
 use super::mailbox::Mailbox;
@@ -20,7 +21,7 @@ use super::pump::Blocks;
 use super::station::{Station, Trouble};
 use super::verify::read_back;
 use super::watchdog::Watch;
-use super::write::{Written, disk_io, write};
+use super::write::{Written, disk_io, said_by_disk, write};
 use crate::domain::configuration::Configuration;
 use crate::domain::disk::Disk;
 use crate::domain::report::{FailureKind, Report, Step};
@@ -112,7 +113,9 @@ impl Session<'_> {
     fn install(&self, job: &Job) -> Result<(), Stop> {
         let (disk, follows) = self.prepare(job)?;
         let opened = self.watch.open(&disk.path, || self.machine.open(disk));
-        let mut medium = opened.map_err(|error| disk_io(disk, "opening", &error))?;
+        let medium = opened.map_err(|error| disk_io(disk, "opening", &error))?;
+        let beheaded = Headless::behead(medium);
+        let mut medium = beheaded.map_err(|error| disk_io(disk, "clearing its first bytes", &error))?;
         let written = self.write(job, disk, &mut medium)?;
         self.verify(job, disk, &mut medium, &written)?;
         drop(medium);
@@ -150,12 +153,15 @@ impl Session<'_> {
         Ok(marks)
     }
 
-    fn verify(&self, job: &Job, disk: &Disk, medium: &mut dyn Medium, written: &Marks) -> Result<(), Stop> {
+    fn verify(&self, job: &Job, disk: &Disk, medium: &mut Headless<impl Medium>, written: &Marks) -> Result<(), Stop> {
         self.begin(Step::Verify, &format!("reading {} bytes back from {}", job.disk_bytes, disk.path));
         let bytes = job.disk_bytes;
         let mut meter = Meter::start(self.journal, self.mailbox, "verify", Step::Verify, bytes, None);
         let read = read_back(bytes, disk, medium, self.machine, self.blocks, &mut meter)?;
         let sha256 = read.digest();
+        if sha256 == job.disk_sha256 {
+            self.complete(disk, medium)?;
+        }
         self.mailbox.report(Report::ReadBack { bytes, sha256 });
         if sha256 != job.disk_sha256 {
             let (found, expected) = (sha256.short(), job.disk_sha256.short());
@@ -169,6 +175,19 @@ impl Session<'_> {
         let rate = per_second(bytes, meter.elapsed());
         self.finish(Step::Verify, &format!("the disk holds the image, digest {}…, read at {rate}", sha256.short()));
         Ok(())
+    }
+
+    /// From now on the machine can be started from its disk.
+    fn complete(&self, disk: &Disk, medium: &mut Headless<impl Medium>) -> Result<(), Stop> {
+        let fault = |kind, what: String| {
+            let detail = format!("{}: writing its first bytes, which come last: {what}", disk.path);
+            Stop::failed(Step::Verify, kind, detail)
+        };
+        match medium.complete() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(fault(FailureKind::ReadBackDiffers, "they read back differently".into())),
+            Err(error) => Err(fault(FailureKind::DiskIo, said_by_disk(&error))),
+        }
     }
 
     fn begin(&self, step: Step, detail: &str) {

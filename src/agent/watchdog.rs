@@ -200,6 +200,10 @@ impl Medium for Watched<'_> {
         Ok(())
     }
 
+    fn put_head(&mut self, head: &[u8]) -> io::Result<()> {
+        self.watch.during(&self.disk, Act::Writing(0), || self.medium.put_head(head))
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.watch.during(&self.disk, Act::Flushing, || self.medium.flush())
     }
@@ -287,6 +291,10 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(800));
                 Ok(())
             }
+            fn put_head(&mut self, _: &[u8]) -> io::Result<()> {
+                Ok(())
+            }
+
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +35,10 @@ impl Medium for SparseDisk {
             return self.file.seek(SeekFrom::Current(on)).map(drop);
         }
         self.file.write_all(block)
+    }
+
+    fn put_head(&mut self, head: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(head, 0)
     }
 
     /// A simulation that is cut off has lost nothing worth the wait.
@@ -70,6 +75,10 @@ pub(super) struct WornDisk {
 impl Medium for WornDisk {
     fn write(&mut self, block: &[u8]) -> io::Result<()> {
         self.sound.write(block)
+    }
+
+    fn put_head(&mut self, head: &[u8]) -> io::Result<()> {
+        self.sound.put_head(head)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -220,6 +220,10 @@ impl Medium for Faulty {
         }
     }
 
+    fn put_head(&mut self, head: &[u8]) -> io::Result<()> {
+        self.disk.put_head(head)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         match self.fault {
             Some(Fault::Flushing(error)) => Err(error.into()),

@@ -45,20 +45,27 @@ fn wherever_the_power_is_cut_the_next_boot_starts_over_and_ends_proven() {
     let cuts = [
         "survey",
         "open",
+        "behead",
+        "beheaded",
         "write:0",
         "flush",
         "flushed",
         "rewind",
         "read:0",
         "read:1500000",
+        "head",
+        "headed",
         "closed",
         "configure",
         "configure:7",
         "configured",
     ];
+    let [beheaded, headed] =
+        ["beheaded", "headed"].map(|cut| cuts.iter().position(|is| *is == cut).expect("it is among them"));
     for (number, cut) in cuts.into_iter().enumerate() {
         let machine = Unit::new(&station, number);
         assert!(machine.boot(cut).is_killed(), "{cut}");
+        assert_eq!(machine.starts_from_its_disk(), !(beheaded..headed).contains(&number), "{cut}");
         station.never_called_done(&machine, cut);
         let end = machine.boot("never");
         assert!(end.said.contains("Installed"), "{cut}: {}", end.said);
@@ -80,6 +87,7 @@ fn whatever_byte_the_power_is_cut_at_nothing_is_called_done_before_the_disk_is_p
         let act = if round % 3 == 2 { "read" } else { "write" };
         let cut = format!("{act}:{}", random());
         assert!(machine.boot(&cut).is_killed(), "{cut}");
+        assert!(!machine.starts_from_its_disk(), "{cut}: half a system");
         station.never_called_done(&machine, &cut);
     }
     assert!(machine.boot("never").said.contains("Installed"));
@@ -190,6 +198,13 @@ impl Unit {
         let output = child.wait_with_output().expect("it ends");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         End { output, said }
+    }
+
+    /// Whether firmware finds anything in the disk's first blocks, be it the old system or the new one.
+    fn starts_from_its_disk(&self) -> bool {
+        let mut head = [0; 8192];
+        File::open(&self.disk).and_then(|file| file.read_exact_at(&mut head, 0)).expect("a disk");
+        head != [0; 8192]
     }
 
     fn disk_holds_the_image(&self) -> bool {
@@ -321,6 +336,14 @@ impl Medium for CutDisk {
         }
         self.at += block.len() as u64;
         self.disk.write(block)
+    }
+
+    fn put_head(&mut self, head: &[u8]) -> io::Result<()> {
+        let last = head.iter().any(|byte| *byte != 0);
+        self.cut.at(if last { "head" } else { "behead" });
+        self.disk.put_head(head)?;
+        self.cut.at(if last { "headed" } else { "beheaded" });
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -95,9 +95,8 @@ impl<'a> Station<'a> {
             fs::create_dir_all(home.join(part)).unwrap_or_else(|err| panic!("{}: {err}", home.display()));
         }
         let name = image.file_name().and_then(|name| name.to_str()).expect("the image has a name");
-        // An emulator that gets little time is found to have no timer, and the kernel gives up.
         let common = "schema = 1\ntitle = \"test OS\"";
-        let args = if profile.contains("kernel_args") { "" } else { "kernel_args = [\"no_timer_check\"]" };
+        let args = if profile.contains("kernel_args") { "" } else { KERNEL_ARGS };
         let profile = format!("{common}\n{args}\nimage = \"{name}\"\n{profile}");
         let placed = fs::write(home.join("profiles/test.toml"), profile)
             .and_then(|()| fs::copy(image, home.join("images").join(name)));
@@ -234,6 +233,10 @@ impl Drop for Station<'_> {
     }
 }
 
+/// An emulator that gets little time is found to have no timer, and the kernel gives up. And its NVMe disks now and then
+/// lose what they were told: the kernel finds out when its patience ends, for which 30 s each time are too long here, and
+/// says so as a warning.
+const KERNEL_ARGS: &str = r#"kernel_args = ["no_timer_check", "nvme_core.io_timeout=8", "loglevel=5"]"#;
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);

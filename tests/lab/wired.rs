@@ -186,6 +186,10 @@ impl Medium for Slow {
         Ok(())
     }
 
+    fn put_head(&mut self, head: &[u8]) -> io::Result<()> {
+        self.disk.put_head(head)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.disk.flush()
     }

@@ -6,7 +6,7 @@
 //! it, or does not hold to it, gets its zeros written as all else. In both cases the read-back reads them all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ use crate::agent::pump::PAGE;
 pub struct DiskFile {
     path: PathBuf,
     file: File,
+    /// From [`Medium::rewind`] on: what is read comes through this.
+    reader: Option<File>,
     is_block_device: bool,
     /// Where the next byte goes.
     at: u64,
@@ -49,7 +51,7 @@ impl DiskFile {
         let file = OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path)?;
         let maker = ZeroMaker::Untried;
         let path = path.to_owned();
-        Ok(Self { path, file, is_block_device, at: 0, synced: 0, zeros: 0..0, maker, zeros_made: 0 })
+        Ok(Self { path, file, reader: None, is_block_device, at: 0, synced: 0, zeros: 0..0, maker, zeros_made: 0 })
     }
 
     /// Takes note of zeros, or writes them.
@@ -158,6 +160,12 @@ impl Medium for DiskFile {
         if self.at - self.synced >= SYNC { self.sync() } else { Ok(()) }
     }
 
+    fn put_head(&mut self, head: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(head, 0)?;
+        self.file.sync_data()?;
+        self.forget()
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.make_zeros()?;
         self.file.sync_all()?;
@@ -165,12 +173,15 @@ impl Medium for DiskFile {
     }
 
     fn rewind(&mut self) -> io::Result<()> {
-        self.file = self.past_the_cache()?;
-        self.file.seek(SeekFrom::Start(0)).map(drop)
+        self.reader = Some(self.past_the_cache()?);
+        Ok(())
     }
 
     fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
-        self.file.read(block)
+        match &mut self.reader {
+            Some(reader) => reader.read(block),
+            None => self.file.read(block),
+        }
     }
 
     fn zeros_made(&self) -> u64 {

@@ -37,7 +37,7 @@ pub(super) fn lay_out(table: &mut Table, sizes: &AbVerity, swap_mib: u64, tail: 
     if let Some(to) = persistent {
         let old = &table.gpt()[PERSISTENT];
         let (from, length) = (old.starting_lba, bytes(old.starting_lba, old.ending_lba));
-        slide(table.file(), from * block, to * block, length)
+        slide(table.disk().file(), from * block, to * block, length)
             .map_err(|error| failed("moving edge_persistent behind the larger rootfs", &error))?;
     }
     for Slot { number, name, first, last } in slots {

@@ -4,8 +4,8 @@
 //! table ─► layout ─► partitions ─► check, mount, place, unmount ─► seal ─► mount again, compare ─► boot entry
 //!  GPT at the disk's end        the kernel's         files, archives      dm-verity    facts for the proof
 //! ```
-//! It begins on a disk that is proven to hold the image. Whatever ends it in the middle, the next run writes the image
-//! again.
+//! It begins on a disk that is proven to hold the image. Whatever ends it in the middle, the disk cannot be started from,
+//! and the next run writes the image again.
 
 mod archive;
 mod boot_entry;
@@ -17,6 +17,7 @@ mod owner;
 mod partitions;
 mod root;
 mod seed;
+mod start;
 mod table;
 mod tools;
 mod trouble;
@@ -30,8 +31,9 @@ use gptman::GPT;
 
 use self::boot_entry::Esp;
 use self::partitions::{Kernel, Partition};
+use self::start::Start;
 use self::table::{Found, Table};
-use self::trouble::{failed, misfit};
+use self::trouble::misfit;
 use super::{DEV, SYS, disks};
 use crate::agent::machine::{Aid, Configured, Unconfigured};
 use crate::domain::configuration::{
@@ -54,14 +56,14 @@ pub(super) fn configure(disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Res
     if let Some(sizes) = layout {
         disk_table.lay_out(sizes, what.seed.is_some())?;
     }
-    let mut partitions = disk_table.shown(kernel, path)?;
+    let mut partitions = disk_table.shown(kernel)?;
     if layout.is_some() {
         aid.say(&format!("partitions: {}", partitions::in_words(&partitions)));
         grow(&partitions, aid)?;
         verity::make_file_systems(&partitions)?;
     }
     if what.seed.is_some() && seed::existing(&partitions).is_none() {
-        partitions = disk_table.with_seed(kernel, path)?;
+        partitions = disk_table.with_seed(kernel)?;
     }
 
     let seeded = what.seed.as_ref().map(|volume| documents(volume, &partitions)).transpose()?;
@@ -71,7 +73,7 @@ pub(super) fn configure(disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Res
         Some(_) => {
             aid.say("the rootfs is being sealed");
             let root_hash = verity::seal(&partitions, mounts)?;
-            partitions = disk_table.sealed(kernel, path)?;
+            partitions = disk_table.sealed(kernel)?;
             Some(root_hash)
         }
         None => None,
@@ -85,6 +87,7 @@ pub(super) fn configure(disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Res
     if let Some(root_hash) = &root_hash {
         verity::verify(&partitions, root_hash, mounts)?;
     }
+    disk_table.disk().permit()?;
     if let Some(asked) = &what.boot {
         enter(asked, &disk_table, path, &partitions, aid)?;
     }
@@ -96,14 +99,16 @@ struct Partitioned(Found);
 
 impl Partitioned {
     fn of(path: &Path, aid: &dyn Aid) -> Result<Self, Unconfigured> {
-        let mut found = Table::read(path, &|words| aid.say(words))?;
+        let mut disk = Start::of(path)?;
+        disk.prevent()?;
+        let mut found = Table::read(disk, &|words| aid.say(words))?;
         match &mut found {
             Found::Gpt(table) => {
                 table.fit()?;
                 table.write()?;
                 aid.say("the second partition table is at the disk's end");
             }
-            Found::NoGpt => aid.say("the image has no GPT: its partition table stays as it is"),
+            Found::NoGpt(_) => aid.say("the image has no GPT: its partition table stays as it is"),
         }
         Ok(Self(found))
     }
@@ -111,14 +116,14 @@ impl Partitioned {
     fn table(&mut self, why: &str) -> Result<&mut Table, Unconfigured> {
         match &mut self.0 {
             Found::Gpt(table) => Ok(table),
-            Found::NoGpt => Err(misfit(format!("the image has no GPT, which {why} needs"))),
+            Found::NoGpt(_) => Err(misfit(format!("the image has no GPT, which {why} needs"))),
         }
     }
 
     fn gpt(&self) -> Option<&GPT> {
         match &self.0 {
             Found::Gpt(table) => Some(table.gpt()),
-            Found::NoGpt => None,
+            Found::NoGpt(_) => None,
         }
     }
 
@@ -128,40 +133,37 @@ impl Partitioned {
         layout::lay_out(self.table("the layout")?, sizes, swap, tail)
     }
 
-    /// The partitions, once the kernel shows what the table says.
-    fn shown(&mut self, kernel: Kernel<'_>, path: &Path) -> Result<Vec<Partition>, Unconfigured> {
+    fn disk(&mut self) -> &mut Start {
         match &mut self.0 {
-            Found::Gpt(table) => {
-                let gpt = table.gpt().clone();
-                kernel.reread(path, table.file(), Some(&gpt))
-            }
-            Found::NoGpt => {
-                let file = fs::File::open(path);
-                kernel.reread(
-                    path,
-                    &mut file.map_err(|error| failed(&format!("opening {}", path.display()), &error))?,
-                    None,
-                )
-            }
+            Found::Gpt(table) => table.disk(),
+            Found::NoGpt(disk) => disk,
         }
     }
 
+    /// The partitions, once the kernel shows what the table says.
+    fn shown(&mut self, kernel: Kernel<'_>) -> Result<Vec<Partition>, Unconfigured> {
+        let gpt = self.gpt().cloned();
+        let disk = self.disk();
+        let path = disk.path().to_owned();
+        disk.shown(|file| kernel.reread(&path, file, gpt.as_ref()))
+    }
+
     /// With a seed volume, made and formatted.
-    fn with_seed(&mut self, kernel: Kernel<'_>, path: &Path) -> Result<Vec<Partition>, Unconfigured> {
+    fn with_seed(&mut self, kernel: Kernel<'_>) -> Result<Vec<Partition>, Unconfigured> {
         let table = self.table("a volume for cloud-init")?;
         let number = seed::add(table)?;
         table.write()?;
-        let partitions = self.shown(kernel, path)?;
+        let partitions = self.shown(kernel)?;
         seed::format(verity::numbered(&partitions, number)?)?;
-        self.shown(kernel, path)
+        self.shown(kernel)
     }
 
     /// The hashes are there: now their partition gets its name.
-    fn sealed(&mut self, kernel: Kernel<'_>, path: &Path) -> Result<Vec<Partition>, Unconfigured> {
+    fn sealed(&mut self, kernel: Kernel<'_>) -> Result<Vec<Partition>, Unconfigured> {
         let table = self.table("the layout")?;
         table.gpt_mut()[layout::HASHMAP_A].partition_name = "hashmap_a".into();
         table.write()?;
-        self.shown(kernel, path)
+        self.shown(kernel)
     }
 }
 

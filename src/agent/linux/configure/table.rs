@@ -1,21 +1,20 @@
 //! The disk's partition table (GPT, UEFI specification section 5.3). An image is smaller than the disk: its second table
 //! belongs at the disk's end, and both are proven by reading them back.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 use gptman::{GPT, GPTHeader, GPTPartitionEntry};
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
+use super::start::Start;
 use super::trouble::{differs, failed, misfit};
 use crate::agent::machine::Unconfigured;
 
 /// An open disk with its GPT.
 pub(super) struct Table {
-    path: PathBuf,
-    file: File,
+    disk: Start,
     gpt: GPT,
 }
 
@@ -23,18 +22,17 @@ pub(super) struct Table {
 pub(super) enum Found {
     Gpt(Table),
     /// An MBR or nothing: the partitions stay as the image has them.
-    NoGpt,
+    NoGpt(Start),
 }
 
 impl Table {
-    /// Reads the table of the disk at `path`; `say` hears what is odd about it but does not hinder.
-    pub(super) fn read(path: &Path, say: &dyn Fn(&str)) -> Result<Found, Unconfigured> {
-        let opened = OpenOptions::new().read(true).write(true).open(path);
-        let mut file = opened.map_err(|error| failed(&format!("opening {}", path.display()), &error))?;
-        let block = block_size(&mut file).map_err(|error| failed(&format!("{}", path.display()), &error))?;
-        let has_table = |block: u64| {
+    /// Reads the table of `disk`; `say` hears what is odd about it but does not hinder.
+    pub(super) fn read(mut disk: Start, say: &dyn Fn(&str)) -> Result<Found, Unconfigured> {
+        let path = &disk.path().to_owned();
+        let block = block_size(disk.file()).map_err(|error| failed(&format!("{}", path.display()), &error))?;
+        let mut has_table = |block: u64| {
             let mut signature = [0; 8];
-            file.read_exact_at(&mut signature, block).is_ok() && signature == *b"EFI PART"
+            read_at(&mut disk, block, &mut signature).is_ok() && signature == *b"EFI PART"
         };
         if !has_table(block) {
             let other = if block == 512 { 4096 } else { 512 };
@@ -44,21 +42,21 @@ impl Table {
                     path.display()
                 )));
             }
-            return Ok(Found::NoGpt);
+            return Ok(Found::NoGpt(disk));
         }
-        sane(&file, block).map_err(|why| damaged(path, why))?;
-        let gpt = GPT::read_from(&mut file, block).map_err(|error| damaged(path, &error.to_string()))?;
+        sane(&mut disk, block).map_err(|why| damaged(path, why))?;
+        let gpt = GPT::read_from(&mut disk, block).map_err(|error| damaged(path, &error.to_string()))?;
         // What lies at the disk's end may be a former system's.
         if !gpt.is_primary() {
             return Err(damaged(path, "its checksums are wrong"));
         }
         let entries: Vec<GPTPartitionEntry> = gpt.iter().map(|(_, entry)| entry.clone()).collect();
-        match copy_at(&mut file, gpt.header.backup_lba, block) {
+        match copy_at(&mut disk, gpt.header.backup_lba, block) {
             Ok(copy) if copy == entries => {}
             Ok(_) => say("the image's two partition tables differ: the first one counts"),
             Err(why) => say(&format!("the image has no second partition table ({why}): it gets one")),
         }
-        Ok(Found::Gpt(Self { path: path.to_owned(), file, gpt }))
+        Ok(Found::Gpt(Self { disk, gpt }))
     }
 
     pub(super) fn gpt(&self) -> &GPT {
@@ -69,8 +67,8 @@ impl Table {
         &mut self.gpt
     }
 
-    pub(super) fn file(&mut self) -> &mut File {
-        &mut self.file
+    pub(super) fn disk(&mut self) -> &mut Start {
+        &mut self.disk
     }
 
     pub(super) fn block(&self) -> u64 {
@@ -80,26 +78,26 @@ impl Table {
     /// Makes the table that of a disk of this size.
     pub(super) fn fit(&mut self) -> Result<(), Unconfigured> {
         let block = self.block();
-        self.gpt.header.update_from(&mut self.file, block).map_err(|error| self.unwritten(&error))
+        self.gpt.header.update_from(&mut self.disk, block).map_err(|error| self.unwritten(&error))
     }
 
     /// Writes both tables and the protective MBR, and reads them back from the medium.
     pub(super) fn write(&mut self) -> Result<(), Unconfigured> {
         let block = self.block();
-        self.gpt.write_into(&mut self.file).map_err(|error| self.unwritten(&error))?;
-        let io = |error: io::Error| failed(&format!("writing the partition table of {}", self.path.display()), &error);
-        protect(&mut self.file, block).map_err(io)?;
-        self.file.sync_all().map_err(io)?;
-        posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).map_err(|error| io(error.into()))?;
+        self.gpt.write_into(&mut self.disk).map_err(|error| self.unwritten(&error))?;
+        let path = &self.disk.path().to_owned();
+        let io = |error: io::Error| failed(&format!("writing the partition table of {}", path.display()), &error);
+        protect(&mut self.disk, block).map_err(io)?;
+        self.disk.sync().map_err(io)?;
         let entries: Vec<GPTPartitionEntry> = self.gpt.iter().map(|(_, entry)| entry.clone()).collect();
-        let end = self.file.seek(SeekFrom::End(0)).map_err(io)? / block - 1;
+        let end = self.disk.seek(SeekFrom::End(0)).map_err(io)? / block - 1;
         for (at, which) in [(1, "first"), (end, "second")] {
-            let copy = copy_at(&mut self.file, at, block);
+            let copy = copy_at(&mut self.disk, at, block);
             if copy.as_ref() != Ok(&entries) {
                 let why = copy.err().unwrap_or_else(|| "other partitions".to_owned());
                 return Err(differs(format!(
                     "{}: the {which} partition table reads back wrong: {why}",
-                    self.path.display()
+                    path.display()
                 )));
             }
         }
@@ -109,9 +107,11 @@ impl Table {
     fn unwritten(&self, error: &gptman::Error) -> Unconfigured {
         match error {
             gptman::Error::Io(error) => {
-                failed(&format!("writing the partition table of {}", self.path.display()), error)
+                failed(&format!("writing the partition table of {}", self.disk.path().display()), error)
             }
-            error => misfit(format!("the image's partition table does not fit {}: {error}", self.path.display())),
+            error => {
+                misfit(format!("the image's partition table does not fit {}: {error}", self.disk.path().display()))
+            }
         }
     }
 }
@@ -138,9 +138,9 @@ fn block_size(file: &mut File) -> io::Result<u64> {
 }
 
 /// Refuses what would make the crate ask for absurd amounts of memory, or end the program.
-fn sane(file: &File, block: u64) -> Result<(), &'static str> {
+fn sane(disk: &mut Start, block: u64) -> Result<(), &'static str> {
     let mut head = [0; 92];
-    file.read_exact_at(&mut head, block).map_err(|_| "it cannot be read")?;
+    read_at(disk, block, &mut head).map_err(|_| "it cannot be read")?;
     let (mut long, mut short) = ([0; 8], [0; 4]);
     long.copy_from_slice(&head[72..80]);
     let table = u64::from_le_bytes(long);
@@ -156,8 +156,7 @@ fn sane(file: &File, block: u64) -> Result<(), &'static str> {
     }
     let mut entry = [0; 128];
     for number in 0..u64::from(count) {
-        file.read_exact_at(&mut entry, table * block + number * 128)
-            .map_err(|_| "its list of partitions cannot be read")?;
+        read_at(disk, table * block + number * 128, &mut entry).map_err(|_| "its list of partitions cannot be read")?;
         let is_used = entry[..16] != [0; 16];
         let at = |from: usize| u64::from_le_bytes(std::array::from_fn(|byte| entry[from + byte]));
         if is_used && (at(32) < 2 || at(40) < at(32) || at(40) > u64::MAX / 8192) {
@@ -168,7 +167,7 @@ fn sane(file: &File, block: u64) -> Result<(), &'static str> {
 }
 
 /// The partitions of the table whose header is at block `lba`.
-fn copy_at(file: &mut File, lba: u64, block: u64) -> Result<Vec<GPTPartitionEntry>, String> {
+fn copy_at(file: &mut Start, lba: u64, block: u64) -> Result<Vec<GPTPartitionEntry>, String> {
     let at = lba.checked_mul(block).ok_or("it lies nowhere")?;
     file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
     let header = GPTHeader::read_from(file).map_err(|error| error.to_string())?;
@@ -182,16 +181,22 @@ fn copy_at(file: &mut File, lba: u64, block: u64) -> Result<Vec<GPTPartitionEntr
 }
 
 /// Stretches the protective MBR over the whole disk, where it is one; what starts a BIOS machine before it stays.
-fn protect(file: &mut File, block: u64) -> io::Result<()> {
+fn protect(disk: &mut Start, block: u64) -> io::Result<()> {
     let mut mbr = [0; 512];
-    file.read_exact_at(&mut mbr, 0)?;
+    read_at(disk, 0, &mut mbr)?;
     let is_protective = mbr[450] == 0xee && mbr[462..510].iter().all(|byte| *byte == 0) && mbr.ends_with(&[0x55, 0xaa]);
     if is_protective {
-        let blocks = u32::try_from(file.seek(SeekFrom::End(0))? / block - 1).unwrap_or(u32::MAX);
+        let blocks = u32::try_from(disk.seek(SeekFrom::End(0))? / block - 1).unwrap_or(u32::MAX);
         mbr[458..462].copy_from_slice(&blocks.to_le_bytes());
-        file.write_all_at(&mbr, 0)?;
+        disk.seek(SeekFrom::Start(0))?;
+        disk.write_all(&mbr)?;
     }
     Ok(())
+}
+
+fn read_at(disk: &mut Start, at: u64, room: &mut [u8]) -> io::Result<()> {
+    disk.seek(SeekFrom::Start(at))?;
+    disk.read_exact(room)
 }
 
 /// More partitions than any image has.
@@ -201,6 +206,7 @@ const MOST: u32 = 1024;
 pub(super) mod tests {
     use super::*;
     use std::cell::RefCell;
+    use std::os::unix::fs::FileExt;
     use std::process::Command;
 
     const MIB: u64 = 1 << 20;
@@ -224,10 +230,14 @@ pub(super) mod tests {
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
+    fn read(path: &Path, say: &dyn Fn(&str)) -> Result<Found, Unconfigured> {
+        Table::read(Start::of(path)?, say)
+    }
+
     pub(in super::super) fn table(path: &Path) -> Table {
-        match Table::read(path, &|_| {}).expect("readable") {
+        match read(path, &|_| {}).expect("readable") {
             Found::Gpt(table) => table,
-            Found::NoGpt => panic!("there is a table"),
+            Found::NoGpt(_) => panic!("there is a table"),
         }
     }
 
@@ -250,12 +260,12 @@ pub(super) mod tests {
         let disk = disk_with_image(16, 64);
         disk.as_file().write_all_at(&[0; 512], 16 * MIB - 512).expect("the copy is gone");
         let said = RefCell::new(Vec::new());
-        let found = Table::read(disk.path(), &|words| said.borrow_mut().push(words.to_owned()));
+        let found = read(disk.path(), &|words| said.borrow_mut().push(words.to_owned()));
         assert!(matches!(found, Ok(Found::Gpt(_))));
         assert!(said.borrow()[0].starts_with("the image has no second partition table"), "{said:?}");
 
         disk.as_file().write_all_at(b"x", 1024 + 56).expect("a letter of a name is changed");
-        let refused = Table::read(disk.path(), &|_| {}).err().expect("its checksum is wrong");
+        let refused = read(disk.path(), &|_| {}).err().expect("its checksum is wrong");
         assert!(refused.detail.contains("is damaged"), "{refused:?}");
     }
 
@@ -263,9 +273,9 @@ pub(super) mod tests {
     fn a_former_systems_table_at_the_disks_end_is_never_taken_for_the_images() {
         let disk = disk_with_image(16, 16);
         disk.as_file().write_all_at(&[7; 92], 512 + 8).expect("the first head is damaged");
-        assert!(Table::read(disk.path(), &|_| {}).is_err());
+        assert!(read(disk.path(), &|_| {}).is_err());
         disk.as_file().write_all_at(&[0; 512], 512).expect("the first head is gone");
-        assert!(matches!(Table::read(disk.path(), &|_| {}), Ok(Found::NoGpt)));
+        assert!(matches!(read(disk.path(), &|_| {}), Ok(Found::NoGpt(_))));
     }
 
     #[test]
@@ -273,7 +283,7 @@ pub(super) mod tests {
         let disk = tempfile::NamedTempFile::new().expect("a file");
         disk.as_file().set_len(16 * MIB).expect("a disk");
         disk.as_file().write_all_at(b"EFI PART", 4096).expect("a head");
-        let refused = Table::read(disk.path(), &|_| {}).err().expect("it does not fit");
+        let refused = read(disk.path(), &|_| {}).err().expect("it does not fit");
         assert!(
             refused.detail.contains("blocks of 4096 bytes") && refused.detail.contains("blocks of 512"),
             "{refused:?}"
@@ -296,9 +306,9 @@ pub(super) mod tests {
                 let head = crc(&odd[512..604]).to_le_bytes();
                 odd[528..532].copy_from_slice(&head);
                 sound.as_file().write_all_at(&odd, 0).expect("written");
-                if let Ok(Found::Gpt(mut table)) = Table::read(sound.path(), &|_| {}) {
-                    let Table { gpt, file, .. } = &mut table;
-                    let _odd_ones_are_refused = gpt.header.update_from(file, 512).and_then(|()| gpt.write_into(file));
+                if let Ok(Found::Gpt(mut table)) = read(sound.path(), &|_| {}) {
+                    let Table { gpt, disk } = &mut table;
+                    let _odd_ones_are_refused = gpt.header.update_from(disk, 512).and_then(|()| gpt.write_into(disk));
                 }
             }
         }
