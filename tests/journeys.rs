@@ -391,6 +391,16 @@ fn a_stranger_waits_until_it_is_approved() {
 }
 
 #[test]
+fn all_that_is_known_of_a_node_is_seen_on_a_small_terminal_too() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/SN-4004").press([Enter, Enter]).sees("more: Enter shows all of it").sees("Log of SN-4004");
+    journey.press([Enter]).misses("more: Enter").misses("Log of SN-4004");
+    journey.tell(Msg::Resized(Size::new(80, 16))).sees("lines 1 to ").press([End]).misses("lines 1 to ").sees("run 1");
+    journey.press([Enter]).sees("Log of SN-4004").press([Enter, Esc, Enter]).sees("Log of SN-4004");
+    assert_eq!(journey.wishes, []);
+}
+
+#[test]
 fn a_stranger_that_is_at_work_is_approved_without_a_word_of_a_loss() {
     let mut journey = Journey::at(sample::waiting());
     journey.type_text("/SN-4013").press([Enter]);

@@ -22,6 +22,7 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("filter", sample::busy(), "/press !phase:held".chars().map(Char).collect()),
         ("profiles", sample::busy(), vec![Char('4')]),
         ("services", sample::busy(), vec![Char('5')]),
+        ("node_whole", sample::busy(), vec![Enter, Enter]),
         ("batch", sample::busy(), vec![Char('0')]),
         ("batch_chosen", sample::waiting(), vec![Char('0'), Down, Right]),
         ("batch_long", sample::long(), vec![Char('0'), End]),

@@ -105,6 +105,7 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         },
         Action::ClearFilter
         | Action::Back
+        | Action::Whole
         | Action::Filter
         | Action::NextSort
         | Action::FlipSort

@@ -12,6 +12,8 @@ use Action::{Answer, GoTo, Move, Other};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Open,
+    /// Everything about the open node, without its log, and back.
+    Whole,
     Back,
     ClearFilter,
     Filter,
@@ -397,6 +399,8 @@ pub const BINDINGS: &[Binding] = &[
         .brief("approve all")
         .asks_first(),
     bind(Scope::Node, &[ESC], Action::Back, "back to the table").brief("back"),
+    bind(Scope::Node, &[ENTER], Action::Whole, "all that is known of it, without its log; again: with the log")
+        .brief("all of it"),
     bind(
         Scope::Chosen,
         &[char('a')],

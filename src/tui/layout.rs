@@ -28,8 +28,8 @@ pub struct Plan {
     pub footer: Rect,
 }
 
-/// The plan for `area`; none when it is too small for one.
-pub fn layout(area: Rect, pane: Pane) -> Option<Plan> {
+/// The plan for `area`; none when it is too small for one. The page of a node may be the `whole` of it.
+pub fn layout(area: Rect, pane: Pane, whole: bool) -> Option<Plan> {
     if area.width < MIN_WIDTH || area.height < MIN_HEIGHT {
         return None;
     }
@@ -42,6 +42,7 @@ pub fn layout(area: Rect, pane: Pane) -> Option<Plan> {
             let (table, detail) = split_left(upper, area.width - (area.width * 2 / 5).clamp(50, 84));
             Plan { table, detail: Some(detail), log: Some(log), ..plan }
         }
+        Pane::Node(_) if whole => plan,
         Pane::Node(_) => {
             // What the node is needs at most this much; its log gets the rest.
             let (table, log) = split_top(body, (body.height * 2 / 3).min(22));
@@ -93,7 +94,7 @@ mod tests {
                 [Pane::Nodes, Pane::Node(NodeId(1)), Pane::Register, Pane::Import, Pane::Profiles, Pane::Services]
             {
                 let area = Rect::new(0, 0, width, height);
-                let plan = layout(area, pane).expect("a plan");
+                let plan = layout(area, pane, false).expect("a plan");
                 let parts = [Some(plan.header), Some(plan.table), plan.detail, plan.log, Some(plan.footer)];
                 let parts: Vec<Rect> = parts.into_iter().flatten().collect();
                 assert_eq!(parts.iter().map(|part| part.area()).sum::<u32>(), area.area(), "{width}x{height} {pane:?}");
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn too_small_is_said_and_not_squeezed() {
-        assert_eq!(layout(Rect::new(0, 0, 39, 50), Pane::Nodes), None);
-        assert_eq!(layout(Rect::new(0, 0, 200, 9), Pane::Nodes), None);
+        assert_eq!(layout(Rect::new(0, 0, 39, 50), Pane::Nodes, false), None);
+        assert_eq!(layout(Rect::new(0, 0, 200, 9), Pane::Nodes, false), None);
     }
 }

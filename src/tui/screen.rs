@@ -56,6 +56,8 @@ pub struct Screen {
     pub reader: Reader,
     /// Lines of a text that are above its window.
     pub scrolled: usize,
+    /// The open node has the page for itself, without its log.
+    pub whole: bool,
     /// Where one was when the open node was opened.
     pub opened_from: Pane,
     pub frozen: Option<Frozen>,
@@ -215,6 +217,7 @@ impl Screen {
             reading: Reading::Following,
             reader: Reader::default(),
             scrolled: 0,
+            whole: false,
             opened_from: Pane::Nodes,
             frozen: None,
             wall: false,
@@ -345,14 +348,14 @@ impl Screen {
     }
 
     pub fn plan(&self) -> Option<Plan> {
-        layout(Rect::new(0, 0, self.size.width, self.size.height), self.pane)
+        layout(Rect::new(0, 0, self.size.width, self.size.height), self.pane, self.whole)
     }
 
     /// Rows of a pane that are seen at once.
     pub fn page(&self) -> usize {
         let rows = self.plan().map_or(1, |plan| match self.pane {
             Pane::Nodes => plan.table.height.saturating_sub(3),
-            Pane::Node(_) => plan.log.map_or(1, |log| log.height.saturating_sub(2)),
+            Pane::Node(_) => plan.log.unwrap_or(plan.table).height.saturating_sub(2),
             Pane::Edit(_)
             | Pane::Register
             | Pane::Import

@@ -81,6 +81,7 @@ fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect>
 fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> {
     match action {
         Action::Open => open(screen, bench),
+        Action::Whole => (screen.whole, screen.scrolled) = (!screen.whole, 0),
         Action::Back if matches!(screen.pane, Pane::Node(_)) => go_to(screen, screen.opened_from),
         Action::Back => go_to(screen, Pane::Nodes),
         Action::GoTo(tab) => go_to(screen, pane_of(tab)),
@@ -251,6 +252,7 @@ fn mark_all(screen: &mut Screen) {
 
 fn go_to(screen: &mut Screen, pane: Pane) {
     (screen.pane, screen.scrolled, screen.reading, screen.typing) = (pane, 0, Reading::Following, false);
+    screen.whole = false;
 }
 
 fn pane_of(tab: Tab) -> Pane {
@@ -552,6 +554,10 @@ fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
             Some(open) => open.at = moved(open.at, open.preview.rows.len().saturating_sub(1), page, motion),
             None => screen.desk.at = moved(screen.desk.at, screen.desk.lists.len().saturating_sub(1), page, motion),
         },
+        Pane::Node(_) if screen.whole => {
+            let lines = panes::node::extent(screen, screen.shown(bench));
+            screen.scrolled = moved(screen.scrolled, lines.saturating_sub(page), page, motion);
+        }
         Pane::Node(_) => read_on(screen, bench, motion),
         Pane::Logs => screen.reader.go(motion, page),
         Pane::Profiles | Pane::Services => {

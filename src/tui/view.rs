@@ -13,7 +13,7 @@ use crate::tui::{footer, header, panes, popups, wall};
 /// Draws `live`, or the moment at which the view was frozen.
 pub fn view(screen: &Screen, live: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let bench = screen.shown(live);
-    match layout(area, screen.pane) {
+    match layout(area, screen.pane, screen.whole) {
         None => too_small(screen, bench, area, frame),
         Some(plan) if screen.wall => {
             wall::view(screen, bench, Rect { height: area.height - plan.footer.height, ..area }, frame);

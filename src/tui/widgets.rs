@@ -58,12 +58,17 @@ pub fn text(lines: &[Line<'_>], scrolled: usize, area: Rect, frame: &mut Frame<'
 }
 
 /// `lines`, or as many as `height` has room for and a word about the others.
-pub fn whole(mut lines: Vec<Line<'static>>, height: usize) -> Vec<Line<'static>> {
+pub fn whole(lines: Vec<Line<'static>>, height: usize) -> Vec<Line<'static>> {
+    whole_or(lines, height, ", on a taller terminal")
+}
+
+/// The same, with a word of where the others are.
+pub fn whole_or(mut lines: Vec<Line<'static>>, height: usize, elsewhere: &str) -> Vec<Line<'static>> {
     if lines.len() > height {
         let kept = height.saturating_sub(1);
         let missing = count(lines.len() - kept, "line");
         lines.truncate(kept);
-        lines.push(Line::raw(format!(" … {missing} more, on a taller terminal")));
+        lines.push(Line::raw(format!(" … {missing} more{elsewhere}")));
     }
     lines
 }

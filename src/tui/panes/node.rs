@@ -40,7 +40,7 @@ use crate::tui::glyphs::Glyphs;
 use crate::tui::screen::Screen;
 use crate::tui::status::Status;
 use crate::tui::theme::Meaning;
-use crate::tui::widgets::{Problem, bar, boxed, paragraph, problem, text, whole};
+use crate::tui::widgets::{Problem, bar, boxed, paragraph, part, problem, text, whole_or};
 use crate::tui::words::{age, clock, cut, width as width_of};
 
 pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node>>, area: Rect, frame: &mut Frame<'_>) {
@@ -60,11 +60,29 @@ pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node
         Span::styled(format!("{} {}", status.glyph(theme.glyphs), status.word()), theme.style(status.meaning())),
         Span::raw(format!(" {since}")),
     ]);
+    let (width, height) = (usize::from(area.width.saturating_sub(2)), usize::from(area.height.saturating_sub(2)));
+    let mut lines = lines(screen, bench, node, (status, verdict.as_ref()), width, height);
+    let (mut remark, mut scrolled) = (remark, 0);
+    if screen.whole {
+        scrolled = screen.scrolled;
+        let part = part(lines.len(), scrolled, height);
+        let between = if part.width() > 0 { ", " } else { "" };
+        remark.spans.extend([Span::raw(between)].into_iter().chain(part));
+    } else {
+        lines = whole_or(lines, height, ": Enter shows all of it");
+    }
     let room = usize::from(area.width).saturating_sub(remark.width() + 8);
     let title = Line::styled(cut(&clean(&node.label(), WORDS), room.max(8)), strong);
     let inner = boxed(theme, title, remark, area, frame);
-    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
-    text(&whole(lines(screen, bench, node, (status, verdict.as_ref()), width, height), height), 0, inner, frame);
+    text(&lines, scrolled, inner, frame);
+}
+
+/// How many lines there are of the open node, where it has the page for itself.
+pub fn extent(screen: &Screen, bench: &Snapshot) -> usize {
+    let (Some(node), Some(plan)) = (screen.node(bench), screen.plan()) else { return 0 };
+    let (status, verdict) = Status::judged(bench, node, screen.moment());
+    let (width, height) = (plan.table.width.saturating_sub(2), plan.table.height.saturating_sub(2));
+    lines(screen, bench, node, (status, verdict.as_ref()), width.into(), height.into()).len()
 }
 
 /// What is said of `node`, the most useful first, with empty lines between as far as `height` has room.
