@@ -23,6 +23,7 @@ use oxbow::domain::phase::{Phase, Stage};
 use oxbow::domain::plan::Plan;
 use oxbow::domain::policy::Policy;
 use oxbow::domain::question::Question;
+use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use oxbow::domain::snapshot::Snapshot;
 use oxbow::domain::stream::{Origin, Said};
 use oxbow::domain::text::is_printable;
@@ -162,6 +163,32 @@ fn enter_alone_destroys_nothing() {
     journey.type_text("D").press([Tab, Enter]);
     let node = chosen(&journey);
     journey.asks_for(Command::Forget { nodes: vec![node] });
+}
+
+#[test]
+fn a_machine_that_is_done_is_installed_again_only_by_its_name_typed_or_scanned() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text("/SN-4001").press([Enter]).type_text("r").sees("Type SN-4001 and press Enter");
+    journey.type_text("y").press([Enter]).sees("Re-arm SN-4001?").asks_for_all(&[]);
+    journey.control('u').type_text("SN-4001").press([Enter]).misses("Re-arm SN-4001?");
+    let node = chosen(&journey);
+    journey.asks_for(Command::Rearm { node });
+
+    journey.change(node, |node| node.name = Some("a-machine-with-the-longest-name-there-is".into()));
+    journey.type_text("r").sees("Type a-machine-with-the-longest-name-there-is and press").press([Esc]);
+
+    // Of several the number; one that has no name that every keyboard types is one.
+    journey.press([Esc]).type_text("M").type_text("r").sees("Type 7 and press Enter").press([Esc]);
+    journey.type_text("M/SN-4001").press([Enter]);
+    journey.change(node, |node| node.name = Some("Prüfling 7".into())).type_text("r").sees("Type 1 and press Enter");
+}
+
+#[test]
+fn where_a_list_is_put_is_said_with_its_path() {
+    let mut bench = sample::busy();
+    let state = ServiceState::Up { at: "/var/lib/oxbow/import".into() };
+    bench.services.push(ServiceStatus { name: ServiceName::ImportFolder, state, restarts: 0 });
+    Journey::at(bench).type_text("3").sees("put into /var/lib/oxbow/import is imported by itself");
 }
 
 #[test]
@@ -430,11 +457,12 @@ fn a_disk_is_approved_after_a_look_at_what_is_lost_and_enter_alone_writes_nothin
     journey.sees("would write edge-3.1.raw.gz to /dev/nvme0n1 (nvme, 512.1 GB").sees("serial NV-2): approve?");
     journey.sees("a approves it; what the disk holds is lost then").sees("\"Windows\"");
     journey.type_text("a").sees("Approve SN-4002?").sees("nothing brings it back").press([Enter]);
-    journey.asks_for_all(&[]);
+    journey.press([Esc]).asks_for_all(&[]);
     let (node, to) = (chosen(&journey), journey.bench.nodes[&chosen(&journey)].question().cloned());
     let to = to.expect("a question");
     // It comes back with another disk while somebody reads the question: what was read is what was said yes to.
-    journey.type_text("a").change(node, |node| node.runs.last_mut().expect("a run").question = None).type_text("y");
+    journey.type_text("a").change(node, |node| node.runs.last_mut().expect("a run").question = None).press([Enter]);
+    journey.sees("type SN-4002 first").type_text("sn-4002").press([Enter]);
     journey.asks_for(Command::Consent { node, to, by: "somebody at the screen".into() });
 }
 
@@ -461,7 +489,9 @@ fn machines_that_ask_different_things_are_answered_together_each_as_it_asks() {
         .sees("Approve 2 nodes?")
         .sees("SN-4002: would write")
         .sees("SN-4003: it is not")
-        .type_text("y");
+        .sees("Type 2 and press Enter")
+        .type_text("2")
+        .press([Enter]);
     let asked = [2, 3].map(|number| {
         let node = id_of(&journey.bench, number);
         let to = journey.bench.nodes[&node].question().cloned().expect("a question");

@@ -33,7 +33,10 @@ pub fn rearm(screen: &Screen, bench: &Snapshot) -> Popup {
         ],
     };
     text.extend(meant.left_out("at work or armed already"));
-    meant.ask("re-arm", text, |node| Command::Rearm { node: node.id })
+    // What is proven to work is not lost by one key.
+    let hurts = meant.nodes.iter().any(|node| node.phase.is_done());
+    let what = meant.what(|node| Command::Rearm { node: node.id });
+    meant.ask_about("re-arm", text, what, hurts)
 }
 
 /// Asks before the nodes that are meant are dropped.
@@ -53,7 +56,7 @@ pub fn forget(screen: &Screen, bench: &Snapshot) -> Popup {
     text.extend(meant.left_out("at work"));
     text.push("u brings it all back within a minute.".into());
     let nodes = meant.nodes.iter().map(|node| node.id).collect();
-    meant.ask_about(FORGET.trim_end(), text, What::One(Command::Forget { nodes }))
+    meant.ask_about(FORGET.trim_end(), text, What::One(Command::Forget { nodes }), false)
 }
 
 /// Offers to register a machine that was scanned and that nobody knows.
@@ -116,7 +119,9 @@ fn ask_to_approve(meant: &Meant<'_>, screen: &Screen, bench: &Snapshot) -> Popup
         Some(to) => Command::Consent { node: node.id, to, by: by.clone() },
         None => Command::Approve { nodes: Approval::One(node.id), profile: None },
     };
-    meant.ask("approve", text, approve)
+    // A machine asks so before the first byte: what its disk holds is nobody's at this bench.
+    let hurts = asked.iter().any(|(_, question)| matches!(question, Question::Write { .. }));
+    meant.ask_about("approve", text, meant.what(approve), hurts)
 }
 
 /// What follows from a yes to what one machine asks.
@@ -358,12 +363,8 @@ impl<'s> Meant<'s> {
         }
     }
 
-    /// The question whether to do this to all of them.
-    fn ask(&self, verb: &str, text: Vec<String>, command: impl Fn(&Node) -> Command) -> Popup {
-        self.ask_about(verb, text, self.what(command))
-    }
-
-    fn ask_about(&self, verb: &str, mut text: Vec<String>, what: What) -> Popup {
+    /// The question whether to do this to all of them, which is answered by one key if it does not hurt.
+    fn ask_about(&self, verb: &str, mut text: Vec<String>, what: What, hurts: bool) -> Popup {
         if self.nodes.len() > 1 {
             let names: Vec<String> = self.nodes.iter().take(NAMED).map(|node| name(node)).collect();
             let more = self.nodes.len() - names.len();
@@ -374,7 +375,7 @@ impl<'s> Meant<'s> {
         let capital = verb[..1].to_uppercase() + &verb[1..];
         let title = format!("{capital} {}?", self.label());
         let on_yes = Effect::Ask(Ask { what, deed });
-        if self.nodes.len() > FEW {
+        if hurts || self.nodes.len() > FEW {
             self.typed(title, text, on_yes)
         } else {
             Popup::Question { title, text, on_yes, yes: false }
@@ -382,7 +383,14 @@ impl<'s> Meant<'s> {
     }
 
     fn typed(&self, title: String, text: Vec<String>, on_yes: Effect) -> Popup {
-        Popup::Typed { title, text, on_yes, wanted: self.nodes.len().to_string(), typed: String::new() }
+        let named = match self.nodes.as_slice() {
+            [node] => {
+                Some(name(node)).filter(|name| name.chars().all(|letter| letter == ' ' || letter.is_ascii_graphic()))
+            }
+            _ => None,
+        };
+        let wanted = named.unwrap_or_else(|| self.nodes.len().to_string());
+        Popup::Typed { title, text, on_yes, wanted, typed: String::new() }
     }
 }
 

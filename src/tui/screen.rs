@@ -121,7 +121,7 @@ pub enum Popup {
         /// The button that has the focus.
         yes: bool,
     },
-    /// As a question, for what would hurt most: *yes* is to type how many nodes it is about.
+    /// As a question, for what would hurt most: *yes* is to type, or to scan, which node it is about, or how many.
     Typed {
         title: String,
         text: Vec<String>,
@@ -157,7 +157,7 @@ impl Popup {
     /// What is still to be typed before the popup may do what it asks about.
     pub fn missing(&self) -> Option<&str> {
         match self {
-            Self::Typed { wanted, typed, .. } if typed.trim() != wanted => Some(wanted),
+            Self::Typed { wanted, typed, .. } if !typed.trim().eq_ignore_ascii_case(wanted) => Some(wanted),
             Self::Typed { .. }
             | Self::Question { .. }
             | Self::Choice { .. }
@@ -317,7 +317,7 @@ impl Screen {
     /// What letters are added to now, and how many it has room for.
     pub fn field(&mut self) -> Option<(&mut String, usize)> {
         match (&mut self.popup, self.pane) {
-            (Some(Popup::Typed { typed, .. }), _) => Some((typed, COUNT)),
+            (Some(Popup::Typed { typed, .. }), _) => Some((typed, TYPED)),
             (Some(Popup::Commands { typed, .. }), _) => Some((typed, FILTER)),
             (Some(Popup::Help { find, finding: true, .. }), _) => Some((find, FILTER)),
             (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
@@ -415,6 +415,6 @@ const PATH: usize = 1000;
 /// Letters of a field.
 const FIELD: usize = 200;
 /// Letters of a number that is to be typed.
-const COUNT: usize = 12;
+const TYPED: usize = 64;
 const TOAST: Duration = Duration::from_secs(5);
 const FLASH: Duration = Duration::from_secs(3);

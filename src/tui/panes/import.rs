@@ -18,6 +18,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::deed::What;
 use crate::domain::disk::in_bytes;
 use crate::domain::import::{Located, Preview, Row, Standing};
+use crate::domain::service::{ServiceName, ServiceState};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
@@ -56,7 +57,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
             lines.push(Line::raw(" Nothing of it can be imported. Esc: another list."));
             text(&whole(lines, below.height.into()), 0, below, frame);
         }
-        None => lists(screen, below, frame),
+        None => lists(screen, bench, below, frame),
     }
 }
 
@@ -104,16 +105,31 @@ fn news(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn lists(screen: &Screen, area: Rect, frame: &mut Frame<'_>) {
+/// Where lists are imported by themselves, if they are.
+fn folder(bench: &Snapshot) -> Option<&str> {
+    let of_lists = bench.services.iter().find(|service| service.name == ServiceName::ImportFolder)?;
+    match &of_lists.state {
+        ServiceState::Up { at } => Some(at),
+        ServiceState::Starting | ServiceState::Down { .. } | ServiceState::Stopped => None,
+    }
+}
+
+fn lists(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let (theme, desk) = (&screen.theme, &screen.desk);
     let width = usize::from(area.width);
     if desk.lists.is_empty() {
         let words =
-            "No list (*.csv) is in the import folder or on a stick. Put one there and press R, or type a path by /.";
+            "No list (*.csv) is in the import folder or on a stick. Plug one in and press R, or type a path by /.";
+        let folder = match folder(bench) {
+            Some(at) => {
+                format!("A list that is put into {} is imported by itself, if nothing is wrong.", clean(at, PATH))
+            }
+            None => "A list that is put into the import folder is imported by itself, once that is served.".into(),
+        };
         let more =
             "A list has a first row with titles: Serial, UUID, MAC, Profile, Name; one of the first three is enough.";
         let plain = theme.style(Meaning::Plain);
-        let lines = [words, more].map(|words| paragraph(Span::raw(" "), words, plain, width)).concat();
+        let lines = [words, &folder, more].map(|words| paragraph(Span::raw(" "), words, plain, width)).concat();
         return text(&whole(lines, area.height.into()), 0, area, frame);
     }
     let range = window(desk.lists.len(), desk.at, area.height.into());

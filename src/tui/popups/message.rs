@@ -20,7 +20,7 @@ use crate::tui::layout::middle;
 use crate::tui::screen::Screen;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::{paragraph, popup, text};
-use crate::tui::words::{cut, wrap};
+use crate::tui::words::{cut, width, wrap};
 
 /// What can be answered.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +46,8 @@ pub fn view(
     area: Rect,
     frame: &mut Frame<'_>,
 ) {
-    let width = area.width.saturating_sub(4).min(WIDTH);
-    let room = usize::from(width.saturating_sub(4));
+    let breadth = area.width.saturating_sub(4).min(WIDTH);
+    let room = usize::from(breadth.saturating_sub(4));
     let mut lines: Vec<Line<'_>> = vec![Line::default()];
     for sentence in said {
         lines.extend(wrap(sentence, room).into_iter().map(Line::raw));
@@ -62,9 +62,9 @@ pub fn view(
         lines.extend(command);
     }
     lines.push(Line::default());
-    lines.push(buttons(screen, below));
+    lines.extend(buttons(screen, below, room));
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
-    let place = middle(area, width, height);
+    let place = middle(area, breadth, height);
     let theme = &screen.theme;
     let meaning = if matches!(below, Buttons::Close) { Meaning::Title } else { Meaning::Warning };
     let title = Line::styled(cut(title, room), theme.style(meaning));
@@ -74,22 +74,28 @@ pub fn view(
     text(&lines, hidden, inner, frame);
 }
 
-fn buttons(screen: &Screen, below: Buttons<'_>) -> Line<'static> {
+fn buttons(screen: &Screen, below: Buttons<'_>, room: usize) -> Vec<Line<'static>> {
     let theme = &screen.theme;
     let button = |words: &str, focus: bool| {
         let meaning = if focus { Meaning::Selected } else { Meaning::Plain };
         Span::styled(if focus { format!("[ {words} ]") } else { format!("  {words}  ") }, theme.style(meaning))
     };
-    match below {
-        Buttons::YesNo { yes } => Line::from(vec![button("No", !yes), Span::raw("    "), button("Yes", yes)]),
+    let lines = match below {
+        Buttons::YesNo { yes } => vec![Line::from(vec![button("No", !yes), Span::raw("    "), button("Yes", yes)])],
         Buttons::Typed { wanted, typed } => {
-            let meaning = if typed.trim() == wanted { Meaning::Selected } else { Meaning::Key };
+            let meaning = if typed.trim().eq_ignore_ascii_case(wanted) { Meaning::Selected } else { Meaning::Key };
             let field = Span::styled(format!(" {typed}{} ", theme.glyphs.caret), theme.style(meaning));
-            Line::from(vec![Span::raw(format!("Type {wanted} and press Enter: ")), field])
+            let ask = format!("Type {wanted} and press Enter: ");
+            // A name that is long has its field below it.
+            if width(&ask) + width(wanted) + 3 <= room {
+                vec![Line::from(vec![Span::raw(ask), field])]
+            } else {
+                wrap(&ask, room).into_iter().map(Line::raw).chain([Line::from(field)]).collect()
+            }
         }
-        Buttons::Close => Line::from(button("Close", true)),
-    }
-    .centered()
+        Buttons::Close => vec![Line::from(button("Close", true))],
+    };
+    lines.into_iter().map(Line::centered).collect()
 }
 
 const WIDTH: u16 = 64;
