@@ -335,6 +335,37 @@ fn a_disk_that_never_answers_is_named_with_step_and_place_and_the_machine_restar
 }
 
 #[test]
+fn what_the_kernel_says_of_a_disk_that_failed_is_in_the_report_on_the_screen_and_in_the_log() {
+    for (fault, kind) in [
+        (Fault::HangsWriting(1_000_000), FailureKind::Hung),
+        (Fault::Writing(1_000_000, Errno::EIO), FailureKind::DiskIo),
+    ] {
+        let mut bench = Bench::faulty(fault, IMAGE_BYTES);
+        bench.patience = Patience { disk: Duration::from_secs(2), ..bench.patience };
+        bench.kernel = ["[900.000] ata3.00: failed command: WRITE DMA", "[904.100] ata3: reset failed, giving up"]
+            .map(str::to_owned)
+            .into();
+        let station = raw(image());
+        failed(bench.run(&station));
+        let desk = station.desk();
+        let Some(Report::Failed { failure, detail, .. }) = desk.reports.last() else { panic!("{:?}", desk.reports) };
+        assert_eq!(*failure, kind);
+        assert!(detail.ends_with("; the kernel's last word: [904.100] ata3: reset failed, giving up"), "{detail}");
+        let logged = desk.lines.iter().filter(|(_, line)| line.contains("the kernel says: [90"));
+        assert_eq!(logged.count(), 2, "{:?}", desk.lines);
+        let screen = bench.screen();
+        assert!(screen.contains("ata3.00: failed command") && screen.contains("| what     "), "{screen}");
+    }
+    let mut bench = Bench::with(IMAGE_BYTES);
+    bench.kernel = vec!["[1.000] sda: nothing to do with it".into()];
+    let station = gzipped(image());
+    station.desk().job.sha256 = digest(b"another image");
+    let failure = failed(bench.run(&station));
+    assert_eq!((failure.kind, failure.detail.contains("kernel")), (FailureKind::CorruptImage, false), "{failure}");
+    assert!(!bench.screen().contains("nothing to do with it"), "no disk failed: {}", bench.screen());
+}
+
+#[test]
 fn a_disk_that_is_smaller_than_it_says_takes_a_part_of_the_last_write_and_is_found_out() {
     let mut bench = Bench::with(2_000_896);
     let device = Loop::over(&bench.disk());

@@ -12,6 +12,7 @@ use super::mailbox::{Delivery, Mailbox};
 use super::panel::Now;
 use super::patience::{Patience, pause};
 use super::station::{Station, Trouble};
+use super::watchdog::Watch;
 use crate::domain::profile::After;
 use crate::domain::report::{FailureKind, Report, Step};
 use crate::protocol::{Answer, Hello, Word};
@@ -26,6 +27,7 @@ pub(super) struct Farewell<'a> {
     pub hello: &'a Hello,
     /// What a person calls this machine.
     pub name: &'a str,
+    pub watch: &'a Watch,
     pub patience: Patience,
     /// Whether a thread waits for a disk and always will: nobody may wait for it.
     pub hung: bool,
@@ -49,6 +51,7 @@ impl Farewell<'_> {
 
     /// Says why the run has failed, to the station and to whoever stands before the machine, and waits for the word.
     pub(super) fn in_failure(&self, failure: Failure) -> Outcome {
+        let failure = self.with_the_kernels_words(failure);
         let Failure { step, kind, detail } = failure.clone();
         self.journal.show(|panel| panel.now = Now::Failed(failure.clone()));
         self.journal.error(word(step), &detail);
@@ -57,6 +60,19 @@ impl Farewell<'_> {
             self.journal.console("failed", &line);
         }
         self.at_a_word(Outcome::Failed(failure))
+    }
+
+    /// Of a disk that failed, the kernel knows more than the agent: its last lines go to the log, the last one of them into
+    /// the reason.
+    fn with_the_kernels_words(&self, failure: Failure) -> Failure {
+        let is_of_disk = matches!(failure.kind, FailureKind::Hung | FailureKind::DiskIo);
+        let said = self.watch.disk().filter(|_| is_of_disk).map(|disk| self.machine.kernel_says(&disk));
+        let said = said.unwrap_or_default();
+        said.iter().for_each(|line| self.journal.warning(word(failure.step), &format!("the kernel says: {line}")));
+        match said.last() {
+            Some(last) => Failure { detail: format!("{}; the kernel's last word: {last}", failure.detail), ..failure },
+            None => failure,
+        }
     }
 
     /// Restarts when the station says so.

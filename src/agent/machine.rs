@@ -32,6 +32,12 @@ pub trait Machine: Sync {
         Err(Unconfigured { kind: FailureKind::Configuration, detail: "this machine cannot do it".into() })
     }
 
+    /// The last things that its kernel has complained of about the disk at this path, the latest last. Never waits for the
+    /// disk.
+    fn kernel_says(&self, _disk: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How this machine reaches an address.
     fn dialer(&self) -> Dialer {
         Dialer::new(|to, patience| TcpStream::connect_timeout(&to, patience))

@@ -116,6 +116,7 @@ pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
         journal: &journal,
         hello: &hello,
         name: &name,
+        watch: &watch,
         patience: *patience,
         hung: false,
     };

@@ -28,6 +28,8 @@ struct State {
     since: Instant,
     /// What a disk was asked for and has not answered.
     asked: Option<Asked>,
+    /// The disk that was opened last.
+    disk: Option<String>,
     warned: bool,
     tripped: Option<Failure>,
     over: bool,
@@ -61,7 +63,15 @@ pub(super) enum Alarm {
 
 impl Watch {
     pub(super) fn new(patience: Patience) -> Self {
-        let state = State { step: None, since: Instant::now(), asked: None, warned: false, tripped: None, over: false };
+        let state = State {
+            step: None,
+            since: Instant::now(),
+            asked: None,
+            disk: None,
+            warned: false,
+            tripped: None,
+            over: false,
+        };
         Self { state: Mutex::new(state), changed: Condvar::new(), patience }
     }
 
@@ -91,6 +101,11 @@ impl Watch {
         self.lock().tripped.clone()
     }
 
+    /// The disk that is written, once it was opened.
+    pub(super) fn disk(&self) -> Option<String> {
+        self.lock().disk.clone()
+    }
+
     /// Ends [`Self::serve`].
     pub(super) fn end(&self) {
         self.lock().over = true;
@@ -103,6 +118,7 @@ impl Watch {
         disk: &str,
         open: impl FnOnce() -> io::Result<Box<dyn Medium>>,
     ) -> io::Result<Watched<'_>> {
+        self.lock().disk = Some(disk.to_owned());
         let medium = self.during(disk, Act::Opening, open)?;
         Ok(Watched { watch: self, disk: disk.to_owned(), medium, at: 0 })
     }

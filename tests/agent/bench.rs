@@ -36,6 +36,8 @@ pub(crate) struct Bench {
     pub(crate) disks: Vec<Disk>,
     pub(crate) fault: Option<Fault>,
     pub(crate) patience: Patience,
+    /// What its kernel complains of.
+    pub(crate) kernel: Vec<String>,
     screen: Mutex<Vec<String>>,
     pub(crate) restarts: Mutex<u32>,
     pub(crate) offs: Mutex<u32>,
@@ -76,6 +78,7 @@ impl Bench {
             directory: tempfile::tempdir().expect("a directory"),
             disks: Vec::new(),
             fault: None,
+            kernel: Vec::new(),
             patience: Patience {
                 retry: Duration::from_millis(200),
                 stalled: Duration::from_secs(1),
@@ -155,6 +158,10 @@ impl Machine for Bench {
         }
         let disk = DiskFile::open(Path::new(&disk.path))?;
         Ok(Box::new(Faulty { disk, at: 0, fault: self.fault, cuts: self.cuts.clone() }))
+    }
+
+    fn kernel_says(&self, disk: &str) -> Vec<String> {
+        if disk == self.disks[0].path { self.kernel.clone() } else { Vec::new() }
     }
 
     fn uptime(&self) -> Duration {

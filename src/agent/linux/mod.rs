@@ -5,6 +5,7 @@ mod contents;
 mod disks;
 mod identity;
 mod inventory;
+mod kernel_log;
 mod medium;
 
 use std::fs;
@@ -64,6 +65,10 @@ impl Machine for Linux {
 
     fn configure(&self, disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Result<Configured, Unconfigured> {
         configure::configure(disk, what, aid)
+    }
+
+    fn kernel_says(&self, disk: &str) -> Vec<String> {
+        kernel_log::about(Path::new(disk), Path::new(SYS), Path::new(KERNEL_LOG))
     }
 
     fn uptime(&self) -> Duration {
@@ -150,6 +155,7 @@ const CMDLINE: &str = "/proc/cmdline";
 const SYS: &str = "/sys";
 const PROC: &str = "/proc";
 const DEV: &str = "/dev";
+const KERNEL_LOG: &str = "/dev/kmsg";
 /// What is on a monitor now. Serial consoles get what is printed, and nothing that moves.
 const SCREEN: &str = "/dev/tty0";
 const SCREEN_MEMORY: &str = "/dev/vcsa";
