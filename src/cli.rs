@@ -11,6 +11,7 @@ mod profiles;
 mod quirks;
 mod report;
 mod say;
+mod support;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +61,8 @@ enum Command {
     Report(report::Report),
     /// Say whether certificates are as the station signed them; no station is needed
     Verify(report::Verify),
+    /// Write what somebody far away needs to help with this bench into one archive, without its secrets
+    Support(support::Support),
     /// Show the station's certificate authority, or give out its certificate for machines to trust
     Ca(ca::Ca),
     /// List the keys of the screen, as the README shows them
@@ -131,6 +134,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Batch(options) => batch::run(&options),
         Command::Report(options) => report::run(&options),
         Command::Verify(options) => report::verify(&options),
+        Command::Support(options) => support::run(&options),
         Command::Ca(ca) => ca::run(&ca),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());

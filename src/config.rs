@@ -327,7 +327,7 @@ pub const DATA: &str = "/var/lib/oxbow";
 /// 443 is this far from 80, and 8443 from 8080.
 const HTTPS_ABOVE_HTTP: u16 = 363;
 const ROUTES: &str = "/proc/net/route";
-const BOOT_FILES: &str = "/usr/share/oxbow/boot";
+pub const BOOT_FILES: &str = "/usr/share/oxbow/boot";
 
 #[cfg(test)]
 mod tests {

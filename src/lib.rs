@@ -105,6 +105,7 @@
 //! | how fast a batch is, when it ends, what the link allows | `domain::pace` |
 //! | what programs elsewhere may read, and in which words | `service::http::api`, `service::http::metrics`, `domain::eim` |
 //! | what a batch is, what is reported of it and signed | `domain::batch`, `domain::certificate`, `seal`, `cli::report`; `assets/report.html` |
+//! | what is mailed to whoever helps, and what never is | `cli::support`, `protocol::station` |
 //! | a setting | `config` |
 //! | what is stored | `store::schema`, `store::rows` |
 //! | what the initramfs does before the agent | `assets/initramfs/init` |

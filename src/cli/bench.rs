@@ -49,11 +49,16 @@ impl Place {
         self.folders(None).map(|folders| folders.data)
     }
 
+    /// The settings, as far as the file and the command say them.
+    pub(super) fn settings(&self) -> Result<Settings, Vec<Problem>> {
+        let (data, profiles) = (self.data.clone(), self.profiles.clone());
+        Settings { data, profiles, ..Settings::default() }.over_file(self.config.as_deref())
+    }
+
     /// Where everything is; the images in `images` if that is given.
-    fn folders(&self, images: Option<&PathBuf>) -> Result<Folders, Vec<Problem>> {
-        let (data, profiles, images) = (self.data.clone(), self.profiles.clone(), images.cloned());
-        let given = Settings { data, profiles, images, ..Settings::default() };
-        let settings = given.over_file(self.config.as_deref())?;
+    pub(super) fn folders(&self, images: Option<&PathBuf>) -> Result<Folders, Vec<Problem>> {
+        let mut settings = self.settings()?;
+        settings.images = images.cloned().or(settings.images);
         let data = settings.data.unwrap_or_else(|| DATA.into());
         let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
         let images = settings.images.unwrap_or_else(|| data.join("images"));

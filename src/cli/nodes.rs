@@ -403,11 +403,7 @@ fn verdicts(rows: &[NodeRow], strangers: &[StrangerRow]) {
 /// Writes a capture file that came as hexadecimal digits.
 fn keep(what: Option<&What>, digits: &str) -> Result<(), Problem> {
     let Some(What::Capture { node, out }) = what else { return Ok(()) };
-    let bytes: Vec<u8> = digits
-        .as_bytes()
-        .chunks_exact(2)
-        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
+    let bytes = bytes_of(digits);
     let path = out.clone().unwrap_or_else(|| format!("{}.pcap", text::file_name(node)).into());
     std::fs::write(&path, &bytes).map_err(|err| Problem {
         what: format!("cannot write {}: {err}", path.display()),
@@ -415,6 +411,12 @@ fn keep(what: Option<&What>, digits: &str) -> Result<(), Problem> {
     })?;
     say::line(&format!("saved in {}: open it in Wireshark, or read it with tcpdump -vr", path.display()));
     Ok(())
+}
+
+/// What came as hexadecimal digits.
+pub(super) fn bytes_of(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks_exact(2);
+    pairs.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 fn phase(row: &NodeRow) -> String {

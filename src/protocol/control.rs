@@ -23,6 +23,7 @@ use crate::domain::edit::Edit;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
 use crate::domain::policy::Policy;
 use crate::domain::quirk::Loader;
+use crate::protocol::station::StationNow;
 
 /// The version that this crate speaks.
 pub const VERSION: u16 = 1;
@@ -85,6 +86,8 @@ pub enum Ask {
         which: String,
         how: How,
     },
+    /// The station itself, its services and its profiles.
+    Station,
     Policy,
     SetPolicy {
         policy: Policy,
@@ -135,6 +138,7 @@ impl Ask {
             Self::Nodes
             | Self::Node { .. }
             | Self::Capture { .. }
+            | Self::Station
             | Self::Policy
             | Self::Dhcp
             | Self::Batch { .. }
@@ -234,6 +238,7 @@ pub enum Answer {
     Errors {
         piece: String,
     },
+    Station(Box<StationNow>),
     Batch(Box<BatchRow>),
     /// A machine of a batch.
     Unit(Box<Unit>),

@@ -23,6 +23,8 @@ pub mod control;
 #[cfg(feature = "station")]
 pub mod nodes;
 pub mod paths;
+#[cfg(feature = "station")]
+pub mod station;
 
 use serde::{Deserialize, Serialize};
 

@@ -20,6 +20,7 @@ use crate::inbox::Note;
 use crate::protocol::batch::BatchRow;
 use crate::protocol::control::{Answer, Ask, How, Wish};
 use crate::protocol::nodes::NodeRow;
+use crate::protocol::station::StationNow;
 use crate::service::Context;
 
 /// Where answers go. Nobody listening any more is no fault.
@@ -78,6 +79,11 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
             };
         }
         Ask::Capture { which } => return capture(context, &bench, &which, to).await,
+        Ask::Station => {
+            let now = StationNow::of(&bench, clock::now());
+            let _nobody_listens = to.send(Answer::Station(Box::new(now))).await;
+            return Ok(Answer::Done { said: String::new() });
+        }
         Ask::Policy => return Ok(Answer::Done { said: format!("{}: {}", bench.policy, bench.policy.meaning()) }),
         Ask::Dhcp => return Ok(Answer::Done { said: dhcp(&bench) }),
         Ask::Register(wish) => return Ok(register(context, wish).await),
