@@ -672,6 +672,13 @@ fn at_list(bench: Snapshot, text: &[u8]) -> Journey {
 }
 
 #[test]
+fn a_machine_of_a_list_that_is_at_the_bench_already_is_new_and_says_how_far_it_is() {
+    let mut journey = at_list(sample::busy(), b"Serial,Profile\nSN-9001,emt-s\nSN-4001,emt-s\nSN-4003,\n");
+    journey.sees("3 new, 0 same").sees("seen: provisioned, profile emt-s").sees("seen: failed");
+    assert_eq!(journey.picture().matches("seen: ").count(), 2);
+}
+
+#[test]
 fn a_list_is_chosen_looked_at_and_imported() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("3").sees("No list").tell(sample::lists()).press([Down]).sees("po-4711.csv").press([Enter]);

@@ -47,7 +47,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
     let (above, below) = split_top(inner, u16::try_from(news.len()).unwrap_or(u16::MAX).min(inner.height / 2));
     text(&news, 0, above, frame);
     match &screen.desk.open {
-        Some(open) if open.preview.flaws.is_empty() => rows(screen, open, below, frame),
+        Some(open) if open.preview.flaws.is_empty() => rows(screen, bench, open, below, frame),
         Some(open) => {
             let flaw = |flaw: &crate::domain::import::Flaw| {
                 let wrong = wrong(screen, flaw.to_string(), flaw.hint(), true);
@@ -151,14 +151,14 @@ fn lists(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
 }
 
 /// The rows in view, and below them what is to be said of the chosen one.
-fn rows(screen: &Screen, open: &Open, area: Rect, frame: &mut Frame<'_>) {
+fn rows(screen: &Screen, bench: &Snapshot, open: &Open, area: Rect, frame: &mut Frame<'_>) {
     let preview = &open.preview;
     let about = preview.rows.get(open.at).map(|row| about(screen, row, area.width.into())).unwrap_or_default();
     let wanted = u16::try_from(about.len()).unwrap_or(u16::MAX).min(area.height / 2);
     let (table, below) = split_top(area, area.height - wanted);
     let range = window(preview.rows.len(), open.at, table.height.into());
     for (at, place) in range.zip(table.rows()) {
-        frame.render_widget(row(screen, &preview.rows[at], at == open.at, place.width.into()), place);
+        frame.render_widget(row(screen, bench, &preview.rows[at], at == open.at, place.width.into()), place);
         if at == open.at {
             frame.buffer_mut().set_style(place, screen.theme.style(Meaning::Selected));
         }
@@ -166,7 +166,7 @@ fn rows(screen: &Screen, open: &Open, area: Rect, frame: &mut Frame<'_>) {
     text(&whole(about, below.height.into()), 0, below, frame);
 }
 
-fn row(screen: &Screen, row: &Row, chosen: bool, width: usize) -> Line<'static> {
+fn row(screen: &Screen, bench: &Snapshot, row: &Row, chosen: bool, width: usize) -> Line<'static> {
     let theme = &screen.theme;
     let (glyph, meaning) = look(screen, &row.standing);
     let cursor = if chosen { theme.glyphs.cursor } else { " " };
@@ -178,21 +178,25 @@ fn row(screen: &Screen, row: &Row, chosen: bool, width: usize) -> Line<'static> 
     Line::from(vec![
         Span::styled(head, theme.style(meaning)),
         Span::raw(label + &" ".repeat(gap)),
-        Span::raw(cut(&detail(row), room)),
+        Span::raw(cut(&detail(bench, row), room)),
     ])
 }
 
 /// What a row says in one line.
-fn detail(row: &Row) -> String {
+fn detail(bench: &Snapshot, row: &Row) -> String {
     let warning = row.warnings.first().map(|warning| format!("! {}", said(warning)));
+    let profile = row.registration.profile.as_ref().map(|profile| format!("profile {profile}"));
     match &row.standing {
         Standing::Error(errors) => errors.first().map(said).unwrap_or_default(),
         Standing::Changes(_, changes) => {
             clean(&changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), LINE)
         }
-        Standing::New { .. } | Standing::Same(_) => warning.unwrap_or_else(|| {
-            row.registration.profile.as_ref().map(|profile| format!("profile {profile}")).unwrap_or_default()
+        Standing::New { seen } => warning.unwrap_or_else(|| {
+            let node = seen.as_ref().and_then(|seen| bench.nodes.get(seen));
+            let seen = node.map(|node| format!("seen: {}", node.phase.word()));
+            seen.into_iter().chain(profile).collect::<Vec<_>>().join(", ")
         }),
+        Standing::Same(_) => warning.or(profile).unwrap_or_default(),
     }
 }
 
