@@ -9,6 +9,7 @@ mod import;
 mod nodes;
 mod profiles;
 mod quirks;
+mod replay;
 mod report;
 mod say;
 mod support;
@@ -65,6 +66,8 @@ enum Command {
     Support(support::Support),
     /// Show the station's certificate authority, or give out its certificate for machines to trust
     Ca(ca::Ca),
+    /// Show a recording on the screen: what happened then, as fast as you like, and no service
+    Replay(replay::Replay),
     /// List the keys of the screen, as the README shows them
     Keys,
     /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
@@ -85,6 +88,9 @@ struct Run {
     /// Draw with ASCII characters only
     #[arg(long)]
     ascii: bool,
+    /// Record what happens in this new file, without secrets, for `oxbow replay`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -136,6 +142,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Verify(options) => report::verify(&options),
         Command::Support(options) => support::run(&options),
         Command::Ca(ca) => ca::run(&ca),
+        Command::Replay(options) => replay::run(&options),
         Command::Keys => {
             print!("{}", crate::tui::keys_markdown());
             ExitCode::SUCCESS
@@ -145,9 +152,9 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn station(run: Run) -> ExitCode {
-    let (headless, ascii) = (run.headless, run.ascii);
+    let (headless, ascii, record) = (run.headless, run.ascii, run.record.clone());
     match configured(run) {
-        Ok(config) => wire::run(config, wire::Screen { headless, ascii }),
+        Ok(config) => wire::run(config, wire::Screen { headless, ascii }, record.as_deref()),
         Err(problems) => complain(&problems),
     }
 }

@@ -34,6 +34,7 @@ use crate::domain::snapshot::{Catalogue, Snapshot, Station};
 use crate::domain::stream::{Origin, Said, Stream};
 use crate::domain::time::Timestamp;
 use crate::inbox::{NotKept, Note, Outlet};
+use crate::record::Recorder;
 use crate::store::{Store, Written};
 
 /// Where lines about nodes go besides the store; the per-node log files.
@@ -56,6 +57,7 @@ pub struct Hub {
     tape: Tape,
     store: Store,
     node_log: Box<dyn NodeLog>,
+    recorder: Option<Recorder>,
     publish: watch::Sender<Arc<Snapshot>>,
     version: u64,
     /// Long lists that are being taken in, the first of them now, and who waits for each.
@@ -105,6 +107,7 @@ impl Hub {
             tape: Tape::default(),
             store,
             node_log,
+            recorder: None,
             publish,
             version: 0,
             importing: VecDeque::new(),
@@ -112,6 +115,13 @@ impl Hub {
         };
         hub.publish(0);
         (hub, bench)
+    }
+
+    /// With a recorder of all that it takes in from now on.
+    pub fn recorded_by(mut self, mut recorder: Recorder) -> Self {
+        recorder.begin(clock::now(), &self.station, &self.fleet);
+        self.recorder = Some(recorder);
+        self
     }
 
     /// Works until `stop`, then takes in what is already queued and waits for the store.
@@ -214,6 +224,9 @@ impl Hub {
 
     async fn take(&mut self, note: Note, dropped: u64) {
         let now = clock::now();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.take(now, &note);
+        }
         match note {
             Note::Event(event) => {
                 Arc::make_mut(&mut self.doctor).observe(now, &event);

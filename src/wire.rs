@@ -33,6 +33,7 @@ use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
+use crate::record::{self, Recorder};
 use crate::service::tls::{Authority, Tls, TlsError};
 use crate::service::{
     Context, ServiceError, bulletin, control, dhcp, http, images, import_folder, link, router_advert, syslog, tftp,
@@ -49,8 +50,8 @@ pub struct Screen {
 }
 
 /// Runs the station until it is told to stop. What keeps it from starting is said on standard error.
-pub fn run(config: Config, screen: Screen) -> ExitCode {
-    match station(config, screen) {
+pub fn run(config: Config, screen: Screen, record: Option<&Path>) -> ExitCode {
+    match station(config, screen, record) {
         Ok(code) => code,
         Err(problem) => {
             error!("not started: {}", problem.what);
@@ -84,7 +85,7 @@ fn no_authority(directory: &Path) -> Option<Problem> {
     Some(Problem { what: error.to_string(), hint: error.hint().into() })
 }
 
-fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
+fn station(mut config: Config, screen: Screen, record: Option<&Path>) -> Result<ExitCode, Problem> {
     let logs_at = config.data.join("log");
     let unwritable = |err: &dyn std::fmt::Display| Problem {
         what: format!("cannot write logs in {}: {err}", logs_at.display()),
@@ -120,6 +121,11 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
     let leases = std::mem::take(&mut memory.leases);
     let fleet = restored(memory, First { policy: config.policy, dhcp: config.dhcp_setting });
     let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
+    let (recorder, record_thread) = record.map(recorder).transpose()?.unzip();
+    let hub = match recorder {
+        Some(recorder) => hub.recorded_by(recorder),
+        None => hub,
+    };
     let exit = {
         let _inside = runtime.enter();
         let context = Context { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
@@ -179,7 +185,7 @@ fn station(mut config: Config, screen: Screen) -> Result<ExitCode, Problem> {
         });
         exit
     };
-    for thread in [store_thread, log_thread] {
+    for thread in [store_thread, log_thread].into_iter().chain(record_thread) {
         if thread.join().is_err() {
             error!("a thread ended with a fault");
         }
@@ -368,6 +374,17 @@ fn start_services(
     services.serve(ServiceName::Control, inbox, move || control::serve(context.clone(), control.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::ImportFolder, inbox, move || import_folder::serve(context.clone(), lists.clone()));
+}
+
+/// Begins a recording in this file, which must be a new one: an incident is not written over.
+fn recorder(path: &Path) -> Result<(Recorder, JoinHandle<()>), Problem> {
+    let cannot = |err: io::Error| Problem {
+        what: format!("cannot record in {}: {err}", path.display()),
+        hint: "name a file that is not there yet, in a directory that can be written".into(),
+    };
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|err| cannot(io::Error::other(err.to_string())))?;
+    record::start(path, salt).map_err(cannot)
 }
 
 /// Stands where HTTPS would, as what is wrong needs a person.

@@ -31,7 +31,7 @@ use oxbow::tui::files::Files;
 use oxbow::tui::popups::commands::SHELL;
 use oxbow::tui::spoken;
 use oxbow::tui::{
-    Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, Screen, What, update,
+    Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, Screen, What, Wish, update,
 };
 use ratatui::crossterm::event::KeyCode::{
     self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
@@ -113,7 +113,7 @@ impl Journey {
             Effect::Ask(Ask { what: What::Each(commands), .. }) => commands.clone(),
             Effect::Ask(Ask { what: What::Import(_), .. }) => panic!("it imports"),
             Effect::Ask(Ask { what: What::Capture { .. }, .. }) => panic!("it saves packets"),
-            Effect::Bell | Effect::Files(_) => Vec::new(),
+            Effect::Bell | Effect::Files(_) | Effect::Replay(_) => Vec::new(),
             Effect::Quit => panic!("it quits"),
         });
         assert_eq!(asked.collect::<Vec<_>>(), commands);
@@ -841,7 +841,7 @@ impl Live {
                 (bench.deeds, bench.version) = (self.fleet.deeds().to_vec(), bench.version + 1);
                 self.journey.tell(Msg::Answered(Answer { deed, result: done.map_err(NotDone::Refused) }));
             }
-            Effect::Bell => {}
+            Effect::Bell | Effect::Replay(_) => {}
             Effect::Quit => panic!("it quits"),
         }
     }
@@ -1204,6 +1204,30 @@ fn a_node_is_armed_again_from_the_board() {
 fn the_first_start_says_what_to_do_instead_of_an_empty_board() {
     let mut journey = Journey::at(sample::empty());
     journey.type_text("0").sees("No machine is expected").sees("import the list").sees("enp3s0").sees("Policy default");
+}
+
+#[test]
+fn a_recording_goes_faster_and_slower_and_step_by_step_and_a_bench_that_lives_does_not() {
+    let mut journey = Journey::at(sample::busy());
+    journey.type_text(".").sees("this is no recording: `oxbow replay FILE` shows one");
+    assert_eq!(journey.wishes, []);
+    let mut journey = Journey::at(sample::busy());
+    journey.screen.replay = Some("x4".into());
+    journey.sees("REPLAY x4").type_text(".><");
+    assert_eq!(journey.wishes, [Wish::Step, Wish::Faster, Wish::Slower].map(Effect::Replay));
+}
+
+#[test]
+fn what_is_said_while_a_recording_stands_is_there_until_the_next_key() {
+    let mut journey = Journey::at(sample::empty());
+    journey.screen.replay = Some("stands 1/3".into());
+    journey
+        .type_text("s")
+        .sees("no machine is known yet")
+        .wait(60)
+        .sees("no machine is known yet")
+        .type_text("6")
+        .misses("no machine is known yet");
 }
 
 /// A node says something.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::batch::Order;
 use crate::domain::dhcp::Choice;
 use crate::domain::edit::Edit;
@@ -15,7 +17,7 @@ use crate::domain::time::Timestamp;
 pub use crate::domain::registration::Registration;
 
 /// A wish of a person. It is durable before it is acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Make a machine known before it is seen.
     Register(Registration),
@@ -50,7 +52,7 @@ pub enum Command {
 }
 
 /// A list of machines, each with the number of its row. Done wholly or not at all.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// The file, as the person knows it.
     pub file: String,
@@ -65,7 +67,7 @@ impl fmt::Debug for Import {
 }
 
 /// Which nodes something is taken back for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Undo {
     /// All of them, or none when one has begun to work.
     All,
@@ -74,7 +76,7 @@ pub enum Undo {
 }
 
 /// Which machines are approved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Approval {
     /// This one, whether or not it waits already.
     One(NodeId),
@@ -83,7 +85,7 @@ pub enum Approval {
 }
 
 /// Who a machine in conflict is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resolution {
     /// It is the node, and the others it was in conflict with are wrong: they are forgotten.
     ForgetOthers,

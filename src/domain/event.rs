@@ -38,7 +38,7 @@ impl Firmware {
 }
 
 /// Which answer a DHCP request got (RFC 2131 section 3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DhcpAnswer {
     Offer,
     /// The address is the machine's.
@@ -50,7 +50,7 @@ pub enum DhcpAnswer {
 }
 
 /// How a transfer of a network boot program ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transfer {
     Started,
     Done { bytes: u64 },
@@ -58,7 +58,7 @@ pub enum Transfer {
 }
 
 /// Something a service saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A machine that boots from the network was answered by DHCP. A proxy's offer comes without an address: the site's
     /// server gives it, and the machine is overheard to accept it.

@@ -1,10 +1,13 @@
 //! What a profile expects of a machine, and in which ways a machine is not that.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::disk::{Disk, is_like};
 use crate::domain::inventory::{Inventory, in_gib, on_or_off};
 
 /// A profile's `[expect]`. What is not said is not looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Expectation {
     pub min_memory_bytes: Option<u64>,
     pub min_threads: Option<u32>,

@@ -130,7 +130,7 @@ impl ImageInfo {
 pub const PLACE: &str = "/images/";
 
 /// What the station can say of an image that a profile names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImageState {
     /// Being read for its digests.
     Checking {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::change::{Field, FieldChange, paired};
 use crate::domain::command::Refusal;
 use crate::domain::identity::{Claims, Identity, Index};
@@ -11,7 +13,7 @@ use crate::domain::node::Node;
 use crate::domain::time::Timestamp;
 
 /// What people say of a machine: at least one identifier, and what it is to get. What is not said changes nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     pub name: Option<String>,
     pub hostname: Option<Hostname>,

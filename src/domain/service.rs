@@ -1,7 +1,9 @@
 //! How the station's own services are, for the services line.
 
+use serde::{Deserialize, Serialize};
+
 /// The services, in the order they are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ServiceName {
     /// The network card and its cable.
     Network,
@@ -58,7 +60,7 @@ impl ServiceName {
 }
 
 /// What a service is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceState {
     Starting,
     /// Serving at this address.
@@ -74,7 +76,7 @@ pub enum ServiceState {
 }
 
 /// A service and its state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceStatus {
     pub name: ServiceName,
     pub state: ServiceState,

@@ -27,6 +27,8 @@ pub enum Why {
     NothingKnown,
     #[error("no filter is set")]
     NoFilter,
+    #[error("this is no recording: `oxbow replay FILE` shows one")]
+    NoReplay,
     #[error("nothing was said")]
     NothingSaid,
     #[error("{0} said it, which is no node")]
@@ -60,6 +62,7 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         Action::Filter | Action::NextSort | Action::FlipSort | Action::MarkAll if bench.nodes.is_empty() => {
             Err(Why::NothingKnown)
         }
+        Action::Replay(_) => screen.replay.as_ref().map(drop).ok_or(Why::NoReplay),
         Action::Only => screen.reader.line(&screen.shown(bench).stream).map(drop).ok_or(Why::NothingSaid),
         Action::ClearFilter if screen.pane == Pane::Logs => {
             if screen.reader.is_narrowed() {

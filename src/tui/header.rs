@@ -143,7 +143,13 @@ fn time(screen: &Screen) -> Span<'static> {
             let ago = age(screen.now.since(frozen.at));
             Span::styled(format!(" FROZEN {ago} "), screen.theme.style(Meaning::Selected))
         }
-        None => Span::raw(clock(&screen.zone, screen.now)),
+        None => match &screen.replay {
+            Some(pace) => {
+                let words = format!(" REPLAY {pace} {} ", clock(&screen.zone, screen.now));
+                Span::styled(words, screen.theme.style(Meaning::Selected))
+            }
+            None => Span::raw(clock(&screen.zone, screen.now)),
+        },
     }
 }
 

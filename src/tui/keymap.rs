@@ -8,6 +8,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use Action::{Answer, GoTo, Move, Other};
 
+use crate::tui::msg::Wish;
+
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -99,6 +101,8 @@ pub enum Action {
     Confirm,
     Choose,
     Close,
+    /// How a recording goes on.
+    Replay(Wish),
 }
 
 /// A movement in a list or a text.
@@ -449,6 +453,16 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(Scope::Everywhere, &[char(':')], Action::Commands, "find a command by its name, with its key beside it")
         .brief("commands"),
+    bind(
+        Scope::Everywhere,
+        &[char('.')],
+        Action::Replay(Wish::Step),
+        "of a recording: to what happened next, and stand",
+    )
+    .brief("step"),
+    bind(Scope::Everywhere, &[char('>')], Action::Replay(Wish::Faster), "of a recording: twice as fast, or go on")
+        .brief("faster"),
+    bind(Scope::Everywhere, &[char('<')], Action::Replay(Wish::Slower), "of a recording: half as fast, or stand"),
     bind(Scope::Everywhere, &[char('?'), F1], Action::Help, "this page").brief("help"),
     bind(Scope::Top, &[char('q')], Action::Quit, "quit; asks while a machine is at work").brief("quit"),
     bind(Scope::Moving, &[UP, char('k')], Move(Motion::Up), "one up"),

@@ -63,7 +63,7 @@ pub use alarm::Calls;
 pub use colours::{Ground, Sight};
 pub use files::{Folders, Found, Job};
 pub use keymap::{Action, BINDINGS, Binding, Place, keys_markdown};
-pub use msg::{Answer, Ask, Effect, Msg, NotDone, What};
+pub use msg::{Answer, Ask, Effect, Msg, NotDone, What, Wish};
 pub use run::{Exit, Options, TuiError, run, run_in};
 pub use screen::{Pane, Popup, Screen};
 pub use theme::{Looks, Meaning, Palette, Theme};

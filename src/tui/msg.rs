@@ -38,7 +38,20 @@ pub enum Effect {
     Files(Job),
     /// Be heard by somebody who looks elsewhere.
     Bell,
+    /// Something for who shows a recording.
+    Replay(Wish),
     Quit,
+}
+
+/// How a recording goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// To what was taken in next, and stand there.
+    Step,
+    /// Twice as fast, or on from a stand.
+    Faster,
+    /// Half as fast, or stand.
+    Slower,
 }
 
 /// Something for the hub, and what to call it when the answer comes.

@@ -3,6 +3,7 @@
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -22,7 +23,7 @@ use crate::tui::alarm::Calls;
 use crate::tui::courier::Courier;
 use crate::tui::files::{Files, Folders};
 use crate::tui::haste::Haste;
-use crate::tui::msg::{Effect, Msg};
+use crate::tui::msg::{Effect, Msg, Wish};
 use crate::tui::screen::Screen;
 use crate::tui::terminal::{Console, Tty};
 use crate::tui::theme::{Looks, Meaning, Theme};
@@ -93,7 +94,7 @@ pub fn run_in(
     force_color_output(theme.is_coloured());
     let courier =
         Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
-    let helpers = Helpers { courier, files: Files::start(folders).map_err(TuiError::Terminal)? };
+    let helpers = Helpers { courier, files: Files::start(folders).map_err(TuiError::Terminal)?, replay: None };
     let Options { bell, flash, .. } = options;
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
@@ -120,9 +121,38 @@ pub fn run_on(
 ) -> io::Result<Exit> {
     let folders = Folders::default();
     let courier = Courier::start(runtime, inbox, folders.captures.clone(), &stop)?;
-    let helpers = Helpers { courier, files: Files::start(folders)? };
+    let helpers = Helpers { courier, files: Files::start(folders)?, replay: None };
     let mut screen = Screen::new(theme, TimeZone::system(), console.size()?, clock::now());
     drive(&mut screen, console, &helpers, &mut bench, &stop)
+}
+
+/// What a replay is told by keys, and tells.
+#[derive(Clone)]
+pub struct Replay {
+    /// The moment that is shown, and how fast it goes, as `x4`.
+    pub time: Arc<dyn Fn() -> (Timestamp, String) + Send + Sync>,
+    pub wishes: Sender<Wish>,
+}
+
+/// As [`run`], of a bench that was: its time is the recording's.
+pub fn run_replay(
+    mut bench: watch::Receiver<Arc<Snapshot>>,
+    inbox: Inbox,
+    stop: CancellationToken,
+    options: Options,
+    replay: Replay,
+) -> Result<Exit, TuiError> {
+    let theme = Theme::detect(|name| std::env::var(name).ok(), options.looks);
+    force_color_output(theme.is_coloured());
+    let folders = Folders::default();
+    let courier =
+        Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
+    let (files, now) = (Files::start(folders).map_err(TuiError::Terminal)?, (replay.time)().0);
+    let helpers = Helpers { courier, files, replay: Some(replay) };
+    let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
+    let size = tty.size().map_err(TuiError::Terminal)?;
+    let mut screen = Screen::new(theme, TimeZone::system(), size, now);
+    Ok(drive(&mut screen, &mut tty, &helpers, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
 }
 
 fn drive(
@@ -138,8 +168,13 @@ fn drive(
     let mut pressed = false;
     while !stop.is_cancelled() {
         let now = clock::now();
-        dirty |= now.as_millis() / 1000 != screen.now.as_millis() / 1000;
-        let mut news = vec![Msg::Tick(now)];
+        let (moment, pace) = match &helpers.replay {
+            Some(replay) => Some((replay.time)()).map_or((now, None), |(moment, pace)| (moment, Some(pace))),
+            None => (now, None),
+        };
+        dirty |= moment.as_millis() / 1000 != screen.now.as_millis() / 1000 || pace != screen.replay;
+        screen.replay = pace;
+        let mut news = vec![Msg::Tick(moment)];
         if bench.has_changed().unwrap_or(false) {
             live = bench.borrow_and_update().clone();
             news.push(Msg::Bench);
@@ -186,6 +221,7 @@ fn drive(
 struct Helpers {
     courier: Courier,
     files: Files,
+    replay: Option<Replay>,
 }
 
 /// Says whether this was the end.
@@ -200,6 +236,10 @@ fn take(
         None => Ok(false),
         Some(Effect::Quit) => Ok(true),
         Some(Effect::Bell) => console.bell().map(|()| false),
+        Some(Effect::Replay(wish)) => {
+            let _it_has_ended = helpers.replay.as_ref().map(|replay| replay.wishes.send(wish));
+            Ok(false)
+        }
         Some(Effect::Files(job)) => {
             if !helpers.files.send(job, live, screen.now) {
                 screen.say(Meaning::Warning, "the files before are still being read: try again in a moment");
@@ -306,7 +346,7 @@ mod tests {
         let (_hub, mut bench) = watch::channel(Arc::new(Snapshot::default()));
         let theme = Theme::new(Palette::Mono, false);
         let mut screen = Screen::new(theme, TimeZone::UTC, Size::new(80, 24), Timestamp::default());
-        let helpers = Helpers { courier, files: Files::start(Folders::default()).expect("a thread") };
+        let helpers = Helpers { courier, files: Files::start(Folders::default()).expect("a thread"), replay: None };
         drive(&mut screen, console, &helpers, &mut bench, stop)
     }
 

@@ -60,6 +60,8 @@ pub struct Screen {
     pub whole: bool,
     /// Where one was when the open node was opened.
     pub opened_from: Pane,
+    /// How fast a recording goes, as `x4`; none where the bench is a real one.
+    pub replay: Option<String>,
     pub frozen: Option<Frozen>,
     /// Large figures instead of the panes.
     pub wall: bool,
@@ -219,6 +221,7 @@ impl Screen {
             scrolled: 0,
             whole: false,
             opened_from: Pane::Nodes,
+            replay: None,
             frozen: None,
             wall: false,
             alarm: Alarm::default(),

@@ -40,7 +40,7 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
         Msg::Bench => screen.heed(bench).then_some(Effect::Bell),
         Msg::Tick(now) => {
             screen.now = now;
-            screen.toast.take_if(|toast| toast.until <= now);
+            screen.toast.take_if(|toast| screen.replay.is_none() && toast.until <= now);
             screen.flashing.take_if(|(_, until)| *until <= now);
             None
         }
@@ -62,6 +62,10 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
 fn press(screen: &mut Screen, bench: &Snapshot, key: KeyEvent) -> Option<Effect> {
     if key.kind != KeyEventKind::Press {
         return None;
+    }
+    if screen.replay.is_some() {
+        // A recording's time may stand, or run: what was said is there until the next key.
+        screen.toast = None;
     }
     let place = screen.place();
     let Some(binding) = place.binding(key) else {
@@ -169,6 +173,7 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::Confirm => return answer(screen, true),
         Action::Choose => return choose(screen),
         Action::Close => screen.popup = None,
+        Action::Replay(wish) => return Some(Effect::Replay(wish)),
     }
     None
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::event::Firmware;
 use crate::domain::ids::{MacAddr, ProfileId, SystemUuid};
 
 /// Who was seen: by its card, by its address, or by both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     pub mac: Option<MacAddr>,
     pub address: Option<Ipv4Addr>,
@@ -24,7 +26,7 @@ impl Who {
 }
 
 /// One thing that a machine did, with what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sighting {
     /// A DHCP message, on port 67 or 4011.
     Dhcp {
@@ -42,7 +44,7 @@ pub enum Sighting {
 }
 
 /// What a DHCP message asked (RFC 2131 section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     pub door: Door,
     pub kind: Kind,
@@ -61,7 +63,7 @@ pub struct Asked {
 }
 
 /// Where it was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Door {
     /// Port 67.
     Dhcp,
@@ -70,7 +72,7 @@ pub enum Door {
 }
 
 /// A message type (RFC 2132 section 9.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     Discover,
     Request,
@@ -83,7 +85,7 @@ pub enum Kind {
 }
 
 /// Which program in the machine speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Speaker {
     /// The firmware's PXE client.
     Pxe,
@@ -95,7 +97,7 @@ pub enum Speaker {
 }
 
 /// What was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// A proxy offers no address.
     Offered {
@@ -114,7 +116,7 @@ pub enum Reply {
 }
 
 /// Why nothing was answered, or less than was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     OtherNetwork(Ipv4Addr),
     PoolEmpty,
@@ -135,7 +137,7 @@ pub enum Cause {
 }
 
 /// How far a file got by TFTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tftp {
     /// Begun, on these terms.
     Begun(Terms),
@@ -161,7 +163,7 @@ pub enum Tftp {
 }
 
 /// How a file is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// The file's size.
     pub bytes: u64,
@@ -170,7 +172,7 @@ pub struct Terms {
 }
 
 /// A request by HTTP, with what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Http {
     /// The script that has the machine say who it is.
     Ask,
@@ -199,7 +201,7 @@ pub enum Http {
 }
 
 /// What a boot script says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Script {
     Install(ProfileId),
     /// Start from its own disk.

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use super::booting::hold;
 use super::first_boot::await_call;
 use super::following::configured;
@@ -25,7 +27,7 @@ use crate::domain::snapshot::Catalogue;
 use crate::domain::time::Timestamp;
 
 /// An agent introduces itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     pub run: RunId,
     pub claims: Claims,
