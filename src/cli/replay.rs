@@ -80,6 +80,7 @@ fn show(options: &Replay) -> Result<(), Problem> {
             }
             Ok(())
         }
+        Ok(Exit::Failed) => Err(problem("the screen has a fault".into(), "send what it said, and the recording")),
         Err(err) => Err(problem(err.to_string(), tui_hint(&err))),
     }
 }

@@ -33,10 +33,14 @@ impl<S: Subscriber> Layer<S> for Tap {
             Severity::INFO => Level::Info,
             _ => return,
         };
-        // What the hub says it has put among the lines already, and libraries speak to programmers.
+        // What the hub says it has put among the lines already, and libraries speak to programmers. What a machine did is
+        // among its node's lines, in words.
         let Some(room) = about.target().strip_prefix("oxbow::").filter(|room| !room.starts_with("hub")) else { return };
         let mut words = Words::default();
         event.record(&mut words);
+        if words.is_of_a_node && level == Level::Info {
+            return;
+        }
         let by = words.service.or_else(|| service_of(room)).map_or(Origin::Station, Origin::Service);
         let line = LogLine::new(clock::now(), Source::Station, level, &words.text());
         self.hub.mention(Note::Said(Box::new(Said { by, line })));
@@ -67,6 +71,8 @@ struct Words {
     message: String,
     fields: String,
     service: Option<ServiceName>,
+    /// It has a machine's claims with it, or a run.
+    is_of_a_node: bool,
 }
 
 impl Words {
@@ -87,6 +93,7 @@ impl Visit for Words {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.is_of_a_node |= matches!(field.name(), "claims" | "run");
         let _a_string_takes_all = match field.name() {
             "message" => write!(self.message, "{value:?}"),
             name => write!(self.fields, " {name}={value:?}"),
@@ -135,6 +142,8 @@ mod tests {
         let said = heard(|| {
             tracing::info!(target: "oxbow::hub", node = "press-07", "dhcp: offered 10.77.0.100");
             tracing::debug!(target: "oxbow::service::dhcp", "decided");
+            tracing::info!(target: "oxbow::service::http", claims = "SN-4001", "boot script asked for");
+            tracing::info!(target: "oxbow::service::http::agent", run = "0f3a", "its own system has called");
             tracing::warn!(target: "hyper::proto", "connection reset");
         });
         assert_eq!(said, []);

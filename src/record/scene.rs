@@ -96,7 +96,8 @@ impl Scene {
                 self.fleet.called_home(at, run, &said).map(|(_, effects)| effects).unwrap_or_default()
             }
             Took::Configuration { run, manifest } => {
-                self.fleet.configuration_given(at, run, manifest).unwrap_or_default()
+                // The station's own copies are no part of what a bench shows.
+                self.fleet.configuration_given(at, run, manifest, Vec::new()).unwrap_or_default()
             }
             Took::AgentLog { run, first, lines } => self.fleet.observe(at, Event::AgentLog { run, first, lines }),
             Took::Said { by, level, text } => {

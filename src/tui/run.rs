@@ -152,7 +152,7 @@ pub fn run_replay(
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
     let mut screen = Screen::new(theme, TimeZone::system(), size, now);
-    Ok(drive(&mut screen, &mut tty, &helpers, &mut bench, &stop).unwrap_or_else(Exit::TerminalLost))
+    Ok(contained(|| drive(&mut screen, &mut tty, &helpers, &mut bench, &stop)))
 }
 
 fn drive(
