@@ -3,16 +3,20 @@
 # make test         everything that must hold before a change is taken
 # make fuzz         what comes from the network, made up by libFuzzer, a minute each
 # make bench        as fast as others: DHCP, TFTP, HTTP and writing disks beside the usual programs (minutes; leave the machine alone)
+# make screens      pictures of every pane as text, from a demo that runs, into assets/screens
 # make install      the station and its boot files, where they are looked for (DESTDIR is heeded)
 # make clean        removes all that was built and downloaded
 
 target := $(or $(CARGO_TARGET_DIR),target)
 agent := $(target)/oxbow-agent
 
-.PHONY: run test fuzz bench test-files boot-files release install clean
+.PHONY: run screens test fuzz bench test-files boot-files release install clean
 
 run: release boot-files
 	packaging/demo
+
+screens: release boot-files
+	packaging/screens
 
 release:
 	packaging/run-deps
