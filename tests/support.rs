@@ -79,6 +79,7 @@ fn secrets(data: &Path) -> Vec<(&'static str, String)> {
         ("a node's short metadata", "4711x"),
         ("a password that a program of the machine said", "syslogsecret"),
         ("a webhook of a newer oxbow", "webhooksecret"),
+        ("what a node's metadata was before", "0815y"),
         ("a password where its hash belongs", "typedsecret"),
     ]
     .map(|(what, secret)| (what, secret.to_owned()))
@@ -114,6 +115,7 @@ async fn planted() -> TempDir {
              2026-05-01 INFO oxbow::x: proxy http://kim:proxypass@proxy.example:3128 and token {TOKEN} and {HASH}\n\
              2026-05-01 INFO oxbow::x: webhook_secret = \"webhooksecret\"\n\
              2026-05-01 WARN oxbow::service::images: broken.toml:12: \"typedsecret\" is no hash hint=\"make one\"\n\
+             2026-05-01 INFO oxbow::hub: edited: pin 0815y → 4711x node=\"SN-4002\"\n\
              2026-05-01 WARN oxbow::service::dhcp: the card has no link\n"
         ),
     );
@@ -133,7 +135,7 @@ async fn planted() -> TempDir {
     };
     let effects = vec![
         Effect::SaveNode(node.clone().into()),
-        line(Source::Station, "edited: licence LICENCE-0815, pin 4711x"),
+        line(Source::Station, "edited: licence + LICENCE-0815, pin 0815y → 4711x"),
         line(Source::Agent, &format!("asked http://10.77.0.1/r/{run}/files with {HASH}")),
         line(Source::Agent, "the disk gives up at sector 7"),
         line(Source::Syslog, "cloud-init: the login is kim / syslogsecret"),

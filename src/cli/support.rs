@@ -174,10 +174,11 @@ fn story(bench: &mut Bench, which: &str, syslog: bool) -> Result<Result<Story, A
         Answer::Node(row) => story.row = Some(*row),
         Answer::Trail { at, times, text } => story.trail.push(format!("{} x{times} {text}", moment(at))),
         Answer::Log { at, source, level, text } => {
-            if syslog || [Source::Station, Source::Agent].iter().any(|known| known.word() == source) {
-                story.log.push(format!("{} {source} {level} {text}", moment(at)));
-            } else {
-                story.unsaid += 1;
+            let line = format!("{} {source} {level} {text}", moment(at));
+            match source.as_str() {
+                source if source == Source::Station.word() => story.log.push(tail::fit(&line)),
+                source if source == Source::Agent.word() || syslog => story.log.push(line),
+                _ => story.unsaid += 1,
             }
         }
         _ => {}

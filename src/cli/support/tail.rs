@@ -44,9 +44,12 @@ fn end_of(file: &Path, room: u64) -> io::Result<(String, u64)> {
     Ok((text, begin))
 }
 
-/// A line without what somebody has typed: a command is there by its name, a configuration not at all, and a mistake in a
-/// profile by its place.
-fn fit(line: &str) -> String {
+/// A line without what somebody has typed: a command is there by its name, a configuration not at all, a mistake in a
+/// profile by its place; of an edit that there was one, for what it has replaced nobody knows any more.
+pub(super) fn fit(line: &str) -> String {
+    if let Some((before, _)) = line.split_once(EDITED) {
+        return format!("{before}{EDITED}…");
+    }
     if line.contains(OF_PROFILES) {
         let parts = line.split('"').enumerate();
         let parts = parts.map(|(at, part)| if at % 2 == 0 { part } else { "…" });
@@ -70,6 +73,8 @@ fn fit(line: &str) -> String {
 
 /// What of the station speaks of profiles, and quotes them.
 const OF_PROFILES: &str = " oxbow::service::images";
+/// What is said of an edit begins with it.
+const EDITED: &str = " edited: ";
 /// Bytes of the station's log: days of a bench that works, an hour of one in trouble.
 const TAIL: u64 = 1024 * 1024;
 
