@@ -106,6 +106,13 @@ fn a_station_that_is_suspended_gives_the_terminal_back_and_takes_it_again() {
         terminal.signal(Signal::SIGCONT);
         terminal.sees("1 Nodes").sees("No machine has been seen yet");
     }
+    // Stopped unasked it cannot give it back; what the shell wrote meanwhile is drawn over.
+    terminal.signal(Signal::SIGSTOP);
+    assert!(within(|| terminal.state() == Some('T')), "it stands still");
+    terminal.scribble("\x1b[?1049l\x1b[2J\x1b[?2004l[1]+  Stopped");
+    assert!(!terminal.picture().contains("1 Nodes"));
+    terminal.signal(Signal::SIGCONT);
+    terminal.sees("1 Nodes").sees("No machine has been seen yet").misses("Stopped");
     terminal.press("5").sees("machines reach it at");
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);

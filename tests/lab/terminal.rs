@@ -119,6 +119,11 @@ impl Terminal {
         self
     }
 
+    /// Another program writes to the terminal.
+    pub(crate) fn scribble(&self, bytes: &str) {
+        self.screen.lock().expect("whole").process(bytes.as_bytes());
+    }
+
     pub(crate) fn resize(&self, width: u16, height: u16) {
         let pair = self.pair.as_ref().expect("an open terminal");
         self.screen.lock().expect("whole").screen_mut().set_size(least_one(height), least_one(width));

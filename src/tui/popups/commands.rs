@@ -170,6 +170,7 @@ pub const SHELL: &[(&str, &str)] = &[
     ("oxbow batch", "open a batch, say how it stands, close it"),
     ("oxbow images add FILE", "take an OS image in, and check it"),
     ("oxbow check", "what would disappoint a machine: boot files, profiles, images"),
+    ("oxbow support FILE", "what somebody far away needs to help, in one archive, without secrets"),
     ("oxbow ca", "the certificate authority that machines are to trust"),
 ];
 
