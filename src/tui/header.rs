@@ -46,7 +46,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
 
 /// How many nodes do what. With words, or with glyphs alone where there is no room: the words are in the table.
 pub fn counts(screen: &Screen, bench: &Snapshot, words: bool) -> Line<'static> {
-    let (theme, counts) = (&screen.theme, &screen.listing.counts);
+    let (theme, counts) = (&screen.theme, &screen.rows().counts);
     let glyphs = theme.glyphs;
     let kinds = [
         (glyphs.failed, counts.failed, "failed", Meaning::Failure, true),

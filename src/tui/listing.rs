@@ -1,9 +1,10 @@
 //! The nodes in the order the table shows them, and how many there are of each kind. Made anew only when the snapshot,
 //! the filter, the order or the second has changed: a frame takes its window from here.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use crate::domain::ids::NodeId;
+use crate::domain::ids::{NodeId, Serial};
 use crate::domain::node::Node;
 use crate::domain::phase::Stage;
 use crate::domain::snapshot::{Catalogue, Snapshot, Stranger};
@@ -112,26 +113,31 @@ impl Listing {
         let mut counts = Counts::default();
         let mut first_problem: Option<(u8, NodeId)> = None;
         let mut rows = Vec::with_capacity(bench.nodes.len());
+        let fallback = unassigned(&bench.catalogue);
         for node in bench.nodes.values() {
-            let row = Row::new(bench, node, now);
+            let row = Row::new(bench, node, &fallback, now);
             counts.add(row.status);
             if row.status.rank() < Status::Active(Stage::Seen).rank() {
                 let this = (row.status.rank(), row.id);
                 first_problem = Some(first_problem.map_or(this, |first| first.min(this)));
             }
-            if filter.keeps(node, row.status, &row.profile) {
+            if filter.keeps(node, row.status, row.profile) {
                 rows.push(row);
             }
         }
-        rows.sort_by(|a, b| {
-            let order = a.compare(b, sort);
-            if flipped { order.reverse() } else { order }
-        });
+        // Nodes come nearly in the order of their names: of those that are alike, hardly any has to be moved.
+        rows.sort_by(|a, b| a.compare(b, sort));
+        for alike in rows.chunk_by_mut(|a, b| a.compare(b, sort).is_eq()) {
+            alike.sort_by(|a, b| natural(&a.name, &b.name).then(a.id.cmp(&b.id)));
+        }
+        if flipped {
+            rows.reverse();
+        }
         *self = Self {
             made_from: Some(from),
             counts,
             name_width: rows.iter().map(|row| width(&row.name)).max().unwrap_or(0),
-            profile_width: rows.iter().map(|row| width(&row.profile)).max().unwrap_or(0),
+            profile_width: rows.iter().map(|row| width(row.profile)).max().unwrap_or(0),
             first_problem: first_problem.map(|(_, id)| id),
             nodes: rows.into_iter().map(|row| row.id).collect(),
             strangers: bench.strangers(now),
@@ -146,45 +152,47 @@ impl Listing {
 
 /// The profile that `node` gets: its own, or in brackets the default, or `none`.
 pub fn profile_of(node: &Node, catalogue: &Catalogue) -> String {
-    match (&node.profile, &catalogue.default_profile) {
-        (Some(own), _) => own.to_string(),
-        (None, Some(default)) => format!("({default})"),
-        (None, None) => "none".into(),
-    }
+    node.profile.as_ref().map_or_else(|| unassigned(catalogue), ToString::to_string)
+}
+
+/// What stands in place of the profile of a node that has none of its own.
+fn unassigned(catalogue: &Catalogue) -> String {
+    catalogue.default_profile.as_ref().map_or_else(|| "none".into(), |default| format!("({default})"))
 }
 
 /// What a node is sorted by.
-struct Row {
+struct Row<'a> {
     id: NodeId,
     status: Status,
-    name: String,
-    profile: String,
+    name: Cow<'a, str>,
+    profile: &'a str,
     percent: u8,
     since: Timestamp,
 }
 
-impl Row {
-    fn new(bench: &Snapshot, node: &Node, now: Timestamp) -> Self {
+impl<'a> Row<'a> {
+    fn new(bench: &Snapshot, node: &'a Node, fallback: &'a str, now: Timestamp) -> Self {
+        let named = node.name.as_deref().or(node.serial.as_ref().map(Serial::as_str));
         let percent = node.progress.as_ref().map_or(0, |progress| progress.percent());
         Self {
             id: node.id,
             status: Status::judged(bench, node, now).0,
-            name: node.label(),
-            profile: profile_of(node, &bench.catalogue),
+            name: named.map_or_else(|| node.label().into(), Cow::Borrowed),
+            profile: node.profile.as_ref().map_or(fallback, |own| own.as_str()),
             percent,
             since: node.phase_since,
         }
     }
 
+    /// Names apart.
     fn compare(&self, other: &Self, sort: Sort) -> Ordering {
-        let first = match sort {
+        match sort {
             Sort::Problems => self.status.rank().cmp(&other.status.rank()),
             Sort::Name => Ordering::Equal,
-            Sort::Profile => self.profile.cmp(&other.profile),
+            Sort::Profile => self.profile.cmp(other.profile),
             Sort::Progress => self.furthest().cmp(&other.furthest()).reverse(),
             Sort::Time => self.since.cmp(&other.since).reverse(),
-        };
-        first.then_with(|| natural(&self.name, &other.name)).then(self.id.cmp(&other.id))
+        }
     }
 
     /// How near its end it is.
@@ -199,7 +207,10 @@ impl Row {
 
 /// Text order in which `press-2` comes before `press-10`.
 fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
+    let alike = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    let digits = a.as_bytes()[..alike].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let from = (0..=alike - digits).rev().find(|at| a.is_char_boundary(*at)).unwrap_or(0);
+    let (mut a, mut b) = (&a[from..], &b[from..]);
     while let (Some(x), Some(y)) = (a.chars().next(), b.chars().next()) {
         if x.is_ascii_digit() && y.is_ascii_digit() {
             let ((m, rest_a), (n, rest_b)) = (number(a), number(b));
@@ -242,6 +253,25 @@ mod tests {
         let mut names = ["press-10", "press-2", "press", "lathe-1", "press-02b", "名"];
         names.sort_by(|a, b| natural(a, b));
         assert_eq!(names, ["lathe-1", "press", "press-2", "press-02b", "press-10", "名"]);
+        for (less, more) in
+            [("a1b", "a10"), ("a9-2", "a09-10"), ("a1_", "a10"), ("名1", "名2"), ("同", "名"), ("x", "x1")]
+        {
+            assert_eq!(
+                (natural(less, more), natural(more, less)),
+                (Ordering::Less, Ordering::Greater),
+                "{less} {more}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_order_may_be_turned_round() {
+        let (bench, mut listing) = (bench(&["b", "a", "c"]), Listing::default());
+        let mut order = |flipped| {
+            listing.refresh(&bench, Timestamp::default(), &Filter::default(), Sort::Name, flipped);
+            listing.nodes.iter().map(|id| id.0).collect::<Vec<_>>()
+        };
+        assert_eq!((order(false), order(true)), (vec![1, 0, 2], vec![2, 0, 1]));
     }
 
     #[test]

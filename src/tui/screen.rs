@@ -18,7 +18,7 @@ use crate::tui::filter::Filter;
 use crate::tui::form::{Editing, Form};
 use crate::tui::keymap::{Place, Tab};
 use crate::tui::layout::{Plan, layout};
-use crate::tui::listing::{Listing, Sort};
+use crate::tui::listing::{Counts, Listing, Sort};
 use crate::tui::msg::Effect;
 use crate::tui::reader::Reader;
 use crate::tui::theme::{Meaning, Theme};
@@ -46,6 +46,8 @@ pub struct Screen {
     /// All nodes, as the board of the batch has them.
     pub board: Listing,
     pub pace: Pace,
+    /// The second it is of, and who did what then.
+    pub paced: Option<(u64, Counts)>,
     pub form: Form,
     /// The node that is being edited, and what it is to become.
     pub editing: Option<Editing>,
@@ -213,6 +215,7 @@ impl Screen {
             listing: Listing::default(),
             board: Listing::default(),
             pace: Pace::default(),
+            paced: None,
             form: Form::default(),
             editing: None,
             desk: Desk::default(),
@@ -389,11 +392,17 @@ impl Screen {
         let row = self.row();
         let (moment, filter) = (self.moment(), Filter::parse(&self.filter));
         let bench = self.frozen.as_ref().map_or(live, |frozen| &frozen.bench);
-        if self.listing.refresh(bench, moment, &filter, self.sort, self.flipped) {
+        // With ten thousand nodes an order is what costs most: only that one is made which is seen.
+        let is_new = match self.pane {
+            Pane::Batch => self.board.refresh(bench, moment, &Filter::default(), Sort::Problems, false),
+            _ => self.listing.refresh(bench, moment, &filter, self.sort, self.flipped),
+        };
+        if is_new {
             self.marked.retain(|id| bench.nodes.contains_key(id));
         }
-        if self.pane == Pane::Batch && self.board.refresh(bench, moment, &Filter::default(), Sort::Problems, false) {
-            self.pace = Pace::of(bench, moment);
+        let paced = Some((moment.as_millis() / 1000, self.board.counts));
+        if self.pane == Pane::Batch && self.paced != paced {
+            (self.pace, self.paced) = (Pace::of(bench, moment), paced);
         }
         if self.row().is_none() {
             // The node is gone or filtered away: the one that took its row is next to it.

@@ -24,7 +24,7 @@ use crate::tui::words::{clock, cut};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let (tiles, below) = split_top(area, area.height.saturating_sub(1));
-    let (counts, glyphs) = (screen.listing.counts, screen.theme.glyphs);
+    let (counts, glyphs) = (screen.rows().counts, screen.theme.glyphs);
     let person = counts.failed + counts.stalled + counts.held;
     let (said, meaning) = match (counts.failed, counts.stalled + counts.held) {
         (0, 0) => (String::new(), Meaning::Muted),
@@ -62,7 +62,7 @@ fn places(area: Rect) -> [Rect; 4] {
 /// The first that needs a person, in words, and the time.
 fn newest(screen: &Screen, bench: &Snapshot, room: usize) -> Line<'static> {
     let time = clock(&screen.zone, screen.now);
-    let first = screen.listing.first_problem.and_then(|id| bench.nodes.get(&id));
+    let first = screen.rows().first_problem.and_then(|id| bench.nodes.get(&id));
     let words = first.map(|node| {
         let status = Status::judged(bench, node, screen.moment()).0;
         let why = match &node.phase {
