@@ -50,6 +50,7 @@ pub struct Hub {
     services: Vec<ServiceStatus>,
     stream: Arc<Stream>,
     link_mbit: Option<u32>,
+    room: Option<u64>,
     dhcp: Arc<Dhcp>,
     /// What the DHCP service is to find out before it is done.
     changing: Option<Changing>,
@@ -101,6 +102,7 @@ impl Hub {
             services: Vec::new(),
             stream: Arc::default(),
             link_mbit: None,
+            room: None,
             dhcp: Arc::default(),
             changing: None,
             doctor: Arc::default(),
@@ -247,6 +249,7 @@ impl Hub {
             }
             Note::Service(status) => self.take_service(status),
             Note::Link(mbit) => self.link_mbit = mbit,
+            Note::Room(bytes) => self.room = bytes,
             Note::Said(said) => self.hear(said.by, said.line),
             Note::Catalogue(catalogue) => {
                 self.fleet.heed(&catalogue.placeholders);
@@ -492,6 +495,7 @@ impl Hub {
             services: self.services.clone(),
             stream: self.stream.clone(),
             link_mbit: self.link_mbit,
+            room: self.room,
             dhcp: self.dhcp.clone(),
             dhcp_chosen: self.fleet.dhcp(),
             dhcp_asked: self.changing.as_ref().map(|changing| changing.to),

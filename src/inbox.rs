@@ -40,6 +40,8 @@ pub enum Note {
     Service(ServiceStatus),
     /// How many megabits a second the card that leads to the machines can do, if it says so.
     Link(Option<u32>),
+    /// Bytes that are left on the disk of the station's data, if that can be known.
+    Room(Option<u64>),
     /// A line of a service's own, for the screen; it is in the station's log file already.
     Said(Box<Said>),
     Catalogue(Arc<Catalogue>),

@@ -159,7 +159,7 @@ impl Stock {
 }
 
 impl Took {
-    /// What is recorded of `note`. Packets, leases and what DHCP counts are not.
+    /// What is recorded of `note`. Packets, leases, what DHCP counts and the room on the disk are not.
     fn of(note: &Note) -> Option<Self> {
         Some(match note {
             Note::Event(event) => Self::Event(Box::new(event.clone())),
@@ -184,7 +184,12 @@ impl Took {
                 level: said.line.level,
                 text: said.line.text.to_string(),
             },
-            Note::Packet(_) | Note::Capture(..) | Note::Leases(_) | Note::Dhcp(_) | Note::DhcpTried(..) => return None,
+            Note::Packet(_)
+            | Note::Capture(..)
+            | Note::Leases(_)
+            | Note::Dhcp(_)
+            | Note::DhcpTried(..)
+            | Note::Room(_) => return None,
         })
     }
 }

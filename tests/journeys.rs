@@ -1175,6 +1175,14 @@ fn the_choice_on_the_board_goes_from_tile_to_tile_and_stays_with_its_node() {
 }
 
 #[test]
+fn how_much_room_the_disk_has_is_among_the_services_and_little_is_said_with_what_to_do() {
+    let mut bench = sample::busy();
+    Journey::at(bench.clone()).type_text("5").sees("57.9 GB free for images, logs and records");
+    bench.room = Some(900_000_000);
+    Journey::at(bench).type_text("5").sees("900.0 MB free").sees("room, else images and logs");
+}
+
+#[test]
 fn the_board_has_the_name_of_the_batch_that_is_open() {
     let mut bench = sample::busy();
     let order = Order { name: "PO-4711".into(), ..Order::default() };

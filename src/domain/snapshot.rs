@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub stream: Arc<Stream>,
     /// Megabits a second of the card that leads to the machines, if it says so.
     pub link_mbit: Option<u32>,
+    /// Bytes that are left on the disk of the station's data, if that is known.
+    pub room: Option<u64>,
     pub dhcp: Arc<Dhcp>,
     /// What DHCP is to be, if somebody chose; else what the settings say.
     pub dhcp_chosen: Option<Choice>,

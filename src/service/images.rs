@@ -23,6 +23,7 @@ use tracing::{info, warn};
 
 use super::{Context, ServiceError};
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::disk::in_bytes;
 use crate::domain::ids::ProfileId;
 use crate::domain::image::ImageState;
 use crate::domain::placeholder::Placeholders;
@@ -66,6 +67,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
     };
     let mut checked = Known::new();
     let mut sweep = Sweep::default();
+    let mut said_room = None;
     let mut shelf = Shelf::default();
     sweep::remove_unfinished(&config.store);
     loop {
@@ -103,6 +105,11 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
                 }
             }
             None => {
+                let room = check::room(&config.store);
+                if said_room != Some(room.map(in_bytes)) {
+                    said_room = Some(room.map(in_bytes));
+                    context.inbox.send(Note::Room(room)).await;
+                }
                 if let Some(needed) = sweep::needed(&catalogue, &context.snapshot(), &config.store) {
                     sweep.remove(Instant::now(), &config.store, &needed);
                 }

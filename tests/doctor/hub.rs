@@ -119,6 +119,7 @@ impl Hub {
             }
             Note::Packet(_)
             | Note::Link(_)
+            | Note::Room(_)
             | Note::Said(_)
             | Note::Capture(..)
             | Note::Service(_)

@@ -384,6 +384,7 @@ impl Bench {
             index: self.fleet.index().clone(),
             catalogue: Arc::new(self.catalogue),
             link_mbit: Some(1000),
+            room: Some(57_900_000_000),
             dhcp: Arc::new(served()),
             dhcp_chosen: None,
             dhcp_asked: None,

@@ -14,6 +14,7 @@
 use ratatui::text::{Line, Span};
 
 use crate::domain::dhcp::Mode;
+use crate::domain::disk::in_bytes;
 use crate::domain::service::{ServiceState, ServiceStatus};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
@@ -39,6 +40,7 @@ pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stati
             format!("{}, the station could not keep up", counted_as(bench.dropped, "observation")),
         ));
     }
+    lines.extend(room(screen, bench, width));
     lines.push(Line::default());
     lines.extend(bench.services.iter().flat_map(|service| about(screen, service, width)));
     lines.extend(addresses(screen, bench, width));
@@ -75,6 +77,17 @@ fn overlooked(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stat
 fn fact(screen: &Screen, name: &str, meaning: Meaning, value: &str, width: usize) -> Vec<Line<'static>> {
     let head = Span::styled(format!("   {name:<NAME$}"), screen.theme.style(Meaning::Muted));
     paragraph(head, &clean(value, WORDS), screen.theme.style(meaning), width)
+}
+
+/// How much the disk has room for that images, logs and records are on.
+fn room(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
+    let Some(left) = bench.room else { return Vec::new() };
+    let (meaning, advice) = match left {
+        SCARCE.. => (Meaning::Plain, ""),
+        _ => (Meaning::Warning, ": make room, else images and logs are lost; `oxbow images` says what takes it"),
+    };
+    let words = format!("{} free for images, logs and records{advice}", in_bytes(left));
+    fact(screen, "disk", meaning, &words, width)
 }
 
 /// Whose the addresses are, how many are left, and who else gives some.
@@ -213,5 +226,7 @@ fn counted_as(times: u64, what: &str) -> String {
 /// Columns of the names of facts.
 const NAME: usize = 22;
 const WORDS: usize = 400;
+/// Less room than this is little: an image of a system may be larger.
+const SCARCE: u64 = 2_000_000_000;
 /// Letters of a node's name.
 const LABEL: usize = 40;
