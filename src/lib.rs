@@ -100,6 +100,7 @@
 //! | what agent and station say to each other | `protocol` |
 //! | what the command line asks, and what it is answered | `protocol::control`, `service::control`, `cli` |
 //! | which lists are imported by themselves | `service::import_folder` |
+//! | why half a system is never started from a disk | `agent::head`, `agent::linux::configure::start` |
 //! | what a recording holds, and how it is shown again | `record`, `cli::replay` |
 //! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::colours` |
 //! | what all nodes and services say as one stream | `domain::stream`, fed by `hub` and `logs::tap`; read in `tui::reader` |

@@ -31,7 +31,7 @@ impl<M: Medium> Headless<M> {
         put(&mut self.medium, &self.head)
     }
 
-    /// The part of the next `length` bytes that belongs to the head, as a range of them.
+    /// How many of the next `length` bytes belong to the head.
     fn within(&self, length: usize) -> usize {
         let left = (HEAD as u64).saturating_sub(self.at);
         usize::try_from(left).unwrap_or(HEAD).min(length)

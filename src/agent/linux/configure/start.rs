@@ -1,6 +1,7 @@
 //! The disk while it is worked on: what a machine could be started by is kept in memory (see [`crate::agent::head`]), so that
 //! one that loses power then asks the station again, and does not start half of what it was to become. The partition table
-//! is part of it, and is changed here; on the disk it is for the moment in which the kernel looks at it, and in the end.
+//! is part of it, and is changed here; on the disk it is for the moment in which the kernel looks at it, and in the end. A
+//! power cut in just that moment, or between the proof of the image and this, leaves the image as it is to be started.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
