@@ -20,6 +20,7 @@
 //!
 //! ```text
 //!             wire  main  cli                      know everyone
+//!                     paper                        both of them have it write; protocol, seal, domain
 //!    ┌──────────┬──────────┬─────────┬──────┬─────┐
 //!   tui        hub      service    store  agent  sim     do not import each other (hub -> store's handle, sim -> agent)
 //!    └────┬─────┴───┬───┬──┴───┬─────┴──┬───┴──┬──┘
@@ -106,8 +107,8 @@
 //! | what all nodes and services say as one stream | `domain::stream`, fed by `hub` and `logs::tap`; read in `tui::reader` |
 //! | how fast a batch is, when it ends, what the link allows | `domain::pace` |
 //! | what programs elsewhere may read, and in which words | `service::http::api`, `service::http::metrics`, `domain::eim` |
-//! | what a batch is, what is reported of it and signed | `domain::batch`, `domain::certificate`, `seal`, `cli::report`; `assets/report.html` |
-//! | what is mailed to whoever helps, and what never is | `cli::support`, `protocol::station` |
+//! | what a batch is, what is reported of it and signed | `domain::batch`, `domain::certificate`, `seal`, `paper::report`; `assets/report.html` |
+//! | what is mailed to whoever helps, and what never is | `paper::support`, `protocol::station` |
 //! | a setting | `config` |
 //! | what is stored | `store::schema`, `store::rows` |
 //! | what the initramfs does before the agent | `assets/initramfs/init` |
@@ -133,6 +134,8 @@ pub mod hub;
 pub mod inbox;
 #[cfg(feature = "station")]
 pub mod logs;
+#[cfg(feature = "station")]
+pub mod paper;
 #[cfg(feature = "station")]
 pub mod record;
 #[cfg(feature = "station")]

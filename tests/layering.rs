@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("inbox", &["domain"]),
     ("logs", &["logs", "hub", "domain", "inbox", "clock"]),
     ("supervise", &["service", "inbox", "domain"]),
+    ("paper", &["paper", "protocol", "seal", "config", "domain", "clock"]),
     ("seal", &["domain"]),
     ("clock", &["domain"]),
     ("config", &["domain", "boot"]),

@@ -1,7 +1,6 @@
 //! `oxbow batch`.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -9,9 +8,8 @@ use super::bench::{Bench, Place};
 use super::say;
 use crate::config::Problem;
 use crate::domain::batch::Order;
-use crate::domain::batch::tally::Tally;
 use crate::domain::batch::unit::Unit;
-use crate::domain::time::in_words;
+use crate::paper::report::{figures, headline};
 use crate::protocol::batch::BatchRow;
 use crate::protocol::control::{Answer, Ask};
 
@@ -108,23 +106,4 @@ fn show(batch: &BatchRow, units: &[Unit]) {
         let unknown = if unit.expected { "" } else { " (nobody registered it)" };
         say::line(&format!("{} {}{unknown}{reason}", unit.name, unit.standing.word()));
     }
-}
-
-/// `batch 3, line 2, work order 4711, operator Kim: open for 1:02:03`.
-pub(super) fn headline(batch: &BatchRow) -> String {
-    let Order { name, work_order, operator, list } = &batch.order;
-    let parts = [("work order", work_order), ("operator", operator), ("expected by", list)];
-    let parts = parts.iter().filter_map(|(what, words)| Some(format!(", {what} {}", words.as_ref()?)));
-    let number = batch.number.map(|number| format!("batch {number}, ")).unwrap_or_default();
-    let lasted = in_words(Duration::from_millis(batch.closed.unwrap_or(batch.at).saturating_sub(batch.opened)));
-    let state = if batch.closed.is_some() { "closed after" } else { "open for" };
-    format!("{number}{name}{}: {state} {lasted}", parts.collect::<String>())
-}
-
-/// How long machines took, and how many an hour; none while none is done.
-pub(super) fn figures(tally: &Tally) -> Option<String> {
-    let [quickest, median, slowest] =
-        [tally.quickest_ms?, tally.median_ms?, tally.slowest_ms?].map(|took| in_words(Duration::from_millis(took)));
-    let rate = tally.per_hour_milli.map(|rate| format!(", {}.{} an hour", rate / 1000, rate % 1000 / 100));
-    Some(format!("from power-on to proof: {median} ({quickest} to {slowest}){}", rate.unwrap_or_default()))
 }

@@ -1,7 +1,7 @@
 //! Where a command goes: to the station that runs on the data, or into its store if none does. Either way it is the same
 //! conversation.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::config::{DATA, Problem, Settings};
 use crate::domain::ids::ProfileId;
-use crate::protocol::control::{Answer, Ask, Message};
+use crate::paper::talk::Talk;
+use crate::protocol::control::{Answer, Ask};
 use crate::wire::{self, Alone, CONTROL_SOCKET, First};
 
 /// Which bench is meant.
@@ -83,7 +84,7 @@ pub(super) struct Folders {
 /// An open conversation with the bench.
 pub(super) struct Bench {
     /// Dropped before the bench without a station, which then ends.
-    stream: BufReader<UnixStream>,
+    talk: Talk,
     _alone: Option<Alone>,
 }
 
@@ -126,49 +127,19 @@ impl Bench {
     }
 
     fn over(stream: UnixStream, alone: Option<Alone>) -> Result<Self, Problem> {
-        let timed = stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE)));
-        timed.map_err(|err| lost(&err))?;
-        Ok(Self { stream: BufReader::new(stream), _alone: alone })
+        Ok(Self { talk: Talk::over(stream)?, _alone: alone })
     }
 
     /// Asks, with the bytes that belong to it, and hands every answer on up to the final one, which it gives back.
-    pub(super) fn ask(&mut self, ask: Ask, bytes: &[u8], mut hear: impl FnMut(Answer)) -> Result<Answer, Problem> {
-        self.send(ask, bytes).map_err(|err| lost(&err))?;
-        let mut line = String::new();
-        loop {
-            line.clear();
-            match self.stream.read_line(&mut line) {
-                Ok(0) => return Err(lost(&ErrorKind::UnexpectedEof.into())),
-                Ok(_) => {}
-                Err(err) => return Err(lost(&err)),
-            }
-            let answer: Message<Answer> = serde_json::from_str(&line).map_err(|err| lost(&err.into()))?;
-            match answer.body {
-                last if last.is_final() => return Ok(last),
-                answer => hear(answer),
-            }
-        }
+    pub(super) fn ask(&mut self, ask: Ask, bytes: &[u8], hear: impl FnMut(Answer)) -> Result<Answer, Problem> {
+        self.talk.ask(ask, bytes, hear)
     }
 
-    fn send(&mut self, ask: Ask, bytes: &[u8]) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&Message::new(ask))?;
-        line.push(b'\n');
-        let stream = self.stream.get_mut();
-        stream.write_all(&line)?;
-        stream.write_all(bytes)
+    /// The conversation itself, for who makes papers of it.
+    pub(super) fn talk(&mut self) -> &mut Talk {
+        &mut self.talk
     }
-}
-
-fn lost(err: &io::Error) -> Problem {
-    let what = match err.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => "the station does not answer".to_owned(),
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => "the station has ended the conversation".to_owned(),
-        _ => format!("the station cannot be understood: {err}"),
-    };
-    Problem { what, hint: "look at the station's log; whether it is done, `oxbow nodes` shows".into() }
 }
 
 /// How long another oxbow may start, stop or work before it is waited for no longer.
 const BUSY: Duration = Duration::from_secs(10);
-/// How long the station may say nothing. While it works it says so every second.
-const SILENCE: Duration = Duration::from_secs(30);

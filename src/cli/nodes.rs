@@ -19,6 +19,7 @@ use crate::domain::policy::Policy;
 use crate::domain::question::who;
 use crate::domain::text;
 use crate::domain::time::{Timestamp, in_words};
+use crate::paper::talk::capture_of;
 use crate::protocol::control::{Answer, Ask, How, Wish};
 use crate::protocol::nodes::{NodeRow, StrangerRow, VerdictRow};
 
@@ -403,7 +404,7 @@ fn verdicts(rows: &[NodeRow], strangers: &[StrangerRow]) {
 /// Writes a capture file that came as hexadecimal digits.
 fn keep(what: Option<&What>, digits: &str) -> Result<(), Problem> {
     let Some(What::Capture { node, out }) = what else { return Ok(()) };
-    let bytes = bytes_of(digits);
+    let bytes = capture_of(digits);
     let path = out.clone().unwrap_or_else(|| format!("{}.pcap", text::file_name(node)).into());
     std::fs::write(&path, &bytes).map_err(|err| Problem {
         what: format!("cannot write {}: {err}", path.display()),
@@ -411,12 +412,6 @@ fn keep(what: Option<&What>, digits: &str) -> Result<(), Problem> {
     })?;
     say::line(&format!("saved in {}: open it in Wireshark, or read it with tcpdump -vr", path.display()));
     Ok(())
-}
-
-/// What came as hexadecimal digits.
-pub(super) fn bytes_of(digits: &str) -> Vec<u8> {
-    let pairs = digits.as_bytes().chunks_exact(2);
-    pairs.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 fn phase(row: &NodeRow) -> String {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::config::Problem;
 use crate::domain::text;
+use crate::paper::Unmade;
 use crate::protocol::control::Answer;
 
 /// A line on standard output.
@@ -56,6 +57,15 @@ pub(super) fn outcome(answer: &Answer) -> ExitCode {
 pub(super) fn failed(problems: &[Problem]) -> ExitCode {
     problems.iter().for_each(|found| problem(&found.what, Some(&found.hint)));
     ExitCode::from(FAILED)
+}
+
+/// Why a paper was not made.
+pub(super) fn unmade(why: &Unmade) -> ExitCode {
+    match why {
+        Unmade::Said(answer) => outcome(answer),
+        Unmade::Problems(problems) => failed(problems),
+        Unmade::Dropped => ExitCode::from(FAILED),
+    }
 }
 
 /// On one line, without anything that a terminal would obey.

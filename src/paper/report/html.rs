@@ -7,7 +7,7 @@ use qrcode::QrCode;
 use qrcode::render::svg;
 
 use super::Entry;
-use crate::cli::batch::{figures, headline};
+use super::words::{figures, headline};
 use crate::domain::batch::unit::Unit;
 use crate::domain::certificate::moment;
 use crate::domain::time::{Timestamp, in_words};

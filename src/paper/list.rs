@@ -1,0 +1,59 @@
+//! The bench as a list that can be imported again.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use super::talk::Talk;
+use super::{Unmade, Watch};
+use crate::config::Problem;
+use crate::domain::import;
+use crate::domain::registration::Registration;
+use crate::protocol::control::{Answer, Ask};
+use crate::protocol::nodes::NodeRow;
+
+/// A list, and how many machines are in it.
+#[derive(Clone, Debug)]
+pub struct List {
+    pub machines: usize,
+    pub csv: String,
+}
+
+/// Makes the list of every machine that can be told from others.
+pub fn make(talk: &mut Talk, watch: &dyn Watch) -> Result<List, Unmade> {
+    let mut machines = Vec::new();
+    talk.gather(Ask::Nodes, "machines read", watch, |answer| {
+        if let Answer::Node(row) = answer {
+            machines.extend(Some(registration(*row)).filter(|machine| !machine.claims().is_empty()));
+        }
+    })?;
+    Ok(List { machines: machines.len(), csv: import::export_csv(&machines) })
+}
+
+/// As people would register it.
+fn registration(row: NodeRow) -> Registration {
+    let identifiers = [row.serial.as_ref().map(ToString::to_string), row.macs.first().map(ToString::to_string)];
+    // Who has no name is called by one of these.
+    let name = Some(row.name).filter(|name| !identifiers.iter().flatten().any(|identifier| identifier == name));
+    Registration {
+        name: name.filter(|name| *name != format!("node {}", row.id)),
+        hostname: row.hostname,
+        macs: row.macs,
+        uuid: row.uuid,
+        serial: row.serial,
+        profile: row.profile,
+        metadata: row.metadata,
+    }
+}
+
+/// Into a file of its own: another list is never written over.
+pub fn save(file: &Path, csv: &str) -> Result<(), Problem> {
+    let written = File::create_new(file).and_then(|mut file| file.write_all(csv.as_bytes()));
+    written.map_err(|err| {
+        let hint = match err.kind() {
+            ErrorKind::AlreadyExists => "choose another name, or remove it",
+            _ => "choose a directory that is there, with room, that you may write to",
+        };
+        Problem::new(format!("the list cannot be written to {}: {err}", file.display()), hint)
+    })
+}

@@ -1,0 +1,181 @@
+//! The report of a batch: a table for an ERP, JSON for programs, a page to print, a signed certificate for each machine.
+
+mod csv;
+mod html;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::talk::Talk;
+use super::{Unmade, Watch, told};
+use crate::config::Problem;
+use crate::domain::batch::unit::Unit;
+use crate::domain::certificate::{Certificate, Order, Station};
+use crate::domain::digest::Digest;
+use crate::domain::text;
+use crate::protocol::batch::BatchRow;
+use crate::protocol::control::{Answer, Ask};
+use crate::seal::{PUBLIC, Seal};
+
+pub use self::words::{figures, headline};
+
+/// What of a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    Json,
+    Html,
+    Certificates,
+}
+
+impl Format {
+    pub const ALL: [Self; 4] = [Self::Csv, Self::Json, Self::Html, Self::Certificates];
+}
+
+/// A machine of a report, and its certificate if it has its system.
+struct Entry {
+    unit: Unit,
+    certificate: Option<Signed>,
+}
+
+/// A certificate as it is written.
+struct Signed {
+    /// Below the report's directory.
+    name: String,
+    text: String,
+    sha256: Digest,
+}
+
+/// A report that is ready to be written.
+pub struct Report {
+    /// What it may be called, as `batch-3`.
+    pub name: String,
+    pub machines: usize,
+    pub certificates: usize,
+    /// Names below the directory, and contents.
+    files: Vec<(String, Vec<u8>)>,
+}
+
+/// Makes the report of a batch: of the latest, or of the whole bench where none was ever opened. The key to sign with is in
+/// `seal`.
+pub fn make(
+    talk: &mut Talk,
+    number: Option<u32>,
+    formats: &[Format],
+    seal: &Path,
+    watch: &dyn Watch,
+) -> Result<Report, Unmade> {
+    let (mut batch, mut units) = (None, Vec::new());
+    talk.gather(Ask::Batch { number, units: true, or_bench: true }, "machines read", watch, |answer| match answer {
+        Answer::Batch(row) => batch = Some(*row),
+        Answer::Unit(unit) => units.push(*unit),
+        _ => {}
+    })?;
+    let batch = batch.unwrap_or_default();
+    let seal = Seal::open(seal).map_err(|err| unsealed(&err.to_string()))?;
+    let public = seal.public_pem().map_err(|err| unsealed(&err.to_string()))?;
+    let entries = entries(&batch, units, &seal, watch)?;
+    let certificates = entries.iter().filter(|entry| entry.certificate.is_some()).count();
+    let name = batch.number.map_or("bench".to_owned(), |number| format!("batch-{number}"));
+    let files = files(&name, &batch, &entries, formats, &public)?;
+    Ok(Report { name, machines: entries.len(), certificates, files })
+}
+
+fn entries(batch: &BatchRow, units: Vec<Unit>, seal: &Seal, watch: &dyn Watch) -> Result<Vec<Entry>, Unmade> {
+    let station = Station { software: batch.station.software.clone(), host: host() };
+    let order = batch.number.map(|number| Order {
+        number,
+        name: batch.order.name.clone(),
+        work_order: batch.order.work_order.clone(),
+        operator: batch.order.operator.clone(),
+    });
+    let all = Some(units.len());
+    let entry = |(number, unit): (usize, Unit)| {
+        told(watch, "machines signed", number, all)?;
+        let certificate = Certificate::of(&unit, order.clone(), station.clone());
+        let signed = certificate.map(|certificate| {
+            let text = seal.sign(&certificate).map_err(|err| unsealed(&err.to_string()))?;
+            // Two machines may have one name, not one number.
+            let name = format!("certificates/{}-{}.json", text::file_name(&unit.name), unit.node);
+            let sha256 = Digest::new(Sha256::digest(&text).into());
+            Ok::<_, Problem>(Signed { name, text, sha256 })
+        });
+        Ok(Entry { certificate: signed.transpose()?, unit })
+    };
+    units.into_iter().enumerate().map(entry).collect()
+}
+
+/// What the workstation calls itself.
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    text::clean(&name, 64)
+}
+
+fn files(
+    name: &str,
+    batch: &BatchRow,
+    entries: &[Entry],
+    formats: &[Format],
+    public: &[u8],
+) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+    let unwritable = |what: &str| Problem::new(format!("the report cannot be made: {what}"), "read the station's log");
+    let mut files = Vec::new();
+    for format in formats {
+        match format {
+            Format::Csv => files.push((format!("{name}.csv"), csv::written(batch, entries).into_bytes())),
+            Format::Json => {
+                let units: Vec<&Unit> = entries.iter().map(|entry| &entry.unit).collect();
+                let page = serde_json::json!({ "batch": batch, "units": units });
+                files.push((format!("{name}.json"), format!("{page:#}\n").into_bytes()));
+            }
+            Format::Html => {
+                let page = html::page(batch, entries).map_err(|err| unwritable(&err))?;
+                files.push((format!("{name}.html"), page.into_bytes()));
+            }
+            Format::Certificates => {
+                files.push((PUBLIC.to_owned(), public.to_owned()));
+                let signed = entries.iter().filter_map(|entry| entry.certificate.as_ref());
+                files.extend(signed.map(|signed| (signed.name.clone(), signed.text.clone().into_bytes())));
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Writes it into `directory`, which is not there yet or is empty.
+pub fn write(report: &Report, directory: &Path, watch: &dyn Watch) -> Result<(), Unmade> {
+    write_all(directory, &report.files, watch)
+}
+
+fn write_all(directory: &Path, files: &[(String, Vec<u8>)], watch: &dyn Watch) -> Result<(), Unmade> {
+    let problem = |err: std::io::Error| {
+        let what = format!("the report cannot be written to {}: {err}", directory.display());
+        let hint = match err.kind() {
+            ErrorKind::AlreadyExists => "name a directory that is not there yet",
+            _ => "choose a place with room that you may write to",
+        };
+        Problem::new(what, hint)
+    };
+    fs::create_dir_all(directory).map_err(problem)?;
+    if fs::read_dir(directory).map_err(problem)?.next().is_some() {
+        return Err(problem(std::io::Error::new(ErrorKind::AlreadyExists, "there are files in it already")).into());
+    }
+    for (number, (name, content)) in files.iter().enumerate() {
+        told(watch, "files written", number, Some(files.len()))?;
+        let path = directory.join(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all).map_err(problem)?;
+        fs::File::create_new(path).and_then(|mut file| file.write_all(content)).map_err(problem)?;
+    }
+    Ok(())
+}
+
+fn unsealed(why: &str) -> Problem {
+    let hint = "certificates are signed with the key in DATA/seal: use the account that the station runs under";
+    Problem::new(format!("certificates cannot be signed: {why}"), hint)
+}
