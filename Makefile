@@ -35,10 +35,11 @@ install: release boot-files
 	mkdir -p $(DESTDIR)/usr/share/oxbow/profiles
 	cp -r profiles/. $(DESTDIR)/usr/share/oxbow/profiles/
 
-# What the boot tests find in the target directory (a system with cloud-init, too, of Debian packages).
+# What tests find in the target directory (a system with cloud-init, too, and senders of syslog, of Debian packages).
 test-files: boot-files
 	tests/image/build $(target)/test-image
 	tests/cloud-image/build $(target)/cloud-image
+	tests/senders/build $(target)/senders
 
 test:
 	packaging/test

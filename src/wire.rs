@@ -321,7 +321,7 @@ fn start_services(
         address: config.segment.address(),
         port: tftp::PORT,
         directory: config.boot_files.clone(),
-        autoexec: script::ask(config.segment.given_url()),
+        autoexec: script::ask(config.segment.given_url(), config.segment.address()),
         grub_config: grub::ask(&config.segment.base_url),
     };
     let http = http::Config {

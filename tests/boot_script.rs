@@ -5,7 +5,8 @@ mod lab;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lab::journey::{INSTALLED, OWN_OS, own_os, reaches};
 use lab::{Bench, Bus, Firmware, Station, built};
@@ -17,8 +18,8 @@ fn a_bios_machine_that_cannot_load_its_install_system_says_why_and_restarts_unti
 }
 
 #[test]
-fn a_uefi_machine_that_cannot_load_its_install_system_says_why_and_restarts_until_it_can() {
-    let bench = Bench::new("a_uefi_machine_that_cannot_load_its_install_system_says_why_and_restarts_until_it_can");
+fn a_uefi_machine_that_cannot_load_its_install_system_says_why_in_its_log_too_and_restarts_until_it_can() {
+    let bench = Bench::new("a_uefi_machine_that_cannot_load_its_install_system_says_why_in_its_log_too");
     restarts_until_it_can(&bench, Firmware::UefiHttp);
 }
 
@@ -45,11 +46,30 @@ fn restarts_until_it_can(bench: &Bench, firmware: Firmware) {
     for name in ["undionly.kpxe", "ipxe.efi", "initramfs.img"] {
         copy(&built("boot-files").join(name), &boot_files.join(name));
     }
+    let sends_syslog = firmware == Firmware::UefiHttp;
+    if sends_syslog {
+        // No other of Debian's sends its console to a log server.
+        copy(&built("senders").join("ipxe.efi"), &boot_files.join("ipxe.efi"));
+    }
     let station = Station::start_with(bench, &built("test-image").join("os.raw.gz"), boot_files.clone());
     let machine = bench.machine("starved").firmware(firmware).bus(Bus::Sata);
     let mut power = machine.power_on();
 
     reaches(power.wait_for("could not be loaded from http://10.77.0.1, try 1 of 5", INSTALLED));
+    let shown = Instant::now();
+    if sends_syslog {
+        let node = station.node(&machine.mac).expect("it is known");
+        let log = station.data().join(format!("log/nodes/node-{:05}.log", node.id.as_u64().expect("a number")));
+        let said = "syslog info ipxe: oxbow: the install system could not be loaded from http://10.77.0.1, try 1 of 5";
+        while !fs::read_to_string(&log).is_ok_and(|log| log.contains(said)) {
+            assert!(shown.elapsed() < IN_LOG, "not in {} within {IN_LOG:?}", log.display());
+            thread::sleep(Duration::from_millis(10));
+        }
+        println!("iPXE: a line is in the log {} ms after it is on the console", shown.elapsed().as_millis());
+        let log = fs::read_to_string(&log).expect("a log");
+        assert!(log.contains("syslog info ipxe: oxbow: asking http://10.77.0.1 what to do"), "{log}");
+        assert!(log.contains("syslog info ipxe: oxbow: this machine gets profile test"), "{log}");
+    }
     reaches(power.wait_for("THIS MACHINE IS NOT INSTALLED", SCREEN));
     reaches(power.wait_for(&format!("machine {} {}, profile test, run ", machine.serial, machine.mac), SCREEN));
     reaches(power.wait_for("it restarts in 30 seconds, or at a key; Ctrl-B is the command line", SCREEN));
@@ -67,3 +87,5 @@ fn copy(from: &Path, to: &Path) {
 
 /// Five attempts with five seconds between them, several times over.
 const SCREEN: Duration = Duration::from_secs(120);
+/// A line takes a tenth of a second from iPXE to the log; the emulator and the station may be busy.
+const IN_LOG: Duration = Duration::from_secs(5);

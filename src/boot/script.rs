@@ -3,6 +3,8 @@
 //! The texts are templates in `assets/ipxe`. What goes into them from outside is made fit for iPXE's command line first:
 //! no settings are expanded and no second command begins.
 
+use std::net::Ipv4Addr;
+
 use minijinja::{Environment, UndefinedBehavior, context};
 
 use crate::boot::architecture::{ArchCode, Transport};
@@ -75,10 +77,10 @@ impl Asked {
 }
 
 /// The script that makes a machine say who it is. The same text is `autoexec.ipxe`, which iPXE's EFI builds fetch from
-/// where they were loaded.
-pub fn ask(base_url: &str) -> String {
+/// where they were loaded. `log_server` is where iPXE's own log goes.
+pub fn ask(base_url: &str, log_server: Ipv4Addr) -> String {
     let https = base_url.starts_with("https:");
-    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url, https, claims => CLAIMS })
+    filled(include_str!("../../assets/ipxe/ask.ipxe"), context! { base_url, log_server, https, claims => CLAIMS })
 }
 
 /// How a machine is to reach the station for what it asked by `by_https`, or by plain HTTP.
@@ -228,6 +230,7 @@ pub(super) mod tests {
     use crate::domain::digest::Digest;
 
     const STATION: &str = "http://10.77.0.1";
+    const LOG_SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
     fn asked() -> Asked {
         Asked::from_query(
@@ -295,7 +298,7 @@ pub(super) mod tests {
     fn every_script_is_filled() {
         let run = RunId::new([7; 16]);
         let profile = "emt-s".parse().expect("a name");
-        insta::assert_snapshot!("ask", ask(STATION));
+        insta::assert_snapshot!("ask", ask(STATION, LOG_SERVER));
         let station = Station { base_url: STATION.into(), ..Station::default() };
         let https = Https { base_url: "https://10.77.0.1".into(), ca: Digest::new([0xca; 32]) };
         let quiet = ["quiet".to_owned()];
@@ -303,7 +306,7 @@ pub(super) mod tests {
         insta::assert_snapshot!("install_https", install(&station, Some(&https), run, &profile, &quiet, &asked()));
         insta::assert_snapshot!("installer", installer(&station, run, &profile, &boot()));
         insta::assert_snapshot!("detour", detour(&station, &https));
-        insta::assert_snapshot!("ask_https", ask(&https.base_url));
+        insta::assert_snapshot!("ask_https", ask(&https.base_url, LOG_SERVER));
         insta::assert_snapshot!("local_uefi", local_disk(&asked(), None).expect("a script"));
         insta::assert_snapshot!("local_bios", local_disk(&Asked::default(), None).expect("a script"));
         insta::assert_snapshot!("wait", wait(STATION, "no profile is assigned"));

@@ -1,7 +1,14 @@
-//! Syslog as machines spell it: RFC 5424, RFC 3164, and what iPXE and kernels send, which is a priority and words.
+//! Syslog as machines spell it: RFC 5424, RFC 3164, and what iPXE and kernels send, which is a priority and words, or
+//! netconsole's own.
+//!
+//! Who says something is told by where it came from, never by what it says: a host name in it is not looked at. What that
+//! is worth depends on the way. By TCP nobody speaks from an address that he does not hold, for he needs the answers. By
+//! UDP anybody on the same cable can write another's address on a datagram, as with every syslog: such a line is in the
+//! other's log, as one that came by syslog, which moves no machine and proves nothing.
 
 pub mod frames;
 pub mod gathered;
+mod netconsole;
 
 use syslog_loose::{IncompleteDate, Variant};
 
@@ -21,6 +28,9 @@ pub fn read(message: &[u8], now: Timestamp) -> Option<Said> {
     let message = String::from_utf8_lossy(message);
     let message = message.trim_matches(|c: char| c == '\0' || c.is_whitespace());
     let (severity, rest) = priority(message);
+    if let Some(said) = netconsole::read(rest) {
+        return said;
+    }
     let text = if has_header(rest) { without_header(message, now) } else { rest.trim_start().to_owned() };
     (!text.is_empty()).then_some(Said { level: level(severity), text })
 }

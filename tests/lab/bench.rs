@@ -126,14 +126,13 @@ impl Bench {
         (BEHIND, Relay::start(router, "10.80.0.1", Self::STATION))
     }
 
-    /// Runs a command at the switch that speaks from this address of the bench's network.
-    pub(crate) fn speak_as(&self, address: &str, command: &[&str]) {
-        let (switch, station, host) = (&*self.switch(), &*self.station(), format!("{address}/24"));
-        run("ip", &["-n", switch, "address", "add", &host, "dev", "br0"]);
+    /// Somebody at the switch who has this address of the bench's network, until it is dropped.
+    pub(crate) fn speaker(&self, address: &str) -> Speaker {
+        let speaker = Speaker { switch: self.switch(), host: format!("{address}/24") };
+        run("ip", &["-n", &speaker.switch, "address", "add", &speaker.host, "dev", "br0"]);
         // A machine that was simulated had it before, on another card.
-        run("ip", &["-n", station, "neighbour", "flush", "dev", Self::INTERFACE]);
-        run("ip", &[&["netns", "exec", switch], command].concat());
-        run("ip", &["-n", switch, "address", "del", &host, "dev", "br0"]);
+        run("ip", &["-n", &self.station(), "neighbour", "flush", "dev", Self::INTERFACE]);
+        speaker
     }
 
     /// Boot files for simulated machines, which load them and do not look into them.
@@ -200,6 +199,30 @@ impl Drop for Bench {
         for namespace in [self.switch(), self.station(), self.router(), self.node()] {
             Command::new("ip").args(["netns", "del", &namespace]).output().ok();
         }
+    }
+}
+
+/// Programs of the station's machine that speak from an address of the bench's network.
+pub(crate) struct Speaker {
+    switch: String,
+    host: String,
+}
+
+impl Speaker {
+    /// Runs a command to its end.
+    pub(crate) fn runs(&self, command: &[&str]) {
+        run("ip", &[&["netns", "exec", &self.switch], command].concat());
+    }
+
+    /// A program that is still to be started.
+    pub(crate) fn program(&self, program: &str) -> Command {
+        command_in(&self.switch, program)
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        Command::new("ip").args(["-n", &self.switch, "address", "del", &self.host, "dev", "br0"]).output().ok();
     }
 }
 

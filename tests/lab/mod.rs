@@ -31,7 +31,7 @@ mod wired;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) use bench::Bench;
+pub(crate) use bench::{Bench, Speaker};
 pub(crate) use machine::{Bus, Firmware, Machine, Running};
 pub(crate) use proxy::FlippingProxy;
 pub(crate) use relay::Relay;
@@ -47,7 +47,8 @@ pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target directory").to_owned()
 }
 
-/// What `make test` builds before the tests run: `boot-files` for the station, `test-image` and `cloud-image` to install.
+/// What `make test` builds before the tests run: `boot-files` for the station, `test-image` and `cloud-image` to install,
+/// `senders` of syslog.
 pub(crate) fn built(name: &str) -> PathBuf {
     let path = target().join(name);
     assert!(path.is_dir(), "{} is missing\nhint: `make test-files` builds it", path.display());

@@ -33,8 +33,8 @@ pub(super) fn question(context: &Context, loader: Loader, peer: Peer) -> Respons
     sent(match (loader, Way::of(station, peer.by_https, false)) {
         (Loader::Grub, _) => grub::ask(&station.base_url),
         (Loader::Ipxe, Way::Detour(https)) => script::detour(station, https),
-        (Loader::Ipxe, Way::AsItCame(Some(https))) => script::ask(&https.base_url),
-        (Loader::Ipxe, Way::AsItCame(None) | Way::Closed) => script::ask(&station.base_url),
+        (Loader::Ipxe, Way::AsItCame(Some(https))) => script::ask(&https.base_url, station.address),
+        (Loader::Ipxe, Way::AsItCame(None) | Way::Closed) => script::ask(&station.base_url, station.address),
     })
 }
 
