@@ -1,6 +1,7 @@
 //! File, environment and flags become one validated configuration. Everything wrong is said at once, each with a hint.
 
 pub mod screen;
+pub mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::domain::ids::ProfileId;
 use crate::domain::policy::{NoSuchPolicy, Policy};
 
 pub use screen::ScreenSettings;
+pub use webhook::{Webhook, WebhookSettings};
 
 /// What a person may set; flags come before the environment, both before the file.
 #[derive(Clone, Debug, Default, Deserialize, clap::Args)]
@@ -67,6 +69,8 @@ pub struct Settings {
     pub require_https: bool,
     #[command(flatten)]
     pub screen: ScreenSettings,
+    #[arg(skip)]
+    pub webhook: WebhookSettings,
 }
 
 /// A configuration that can be started.
@@ -89,6 +93,8 @@ pub struct Config {
     /// Until somebody chooses one.
     pub policy: Policy,
     pub screen: ScreenSettings,
+    /// Who is told when machines come to another phase.
+    pub webhook: Option<Webhook>,
 }
 
 /// One thing that is wrong, and what to do.
@@ -171,6 +177,7 @@ impl Settings {
             https_port: self.https_port.or(filed.https_port),
             require_https: self.require_https || filed.require_https,
             screen: self.screen.over(filed.screen),
+            webhook: filed.webhook,
         })
     }
 
@@ -200,6 +207,7 @@ impl Settings {
                 problems.push(Problem::new(what, "start oxbow as root, or choose another place with --data"));
             }
         }
+        let webhook = self.webhook.check(&mut problems);
         let boot_files = self.boot_files.unwrap_or_else(|| BOOT_FILES.into());
         let segment = network.and_then(|(interface, address, prefix)| {
             let (http, https) = ports(self.http_port, self.https_port).map_err(|problem| problems.push(problem))?;
@@ -227,6 +235,7 @@ impl Settings {
                     default_profile,
                     policy,
                     screen: self.screen,
+                    webhook,
                 })
             }
             _ => Err(problems),

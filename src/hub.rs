@@ -33,6 +33,7 @@ use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use crate::domain::snapshot::{Catalogue, Snapshot, Station};
 use crate::domain::stream::{Origin, Said, Stream};
 use crate::domain::time::Timestamp;
+use crate::herald::Herald;
 use crate::inbox::{NotKept, Note, Outlet};
 use crate::record::Recorder;
 use crate::store::{Store, Written};
@@ -59,6 +60,7 @@ pub struct Hub {
     store: Store,
     node_log: Box<dyn NodeLog>,
     recorder: Option<Recorder>,
+    herald: Option<Herald>,
     publish: watch::Sender<Arc<Snapshot>>,
     version: u64,
     /// Long lists that are being taken in, the first of them now, and who waits for each.
@@ -110,6 +112,7 @@ impl Hub {
             store,
             node_log,
             recorder: None,
+            herald: None,
             publish,
             version: 0,
             importing: VecDeque::new(),
@@ -123,6 +126,12 @@ impl Hub {
     pub fn recorded_by(mut self, mut recorder: Recorder) -> Self {
         recorder.begin(clock::now(), &self.station, &self.fleet);
         self.recorder = Some(recorder);
+        self
+    }
+
+    /// With a program elsewhere that is told of changes of phase.
+    pub fn heard_by(mut self, herald: Herald) -> Self {
+        self.herald = Some(herald);
         self
     }
 
@@ -207,7 +216,8 @@ impl Hub {
         }
     }
 
-    /// What the station itself says of a node is in its own log too: that one file tells the whole bench.
+    /// What the station itself says of a node is in its own log too: that one file tells the whole bench. Who else wants
+    /// to know hears of it.
     fn log(&mut self, effects: &[Effect]) {
         for effect in effects {
             let Effect::Log { node, label, line } = effect else { continue };
@@ -217,6 +227,9 @@ impl Hub {
             self.hear(Origin::Node { id: *node, label: label.as_str().into() }, line.clone());
         }
         self.node_log.write(effects);
+        if let Some(herald) = &mut self.herald {
+            herald.see(clock::now(), effects);
+        }
     }
 
     /// The line is one of the stream that the screen shows of all nodes and services.

@@ -24,7 +24,7 @@
 //!    ┌──────────┬──────────┬─────────┬──────┬─────┐
 //!   tui        hub      service    store  agent  sim     do not import each other (hub -> store's handle, sim -> agent)
 //!    └────┬─────┴───┬───┬──┴───┬─────┴──┬───┴──┬──┘
-//!         │  inbox  │  boot    │     protocol  │          (service and agent: unpack)
+//!         │  inbox  │  boot    │     protocol  │          (service and agent: unpack; hub and service: herald)
 //!         └─────────┴────┴── domain ───┴───────┘
 //! ```
 //!
@@ -108,6 +108,7 @@
 //! | how fast a batch is, when it ends, what the link allows | `domain::pace` |
 //! | what programs elsewhere may read, and in which words | `service::http::api`, `service::http::metrics`, `domain::eim` |
 //! | what a batch is, what is reported of it and signed | `domain::batch`, `domain::certificate`, `seal`, `paper::report`; `assets/report.html` |
+//! | what a program elsewhere is told of each change, and how often it is tried | `herald`, `protocol::webhook`, `service::webhook`, `config::webhook` |
 //! | what is mailed to whoever helps, and what never is | `paper::support`, `protocol::station` |
 //! | a setting | `config` |
 //! | what is stored | `store::schema`, `store::rows` |
@@ -128,6 +129,8 @@ pub mod cli;
 pub mod clock;
 #[cfg(feature = "station")]
 pub mod config;
+#[cfg(feature = "station")]
+pub mod herald;
 #[cfg(feature = "station")]
 pub mod hub;
 #[cfg(feature = "station")]

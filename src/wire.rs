@@ -22,7 +22,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::boot::{grub, script};
 use crate::config::screen::{Background, News, Palette};
-use crate::config::{Config, Problem, ScreenSettings, url};
+use crate::config::{Config, Problem, ScreenSettings, Webhook, url};
 use crate::domain::dhcp::Choice;
 use crate::domain::fleet::Fleet;
 use crate::domain::https::Https;
@@ -31,12 +31,14 @@ use crate::domain::placeholder::Placeholders;
 use crate::domain::policy::Policy;
 use crate::domain::service::ServiceName;
 use crate::domain::snapshot::{Catalogue, Station};
+use crate::herald::{Changes, Herald};
 use crate::hub::Hub;
 use crate::inbox::{Note, inbox};
 use crate::record::{self, Recorder};
 use crate::service::tls::{Authority, Tls, TlsError};
 use crate::service::{
     Context, ServiceError, bulletin, control, dhcp, http, images, import_folder, link, router_advert, syslog, tftp,
+    webhook,
 };
 use crate::store::{self, Memory, StoreError};
 use crate::supervise::Supervisor;
@@ -120,7 +122,14 @@ fn station(mut config: Config, screen: Screen, record: Option<&Path>) -> Result<
             .map_err(|err| unwritable(&err))?;
     let leases = std::mem::take(&mut memory.leases);
     let fleet = restored(memory, First { policy: config.policy, dhcp: config.dhcp_setting });
-    let (hub, bench) = Hub::new(fleet, about(&config), store, Box::new(node_logs));
+    let about = about(&config);
+    let herald = config.webhook.as_ref().map(|told| Herald::new(told.phases.clone(), &about, fleet.nodes()));
+    let changes = herald.as_ref().map(Herald::changes);
+    let (hub, bench) = Hub::new(fleet, about, store, Box::new(node_logs));
+    let hub = match herald {
+        Some(herald) => hub.heard_by(herald),
+        None => hub,
+    };
     let (recorder, record_thread) = record.map(recorder).transpose()?.unzip();
     let hub = match recorder {
         Some(recorder) => hub.recorded_by(recorder),
@@ -142,6 +151,7 @@ fn station(mut config: Config, screen: Screen, record: Option<&Path>) -> Result<
         ));
         let mut services = Supervisor::new(stop.clone());
         start_services(&mut services, &context, &config, tls, leases);
+        start_webhook(&mut services, &context, &config, changes);
         // Outlives both, so that a second signal is heard while they end.
         signals.spawn(
             "signals",
@@ -374,6 +384,17 @@ fn start_services(
     services.serve(ServiceName::Control, inbox, move || control::serve(context.clone(), control.clone()));
     let (inbox, context) = to();
     services.serve(ServiceName::ImportFolder, inbox, move || import_folder::serve(context.clone(), lists.clone()));
+}
+
+/// If somebody is to be told.
+fn start_webhook(services: &mut Supervisor, context: &Context, config: &Config, changes: Option<Arc<Changes>>) {
+    let (Some(told), Some(changes)) = (config.webhook.clone(), changes) else { return };
+    let Webhook { url, origin, key, token, authorities, phases: _ } = told;
+    let (pause, patience) = (webhook::PAUSE, webhook::PATIENCE);
+    let config = webhook::Config { url, origin, key, token, authorities, pause, patience };
+    let (inbox, context) = (context.inbox.clone(), context.clone());
+    services
+        .serve(ServiceName::Webhook, inbox, move || webhook::serve(context.clone(), config.clone(), changes.clone()));
 }
 
 /// Begins a recording in this file, which must be a new one: an incident is not written over.

@@ -28,6 +28,7 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "5f1c0de25f1c0de25f1c0de25f1c0de25f1c0de25f1c0de25f1c0de25f1c0de2";
 const HASH: &str = "$6$rounds=5000$saltsalt$QwErTzUiOpAsDfGhJkLyXcVbNm";
+const WEBHOOK: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SSH_KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIGplantedplantedplanted";
 const RUN: [u8; 16] = [0xa7; 16];
 
@@ -79,6 +80,10 @@ fn secrets(data: &Path) -> Vec<(&'static str, String)> {
         ("a node's short metadata", "4711x"),
         ("a password that a program of the machine said", "syslogsecret"),
         ("a webhook of a newer oxbow", "webhooksecret"),
+        ("the webhook's secret", WEBHOOK),
+        ("the core of the webhook's secret", &WEBHOOK[6..]),
+        ("the webhook's token", "erptoken-0815"),
+        ("the place of the webhook", "hooks/T0815/B4711"),
         ("what a node's metadata was before", "0815y"),
         ("a password where its hash belongs", "typedsecret"),
     ]
@@ -102,7 +107,10 @@ async fn planted() -> TempDir {
     write("profiles/installer.toml", INSTALLER);
     write("profiles/answers.cfg", "d-i passwd/root-password password answersecret\n");
     write("profiles/broken.toml", &profile.replace("title", "tytle"));
-    write("oxbow.toml", "interface = \"enp3s0\"\ndefault_profile = \"os\"\n");
+    let webhook = format!(
+        "[webhook]\nurl = \"https://erp.example/hooks/T0815/B4711\"\nsecret = \"{WEBHOOK}\"\ntoken = \"erptoken-0815\"\n"
+    );
+    write("oxbow.toml", &format!("interface = \"enp3s0\"\ndefault_profile = \"os\"\n{webhook}"));
     write("api-token", &format!("{TOKEN}\n"));
     Seal::open(&place.path().join("seal")).expect("a seal");
     write("tls/ca.key", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\n");
@@ -116,6 +124,7 @@ async fn planted() -> TempDir {
              2026-05-01 INFO oxbow::x: webhook_secret = \"webhooksecret\"\n\
              2026-05-01 WARN oxbow::service::images: broken.toml:12: \"typedsecret\" is no hash hint=\"make one\"\n\
              2026-05-01 INFO oxbow::hub: edited: pin 0815y → 4711x node=\"SN-4002\"\n\
+             2026-05-01 WARN oxbow::x: https://erp.example/hooks/T0815/B4711 with erptoken-0815 and {WEBHOOK}\n\
              2026-05-01 WARN oxbow::service::dhcp: the card has no link\n"
         ),
     );
@@ -214,7 +223,10 @@ async fn a_support_bundle_has_what_helps_and_not_one_of_the_benchs_secrets() {
         assert_eq!(station["profiles"].as_array().map(Vec::len), Some(2), "{station}");
         assert_eq!(station["wrong"], serde_json::json!(["broken.toml:2"]), "{station}");
         let settings: Value = serde_json::from_str(&text(&files, "settings.json")).expect("JSON");
-        assert_eq!(settings["interface"], "enp3s0");
+        assert_eq!(
+            (&settings["interface"], &settings["webhook"]["origin"]),
+            (&"enp3s0".into(), &"https://erp.example".into())
+        );
         let log = text(&files, "station.log");
         assert!(log.contains("asked for command=Register …") && log.contains("the card has no link"), "{log}");
         assert!(text(&files, "versions.txt").starts_with(concat!("oxbow ", env!("CARGO_PKG_VERSION"))));

@@ -166,5 +166,11 @@ impl Phase {
     }
 }
 
+/// The word of every phase, in the order in which a machine meets them.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    let stages = Stage::WITH_FIRST_BOOT.into_iter().chain([Stage::Installing]).map(Stage::word);
+    std::iter::once("registered").chain(stages).chain(["installed", "failed", "held", "conflict"])
+}
+
 /// What is to be said of [`Phase::Installed`].
 pub const SAID_DONE: &str = "its installer says it is done; nobody has read the disk";

@@ -21,13 +21,15 @@ pub enum ServiceName {
     Control,
     /// Takes in lists that are put into the import folder.
     ImportFolder,
+    /// Tells a program elsewhere what becomes of machines, if one was named.
+    Webhook,
     Store,
     /// Writes the nodes' log files.
     NodeLogs,
 }
 
 impl ServiceName {
-    pub const ALL: [ServiceName; 11] = [
+    pub const ALL: [ServiceName; 12] = [
         Self::Network,
         Self::Dhcp,
         Self::Tftp,
@@ -38,6 +40,7 @@ impl ServiceName {
         Self::Images,
         Self::Control,
         Self::ImportFolder,
+        Self::Webhook,
         Self::Store,
     ];
 
@@ -53,6 +56,7 @@ impl ServiceName {
             Self::Images => "images",
             Self::Control => "control",
             Self::ImportFolder => "import",
+            Self::Webhook => "webhook",
             Self::Store => "store",
             Self::NodeLogs => "logs",
         }

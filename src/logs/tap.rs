@@ -60,6 +60,7 @@ fn service_of(room: &str) -> Option<ServiceName> {
         "images" => ServiceName::Images,
         "control" => ServiceName::Control,
         "import_folder" => ServiceName::ImportFolder,
+        "webhook" => ServiceName::Webhook,
         "link" => ServiceName::Network,
         _ => return None,
     })

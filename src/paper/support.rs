@@ -86,7 +86,7 @@ pub fn make(talk: &mut Talk, about: &About<'_>, watch: &dyn Watch) -> Result<Arc
     let told = told(talk, about, watch)?;
     let secrets = about.profiles.iter().flat_map(|profile| secrets_of(profile));
     let secrets = secrets.chain(told.nodes.iter().flat_map(secrets_of_node));
-    let censor = Censor::knowing(secrets.chain(about.token.clone()));
+    let censor = Censor::knowing(secrets.chain(about.token.clone()).chain(about.settings.webhook.secrets()));
     let bundle = filled(&told, about.settings, about.data, &censor);
     let readme = censor.text(&readme(&bundle));
     let left_out = bundle.left_out().to_vec();
@@ -297,6 +297,7 @@ fn set(settings: &Settings) -> Value {
         https_port,
         require_https,
         screen,
+        webhook,
     } = settings;
     let ScreenSettings { palette, background, bell, flash, keep_serving } = screen;
     json!({
@@ -304,6 +305,7 @@ fn set(settings: &Settings) -> Value {
         "default_profile": default_profile, "policy": policy, "pool": pool, "relay_pool": relay_pool, "dhcp": dhcp,
         "dhcp_force": dhcp_force, "allow_default_route": allow_default_route, "http_port": http_port,
         "https_port": https_port, "require_https": require_https,
+        "webhook": { "origin": webhook.origin(), "signed": webhook.secret.is_some(), "phases": webhook.phases },
         "screen": {
             "palette": palette.map(|it| format!("{it:?}")), "background": background.map(|it| format!("{it:?}")),
             "bell": bell.map(|it| format!("{it:?}")), "flash": flash.map(|it| format!("{it:?}")),

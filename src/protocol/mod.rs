@@ -25,6 +25,8 @@ pub mod nodes;
 pub mod paths;
 #[cfg(feature = "station")]
 pub mod station;
+#[cfg(feature = "station")]
+pub mod webhook;
 
 use serde::{Deserialize, Serialize};
 

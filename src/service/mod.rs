@@ -14,6 +14,7 @@ pub mod syslog;
 pub mod tftp;
 pub mod tls;
 mod udp;
+pub mod webhook;
 mod witness;
 
 use std::io;

@@ -237,6 +237,7 @@ pub(crate) fn ailing() -> Snapshot {
             | ServiceName::Images
             | ServiceName::Control
             | ServiceName::ImportFolder
+            | ServiceName::Webhook
             | ServiceName::Store
             | ServiceName::NodeLogs => {}
         }
