@@ -141,6 +141,33 @@ fn a_terminal_whose_size_changes_all_the_time_shows_the_last_size_whole() {
 }
 
 #[test]
+fn a_key_that_comes_together_with_a_new_size_is_taken_at_once() {
+    let bench = Bench::new("a_key_that_comes_together_with_a_new_size");
+    let mut terminal = Terminal::start(&bench, &image(), &[]);
+    for (width, height) in [(100, 30), (80, 24), (120, 40), (80, 24)] {
+        terminal.resize(width, height);
+        terminal.press("?").sees("lines 1 to");
+        terminal.press("\x1b").misses("lines 1 to");
+    }
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
+fn a_terminal_that_was_small_for_a_moment_gets_back_what_it_had_no_room_for() {
+    let bench = Bench::new("a_terminal_that_was_small_for_a_moment");
+    let mut terminal = Terminal::start(&bench, &image(), &[]);
+    for _often in 0..3 {
+        terminal.resize(20, 5);
+        assert!(!terminal.picture().contains("No machine has been seen yet"));
+        terminal.resize(80, 24);
+        terminal.sees("No machine has been seen yet");
+    }
+    terminal.press("q");
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
 fn a_terminal_that_is_closed_ends_the_station_in_order() {
     let bench = Bench::new("a_terminal_that_is_closed_ends_the_station");
     let mut terminal = Terminal::start(&bench, &image(), &[]);

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal as Kind, raise};
+use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, Event};
@@ -17,7 +18,7 @@ use ratatui::crossterm::terminal::{
     enable_raw_mode,
 };
 use ratatui::crossterm::{execute, queue};
-use ratatui::layout::Size;
+use ratatui::layout::{Position, Rect, Size};
 use ratatui::{Frame, Terminal};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
@@ -41,6 +42,8 @@ pub struct Tty {
     suspend: Signal,
     /// Somebody stopped the program, perhaps unasked, and the shell has had the terminal since.
     resume: Signal,
+    /// The window has another size.
+    resized: Signal,
     runtime: Handle,
     /// What panics did before.
     hook: Option<Hook>,
@@ -54,37 +57,44 @@ impl Tty {
         if !stdin().is_terminal() || !stdout().is_terminal() {
             return Ok(None);
         }
-        let (keys, suspend, resume) = {
+        let (keys, suspend, resume, resized) = {
             let _inside = runtime.enter();
             let suspend = signal(SignalKind::from_raw(Kind::SIGTSTP as i32))?;
             let resume = signal(SignalKind::from_raw(Kind::SIGCONT as i32))?;
+            let resized = signal(SignalKind::window_change())?;
             // The other constructor is `unsafe`, for types that may lie about their descriptor. This one does not.
             #[allow(deprecated, reason = "standard input is open, and the same, for as long as the program runs")]
             let keys = AsyncFd::new(stdin())?;
-            (keys, suspend, resume)
+            (keys, suspend, resume, resized)
         };
         let terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))?;
         let (terminal, hook) = (ManuallyDrop::new(terminal), Some(panic::take_hook()));
-        let mut tty = Self { terminal, keys, suspend, resume, runtime, hook };
+        let mut tty = Self { terminal, keys, suspend, resume, resized, runtime, hook };
         panic::set_hook(Box::new(on_panic()));
         tty.take_over()?;
+        tty.has_new_size()?;
         Ok(Some(tty))
     }
 
     fn take_over(&mut self) -> io::Result<()> {
         TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode()?;
-        execute!(self.terminal.backend_mut(), EnterAlternateScreen, EnableBracketedPaste)?;
-        // Not its `clear`: that asks where the cursor is, and a terminal that does not answer would have no screen.
-        let whole = self.terminal.size()?.into();
-        self.terminal.resize(whole)
+        execute!(self.terminal.backend_mut(), EnterAlternateScreen, EnableBracketedPaste)
     }
 
-    /// Everything is drawn anew, for the size that it has now.
     fn take_over_again(&mut self) -> io::Result<Option<Event>> {
         restore();
         self.take_over()?;
-        let Size { width, height } = self.terminal.size()?;
+        self.has_new_size()
+    }
+
+    /// Everything is drawn anew, for the size that it has now, even if it is what it was: a terminal that was small for a
+    /// moment has lost what had no room.
+    fn has_new_size(&mut self) -> io::Result<Option<Event>> {
+        let size = self.terminal.size()?;
+        // Not ratatui's `clear`: that asks where the cursor is, and a terminal that does not answer would have no screen.
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
+        let Size { width, height } = size;
         Ok(Some(Event::Resize(width, height)))
     }
 }
@@ -107,11 +117,12 @@ impl Console for Tty {
     }
 
     fn event(&mut self, wait: Duration) -> io::Result<Option<Event>> {
-        let Self { keys, suspend, resume, runtime, .. } = self;
+        let Self { keys, suspend, resume, resized, runtime, .. } = self;
         let came = async {
             tokio::select! {
                 Some(()) = suspend.recv() => Ok(Came::Suspend),
                 Some(()) = resume.recv() => Ok(Came::Resume),
+                Some(()) = resized.recv() => Ok(Came::NewSize),
                 ready = keys.readable() => ready.map(|mut ready| {
                     ready.clear_ready();
                     Came::Keys
@@ -122,6 +133,7 @@ impl Console for Tty {
         match runtime.block_on(came)? {
             Came::Keys | Came::Nothing => {}
             Came::Resume => return self.take_over_again(),
+            Came::NewSize => return self.has_new_size(),
             Came::Suspend => {
                 restore();
                 // Here the whole program stands still, its services too.
@@ -133,8 +145,20 @@ impl Console for Tty {
         if !stdin().is_terminal() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal has hung up"));
         }
-        if event::poll(Duration::ZERO)? { event::read().map(Some) } else { Ok(None) }
+        let event = if event::poll(Duration::ZERO)? { Some(event::read()?) } else { None };
+        if matches!(event, Some(Event::Resize(..))) {
+            wake_for_keys()?;
+        }
+        Ok(event)
     }
+}
+
+/// crossterm 0.29 forgets keys that came together with a new size until the next key (its mio.rs returns the size and
+/// drops what else epoll said, once for all). Setting the line's modes, though to what they are, wakes who waits for it
+/// (`n_tty_set_termios` in Linux), and epoll says again that there are keys.
+fn wake_for_keys() -> io::Result<()> {
+    let modes = tcgetattr(stdin())?;
+    Ok(tcsetattr(stdin(), SetArg::TCSANOW, &modes)?)
 }
 
 /// What ended the waiting.
@@ -142,6 +166,7 @@ enum Came {
     Keys,
     Suspend,
     Resume,
+    NewSize,
     Nothing,
 }
 
