@@ -18,6 +18,8 @@ struct Logs<'a> {
     station: Station<'a>,
     /// Each one's number and address.
     nodes: Vec<(u64, String)>,
+    /// What each is called in its log.
+    names: Vec<String>,
     /// The longest that a line took to be in a log.
     slowest: Cell<Duration>,
 }
@@ -100,10 +102,115 @@ fn what_an_unknown_machine_says_is_in_the_stations_own_log_and_in_no_nodes() {
     let bench = Bench::new("what_an_unknown_machine_says_is_in_the_stations_own_log_and_in_no_nodes");
     let logs = Logs::of(&bench);
     let stranger = bench.speaker("10.77.0.99");
-    stranger.runs(&["logger", "-d", "-n", Bench::STATION, "-P", "514", "-t", "unit", "who am I"]);
+    let says = |words: &str| stranger.runs(&["logger", "-d", "-n", Bench::STATION, "-P", "514", "-t", "unit", words]);
     let of_station = || fs::read_to_string(bench.evidence().join("station.log")).unwrap_or_default();
-    until("a stranger's", || of_station().contains("syslog of no node: unit: who am I address=10.77.0.99"));
-    assert!((0..2).all(|node| !logs.log(node).contains("who am I")), "it is nobody's");
+    says("who am I");
+    until("a stranger's", || of_station().contains("10.77.0.99, which is no node's, says: unit: who am I"));
+    // Names and addresses in it make it nobody's either.
+    for (_, address) in &logs.nodes {
+        says(&format!("I am SIM-0001 at {address}"));
+        until("a liar's", || of_station().contains(&format!("says: unit: I am SIM-0001 at {address}")));
+    }
+    assert!((0..2).all(|node| !logs.log(node).contains("am I") && !logs.log(node).contains("I am")), "it is nobody's");
+
+    stranger.runs(&["bash", "-c", "for i in {1..2000}; do echo \"<13>flood $i\"; done >/dev/tcp/10.77.0.1/514"]);
+    until("what was left out", || of_station().contains("lines of machines that are no node were left out"));
+    assert!(of_station().matches("says: flood").count() <= 100, "a stranger fills the station's log");
+}
+
+#[test]
+fn whatever_a_machine_says_its_lines_are_its_own_and_no_other_log_has_a_line_of_them() {
+    let bench = Bench::new("whatever_a_machine_says_its_lines_are_its_own_and_no_other_log_has_a_line_of_them");
+    let logs = Logs::of(&bench);
+    let (name, other) = (&logs.names[0], (&logs.names[1], &logs.nodes[1].1));
+    let (before, mut at) = (logs.log(1), logs.log(0).len());
+    let machine = logs.machine(0);
+    let line_of = |name: &str| format!("2026-05-03T10:00:00.000Z {name} station info provisioned");
+    let forged = line_of(other.0);
+    for (what, protocol, bytes, lines) in [
+        ("a line's end in a datagram", "udp", format!("<13>one\n{forged}"), vec![format!("one {forged}")]),
+        (
+            "every other kind of line's end",
+            "udp",
+            format!("<13>a\r\u{b}\u{c}\u{85}\u{2028}{forged}"),
+            vec![format!("a {forged}")],
+        ),
+        ("an escape sequence", "udp", "<13>\u{1b}[2J\u{1b}]0;x\u{7}red".into(), vec!["·[2J·]0;x·red".into()]),
+        ("another's host name", "udp", format!("<13>1 - {} app - - - words", other.0), vec!["app: words".into()]),
+        (
+            "another's address",
+            "udp",
+            format!("<13>May  3 10:00:00 {} app: older words", other.1),
+            vec!["app: older words".into()],
+        ),
+        (
+            "another's serial",
+            "udp",
+            "<13>1 - SIM-0002 app - - - serial SIM-0002".into(),
+            vec!["app: serial SIM-0002".into()],
+        ),
+        (
+            "a second message within a count",
+            "tcp",
+            format!("60 {:<60}", "<13>first\n<13>second"),
+            vec!["first <13>second".into()],
+        ),
+        ("two messages at once", "tcp", "<13>third\n<13>fourth\n".into(), vec!["third".into(), "fourth".into()]),
+        ("a count that lies", "tcp", "5 <13>abc <13>def\n".into(), vec!["a".into(), "bc <13>def".into()]),
+    ] {
+        let file = bench.scratch().join("bytes");
+        fs::write(&file, bytes).expect("a file");
+        let send = format!("dd bs=9000 status=none if={} >/dev/{protocol}/{}/514", file.display(), Bench::STATION);
+        machine.runs(&["bash", "-c", &send]);
+        let is_all = |log: &str| {
+            let said: Vec<&str> =
+                log[at..].lines().filter_map(|line| Some(line.split_once(" syslog info ")?.1)).collect();
+            said.len() == lines.len() && said.iter().zip(&lines).all(|(said, line)| said.ends_with(line))
+        };
+        until(what, || is_all(&logs.log(0)));
+        // And that is all of it.
+        let end = format!("end of {what}");
+        logs.hears(0, &end, || machine.runs(&["logger", "-d", "-n", Bench::STATION, "-P", "514", "-t", "unit", &end]));
+        let log = logs.log(0);
+        let new: Vec<&str> = log[at..].lines().collect();
+        let is_its = |line: &&str| line.split(' ').skip(1).take(2).eq([name.as_str(), "syslog"]);
+        assert!(new.len() == lines.len() + 1 && new.iter().all(is_its), "{what}: {new:#?}");
+        at = log.len();
+    }
+    assert_eq!(logs.log(1), before, "nothing came to the other's");
+}
+
+#[test]
+fn a_line_of_ten_megabytes_is_cut_and_the_next_one_is_read() {
+    let bench = Bench::new("a_line_of_ten_megabytes_is_cut_and_the_next_one_is_read");
+    let logs = Logs::of(&bench);
+    let machine = logs.machine(0);
+    for (counted, end) in [("", "\\n<13>after the line\\n"), ("10485764 <13>", "16 <13>after counts")] {
+        let send = format!(
+            "(printf '{counted}'; head -c 10485760 /dev/zero | tr '\\0' x; printf '{end}') >/dev/tcp/{}/514",
+            Bench::STATION
+        );
+        let last = end.rsplit('>').next().expect("words").trim_end_matches("\\n");
+        logs.hears(0, last, || machine.runs(&["bash", "-c", &send]));
+    }
+    let longest = logs.log(0).lines().map(str::len).max().unwrap_or_default();
+    assert!((400..600).contains(&longest), "{longest}");
+    assert!(logs.log(0).len() < 20_000, "{}", logs.log(0).len());
+}
+
+#[test]
+fn a_machine_whose_clock_is_wrong_has_the_stations_time_before_each_line_and_its_own_in_it() {
+    let bench = Bench::new("a_machine_whose_clock_is_wrong_has_the_stations_time_before_each_line_and_its_own_in_it");
+    let logs = Logs::of(&bench);
+    let machine = logs.machine(0);
+    let said = "syslog info (its clock: 2019-01-01 00:00) app: words";
+    let send = "printf '<13>1 2019-01-01T00:00:03Z box app - - - words' >/dev/udp/10.77.0.1/514";
+    logs.hears(0, said, || machine.runs(&["bash", "-c", send]));
+    let log = logs.log(0);
+    let line = log.lines().find(|line| line.ends_with(said)).expect("it is there");
+    let at: jiff::Timestamp = line.split(' ').next().and_then(|at| at.parse().ok()).expect("a time");
+    let apart = jiff::Timestamp::now().as_second() - at.as_second();
+    assert!((0..=60).contains(&apart), "{apart} s: {line}");
 }
 
 impl<'a> Logs<'a> {
@@ -114,7 +221,14 @@ impl<'a> Logs<'a> {
         Simulated::power_on(bench, 2, 8_000_000, LIMIT).wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
         let nodes = station.nodes().into_iter();
         let nodes = nodes.map(|node| (node.id.as_u64().expect("a number"), node.address.expect("it was leased one")));
-        Self { bench, nodes: nodes.collect(), station, slowest: Cell::default() }
+        let mut logs = Self { bench, nodes: nodes.collect(), names: Vec::new(), station, slowest: Cell::default() };
+        // A machine has another name once its serial is known.
+        let named = |log: &str| {
+            let last = log.lines().next_back().and_then(|line| line.split(' ').nth(1));
+            last.expect("a name").to_owned()
+        };
+        logs.names = (0..2).map(|node| named(&logs.log(node))).collect();
+        logs
     }
 
     /// A node that speaks, as another machine that has its address by now.

@@ -9,6 +9,7 @@
 pub mod frames;
 pub mod gathered;
 mod netconsole;
+pub mod strangers;
 
 use syslog_loose::{IncompleteDate, Variant};
 

@@ -127,6 +127,7 @@ mod tests {
             tracing::warn!(target: "oxbow::service::tftp::shelf", file = "ipxe.efi", times = 3, "cannot be read");
             tracing::error!(target: "oxbow::supervise", service = "http", "port 80 is in use");
             tracing::info!(target: "oxbow::wire", "stopped");
+            tracing::info!(target: "oxbow::service::syslog", "10.77.0.99, which is no node's, says: who am I");
         });
         assert_eq!(
             said,
@@ -134,6 +135,11 @@ mod tests {
                 (Origin::Service(ServiceName::Tftp), Level::Warning, "cannot be read file=ipxe.efi times=3".to_owned()),
                 (Origin::Service(ServiceName::Http), Level::Error, "port 80 is in use".to_owned()),
                 (Origin::Station, Level::Info, "stopped".to_owned()),
+                (
+                    Origin::Service(ServiceName::Syslog),
+                    Level::Info,
+                    "10.77.0.99, which is no node's, says: who am I".to_owned()
+                ),
             ]
         );
     }

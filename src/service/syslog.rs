@@ -2,6 +2,7 @@
 //!
 //! A line is the node's that has the address it came from. What an unknown machine says goes to the station's own log.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -11,17 +12,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{debug, info};
+use tracing::{debug, error, info, warn};
 
 use super::link::{self, Place};
 use super::{Context, ServiceError, udp};
 use crate::boot::syslog::Said;
 use crate::boot::syslog::frames::Frames;
 use crate::boot::syslog::gathered::Gathered;
+use crate::boot::syslog::strangers::Strangers;
 use crate::clock;
 use crate::domain::event::Event;
+use crate::domain::logline::Level;
 use crate::domain::service::ServiceName;
-use crate::domain::text;
 use crate::inbox::Note;
 
 /// Where machines send it, by UDP and by TCP.
@@ -40,10 +42,11 @@ async fn session(context: Context, place: Place) -> Result<(), ServiceError> {
     let connections = TcpListener::bind(at).await.map_err(|error| refused("TCP", error))?;
     context.up(ServiceName::Syslog, format!("{at}, UDP and TCP")).await;
 
-    let mut gathered = Gathered::default();
+    let (mut gathered, mut strangers) = (Gathered::default(), Strangers::default());
     let mut packet = vec![0; LARGEST];
     let (sender, mut framed) = mpsc::channel(FRAMES);
     let mut speakers = JoinSet::new();
+    let mut connected: HashMap<Ipv4Addr, usize> = HashMap::new();
     let mut beat = interval(TOLD_EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -57,47 +60,70 @@ async fn session(context: Context, place: Place) -> Result<(), ServiceError> {
             }
             accepted = connections.accept() => match accepted {
                 Ok((stream, from)) => if let (IpAddr::V4(from), true) = (from.ip(), speakers.len() < MOST) {
-                    let sender = sender.clone();
-                    speakers.spawn(async move { hear(stream, from, &sender).await });
+                    let its = connected.entry(from).or_default();
+                    if *its < EACH {
+                        *its += 1;
+                        let sender = sender.clone();
+                        speakers.spawn(async move { hear(stream, from, &sender).await });
+                    }
                 },
                 Err(error) => debug!("syslog connection not accepted: {error}"),
             },
             Some((from, message)) = framed.recv() => gathered.take(clock::now(), from, &message),
-            Some(_) = speakers.join_next() => {}
-            _ = beat.tick() => tell(&context, &mut gathered),
+            Some(ended) = speakers.join_next() => {
+                if let Ok(from) = ended && let Some(its) = connected.get_mut(&from) {
+                    *its -= 1;
+                    connected.retain(|_, its| *its > 0);
+                }
+            }
+            _ = beat.tick() => tell(&context, &mut gathered, &mut strangers),
         }
     }
-    tell(&context, &mut gathered);
+    tell(&context, &mut gathered, &mut strangers);
     Ok(())
 }
 
-/// Passes on each message of a connection, until it ends or has been silent for too long.
-async fn hear(mut stream: TcpStream, from: Ipv4Addr, to: &mpsc::Sender<(Ipv4Addr, Vec<u8>)>) {
+/// Passes on each message of a connection, until it ends or has been silent for too long. Gives whose it was.
+async fn hear(mut stream: TcpStream, from: Ipv4Addr, to: &mpsc::Sender<(Ipv4Addr, Vec<u8>)>) -> Ipv4Addr {
     let mut frames = Frames::default();
     let mut part = vec![0; LARGEST];
     while let Ok(Ok(len @ 1..)) = tokio::time::timeout(SILENT, stream.read(&mut part)).await {
         for message in frames.take(&part[..len]) {
             if to.send((from, message)).await.is_err() {
-                return;
+                return from;
             }
         }
     }
     if let Some(rest) = frames.rest() {
         let _station_stops = to.send((from, rest)).await;
     }
+    from
 }
 
-fn tell(context: &Context, gathered: &mut Gathered) {
-    let bench = context.snapshot();
-    for (address, lines) in gathered.told(clock::now()) {
-        if bench.nodes.values().any(|node| node.address == Some(address)) {
-            let lines = lines.into_iter().map(|Said { level, text }| (level, text)).collect();
-            context.inbox.mention(Note::Event(Event::Syslog { address, lines }));
-        } else {
-            for Said { level, text } in lines.iter().take(OF_STRANGERS) {
-                info!(%address, level = level.word(), "syslog of no node: {}", text::clean(text, LINE));
+fn tell(context: &Context, gathered: &mut Gathered, strangers: &mut Strangers) {
+    let now = clock::now();
+    let told = gathered.told(now);
+    if !told.is_empty() {
+        let bench = context.snapshot();
+        let known: HashSet<Ipv4Addr> = bench.nodes.values().filter_map(|node| node.address).collect();
+        for (address, lines) in told {
+            if known.contains(&address) {
+                let lines = lines.into_iter().map(|Said { level, text }| (level, text)).collect();
+                context.inbox.mention(Note::Event(Event::Syslog { address, lines }));
+            } else {
+                strangers.heard(now, address, &lines).into_iter().for_each(log);
             }
         }
+    }
+    strangers.missing(now).into_iter().for_each(log);
+}
+
+/// In the station's own log, which the screen shows too.
+fn log(Said { level, text }: Said) {
+    match level {
+        Level::Error => error!("{text}"),
+        Level::Warning => warn!("{text}"),
+        Level::Info | Level::Unknown => info!("{text}"),
     }
 }
 
@@ -113,12 +139,10 @@ fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
 const LARGEST: usize = 8192;
 /// Messages of connections that may wait: past that, who sends them waits.
 const FRAMES: usize = 1024;
-/// Connections at one time.
+/// Connections at one time, and those of one machine among them.
 const MOST: usize = 512;
+const EACH: usize = 32;
 /// A line is on the screen within a second.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
 /// A connection of which nothing came for so long is not missed: who speaks again connects again.
 const SILENT: Duration = Duration::from_secs(3600);
-/// Lines of one unknown machine that go to the station's log each time.
-const OF_STRANGERS: usize = 10;
-const LINE: usize = 400;
