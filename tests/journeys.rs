@@ -111,7 +111,7 @@ impl Journey {
         let asked = self.wishes.iter().flat_map(|wish| match wish {
             Effect::Ask(Ask { what: What::One(command), .. }) => vec![command.clone()],
             Effect::Ask(Ask { what: What::Each(commands), .. }) => commands.clone(),
-            Effect::Ask(Ask { what: What::Import(_), .. }) => panic!("it imports"),
+            Effect::Ask(Ask { what: What::Import { .. }, .. }) => panic!("it imports"),
             Effect::Ask(Ask { what: What::Capture { .. }, .. }) => panic!("it saves packets"),
             Effect::Bell | Effect::Files(_) | Effect::Replay(_) => Vec::new(),
             Effect::Quit => panic!("it quits"),
@@ -420,7 +420,7 @@ fn a_stranger_waits_until_it_is_approved() {
 #[test]
 fn all_that_is_known_of_a_node_is_seen_on_a_small_terminal_too() {
     let mut journey = Journey::at(sample::busy());
-    journey.type_text("/SN-4004").press([Enter, Enter]).sees("more: Enter shows all of it").sees("Log of SN-4004");
+    journey.type_text("/SN-4004").press([Enter, Enter]).sees("more: Enter shows all").sees("Log of SN-4004");
     journey.press([Enter]).misses("more: Enter").misses("Log of SN-4004");
     journey.tell(Msg::Resized(Size::new(80, 16))).sees("lines 1 to ").press([End]).misses("lines 1 to ").sees("run 1");
     journey.press([Enter]).sees("Log of SN-4004").press([Enter, Esc, Enter]).sees("Log of SN-4004");
@@ -691,7 +691,7 @@ fn a_list_is_chosen_looked_at_and_imported() {
         .press([Enter])
         .sees("2 new machines, 0 changed, 1 known already")
         .type_text("y");
-    let [Effect::Ask(Ask { what: What::Import(preview), deed })] = journey.wishes.as_slice() else {
+    let [Effect::Ask(Ask { what: What::Import { preview, .. }, deed })] = journey.wishes.as_slice() else {
         panic!("{:?}", journey.wishes);
     };
     assert_eq!((preview.counts.new, deed.as_str()), (2, "import po-4711.csv"));
@@ -831,7 +831,7 @@ impl Live {
             Effect::Ask(Ask { what, deed }) => {
                 let command = match what {
                     What::One(command) => command,
-                    What::Import(preview) => Command::Import(preview.import().expect("a clean list")),
+                    What::Import { preview, .. } => Command::Import(preview.import().expect("a clean list")),
                     What::Each(_) | What::Capture { .. } => panic!("{deed}"),
                 };
                 let catalogue = self.journey.bench.catalogue.clone();
@@ -1039,7 +1039,10 @@ fn what_asks_says_the_command_that_does_the_same_and_the_command_line_takes_it()
         What::One(Command::CloseBatch),
         What::Each(each.to_vec()),
         What::Each(yes.to_vec()),
-        What::Import(Arc::new(sample::list(&journey.bench, CLEAN))),
+        What::Import {
+            path: "/media/stick/Los 12/po.csv".into(),
+            preview: Arc::new(sample::list(&journey.bench, CLEAN)),
+        },
     ];
     for what in asked {
         let effect = Effect::Ask(Ask { what: what.clone(), deed: String::new() });

@@ -20,6 +20,8 @@ pub struct Pace {
     pub done: usize,
     /// Neither done nor failed.
     pub left: usize,
+    /// Of these, those that are not at work: they are to come yet, or wait for a person.
+    pub waiting: usize,
     /// Done in an hour at the pace of the last hour; none as long as nothing was done in it.
     pub per_hour: Option<u64>,
     /// Until the last one is done. None when nothing is left, or nothing tells.
@@ -48,7 +50,7 @@ impl Pace {
         let mut pace = Self::default();
         let mut since = now;
         let (mut lately, mut took, mut begun) = (0_u64, Vec::new(), Vec::new());
-        let (mut to_send, mut used, mut waiting) = (0_u64, 0_u64, 0_u64);
+        let (mut to_send, mut used) = (0_u64, 0_u64);
         let mut sizes = Sizes::default();
         for node in bench.nodes.values() {
             let has_shown = node.last_seen.is_some() || !node.runs.is_empty();
@@ -81,7 +83,7 @@ impl Pace {
                 }
                 Phase::Registered | Phase::Held { .. } | Phase::Conflict { .. } => {
                     pace.left += 1;
-                    waiting += 1;
+                    pace.waiting += 1;
                     to_send += size;
                 }
             }
@@ -91,13 +93,13 @@ impl Pace {
             pace.per_hour = Some(lately * HOUR.as_secs() / window.as_secs());
         }
         pace.link = bench.link_mbit.map(|mbit| Link::of(mbit, used, sizes.usual()));
-        pace.eta = pace.ends(waiting, &mut took, &begun, to_send);
+        pace.eta = pace.ends(&mut took, &begun, to_send);
         pace
     }
 
     /// When the last is done: those at work take as long as others did, those that wait come at the present pace, and no
     /// byte comes faster than the link lets it.
-    fn ends(&mut self, waiting: u64, took: &mut [Duration], begun: &[Duration], to_send: u64) -> Option<Duration> {
+    fn ends(&mut self, took: &mut [Duration], begun: &[Duration], to_send: u64) -> Option<Duration> {
         if self.left == 0 || took.is_empty() {
             return None;
         }
@@ -105,7 +107,7 @@ impl Pace {
         let usual = took[took.len() / 2];
         let at_work = begun.iter().map(|so_far| usual.saturating_sub(*so_far)).max().unwrap_or_default();
         let waiting = match self.per_hour {
-            Some(pace) if waiting > 0 => Duration::from_secs(self.left as u64 * HOUR.as_secs() / pace.max(1)),
+            Some(pace) if self.waiting > 0 => Duration::from_secs(self.left as u64 * HOUR.as_secs() / pace.max(1)),
             _ => Duration::ZERO,
         };
         let eta = at_work.max(waiting);

@@ -45,7 +45,7 @@ impl Courier {
                             Err(why) => Answer { deed, result: Err(why) },
                         }
                     }
-                    What::One(_) | What::Each(_) | What::Import(_) => {
+                    What::One(_) | What::Each(_) | What::Import { .. } => {
                         let answer = runtime.block_on(until.run_until_cancelled(ask(&inbox, what)));
                         Answer { deed, result: answer.unwrap_or(Err(NotDone::Stopping)) }
                     }
@@ -113,7 +113,7 @@ async fn ask(inbox: &Inbox, what: What) -> Result<(), NotDone> {
             return ask(command).await.ok_or(NotDone::Stopping)?.map_err(NotDone::Refused);
         }
         // Its rows are copied here, not on the screen's thread: they may be many.
-        What::Import(preview) => {
+        What::Import { preview, .. } => {
             let import = Command::Import(preview.import_without_errors());
             return ask(import).await.ok_or(NotDone::Stopping)?.map_err(NotDone::Refused);
         }

@@ -116,7 +116,7 @@ impl Desk {
 
     /// Asks before the list is imported.
     pub fn ask_to_import(&self) -> Option<Popup> {
-        let preview = &self.open.as_ref()?.preview;
+        let Open { path, preview, .. } = self.open.as_ref()?;
         let counts = preview.counts;
         let mut text = vec![
             format!("{}, {} changed, {} known already.", count(counts.new, "new machine"), counts.changes, counts.same),
@@ -129,7 +129,7 @@ impl Desk {
         Some(Popup::Question {
             title: format!("Import {}?", clean(&preview.file, NAME)),
             text,
-            on_yes: Effect::Ask(Ask { what: What::Import(preview.clone()), deed }),
+            on_yes: Effect::Ask(Ask { what: What::Import { path: path.clone(), preview: preview.clone() }, deed }),
             yes: false,
         })
     }

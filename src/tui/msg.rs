@@ -1,5 +1,6 @@
 //! What comes in and what goes out of [`crate::tui::update()`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ratatui::crossterm::event::KeyEvent;
@@ -74,7 +75,10 @@ pub enum What {
         name: String,
     },
     /// A list as it was looked at, wholly or not at all.
-    Import(Arc<Preview>),
+    Import {
+        path: PathBuf,
+        preview: Arc<Preview>,
+    },
 }
 
 impl Ask {

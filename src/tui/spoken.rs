@@ -14,7 +14,7 @@ pub fn command(effect: &Effect, bench: &Snapshot) -> Option<String> {
     let words = match what {
         What::One(command) => one(command, bench)?,
         What::Each(commands) => each(commands, bench)?,
-        What::Import(preview) => vec!["import".into(), quoted(&preview.file)],
+        What::Import { path, .. } => vec!["import".into(), shell_word(&clean(&path.to_string_lossy(), PATH))],
         What::Capture { .. } => return None,
     };
     Some(format!("oxbow {}", words.join(" ")))
@@ -116,10 +116,17 @@ fn name(node: NodeId, bench: &Snapshot) -> String {
 
 /// As a POSIX shell takes it for one word.
 fn quoted(word: &str) -> String {
-    let word = clean(word, LABEL);
+    shell_word(&clean(word, LABEL))
+}
+
+fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     // What begins with a dash would be a flag, whatever the quotes.
-    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// Before the marks of what is said yes to.
@@ -128,3 +135,5 @@ const ASKED: &str = "--asked";
 const NAMED: usize = 5;
 /// Letters of a word.
 const LABEL: usize = 80;
+/// Letters of a path: what Linux takes (PATH_MAX).
+const PATH: usize = 4096;

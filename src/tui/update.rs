@@ -370,7 +370,7 @@ fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
     if let Effect::Files(Job::Read { profile, .. }) = &effect {
         return screen.desk.read_with(profile.clone());
     }
-    if let Effect::Ask(Ask { what: What::Import(_), deed }) = &effect {
+    if let Effect::Ask(Ask { what: What::Import { .. }, deed }) = &effect {
         screen.say(Meaning::Active, format!("under way: {deed}"));
     }
     if let Effect::Ask(Ask { what, deed }) = &effect

@@ -69,7 +69,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node
         let between = if part.width() > 0 { ", " } else { "" };
         remark.spans.extend([Span::raw(between)].into_iter().chain(part));
     } else {
-        lines = whole_or(lines, height, ": Enter shows all of it");
+        lines = whole_or(lines, height, ": Enter shows all");
     }
     let room = usize::from(area.width).saturating_sub(remark.width() + 8);
     let title = Line::styled(cut(&clean(&node.label(), WORDS), room.max(8)), strong);

@@ -93,7 +93,7 @@ fn strangers(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_
     let height = share.max(4).min(u16::try_from(lines.len()).unwrap_or(u16::MAX)).min(area.height);
     if lines.len() > usize::from(height) || known.len() > STRANGERS {
         lines.truncate(usize::from(height.saturating_sub(1)));
-        lines.push(Line::raw(cut(" … oxbow nodes shows all of it", width)));
+        lines.push(Line::raw(cut(" … oxbow nodes shows all", width)));
     }
     let (above, below) = split_top(area, area.height - height);
     text(&lines, 0, below, frame);

@@ -17,6 +17,7 @@
 //! Where there is room the board lies beside the figures and the problems.
 
 mod mosaic;
+mod panel;
 mod trouble;
 
 use ratatui::Frame;
@@ -79,7 +80,7 @@ fn remark(screen: &Screen, bench: &Snapshot, tile: Tile, shown: usize) -> Line<'
             let words = format!("{} {name} {word} {rest}", status.glyph(screen.theme.glyphs));
             Line::styled(words, screen.theme.style(status.meaning()))
         }
-        (Tile::Card | Tile::Line, _) | (_, None) => match screen.board.nodes.len() {
+        (Tile::Panel | Tile::Card | Tile::Line, _) | (_, None) => match screen.board.nodes.len() {
             all if shown < all => Line::raw(format!("{shown} of {all} in view")),
             _ => Line::raw("problems first"),
         },
@@ -143,13 +144,17 @@ fn figures_of(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stat
     if let Some(eta) = pace.eta {
         let at = clock(&screen.zone, screen.moment().after(eta));
         done += &format!("; the last about {}, in {}", &at[..5.min(at.len())], in_words(eta));
+        if pace.waiting > 0 {
+            done += ", if all come";
+        }
     }
-    let unexpected = match pace.unexpected {
-        0 => String::new(),
-        unexpected => format!("; {unexpected} unexpected"),
+    let expected = match (pace.expected, pace.unexpected) {
+        (0, unexpected) => format!("none was expected; {unexpected} came"),
+        (expected, 0) => format!("expected {expected}: {} seen, {} not", pace.seen, expected - pace.seen),
+        (expected, unexpected) => {
+            format!("expected {expected}: {} seen, {} not; {unexpected} unexpected", pace.seen, expected - pace.seen)
+        }
     };
-    let not_seen = pace.expected - pace.seen;
-    let expected = format!("expected {}: {} seen, {not_seen} not{unexpected}", pace.expected, pace.seen);
     let link = match &pace.link {
         Some(link) => link_in_words(link),
         None => format!("link {}: its card does not say how fast it is", clean(&bench.station.interface, 20)),
@@ -200,13 +205,13 @@ fn shares(screen: &Screen, width: usize) -> Line<'static> {
 
 fn tile(screen: &Screen, bench: &Snapshot, node: &Node, kind: Tile, area: Rect, frame: &mut Frame<'_>) {
     let theme = &screen.theme;
-    let (status, _) = Status::judged(bench, node, screen.moment());
+    let (status, verdict) = Status::judged(bench, node, screen.moment());
     let style = theme.style(status.meaning());
     let sign = Span::styled(status.glyph(theme.glyphs), style);
     let name = clean(&node.label(), NAME);
     let width = usize::from(area.width);
     match kind {
-        Tile::Card => {
+        Tile::Panel | Tile::Card => {
             let name = Span::raw(cut(&name, width.saturating_sub(6)));
             let block = Block::bordered()
                 .border_set(theme.glyphs.border)
@@ -214,9 +219,14 @@ fn tile(screen: &Screen, bench: &Snapshot, node: &Node, kind: Tile, area: Rect, 
                 .title_top(Line::from(vec![Span::raw(" "), sign, Span::raw(" "), name, Span::raw(" ")]));
             let inner = block.inner(area);
             frame.render_widget(block, area);
-            let (word, rest) = state(screen, node, status);
-            let lines =
-                [Line::styled(format!(" {word}"), style), Line::raw(cut(&format!(" {rest}"), inner.width.into()))];
+            let lines = match kind {
+                Tile::Panel => panel::lines(screen, bench, node, (status, verdict.as_ref()), inner),
+                Tile::Card | Tile::Line | Tile::Name | Tile::Short | Tile::Sign => {
+                    let (word, rest) = state(screen, node, status);
+                    let rest = cut(&format!(" {rest}"), inner.width.into());
+                    vec![Line::styled(format!(" {word}"), style), Line::raw(rest)]
+                }
+            };
             text(&lines, 0, inner, frame);
         }
         Tile::Line => {

@@ -8,6 +8,8 @@ use ratatui::layout::Rect;
 /// What there is room for in a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tile {
+    /// A large box: beside that of a card what it gets, how fast it is, or what is wrong.
+    Panel,
     /// A box: name, status and how far it is.
     Card,
     /// A line of the same.
@@ -33,11 +35,12 @@ pub(crate) struct Mosaic {
 
 impl Tile {
     /// From the roomiest on.
-    const ALL: [Tile; 5] = [Self::Card, Self::Line, Self::Name, Self::Short, Self::Sign];
+    const ALL: [Tile; 6] = [Self::Panel, Self::Card, Self::Line, Self::Name, Self::Short, Self::Sign];
 
     /// Columns that it needs, and those that it can use.
     fn widths(self) -> (usize, usize) {
         match self {
+            Self::Panel => (36, 64),
             Self::Card => (24, 40),
             Self::Line => (24, 48),
             Self::Name => (14, 24),
@@ -47,7 +50,11 @@ impl Tile {
     }
 
     fn height(self) -> usize {
-        if self == Self::Card { 4 } else { 1 }
+        match self {
+            Self::Panel => 8,
+            Self::Card => 4,
+            Self::Line | Self::Name | Self::Short | Self::Sign => 1,
+        }
     }
 }
 
@@ -102,9 +109,11 @@ mod tests {
     fn the_more_machines_the_smaller_the_tiles_and_all_are_seen() {
         let tile = |tiles| Mosaic::fit(tiles, 78, 14).tile;
         assert_eq!(
-            [5, 12, 40, 60, 120, 500].map(tile),
-            [Tile::Card, Tile::Line, Tile::Line, Tile::Name, Tile::Short, Tile::Sign]
+            [2, 5, 12, 40, 60, 120, 500].map(tile),
+            [Tile::Panel, Tile::Card, Tile::Line, Tile::Line, Tile::Name, Tile::Short, Tile::Sign]
         );
+        let wide = |tiles| Mosaic::fit(tiles, 131, 44).tile;
+        assert_eq!([12, 15, 16, 55, 56].map(wide), [Tile::Panel, Tile::Panel, Tile::Card, Tile::Card, Tile::Line]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use ratatui::text::Line;
 
+use crate::domain::doctor::verdict::Verdict;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::snapshot::Snapshot;
@@ -62,7 +63,18 @@ pub(super) fn lines(screen: &Screen, bench: &Snapshot, width: usize, height: usi
 /// What is wrong with `node`, since when, and what to try.
 fn of(screen: &Screen, bench: &Snapshot, node: &Node) -> Problem {
     let (status, verdict) = Status::judged(bench, node, screen.moment());
-    let (what, hint) = match (&verdict, &node.phase) {
+    let (what, hint) = why(node, status, verdict.as_ref());
+    let since = match status {
+        Status::Stalled(silent) => age(silent),
+        _ => ago(screen.moment(), node.phase_since),
+    };
+    let what = format!("{}, {since} ago: {what}", clean(&node.label(), NAME));
+    Problem { meaning: status.meaning(), glyph: status.glyph(screen.theme.glyphs), what, hint }
+}
+
+/// What keeps `node` from going on, and what to try.
+pub(super) fn why(node: &Node, status: Status, verdict: Option<&Verdict>) -> (String, Option<String>) {
+    match (verdict, &node.phase) {
         (Some(verdict), _) => {
             (format!("stopped at {}: {}", verdict.stage.word(), verdict.what), Some(verdict.hint.clone()))
         }
@@ -78,13 +90,7 @@ fn of(screen: &Screen, bench: &Snapshot, node: &Node) -> Problem {
             Some("look at the machine's own console; check its cable and power, then start it again".into()),
         ),
         (None, Phase::Registered | Phase::Provisioned | Phase::Installed) => (status.word().to_owned(), None),
-    };
-    let since = match status {
-        Status::Stalled(silent) => age(silent),
-        _ => ago(screen.moment(), node.phase_since),
-    };
-    let what = format!("{}, {since} ago: {what}", clean(&node.label(), NAME));
-    Problem { meaning: status.meaning(), glyph: status.glyph(screen.theme.glyphs), what, hint }
+    }
 }
 
 fn ago(now: Timestamp, then: Timestamp) -> String {
