@@ -52,7 +52,8 @@ impl Herald {
                 | Effect::SaveDeed(_)
                 | Effect::SaveBatch(_)
                 | Effect::DropDeed(_)
-                | Effect::Log { .. } => {}
+                | Effect::Log { .. }
+                | Effect::LogAgent { .. } => {}
             }
         }
     }

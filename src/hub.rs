@@ -19,12 +19,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level as Severity, error, info};
 
+use crate::boot::talk::{self, Talk};
 use crate::boot::tape::Tape;
 use crate::clock;
 use crate::domain::command::{Command, Refusal};
 use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::doctor::Doctor;
 use crate::domain::effect::Effect;
+use crate::domain::event::Event;
 use crate::domain::fleet::{Fleet, Grant, Hello, Imported, Importing, ReportError};
 use crate::domain::ids::{NodeId, RunId};
 use crate::domain::logline::{Level, LogLine, Source};
@@ -34,14 +36,27 @@ use crate::domain::snapshot::{Catalogue, Snapshot, Station};
 use crate::domain::stream::{Origin, Said, Stream};
 use crate::domain::time::Timestamp;
 use crate::herald::Herald;
-use crate::inbox::{NotKept, Note, Outlet};
+use crate::inbox::{Heeded, NotKept, Note, Outlet};
 use crate::record::Recorder;
 use crate::store::{Store, Written};
 
 /// Where lines about nodes go besides the store; the per-node log files.
 pub trait NodeLog: Send {
     fn write(&mut self, effects: &[Effect]);
+
+    /// Whether so many lines more can be handed over. Who is not told that his lines are kept repeats them.
+    fn has_room(&self, _lines: usize) -> bool {
+        true
+    }
+
+    /// Calls `tell` when all that was written so far is in the files, with how many of the last lines were left out.
+    fn when_kept(&mut self, tell: Kept) {
+        tell(0);
+    }
 }
+
+/// Who waits for lines to be in the files.
+pub type Kept = Box<dyn FnOnce(u32) + Send>;
 
 /// The fleet and all that leads from it to the outside.
 pub struct Hub {
@@ -61,6 +76,8 @@ pub struct Hub {
     node_log: Box<dyn NodeLog>,
     recorder: Option<Recorder>,
     herald: Option<Herald>,
+    /// How much agents say.
+    talk: Talk,
     publish: watch::Sender<Arc<Snapshot>>,
     version: u64,
     /// Long lists that are being taken in, the first of them now, and who waits for each.
@@ -113,6 +130,7 @@ impl Hub {
             node_log,
             recorder: None,
             herald: None,
+            talk: Talk::default(),
             publish,
             version: 0,
             importing: VecDeque::new(),
@@ -220,11 +238,19 @@ impl Hub {
     /// to know hears of it.
     fn log(&mut self, effects: &[Effect]) {
         for effect in effects {
-            let Effect::Log { node, label, line } = effect else { continue };
-            if line.source == Source::Station {
-                info!(node = label, level = line.level.word(), "{}", line.text);
+            match effect {
+                Effect::Log { node, label, line } => {
+                    if line.source == Source::Station {
+                        info!(node = label, level = line.level.word(), "{}", line.text);
+                    }
+                    self.hear(Origin::Node { id: *node, label: label.as_str().into() }, line.clone());
+                }
+                Effect::LogAgent { node, label, lines, .. } => {
+                    let by = Origin::Node { id: *node, label: label.as_str().into() };
+                    lines.iter().for_each(|line| self.hear(by.clone(), line.clone()));
+                }
+                _ => {}
             }
-            self.hear(Origin::Node { id: *node, label: label.as_str().into() }, line.clone());
         }
         self.node_log.write(effects);
         if let Some(herald) = &mut self.herald {
@@ -412,15 +438,28 @@ impl Hub {
         &mut self,
         run: RunId,
         first: u32,
-        lines: Vec<(Level, String)>,
-        done: oneshot::Sender<Result<u32, NotKept>>,
+        mut lines: Vec<(Level, String)>,
+        done: oneshot::Sender<Result<Heeded, NotKept>>,
     ) {
-        let event = crate::domain::event::Event::AgentLog { run, first, lines };
-        let effects = self.fleet.observe(clock::now(), event);
-        match self.fleet.next_log(run) {
-            Some(next) => self.answer_when_kept(effects, done, next).await,
-            None => drop(done.send(Err(NotKept::UnknownRun(run)))),
+        let Some(wanted) = self.fleet.next_log(run) else { return drop(done.send(Err(NotKept::UnknownRun(run)))) };
+        if !self.node_log.has_room(lines.len() + 1) {
+            let why = "lines come faster than they can be written".into();
+            return drop(done.send(Err(NotKept::Store(why))));
         }
+        let now = clock::now();
+        let seen = usize::try_from(wanted.saturating_sub(first)).unwrap_or(usize::MAX).min(lines.len());
+        let (taken, left_out) = self.talk.allow(now, run, lines.len() - seen);
+        lines.truncate(seen + taken);
+        let before = left_out.before.map(|lines| self.fleet.log_goes_on(now, run, lines, talk::EACH.rate));
+        self.write_behind(before.unwrap_or_default()).await;
+        let effects = self.fleet.observe(now, Event::AgentLog { run, first, lines });
+        self.log(&effects);
+        self.fleet.log_left_out(run, left_out.now);
+        let next = self.fleet.next_log(run).unwrap_or(wanted);
+        // It is in the file that a line is kept, and the file says after a restart how far it goes.
+        self.node_log.when_kept(Box::new(move |lost| {
+            let _nobody_waits = done.send(Ok(Heeded { next, left_out: left_out.now.saturating_add(lost) }));
+        }));
     }
 
     /// Sends the effects off; `answer` goes out when they are on the disk and published.

@@ -77,8 +77,17 @@ pub enum Note {
         run: RunId,
         first: u32,
         lines: Vec<(Level, String)>,
-        done: oneshot::Sender<Result<u32, NotKept>>,
+        done: oneshot::Sender<Result<Heeded, NotKept>>,
     },
+}
+
+/// What became of an agent's lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heeded {
+    /// The number of the next line that is wanted.
+    pub next: u32,
+    /// Lines before it that are in no file, and never will be.
+    pub left_out: u32,
 }
 
 /// Why the hub did not take what an agent sent.

@@ -65,6 +65,8 @@
 //!   gzip 366 to 460; the machine was busy, pairs were measured in turn.
 //! * **A command takes the station's place** when none runs: it opens the store under the station's lock and speaks to
 //!   itself over a socket pair, as it would to a station over `control.sock`. Nothing is decided, or tested, twice.
+//! * **What machines say is in files, and not in the store**: thousands of lines a second would hold up what has to be
+//!   stored before it is acknowledged. Which lines of an agent are there is read in the files when the station starts.
 //! * **The store writes with `synchronous = FULL`**, so that what was acknowledged survives a power cut.
 //!
 //! ## Where do I change …
@@ -104,6 +106,7 @@
 //! | why half a system is never started from a disk | `agent::head`, `agent::linux::configure::start` |
 //! | what a recording holds, and how it is shown again | `record`, `cli::replay` |
 //! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::colours` |
+//! | when a line of a machine's log is acknowledged, and how a repeated one is known | `logs::nodes`, `logs::{line, past}`; how much one may say: `boot::talk`, `boot::syslog::gathered` |
 //! | what all nodes and services say as one stream | `domain::stream`, fed by `hub` and `logs::tap`; read in `tui::reader` |
 //! | how fast a batch is, when it ends, what the link allows | `domain::pace` |
 //! | what programs elsewhere may read, and in which words | `service::http::api`, `service::http::metrics`, `domain::eim` |

@@ -1,6 +1,8 @@
 //! Where the log goes: one file for the station, one for each run of each node; and what services say to the screen.
 
+mod line;
 pub mod nodes;
+mod past;
 mod shelf;
 mod tap;
 

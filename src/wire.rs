@@ -117,6 +117,7 @@ fn station(mut config: Config, screen: Screen, record: Option<&Path>) -> Result<
     let hub_stop = CancellationToken::new();
     let signals_stop = CancellationToken::new();
     let mut signals = Supervisor::new(signals_stop.clone());
+    logs::nodes::recall(&logs_at.join("nodes"), memory.nodes.iter_mut().chain(&mut memory.set_aside));
     let (node_logs, log_thread) =
         logs::nodes::start(&logs_at.join("nodes"), logs::nodes::Bounds::default(), &memory.nodes, inbox.clone())
             .map_err(|err| unwritable(&err))?;
@@ -236,7 +237,7 @@ pub fn alone(data: &Path, profiles: &Path, first: First) -> Result<Option<(UnixS
     std::fs::create_dir_all(data).map_err(cannot)?;
     let Some(lock) = lock(data)? else { return Ok(None) };
     let log = logs::start(&data.join("log"), false, None).map_err(|err| cannot(io::Error::other(err)))?;
-    let (store, memory, store_thread) = store::open(&data.join("oxbow.db")).map_err(explained)?;
+    let (store, mut memory, store_thread) = store::open(&data.join("oxbow.db")).map_err(explained)?;
     let runtime = Runtime::new().map_err(cannot)?;
     let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
     theirs.set_nonblocking(true).map_err(cannot)?;
@@ -245,6 +246,7 @@ pub fn alone(data: &Path, profiles: &Path, first: First) -> Result<Option<(UnixS
     let (inbox, outlet) = inbox();
     let nodes_at = data.join("log").join("nodes");
     let bounds = logs::nodes::Bounds::default();
+    logs::nodes::recall(&nodes_at, memory.nodes.iter_mut().chain(&mut memory.set_aside));
     let (node_logs, log_thread) =
         logs::nodes::start(&nodes_at, bounds, &memory.nodes, inbox.clone()).map_err(cannot)?;
     let fleet = restored(memory, first);

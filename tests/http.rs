@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
 use oxbow::domain::ids::RunId;
 use oxbow::domain::image::ImageState;
 use oxbow::domain::service::ServiceState;
 use oxbow::domain::snapshot::{Snapshot, Station};
-use oxbow::hub::{Hub, NodeLog};
+use oxbow::hub::Hub;
 use oxbow::inbox::inbox;
+use oxbow::logs;
 use oxbow::protocol::paths;
 use oxbow::service::{Context, http, images};
 use oxbow::store;
@@ -36,11 +36,6 @@ struct Bench {
     _runtime: Runtime,
 }
 
-struct NoNodeLog;
-impl NodeLog for NoNodeLog {
-    fn write(&mut self, _: &[Effect]) {}
-}
-
 impl Bench {
     fn start() -> Self {
         let place = TempDir::new().expect("a directory");
@@ -56,11 +51,15 @@ impl Bench {
     fn start_in(place: TempDir) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a free port");
         let base = format!("http://{port}");
-        let (store, memory, thread) = store::open(&place.path().join("oxbow.db")).expect("a store");
+        let (store, mut memory, thread) = store::open(&place.path().join("oxbow.db")).expect("a store");
         let runtime = Runtime::new().expect("a runtime");
         let (inbox, outlet) = inbox();
         let station = Station { base_url: base.clone(), ..Station::default() };
-        let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), station, store, Box::new(NoNodeLog));
+        let logs = place.path().join("log");
+        logs::nodes::recall(&logs, &mut memory.nodes);
+        let (node_logs, log_thread) =
+            logs::nodes::start(&logs, logs::nodes::Bounds::default(), &memory.nodes, inbox.clone()).expect("logs");
+        let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), station, store, Box::new(node_logs));
         let stop = CancellationToken::new();
         let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
         runtime.spawn(hub.run(outlet, stop.clone()));
@@ -82,7 +81,7 @@ impl Bench {
             default_profile: "os".parse().ok(),
         };
         runtime.spawn(images::serve(context, config));
-        let bench = Self { place, base, bench, stop, threads: vec![thread], _runtime: runtime };
+        let bench = Self { place, base, bench, stop, threads: vec![thread, log_thread], _runtime: runtime };
         bench.until("it serves", |bench| bench.get("/healthz").0 == 200);
         bench.until("the image is ready", |bench| {
             let images = &bench.bench.borrow().catalogue.images;
@@ -300,6 +299,11 @@ fn what_was_acknowledged_is_there_after_a_restart_and_counts_once() {
         .flat_map(|node| node.log.lines().map(|line| line.text.to_string()))
         .collect();
     assert!(tail.contains(&"hello ·[31m".to_owned()), "{tail:?}");
+    let more = json!({"version": 1, "first": 0, "lines": [["info", "hello \u{1b}[31m"], ["info", "more"]]});
+    assert_eq!(bench.post(&paths::log(run), &more), (200, json!({"next": 2})), "the answer was lost: sent again");
+    let log = std::fs::read_to_string(bench.place.path().join("log/node-00001.log")).expect("its log");
+    let counts = ["hello ·[31m", "more"].map(|words| log.lines().filter(|line| line.ends_with(words)).count());
+    assert_eq!(counts, [1, 1], "{log}");
     assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)), (200, json!({"next": 4})));
     bench.until_phase("provisioned");
     assert_eq!(bench.post(&paths::reports(run), &reports(0, &said)), (200, json!({"next": 4})), "sent again");
@@ -422,6 +426,36 @@ fn a_flood_of_messages_does_not_hold_the_station_up() {
     let lines = json!({"version": 1, "first": 0, "lines": vec![json!(["info", ""]); 60_000]});
     assert_eq!(bench.post(&paths::log(run), &lines), (200, json!({"next": 256})));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn an_agent_that_says_too_much_is_told_what_is_left_out_and_its_log_says_it_too() {
+    let bench = Bench::start();
+    let run = bench.run();
+    bench.hello(run);
+    let said =
+        |first: u64, lines: usize| json!({"version": 1, "first": first, "lines": vec![["info", "again"]; lines]});
+    let (mut next, mut left_out) = (0, 0);
+    while left_out == 0 {
+        let (status, answer) = bench.post(&paths::log(run), &said(next, 256));
+        assert_eq!((status, answer["next"].as_u64()), (200, Some(next + 256)), "nothing is to be sent again");
+        next += 256;
+        left_out = answer["left_out"].as_u64().unwrap_or(0);
+    }
+    let log = || std::fs::read_to_string(bench.place.path().join("log/node-00001.log")).expect("its log");
+    let kept = |log: &str| log.lines().filter(|line| line.ends_with(" info again")).count() as u64;
+    assert_eq!(kept(&log()), next - left_out, "what was not left out is in the file by now");
+    loop {
+        let (_, answer) = bench.post(&paths::log(run), &said(next, 1));
+        next += 1;
+        match answer["left_out"].as_u64() {
+            Some(more) => left_out += more,
+            None => break,
+        }
+    }
+    let missing = format!("{left_out} lines of its agent were left out: it sent more than 500 a second");
+    assert!(log().contains(&missing), "{missing}");
+    assert_eq!(kept(&log()), next - left_out);
 }
 
 #[test]

@@ -21,6 +21,9 @@ use oxbow::domain::phase::{Failure, Phase, Stage};
 use oxbow::domain::report::FailureKind;
 use oxbow::domain::run::Run;
 use oxbow::domain::time::Timestamp;
+use oxbow::hub::NodeLog;
+use oxbow::inbox::inbox;
+use oxbow::logs::{self, nodes::Bounds};
 use oxbow::seal::Seal;
 use oxbow::store;
 use serde_json::Value;
@@ -149,6 +152,11 @@ async fn planted() -> TempDir {
         line(Source::Agent, "the disk gives up at sector 7"),
         line(Source::Syslog, "cloud-init: the login is kim / syslogsecret"),
     ];
+    let logs_at = place.path().join("log/nodes");
+    let (mut logs, thread) = logs::nodes::start(&logs_at, Bounds::default(), &[], inbox().0).expect("logs");
+    logs.write(&effects);
+    drop(logs);
+    thread.join().expect("it ends in order");
     let (store, _, thread) = store::open(&place.path().join("oxbow.db")).expect("a store");
     store.write(effects).await.await.expect("the thread lives").expect("written");
     drop(store);

@@ -7,7 +7,7 @@ use super::machine::Machine;
 use super::mailbox::{Closed, Errand, Mailbox};
 use super::patience::{Backoff, Nag, Patience, pause};
 use super::station::{Station, Trouble};
-use crate::protocol::{Answer, Hello};
+use crate::protocol::{Answer, Hello, LogAck};
 
 /// The courier's means. Nothing here waits for the work, and the work waits for nothing here but the last word.
 pub(super) struct Courier<'a> {
@@ -52,7 +52,13 @@ impl Courier<'_> {
     fn carry(&self, errand: &Errand) -> Result<(), Trouble> {
         match errand {
             Errand::Reports(reports) => self.mailbox.reports_acknowledged(self.station.reports(reports)?.next),
-            Errand::Lines(lines) => self.mailbox.lines_acknowledged(self.station.log(lines)?.next),
+            Errand::Lines(lines) => {
+                let LogAck { next, left_out } = self.station.log(lines)?;
+                self.mailbox.lines_acknowledged(next);
+                if self.mailbox.lines_left_out(left_out) {
+                    self.journal.console("report", "the station has no room for this log: it leaves lines out");
+                }
+            }
             Errand::Moved(moved) => self.station.progress(*moved)?,
         }
         Ok(())

@@ -65,6 +65,14 @@ impl Mailbox {
         });
     }
 
+    /// The station has left so many lines out. True the first time.
+    pub(super) fn lines_left_out(&self, lines: u32) -> bool {
+        let mut post = self.lock();
+        let is_news = lines > 0 && !post.is_cut_short;
+        post.is_cut_short |= is_news;
+        is_news
+    }
+
     /// The station will never take the lines now waiting.
     pub(super) fn drop_lines(&self) {
         self.change(|post| {
@@ -148,6 +156,8 @@ struct Post {
     reports: Sequence<Report>,
     lines: Sequence<(Level, String)>,
     lost_lines: u64,
+    /// The station does not keep all of them.
+    is_cut_short: bool,
     moved: Option<Moved>,
     ended: Option<String>,
     closed: bool,

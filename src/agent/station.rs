@@ -13,7 +13,7 @@ use super::orders::{Orders, StationUrl};
 use super::patience::Patience;
 use super::tls::Doubt;
 use crate::domain::ids::RunId;
-use crate::protocol::{Ack, Answer, Follows, Hello, LogLines, Moved, Reports, Word, paths};
+use crate::protocol::{Ack, Answer, Follows, Hello, LogAck, LogLines, Moved, Reports, Word, paths};
 
 /// A station and the run that it is asked about. Cheap questions, each bounded in time; nothing is repeated here.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Station {
         read(self.post(&paths::reports(self.run), reports, QUESTION)?)
     }
 
-    pub(super) fn log(&self, lines: &LogLines) -> Result<Ack, Trouble> {
+    pub(super) fn log(&self, lines: &LogLines) -> Result<LogAck, Trouble> {
         read(self.post(&paths::log(self.run), lines, QUESTION)?)
     }
 

@@ -30,6 +30,7 @@ pub mod sighting;
 pub mod signature_list;
 pub mod site;
 pub mod syslog;
+pub mod talk;
 pub mod tally;
 pub mod tape;
 pub mod tftp;

@@ -43,4 +43,6 @@ pub enum Effect {
     DropDeed(Timestamp),
     /// Add a line to the node's log file and to the stored events.
     Log { node: NodeId, label: String, line: LogLine },
+    /// Add lines of its agent to the node's log file, the first of them numbered `first`.
+    LogAgent { node: NodeId, label: String, run: RunId, first: u32, lines: Vec<LogLine> },
 }

@@ -100,4 +100,4 @@ impl LogTail {
 /// Characters of a line that are kept.
 const LINE_LIMIT: usize = 400;
 /// Lines of a node that are kept in memory: several screens.
-const TAIL: usize = 200;
+pub const TAIL: usize = 200;

@@ -1,54 +1,81 @@
 //! The nodes' logs, written by a thread of its own: a slow disk must not hold the hub up, and a full one must not hold a
 //! machine up. What was left out is counted, shown on the services line, and said in the log once there is room again.
+//!
+//! An agent's lines are acknowledged when they are in the file, by write(2): a station that is killed has them, and finds
+//! in the file what it need not take again ([`recall`]). They are not flushed to the disk: a power cut may take the last
+//! seconds of a log, and never a report, which is the store's. What the disk would not have, and what is beyond the bound of
+//! a run, is acknowledged as left out: an agent is not held up for it. Lines that come faster than they can be written are
+//! not taken ([`NodeLog::has_room`]); the agent keeps a thousand of them, and repeats them.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::line::{self, Mark, Short};
+pub use super::past::recall;
 pub use super::shelf::Bounds;
 use super::shelf::{Put, Shelf};
 use crate::clock;
 use crate::domain::effect::Effect;
-use crate::domain::ids::NodeId;
+use crate::domain::ids::{NodeId, RunId};
 use crate::domain::logline::{LogLine, Source};
 use crate::domain::node::Node;
 use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
-use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::hub::NodeLog;
+use crate::hub::{Kept, NodeLog};
 use crate::inbox::{Inbox, Note};
 
 /// The hub's side.
 #[derive(Debug)]
 pub struct NodeLogs {
     entries: SyncSender<Entry>,
-    /// Lines for which the queue had no room.
-    crowded_out: Arc<AtomicU64>,
+    queue: Arc<Queue>,
 }
 
-#[derive(Debug)]
+/// What both sides know of the queue.
+#[derive(Debug, Default)]
+struct Queue {
+    entries: AtomicUsize,
+    lines: AtomicUsize,
+    /// Lines for which there was no room.
+    crowded_out: AtomicU64,
+}
+
 enum Entry {
     Node(Arc<Node>),
     Line { node: NodeId, label: String, line: LogLine },
+    Agent { node: NodeId, label: String, run: RunId, first: u32, lines: Vec<LogLine> },
+    Tell(Kept),
+}
+
+impl Entry {
+    fn lines(&self) -> usize {
+        match self {
+            Self::Node(_) | Self::Tell(_) => 0,
+            Self::Line { .. } => 1,
+            Self::Agent { lines, .. } => lines.len(),
+        }
+    }
 }
 
 /// Starts writing nodes' logs in `directory`, where those of `nodes` may be already. How it goes is told to `inbox`. The
 /// thread ends when the [`NodeLogs`] is dropped.
 pub fn start(directory: &Path, bounds: Bounds, nodes: &[Node], inbox: Inbox) -> io::Result<(NodeLogs, JoinHandle<()>)> {
     let shelf = Shelf::open(directory, bounds, nodes)?;
-    let (entries, queue) = sync_channel(QUEUED);
-    let crowded_out = Arc::new(AtomicU64::new(0));
+    let (entries, received) = sync_channel(ENTRIES);
+    let queue = Arc::new(Queue::default());
     let clerk = Clerk {
         shelf,
         inbox,
-        crowded_out: crowded_out.clone(),
+        queue: queue.clone(),
+        left_out: 0,
         owed: BTreeMap::new(),
         over: BTreeMap::new(),
         trouble: None,
@@ -56,8 +83,8 @@ pub fn start(directory: &Path, bounds: Bounds, nodes: &[Node], inbox: Inbox) -> 
         is_news: true,
         told: None,
     };
-    let thread = std::thread::Builder::new().name("node-logs".into()).spawn(move || clerk.work(&queue))?;
-    Ok((NodeLogs { entries, crowded_out }, thread))
+    let thread = std::thread::Builder::new().name("node-logs".into()).spawn(move || clerk.work(&received))?;
+    Ok((NodeLogs { entries, queue }, thread))
 }
 
 impl NodeLog for NodeLogs {
@@ -71,14 +98,43 @@ impl NodeLog for NodeLogs {
             Effect::Log { node, label, line } => {
                 Some(Entry::Line { node: *node, label: label.clone(), line: line.clone() })
             }
+            Effect::LogAgent { node, label, run, first, lines } => {
+                let (label, lines) = (label.clone(), lines.clone());
+                Some(Entry::Agent { node: *node, label, run: *run, first: *first, lines })
+            }
             _ => None,
         });
-        for entry in nodes.chain(lines) {
-            let is_line = matches!(entry, Entry::Line { .. });
-            if self.entries.try_send(entry).is_err() && is_line {
-                self.crowded_out.fetch_add(1, Ordering::Relaxed);
+        nodes.chain(lines).for_each(|entry| self.hand_over(entry));
+    }
+
+    fn has_room(&self, lines: usize) -> bool {
+        let entries = self.queue.entries.load(Ordering::Relaxed);
+        self.has_room_for(lines) && entries + lines + 2 <= ENTRIES
+    }
+
+    fn when_kept(&mut self, tell: Kept) {
+        self.hand_over(Entry::Tell(tell));
+    }
+}
+
+impl NodeLogs {
+    fn has_room_for(&self, lines: usize) -> bool {
+        self.queue.lines.load(Ordering::Relaxed) + lines <= LINES
+    }
+
+    /// A line for which there is no room is counted. Who waits for one that is not taken hears nothing, and repeats it.
+    fn hand_over(&self, entry: Entry) {
+        let lines = entry.lines();
+        if self.has_room_for(lines) {
+            self.queue.entries.fetch_add(1, Ordering::Relaxed);
+            self.queue.lines.fetch_add(lines, Ordering::Relaxed);
+            if self.entries.try_send(entry).is_ok() {
+                return;
             }
+            self.queue.entries.fetch_sub(1, Ordering::Relaxed);
+            self.queue.lines.fetch_sub(lines, Ordering::Relaxed);
         }
+        self.queue.crowded_out.fetch_add(lines as u64, Ordering::Relaxed);
     }
 }
 
@@ -97,7 +153,9 @@ struct Tally {
 struct Clerk {
     shelf: Shelf,
     inbox: Inbox,
-    crowded_out: Arc<AtomicU64>,
+    queue: Arc<Queue>,
+    /// Of the lines that came last, those that are in no file.
+    left_out: u32,
     /// Lines of each node that the disk would not have; said in its log when it will again.
     owed: BTreeMap<NodeId, u64>,
     /// Nodes whose run has said too much, and how many lines since.
@@ -117,7 +175,11 @@ impl Clerk {
                 self.tell();
             }
             match queue.recv_timeout(BEAT) {
-                Ok(entry) => self.take(entry),
+                Ok(entry) => {
+                    self.queue.entries.fetch_sub(1, Ordering::Relaxed);
+                    self.queue.lines.fetch_sub(entry.lines(), Ordering::Relaxed);
+                    self.take(entry);
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     self.is_news = true;
                     self.pay();
@@ -130,46 +192,74 @@ impl Clerk {
 
     fn take(&mut self, entry: Entry) {
         match entry {
-            Entry::Node(node) => {
-                if let Err(err) = self.shelf.heed(&node) {
-                    self.failed(&err);
-                }
+            Entry::Node(node) => match self.shelf.heed(&node) {
+                Ok(false) => {}
+                Ok(true) => self.begun(&node),
+                Err(err) => self.failed(&err),
+            },
+            Entry::Line { node, label, line } => {
+                // The station's own words are few, and say how it ended.
+                let reserve = if line.source == Source::Station { RESERVE } else { 0 };
+                self.put(node, line.at, &[line::written(&label, &line, None)], reserve);
             }
-            Entry::Line { node, label, line } => self.line(node, &label, &line),
+            Entry::Agent { node, label, run, first, lines } => {
+                let run = Short::of(run);
+                let marked = (first..).zip(&lines);
+                let marked = marked.map(|(number, line)| line::written(&label, line, Some(Mark { run, number })));
+                let at = lines.first().map_or_else(clock::now, |line| line.at);
+                self.left_out = self.put(node, at, &marked.collect::<Vec<_>>(), 0);
+            }
+            Entry::Tell(tell) => tell(std::mem::take(&mut self.left_out)),
         }
     }
 
-    fn line(&mut self, node: NodeId, label: &str, line: &LogLine) {
-        if self.owed.contains_key(&node) && !self.settle(node, line.at) {
-            *self.owed.entry(node).or_default() += 1;
-            self.tally.unwritten += 1;
-            return;
+    /// A line says which run what follows is of.
+    fn begun(&mut self, node: &Node) {
+        if let Some(run) = node.run() {
+            self.say(node.id, clock::now(), &format!("run {} of profile {} begins", Short::of(run.id), run.profile));
         }
-        // The station's own words are few, and say how it ended.
-        let reserve = if line.source == Source::Station { RESERVE } else { 0 };
-        match self.shelf.put(node, &written(label, line), reserve) {
+    }
+
+    /// Adds lines to the node's file, all of them in one piece if that can be; gives how many are not in it.
+    fn put(&mut self, node: NodeId, at: Timestamp, lines: &[String], reserve: u64) -> u32 {
+        let count = lines.len() as u64;
+        if self.owed.contains_key(&node) && !self.settle(node, at) {
+            return self.owe(node, count);
+        }
+        match self.shelf.put(node, &lines.concat(), reserve) {
             Ok(Put::Written) => {
                 self.is_news |= self.shelf.has_removed();
                 // Its run is another by now.
                 self.over.remove(&node);
+                0
+            }
+            Ok(Put::Full) if lines.len() > 1 => {
+                let (some, rest) = lines.split_at(lines.len() / 2);
+                self.put(node, at, some, reserve) + self.put(node, at, rest, reserve)
             }
             Ok(Put::Full) => {
-                self.tally.over += 1;
+                self.tally.over += count;
                 self.is_news = true;
                 let over = self.over.entry(node).or_default();
-                *over += 1;
-                if *over == 1 {
+                *over += count;
+                if *over == count {
                     let said =
                         "this run has said as much as is kept of one: what the machine says is left out from here on";
-                    self.say(node, line.at, said);
+                    self.say(node, at, said);
                 }
+                1
             }
             Err(err) => {
                 self.failed(&err);
-                *self.owed.entry(node).or_default() += 1;
-                self.tally.unwritten += 1;
+                self.owe(node, count)
             }
         }
+    }
+
+    fn owe(&mut self, node: NodeId, lines: u64) -> u32 {
+        *self.owed.entry(node).or_default() += lines;
+        self.tally.unwritten += lines;
+        u32::try_from(lines).unwrap_or(u32::MAX)
     }
 
     /// Tries what the disk would not have.
@@ -202,8 +292,7 @@ impl Clerk {
     }
 
     fn say(&mut self, node: NodeId, at: Timestamp, words: &str) -> bool {
-        let line = format!("{} oxbow: {words}\n", time(at));
-        match self.shelf.put(node, &line, 2 * RESERVE) {
+        match self.shelf.put(node, &line::remark(at, words), 2 * RESERVE) {
             Ok(Put::Written | Put::Full) => true,
             Err(err) => {
                 self.failed(&err);
@@ -238,7 +327,7 @@ impl Clerk {
 
     fn state(&self) -> ServiceState {
         let Tally { unwritten, over, removed } = self.tally;
-        let crowded = self.crowded_out.load(Ordering::Relaxed);
+        let crowded = self.queue.crowded_out.load(Ordering::Relaxed);
         if let Some(why) = &self.trouble {
             let what = format!("nodes' logs cannot be written: {why}; lines left out so far: {}", rough(unwritten));
             let hint = "make room on the station's disk: machines go on meanwhile, and it is tried again by itself";
@@ -261,17 +350,6 @@ impl Clerk {
     }
 }
 
-/// A line of a file: one, whatever is in it. Who says something never stands where the words of another would.
-fn written(label: &str, line: &LogLine) -> String {
-    let label: String = text::clean(label, LABEL).chars().map(|c| if c == ' ' { '_' } else { c }).collect();
-    format!("{} {label} {} {} {}\n", time(line.at), line.source.word(), line.level.word(), line.text)
-}
-
-fn time(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_millisecond(i64::try_from(at.as_millis()).unwrap_or_default()).unwrap_or_default();
-    format!("{at:.3}")
-}
-
 /// A count to two digits, so that the services line is not another with every line.
 fn rough(count: u64) -> String {
     let mut unit = 1;
@@ -281,13 +359,13 @@ fn rough(count: u64) -> String {
     if unit == 1 { count.to_string() } else { format!("more than {}", count / unit * unit) }
 }
 
-/// Lines that may wait for the disk.
-const QUEUED: usize = 8192;
+/// Lines that may wait for the disk, and entries with all else.
+const LINES: usize = 16_384;
+const ENTRIES: usize = 2 * LINES;
 /// How long after the last line the disk is tried again.
 const BEAT: Duration = Duration::from_millis(500);
 /// Bytes that a run's file has beyond its bound for what the station says.
 const RESERVE: u64 = 64 << 10;
-const LABEL: usize = 80;
 
 #[cfg(test)]
 mod tests {
@@ -397,6 +475,62 @@ mod tests {
         assert_eq!((lines[0][1], lines[0][2]), ("node_1", "syslog"));
         assert_eq!((lines[1][1], lines[1][2]), ("x_station_info_provisioned_2026", "agent"));
         assert!(!said.contains('\u{2028}') && text(directory.path(), 2).is_empty());
+    }
+
+    impl Bench {
+        /// An agent's lines; gives how many are left out, once the others are in the file.
+        fn hears(&mut self, node: u32, first: u32, words: &[&str]) -> u32 {
+            let lines = words.iter().map(|words| LogLine::new(AT, Source::Agent, Level::Info, words)).collect();
+            let (label, run) = (format!("node {node}"), RunId::new([0xab; 16]));
+            self.logs.write(&[Effect::LogAgent { node: NodeId(node), label, run, first, lines }]);
+            let (told, answer) = sync_channel(1);
+            self.logs.when_kept(Box::new(move |left_out| told.send(left_out).expect("somebody waits")));
+            answer.recv_timeout(Duration::from_secs(30)).expect("an answer")
+        }
+    }
+
+    #[test]
+    fn an_agent_is_answered_when_its_lines_are_in_the_file_each_with_its_number() {
+        let mut bench = Bench::new(Bounds::default());
+        assert_eq!(bench.hears(1, 7, &["one", "two"]), 0);
+        let said = text(bench.directory.path(), 1);
+        let ends: Vec<&str> = said.lines().filter_map(|line| line.split_once(" node_1 ")).map(|(_, end)| end).collect();
+        assert_eq!(ends, ["agent:abababab.7 info one", "agent:abababab.8 info two"]);
+        assert_eq!(bench.hears(1, 9, &[]), 0);
+    }
+
+    #[test]
+    fn an_agent_whose_lines_no_disk_takes_is_told_so_and_not_held_up() {
+        let mut bench = Bench::new(Bounds { run: 400, ..Bounds::default() });
+        let in_the_way = bench.directory.path().join("node-00001.log");
+        fs::create_dir(&in_the_way).expect("a directory");
+        assert_eq!(bench.hears(1, 0, &["lost", "lost too"]), 2);
+        fs::remove_dir(&in_the_way).expect("it was there");
+        assert_eq!(bench.hears(1, 2, &["kept"]), 0, "there is room again");
+        assert!(text(bench.directory.path(), 1).contains("2 lines are missing here"));
+        // The run's bound is in the middle of these.
+        let left_out = bench.hears(1, 3, &["a line of an agent in a circle"; 10]);
+        let said = text(bench.directory.path(), 1);
+        assert_eq!(said.matches("in a circle").count(), 10 - left_out as usize, "{said}");
+        assert!((1..10).contains(&left_out) && said.contains("is left out from here on"), "{left_out} {said}");
+    }
+
+    #[test]
+    fn lines_that_come_faster_than_they_are_written_are_not_taken_and_take_no_memory() {
+        let (entries, received) = sync_channel(ENTRIES);
+        let mut logs = NodeLogs { entries, queue: Arc::default() };
+        let lines = vec![LogLine::new(AT, Source::Agent, Level::Info, "x"); 256];
+        let batch =
+            [Effect::LogAgent { node: NodeId(1), label: "x".into(), run: RunId::new([1; 16]), first: 0, lines }];
+        let mut taken = 0;
+        while logs.has_room(256) {
+            logs.write(&batch);
+            taken += 256;
+        }
+        assert_eq!((taken, received.try_iter().map(|entry| entry.lines()).sum::<usize>()), (LINES, LINES));
+        // Who does not ask, as syslog cannot, is counted.
+        logs.write(&batch);
+        assert_eq!((logs.queue.crowded_out.load(Ordering::Relaxed), received.try_iter().count()), (256, 0));
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) struct Shelf {
 }
 
 /// A node, and which of its files: 0 is the current one.
-type Place = (NodeId, u32);
+pub(super) type Place = (NodeId, u32);
 
 #[derive(Clone, Copy, Debug)]
 struct Size {
@@ -95,7 +95,8 @@ impl Shelf {
             let entry = entry?;
             let Some(place) = entry.file_name().to_str().and_then(place_of) else { continue };
             let about = entry.metadata()?;
-            found.push((about.modified()?, place, about.len()));
+            let bytes = if place.1 == 0 && about.is_file() { whole_lines(&entry.path())? } else { about.len() };
+            found.push((about.modified()?, place, bytes));
         }
         found.sort_unstable();
         let files: BTreeMap<Place, Size> =
@@ -113,8 +114,8 @@ impl Shelf {
         })
     }
 
-    /// Takes in where `node` is: a run that has ended makes room for the next one.
-    pub(super) fn heed(&mut self, node: &Node) -> io::Result<()> {
+    /// Takes in where `node` is: a run that has ended makes room for the next one. True when a run of it begins.
+    pub(super) fn heed(&mut self, node: &Node) -> io::Result<bool> {
         let now = Held::of(node);
         let held = self.held.get(&node.id).copied();
         let is_over = held.is_some_and(|held| {
@@ -129,21 +130,22 @@ impl Shelf {
             self.held.remove(&node.id);
         }
         if let Some(now) = now.filter(|now| now.is_open || held.is_some_and(|held| held.run == now.run && !is_over)) {
-            self.held.insert(node.id, now);
+            let before = self.held.insert(node.id, now);
+            return Ok(before.is_none_or(|before| before.run != now.run));
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Adds `line`, which ends with a line break, to the node's current file: all of it or nothing. `reserve` more bytes
-    /// than a run has are for what must not be left out.
-    pub(super) fn put(&mut self, node: NodeId, line: &str, reserve: u64) -> io::Result<Put> {
+    /// Adds `lines`, each of which ends with a line break, to the node's current file: all of them or none. `reserve` more
+    /// bytes than a run has are for what must not be left out.
+    pub(super) fn put(&mut self, node: NodeId, lines: &str, reserve: u64) -> io::Result<Put> {
         let place = (node, 0);
         let before = self.files.get(&place).map_or(0, |size| size.bytes);
-        let more = line.len() as u64;
+        let more = lines.len() as u64;
         if before + more > self.bounds.run + reserve {
             return Ok(Put::Full);
         }
-        if let Err(err) = self.append(node, line) {
+        if let Err(err) = self.append(node, lines) {
             // Half a line would be part of the next.
             if let Some(file) = self.open.remove(&node) {
                 file.set_len(before)?;
@@ -173,7 +175,7 @@ impl Shelf {
         std::mem::take(&mut self.removed)
     }
 
-    fn append(&mut self, node: NodeId, line: &str) -> io::Result<()> {
+    fn append(&mut self, node: NodeId, lines: &str) -> io::Result<()> {
         if self.open.len() > OPEN_FILES {
             self.open.clear();
         }
@@ -182,7 +184,7 @@ impl Shelf {
             Some(file) => file,
             None => OpenOptions::new().create(true).append(true).open(path)?,
         };
-        let written = file.write_all(line.as_bytes());
+        let written = file.write_all(lines.as_bytes());
         self.open.insert(node, file);
         written
     }
@@ -234,15 +236,31 @@ impl Shelf {
         Ok(())
     }
 
-    fn path(&self, (node, count): Place) -> PathBuf {
-        self.directory.join(match count {
-            0 => format!("node-{:05}.log", node.0),
-            count => format!("node-{:05}.{count:03}.log", node.0),
-        })
+    fn path(&self, place: Place) -> PathBuf {
+        self.directory.join(name_of(place))
     }
 }
 
-fn place_of(name: &str) -> Option<Place> {
+pub(super) fn name_of((node, count): Place) -> String {
+    match count {
+        0 => format!("node-{:05}.log", node.0),
+        count => format!("node-{:05}.{count:03}.log", node.0),
+    }
+}
+
+/// Cuts off half a line that somebody died over, who then had told nobody of it; gives the bytes that are left.
+fn whole_lines(path: &Path) -> io::Result<u64> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let bytes = file.metadata()?.len();
+    let end = super::past::last_line_ends(&file, bytes)?;
+    if end < bytes {
+        file.set_len(end)?;
+    }
+    Ok(end)
+}
+
+/// Which file of whom one of this name is.
+pub(super) fn place_of(name: &str) -> Option<Place> {
     let numbers = name.strip_prefix("node-")?.strip_suffix(".log")?;
     let (node, count) = numbers.split_once('.').unwrap_or((numbers, "0"));
     Some((NodeId(node.parse().ok()?), count.parse().ok()?))

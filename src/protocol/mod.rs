@@ -7,7 +7,7 @@
 //!   GET  /agent/v1/runs/RUN/configuration   ->  Follows: what follows the image, asked for before anything is written
 //!   GET  /images/DIGEST/NAME                ->  the image, with Range
 //!   POST /agent/v1/runs/RUN/reports  Reports -> Ack once stored: repeated until acknowledged
-//!   POST /agent/v1/runs/RUN/log      LogLines-> Ack once stored
+//!   POST /agent/v1/runs/RUN/log      LogLines-> LogAck once they are in the node's log file, or counted as left out
 //!   POST /agent/v1/runs/RUN/progress Moved   -> 204: only the newest figure matters, never repeated
 //!   GET  /agent/v1/runs/RUN/word            ->  Word: wait, or restart
 //! ```
@@ -119,6 +119,21 @@ pub struct Reports {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     pub next: u32,
+}
+
+/// What has become of lines of a log. Those before `next` are in the node's log file (a station that is killed has them, one
+/// whose power is cut may lose the last seconds), but for `left_out`: for them there was no room, the agent has sent too many
+/// at once, or its run has said as much as is kept of one. They are counted and shown at the station; to send them again
+/// is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAck {
+    pub next: u32,
+    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    pub left_out: u32,
+}
+
+fn is_none_at_all(lines: &u32) -> bool {
+    *lines == 0
 }
 
 /// Bytes done of a step. Sent at most twice a second.

@@ -127,10 +127,14 @@ impl Scene {
 
     fn hear(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            if let Effect::Log { node, label, line } = effect {
-                let by = Origin::Node { id: node, label: label.into() };
-                Arc::make_mut(&mut self.stream).push(Said { by, line });
-            }
+            let (node, label, lines) = match effect {
+                Effect::Log { node, label, line } => (node, label, vec![line]),
+                Effect::LogAgent { node, label, lines, .. } => (node, label, lines),
+                _ => continue,
+            };
+            let by = Origin::Node { id: node, label: label.into() };
+            let said = lines.into_iter().map(|line| Said { by: by.clone(), line });
+            said.for_each(|said| Arc::make_mut(&mut self.stream).push(said));
         }
     }
 

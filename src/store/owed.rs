@@ -26,6 +26,7 @@ impl Owed {
                     self.lines.push_back(effect);
                     self.lines.drain(..self.lines.len().saturating_sub(LINES));
                 }
+                Effect::LogAgent { .. } => {}
                 Effect::Forget(id) | Effect::SetAside { node: id, .. } => {
                     self.nodes.remove(id);
                     self.rest.push(effect);

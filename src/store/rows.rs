@@ -14,7 +14,7 @@ use crate::domain::effect::Effect;
 use crate::domain::fleet::BATCHES;
 use crate::domain::ids::NodeId;
 use crate::domain::lease::Lease;
-use crate::domain::logline::LogLine;
+use crate::domain::logline::{LogLine, Source};
 use crate::domain::node::Node;
 use crate::domain::run::{Outcome, Run};
 use crate::domain::time::Timestamp;
@@ -61,6 +61,10 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
             to.prepare_cached(sql)?.execute(params![batch.number, json(&**batch)?]).map(drop)
         }
         Effect::DropDeed(at) => to.prepare_cached("DELETE FROM deeds WHERE at = ?1")?.execute([millis(*at)]).map(drop),
+        // What machines say is in their log files alone, and is read from there: thousands of lines a second are not to hold
+        // up what is acknowledged.
+        Effect::LogAgent { .. } => Ok(()),
+        Effect::Log { line, .. } if line.source != Source::Station => Ok(()),
         Effect::Log { node, line, .. } => {
             let sql = "INSERT INTO events(node, at, source, level, text) SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM nodes WHERE id = ?1)";
             let row = params![node.0, millis(line.at), line.source.word(), line.level.word(), &*line.text];
@@ -205,7 +209,7 @@ fn line_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<LogLine> {
     // The words are those of `Source::word` and `Level::word`; one of a newer oxbow reads as unknown.
     let word = |at: usize| row.get::<_, String>(at).map(serde_json::Value::from);
     let text: String = row.get(3)?;
-    let source = serde_json::from_value(word(1)?).unwrap_or(crate::domain::logline::Source::Unknown);
+    let source = serde_json::from_value(word(1)?).unwrap_or(Source::Unknown);
     let level = serde_json::from_value(word(2)?).unwrap_or(crate::domain::logline::Level::Unknown);
     Ok(LogLine { at: moment(row.get(0)?), source, level, text: text.into() })
 }

@@ -37,7 +37,7 @@ pub(crate) use proxy::FlippingProxy;
 pub(crate) use relay::Relay;
 pub(crate) use report::Report;
 pub(crate) use simulated::Simulated;
-pub(crate) use site::Dnsmasq;
+pub(crate) use site::{Dnsmasq, inside};
 pub(crate) use station::{Node, Station};
 pub(crate) use traffic::Traffic;
 pub(crate) use wired::Wired;

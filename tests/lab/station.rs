@@ -153,6 +153,10 @@ impl<'a> Station<'a> {
         Path::new("/proc").join(pid.to_string()).join("root").join(within.strip_prefix("/").unwrap_or(&within))
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a station that runs").id()
+    }
+
     /// As a power cut would end it.
     pub(crate) fn kill9(&mut self) {
         if let Some(mut process) = self.process.take() {

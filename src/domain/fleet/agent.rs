@@ -281,17 +281,35 @@ impl Fleet {
         first: u32,
         lines: Vec<(Level, String)>,
     ) -> Vec<Effect> {
-        let mut change = Change::default();
         let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return Vec::new() };
+        node.last_seen = Some(now);
         let Some(of_run) = node.runs.iter_mut().find(|known| known.id == run) else { return Vec::new() };
         let seen = usize::try_from(of_run.next_log.saturating_sub(first)).unwrap_or(usize::MAX);
-        let fresh: Vec<_> = lines.into_iter().skip(seen).collect();
-        of_run.next_log = of_run.next_log.max(first).saturating_add(u32::try_from(fresh.len()).unwrap_or(u32::MAX));
-        for (level, text) in fresh {
-            change.say(node, LogLine::new(now, Source::Agent, level, &text));
+        let fresh = lines.into_iter().skip(seen);
+        let lines: Vec<_> = fresh.map(|(level, text)| LogLine::new(now, Source::Agent, level, &text)).collect();
+        if lines.is_empty() {
+            return Vec::new();
         }
-        node.last_seen = Some(now);
-        change.save(node.id);
+        let first = of_run.next_log.max(first);
+        of_run.next_log = first.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
+        lines.iter().for_each(|line| node.log.push(line.clone()));
+        // How far it is stands in the log file: nothing is stored.
+        vec![Effect::LogAgent { node: node.id, label: node.label(), run, first, lines }]
+    }
+
+    /// So many of the next lines of an agent are not taken: it has sent too many.
+    pub fn log_left_out(&mut self, run: RunId, lines: u32) {
+        let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return };
+        let of_run = node.runs.iter_mut().filter(|known| known.id == run);
+        of_run.for_each(|of_run| of_run.next_log = of_run.next_log.saturating_add(lines));
+    }
+
+    /// Its agent sends no more than is fit any longer: the log says what is missing.
+    pub fn log_goes_on(&mut self, now: Timestamp, run: RunId, left_out: u64, rate: u64) -> Vec<Effect> {
+        let mut change = Change::default();
+        let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return Vec::new() };
+        let what = format!("{left_out} lines of its agent were left out: it sent more than {rate} a second");
+        change.log(now, node, Level::Warning, &what);
         self.settle(change)
     }
 }

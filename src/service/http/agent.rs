@@ -24,8 +24,8 @@ use crate::domain::progress::Arrived;
 use crate::domain::report::Report;
 use crate::domain::run::{Following, Run};
 use crate::domain::{snapshot, text};
-use crate::inbox::{NotKept, Note};
-use crate::protocol::{Ack, Answer, Follows, Hello, Job, LogLines, Moved, Reports, VERSION, Word, paths};
+use crate::inbox::{Heeded, NotKept, Note};
+use crate::protocol::{Ack, Answer, Follows, Hello, Job, LogAck, LogLines, Moved, Reports, VERSION, Word, paths};
 use crate::service::Context;
 
 pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
@@ -178,9 +178,19 @@ async fn reports(run: RunId, context: Context, from: Ipv4Addr, body: Bytes) -> R
 async fn log(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |LogLines { first, mut lines, .. }: LogLines| {
         lines.truncate(MESSAGES);
-        kept(context.inbox.ask(|done| Note::AgentLog { run, first, lines, done }).await, |next| Ack { next })
+        // What waits for the hub has its bound in bytes too.
+        lines.iter_mut().for_each(|(_, text)| shorten(text));
+        let answer = context.inbox.ask(|done| Note::AgentLog { run, first, lines, done }).await;
+        kept(answer, |Heeded { next, left_out }| LogAck { next, left_out })
     })
     .await
+}
+
+/// To more than is kept of a line.
+fn shorten(text: &mut String) {
+    let end = (0..=LINE.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+    text.shrink_to_fit();
 }
 
 async fn progress(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
@@ -267,6 +277,8 @@ const LIMIT: u64 = 1024 * 1024;
 const LATER_SECONDS: u32 = 5;
 /// Reports or log lines that are taken in at once: more than any agent sends.
 const MESSAGES: usize = 256;
+/// Bytes of a line.
+const LINE: usize = 4096;
 const MACS: usize = 32;
 const DISKS: usize = 64;
 const VOLUMES: usize = 129;

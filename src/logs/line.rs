@@ -1,0 +1,160 @@
+//! A line of a node's log file: how it is written, and how it is read again after a restart and for the search.
+//!
+//! ```text
+//! 2026-05-03T10:00:00.000Z press-07 syslog warning [ 12.3] nvme0: timeout
+//! 2026-05-03T10:00:00.120Z press-07 agent:5f3a9c01.17 info write: 12 %
+//! 2026-05-03T10:00:00.200Z oxbow: 2 lines are missing here: they could not be written
+//! ```
+//!
+//! What an agent says has the beginning of its run's name and the number that the agent gave the line: by these a line that
+//! is sent again is known, also by a station that was killed meanwhile. The whole name is a token and stands in no log.
+
+use crate::domain::ids::RunId;
+use crate::domain::logline::{Level, LogLine, Source};
+use crate::domain::text;
+use crate::domain::time::Timestamp;
+
+/// What is read of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written<'l> {
+    pub at: Timestamp,
+    pub source: Source,
+    pub level: Level,
+    /// Of an agent's line: which one of which run.
+    pub mark: Option<Mark>,
+    pub text: &'l str,
+    /// It is about the log itself, by who writes it.
+    pub is_remark: bool,
+}
+
+/// Which line of an agent it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub run: Short,
+    pub number: u32,
+}
+
+/// The first eight hex digits of a run's name: enough to tell a node's runs apart, and no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Short(u32);
+
+impl Short {
+    pub(super) fn of(run: RunId) -> Self {
+        Self::read(&run.to_string()[..SHORT]).unwrap_or(Self(0))
+    }
+
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let is_hex = text.len() == SHORT && text.bytes().all(|c| c.is_ascii_hexdigit());
+        is_hex.then(|| u32::from_str_radix(text, 16).ok().map(Self)).flatten()
+    }
+}
+
+impl std::fmt::Display for Short {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+/// A line of a file: one, whatever is in it. Who says something never stands where the words of another would.
+pub(super) fn written(label: &str, line: &LogLine, mark: Option<Mark>) -> String {
+    let mut label: String = text::clean(label, LABEL).chars().map(|c| if c == ' ' { '_' } else { c }).collect();
+    if label.is_empty() || label == REMARK {
+        label = "_".into();
+    }
+    let mark = mark.map(|Mark { run, number }| format!(":{run}.{number}")).unwrap_or_default();
+    format!("{} {label} {}{mark} {} {}\n", time(line.at), line.source.word(), line.level.word(), line.text)
+}
+
+/// What the station says about the log itself.
+pub(super) fn remark(at: Timestamp, words: &str) -> String {
+    format!("{} {REMARK} {words}\n", time(at))
+}
+
+/// None for what is no line of a log.
+pub(super) fn read(line: &str) -> Option<Written<'_>> {
+    let (at, rest) = line.split_once(' ')?;
+    let at = at.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    let at = Timestamp::from_millis(u64::try_from(at).ok()?);
+    let (label, rest) = rest.split_once(' ')?;
+    if label == REMARK {
+        let (source, level) = (Source::Station, Level::Info);
+        return Some(Written { at, source, level, mark: None, text: rest, is_remark: true });
+    }
+    let (source, rest) = rest.split_once(' ')?;
+    let (source, mark) = source.split_once(':').map_or((source, None), |(source, mark)| (source, mark_of(mark)));
+    let (level, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    let mark = mark.filter(|_| source == Source::Agent.word());
+    Some(Written { at, source: source_of(source), level: level_of(level), mark, text, is_remark: false })
+}
+
+fn mark_of(text: &str) -> Option<Mark> {
+    let (run, number) = text.split_once('.')?;
+    Some(Mark { run: Short::read(run)?, number: number.parse().ok()? })
+}
+
+fn source_of(word: &str) -> Source {
+    let known = [Source::Station, Source::Agent, Source::Syslog];
+    known.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown)
+}
+
+fn level_of(word: &str) -> Level {
+    let known = [Level::Info, Level::Warning, Level::Error];
+    known.into_iter().find(|level| level.word() == word).unwrap_or(Level::Unknown)
+}
+
+fn time(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(at.as_millis()).unwrap_or_default()).unwrap_or_default();
+    format!("{at:.3}")
+}
+
+const SHORT: usize = 8;
+/// Stands where a node's name would.
+const REMARK: &str = "oxbow:";
+/// Characters of a node's name.
+const LABEL: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1_777_802_400_123);
+
+    fn line(source: Source, text: &str) -> LogLine {
+        LogLine::new(AT, source, Level::Warning, text)
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was_said() {
+        let run: RunId = format!("5f3a9c01{}", "0".repeat(24)).parse().expect("a run");
+        let mark = Mark { run: Short::of(run), number: 17 };
+        let text = written("press 07", &line(Source::Agent, "write: 12 % of a b"), Some(mark));
+        assert_eq!(text, "2026-05-03T10:00:00.123Z press_07 agent:5f3a9c01.17 warning write: 12 % of a b\n");
+        let source = Source::Agent;
+        let read_back = read(text.trim_end()).expect("a line");
+        let text = "write: 12 % of a b";
+        assert_eq!(
+            read_back,
+            Written { at: AT, source, level: Level::Warning, mark: Some(mark), text, is_remark: false }
+        );
+        let empty = written("x", &line(Source::Syslog, ""), None);
+        assert_eq!(read(empty.trim_end_matches('\n')).map(|line| (line.source, line.text)), Some((Source::Syslog, "")));
+    }
+
+    #[test]
+    fn a_machine_that_calls_itself_as_the_station_does_is_not_taken_for_it() {
+        let text = written("oxbow:", &line(Source::Agent, "all is well"), None);
+        assert!(!read(text.trim_end()).expect("a line").is_remark, "{text}");
+        // Nor does one that speaks by syslog say which line of an agent it is.
+        let forged = "2026-05-03T10:00:00.123Z x syslog:5f3a9c01.17 info no";
+        assert_eq!(read(forged).and_then(|line| line.mark), None);
+    }
+
+    #[test]
+    fn what_is_no_line_is_none() {
+        for text in
+            ["", "half a li", "2026-05-03T10:00:00.123Z", "2026-05-03T10:00:00.123Z x", "yesterday x agent info y"]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
