@@ -487,10 +487,13 @@ impl Hub {
         self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
     }
 
+    /// What was not kept has not happened: no log speaks of it.
     async fn kept_or_dropped(&mut self, effects: Vec<Effect>) -> Written {
-        self.log(&effects);
-        let written = outcome(self.store.write_or_drop(only_latest(effects)).await).await;
+        let written = outcome(self.store.write_or_drop(only_latest(effects.clone())).await).await;
         self.store_is(&written);
+        if written.is_ok() {
+            self.log(&effects);
+        }
         written
     }
 

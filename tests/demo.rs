@@ -74,34 +74,6 @@ fn a_station_that_has_lost_its_memory_hears_everything_again() {
 }
 
 #[test]
-fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored() {
-    let bench = Bench::new("a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_stored");
-    let station = Station::start_on(&bench, &image(&bench), bench.simulated_boot_files(), Some("4m"));
-    until(&station, "the image is copied", |station| station.data().join("blobs/os.raw.gz.json").is_file());
-    let filler = station.data().join("filler");
-    let mut fill = fs::File::create(&filler).expect("a file");
-    while fill.write(&[7; 4096]).is_ok() {}
-    drop(fill);
-
-    let mut machines = Simulated::power_on(&bench, 4, 4_000_000, LIMIT);
-    until(&station, "all have done their work", |station| in_phase(station, "provisioned") == 4);
-    let early = machines.wait(Duration::from_secs(3));
-    assert!(early.is_err(), "a machine has restarted");
-    let said = || fs::read_to_string(bench.evidence().join("station.log")).unwrap_or_default();
-    until(&station, "it says that logs are left out", |_| said().contains("what=\"nodes' logs cannot be written"));
-    fs::remove_file(&filler).expect("it was there");
-    machines.wait(LIMIT).unwrap_or_else(|seen| panic!("{seen}"));
-    all_provisioned(&station, 4);
-    let missing = |station: &Station| {
-        let logs = fs::read_dir(station.data().join("log/nodes")).expect("the nodes' logs");
-        let texts = logs.filter_map(|log| fs::read_to_string(log.ok()?.path()).ok());
-        texts.filter(|text| text.contains("missing here: they could not be written")).count()
-    };
-    until(&station, "each log says what is missing in it", |station| missing(station) == 4);
-    until(&station, "it says how many", |_| said().contains("lines left out for want of room"));
-}
-
-#[test]
 fn machines_behind_a_relay_agent_provision_themselves() {
     let bench = Bench::new("machines_behind_a_relay_agent_provision_themselves");
     let pool = &["--relay-pool", "10.80.0.1/24=10.80.0.100-10.80.0.120"];
