@@ -6,6 +6,7 @@ mod ca;
 mod export;
 mod images;
 mod import;
+mod label;
 mod nodes;
 mod profiles;
 mod quirks;
@@ -60,6 +61,8 @@ enum Command {
     Batch(batch::Batch),
     /// Write what became of a batch: tables, a page to print, a signed certificate for each machine
     Report(report::Report),
+    /// Show what is put on a machine that has its system: who it is and which certificate is its own, as a QR code
+    Label(label::Label),
     /// Say whether certificates are as the station signed them; no station is needed
     Verify(report::Verify),
     /// Write what somebody far away needs to help with this bench into one archive, without its secrets
@@ -139,6 +142,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Quirks(options) => quirks::run(&options),
         Command::Batch(options) => batch::run(&options),
         Command::Report(options) => report::run(&options),
+        Command::Label(options) => label::run(&options),
         Command::Verify(options) => report::verify(&options),
         Command::Support(options) => support::run(&options),
         Command::Ca(ca) => ca::run(&ca),

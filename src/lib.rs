@@ -111,6 +111,7 @@
 //! | how fast a batch is, when it ends, what the link allows | `domain::pace` |
 //! | what programs elsewhere may read, and in which words | `service::http::api`, `service::http::metrics`, `domain::eim` |
 //! | what a batch is, what is reported of it and signed | `domain::batch`, `domain::certificate`, `seal`, `paper::report`; `assets/report.html` |
+//! | what the code on a label says, and how it is drawn | `domain::label`, `paper::label` |
 //! | what a program elsewhere is told of each change, and how often it is tried | `herald`, `protocol::webhook`, `service::webhook`, `config::webhook` |
 //! | what is mailed to whoever helps, and what never is | `paper::support`, `protocol::station` |
 //! | a setting | `config` |

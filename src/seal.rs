@@ -15,6 +15,7 @@ use openssl::sign::{Signer, Verifier};
 use serde_json::{Value, json};
 
 use crate::domain::certificate::{Certificate, canonical};
+use crate::domain::digest::Digest;
 
 /// The key that signs.
 pub struct Seal {
@@ -72,6 +73,11 @@ impl Seal {
     /// The public half, as PEM: whoever has it can verify.
     pub fn public_pem(&self) -> Result<Vec<u8>, SealError> {
         Ok(self.key.public_key_to_pem()?)
+    }
+
+    /// The SHA-256 of the public half, as DER (RFC 8410).
+    pub fn fingerprint(&self) -> Result<Digest, SealError> {
+        Ok(Digest::new(openssl::sha::sha256(&self.key.public_key_to_der()?)))
     }
 
     /// The file of a certificate: the same for the same facts.
@@ -151,7 +157,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::domain::certificate::{FORMAT, Proof, Station, Step};
+    use crate::domain::certificate::{FORMAT, FORMATS, Proof, Station, Step};
     use crate::domain::ids::NodeId;
 
     fn certificate() -> Certificate {
@@ -172,11 +178,12 @@ mod tests {
             proof: Proof::ReadBack,
             image: None,
             configuration_sha256: None,
-            steps: vec![Step { stage: "seen".into(), at: "2026-11-23T14:02:11.000Z".into() }],
+            verity_root_hash: None,
+            steps: vec![Step { stage: "seen".into(), at: "2026-11-23T14:02:11.000Z".into(), took_ms: Some(121_000) }],
             started: "2026-11-23T14:02:12.000Z".into(),
             ended: "2026-11-23T14:04:12.000Z".into(),
             batch: None,
-            station: Station { software: "oxbow 0.1.0".into(), host: "bench-2".into() },
+            station: Station { software: "oxbow 0.1.0".into(), host: "bench-2".into(), key_sha256: None },
         }
     }
 
@@ -211,6 +218,29 @@ mod tests {
             assert!(verify(&shorter, &public).is_err(), "without byte {at}");
         }
         assert!(verify(&[&file[..], b"\n"].concat(), &public).is_err(), "one byte more");
+    }
+
+    #[test]
+    fn a_certificate_of_the_first_format_verifies_as_ever_and_says_nothing_of_what_came_later() {
+        let (file, public) = (
+            include_bytes!("../tests/fixtures/certificates/format-1.json"),
+            include_bytes!("../tests/fixtures/certificates/format-1.pem"),
+        );
+        let old = verify(file, public).expect("genuine");
+        assert_eq!((old.format.as_str(), old.verity_root_hash, old.station.key_sha256), (FORMATS[0], None, None));
+        assert_eq!(old.steps[0].took_ms, None);
+        assert_eq!(old.batch.and_then(|batch| batch.operator).as_deref(), Some("Kim"));
+    }
+
+    #[test]
+    fn the_fingerprint_in_a_certificate_is_that_of_the_public_key_as_other_programs_reckon_it() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let seal = Seal::open(directory.path()).expect("a new one");
+        let file = directory.path().join(PUBLIC);
+        let openssl = "openssl pkey -pubin -outform DER -in \"$0\" | sha256sum";
+        let said = std::process::Command::new("sh").args(["-c", openssl]).arg(file).output().expect("openssl");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert_eq!(said.split_whitespace().next(), Some(seal.fingerprint().expect("a key").to_string().as_str()));
     }
 
     #[test]

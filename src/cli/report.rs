@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use super::bench::{Bench, Place};
 use super::say;
 use crate::config::Problem;
-use crate::domain::certificate::Certificate;
+use crate::domain::certificate::{Certificate, FORMATS};
+use crate::domain::text;
 use crate::paper::report::{self, Format};
 use crate::paper::{Patient, Unmade};
 use crate::seal::{self, NotGenuine, PUBLIC};
@@ -117,7 +118,13 @@ fn in_words(certificate: &Certificate) -> String {
     let Certificate { name, serial, profile, ended, proof, station, .. } = certificate;
     let serial = serial.as_ref().map(|serial| format!(", serial {serial}")).unwrap_or_default();
     let (proof, software, host) = (proof.in_words(), &station.software, &station.host);
-    format!("{name}{serial}, has {profile} since {ended}: {proof} ({software}, {host})")
+    let newer = if FORMATS.contains(&certificate.format.as_str()) {
+        String::new()
+    } else {
+        let format = text::clean(&certificate.format, 60);
+        format!("; a newer oxbow wrote it ({format:?}), it may say more than is shown here")
+    };
+    format!("{name}{serial}, has {profile} since {ended}: {proof} ({software}, {host}){newer}")
 }
 
 fn advice(err: &NotGenuine) -> &'static str {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::batch::unit::{DiskFact, ImageFact, Standing, Unit};
+use crate::domain::batch::unit::{DiskFact, ImageFact, Reached, Standing, Unit};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, RunId, Serial, SystemUuid};
 use crate::domain::inventory::Inventory;
@@ -32,6 +32,9 @@ pub struct Certificate {
     pub image: Option<ImageFact>,
     /// Of the manifest of what followed the image, as it was read back.
     pub configuration_sha256: Option<Digest>,
+    /// dm-verity's root hash (SHA-256), where the system on the disk was sealed. Since format 2.
+    #[serde(default)]
+    pub verity_root_hash: Option<Digest>,
     pub steps: Vec<Step>,
     pub started: String,
     pub ended: String,
@@ -61,11 +64,14 @@ impl Proof {
     }
 }
 
-/// When a stage was first reached.
+/// When a stage was first reached, and how long it was until the next one or the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub stage: String,
     pub at: String,
+    /// Since format 2.
+    #[serde(default)]
+    pub took_ms: Option<u64>,
 }
 
 /// For whom it was done.
@@ -83,6 +89,9 @@ pub struct Station {
     /// `oxbow 0.1.0`.
     pub software: String,
     pub host: String,
+    /// The SHA-256 of its public key, as DER: who holds that key elsewhere can compare it by eye. Since format 2.
+    #[serde(default)]
+    pub key_sha256: Option<Digest>,
 }
 
 impl Certificate {
@@ -94,9 +103,10 @@ impl Certificate {
             Standing::Failed | Standing::AtWork | Standing::Waiting | Standing::Missing => return None,
         };
         let run = unit.run.as_ref()?;
-        let step = |reached: &crate::domain::batch::unit::Reached| Step {
+        let step = |(place, reached): (usize, &Reached)| Step {
             stage: reached.stage.word().to_owned(),
             at: moment(reached.at),
+            took_ms: run.took(place),
         };
         Some(Self {
             format: FORMAT.into(),
@@ -115,7 +125,8 @@ impl Certificate {
             proof,
             image: run.image.clone(),
             configuration_sha256: run.configuration_sha256,
-            steps: run.steps.iter().map(step).collect(),
+            verity_root_hash: run.root_hash,
+            steps: run.steps.iter().enumerate().map(step).collect(),
             started: moment(run.started),
             ended: moment(run.ended?),
             batch,
@@ -136,7 +147,10 @@ pub fn moment(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-pub const FORMAT: &str = "oxbow unit certificate 1";
+/// The format that is written. What is new in one is left out by those before it, which are verified as ever.
+pub const FORMAT: &str = "oxbow unit certificate 2";
+/// Formats that are read.
+pub const FORMATS: [&str; 2] = ["oxbow unit certificate 1", FORMAT];
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,7 @@ pub mod image;
 #[cfg(feature = "station")]
 pub mod import;
 pub mod inventory;
+pub mod label;
 pub mod lease;
 pub mod loader;
 pub mod logline;

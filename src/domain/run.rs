@@ -44,6 +44,9 @@ pub struct Run {
     /// It was read back from the disk, and is what was asked for.
     #[serde(default)]
     pub configured: bool,
+    /// The dm-verity root hash (SHA-256) of its sealed system, by which what follows the image was read back.
+    #[serde(default)]
+    pub root_hash: Option<Digest>,
     /// The machine's own system is to call the station.
     #[serde(default)]
     pub first_boot: Option<Awaited>,
@@ -128,6 +131,7 @@ impl Run {
             following: Following::Nothing,
             copies: Vec::new(),
             configured: false,
+            root_hash: None,
             first_boot: None,
             next_report: 0,
             next_log: 0,

@@ -3,6 +3,7 @@
 //! The command line and the screen make the same papers by the same code: each asks the station, over a conversation as on
 //! its control socket, and neither is needed by the other.
 
+pub mod label;
 pub mod list;
 pub mod report;
 pub mod support;

@@ -18,6 +18,7 @@ use crate::config::Problem;
 use crate::domain::batch::unit::Unit;
 use crate::domain::certificate::{Certificate, Order, Station};
 use crate::domain::digest::Digest;
+use crate::domain::label;
 use crate::domain::text;
 use crate::protocol::batch::BatchRow;
 use crate::protocol::control::{Answer, Ask};
@@ -39,9 +40,17 @@ impl Format {
 }
 
 /// A machine of a report, and its certificate if it has its system.
-struct Entry {
+pub(super) struct Entry {
     unit: Unit,
     certificate: Option<Signed>,
+}
+
+impl Entry {
+    /// What the code of its label says; none without a certificate.
+    pub(super) fn label(&self) -> Option<String> {
+        let signed = self.certificate.as_ref()?;
+        Some(label::text(self.unit.serial.as_ref(), &self.unit.macs, self.unit.node, signed.sha256))
+    }
 }
 
 /// A certificate as it is written.
@@ -71,24 +80,44 @@ pub fn make(
     seal: &Path,
     watch: &dyn Watch,
 ) -> Result<Report, Unmade> {
-    let (mut batch, mut units) = (None, Vec::new());
-    talk.gather(Ask::Batch { number, units: true, or_bench: true }, "machines read", watch, |answer| match answer {
-        Answer::Batch(row) => batch = Some(*row),
-        Answer::Unit(unit) => units.push(*unit),
-        _ => {}
-    })?;
-    let batch = batch.unwrap_or_default();
-    let seal = Seal::open(seal).map_err(|err| unsealed(&err.to_string()))?;
-    let public = seal.public_pem().map_err(|err| unsealed(&err.to_string()))?;
-    let entries = entries(&batch, units, &seal, watch)?;
+    let (batch, units) = gathered(talk, number, watch)?;
+    let (entries, public) = signed(&batch, units, seal, watch)?;
     let certificates = entries.iter().filter(|entry| entry.certificate.is_some()).count();
     let name = batch.number.map_or("bench".to_owned(), |number| format!("batch-{number}"));
     let files = files(&name, &batch, &entries, formats, &public)?;
     Ok(Report { name, machines: entries.len(), certificates, files })
 }
 
+/// The batch, and its machines.
+pub(super) fn gathered(
+    talk: &mut Talk,
+    number: Option<u32>,
+    watch: &dyn Watch,
+) -> Result<(BatchRow, Vec<Unit>), Unmade> {
+    let (mut batch, mut units) = (None, Vec::new());
+    talk.gather(Ask::Batch { number, units: true, or_bench: true }, "machines read", watch, |answer| match answer {
+        Answer::Batch(row) => batch = Some(*row),
+        Answer::Unit(unit) => units.push(*unit),
+        _ => {}
+    })?;
+    Ok((batch.unwrap_or_default(), units))
+}
+
+/// These machines with their certificates, and the public key in PEM. The key to sign with is in `seal`.
+pub(super) fn signed(
+    batch: &BatchRow,
+    units: Vec<Unit>,
+    seal: &Path,
+    watch: &dyn Watch,
+) -> Result<(Vec<Entry>, Vec<u8>), Unmade> {
+    let seal = Seal::open(seal).map_err(|err| unsealed(&err.to_string()))?;
+    let public = seal.public_pem().map_err(|err| unsealed(&err.to_string()))?;
+    Ok((entries(batch, units, &seal, watch)?, public))
+}
+
 fn entries(batch: &BatchRow, units: Vec<Unit>, seal: &Seal, watch: &dyn Watch) -> Result<Vec<Entry>, Unmade> {
-    let station = Station { software: batch.station.software.clone(), host: host() };
+    let key = seal.fingerprint().map_err(|err| unsealed(&err.to_string()))?;
+    let station = Station { software: batch.station.software.clone(), host: host(), key_sha256: Some(key) };
     let order = batch.number.map(|number| Order {
         number,
         name: batch.order.name.clone(),

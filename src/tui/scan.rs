@@ -4,11 +4,13 @@
 //!  SN-4001                          a serial
 //!  3CECEF123401, 3c:ec:ef:12:34:01  a MAC address
 //!  S/N: SN-4001 MAC: 3CECEF123401   both
+//!  S/N:SN-4001;OXBOW1 7 9F86…       what a station puts on a machine, see `domain::label`
 //! ```
 //!
 //! A bare code of twelve hex digits is an address if it is written as one or has a letter; of digits alone it is a serial.
 
 use crate::domain::ids::{BadId, MacAddr, Serial, SystemUuid};
+use crate::domain::label::OURS;
 use crate::domain::registration::Registration;
 
 /// What was read from one label.
@@ -42,7 +44,10 @@ impl Label {
     pub fn read(text: &str) -> Result<Self, BadScan> {
         let mut label = Self::default();
         for piece in text.split([',', ';', '|']).flat_map(|piece| piece.split(char::is_control)) {
-            label.take_piece(piece.trim())?;
+            let piece = piece.trim();
+            if !piece.starts_with(OURS) {
+                label.take_piece(piece)?;
+            }
         }
         Ok(label)
     }
@@ -187,6 +192,7 @@ mod tests {
             "Serial Number: SN-4001, MAC Address: 3cec.ef12.3401",
             "S/N=SN-4001;MAC=3CECEF123401",
             "S/N:SN-4001\u{1d}MAC:3CECEF123401",
+            "S/N:SN-4001;MAC:3CECEF123401;OXBOW1 7 9F86D081884C7D659A2FEAA0C55AD015",
         ] {
             assert_eq!(read(text), (Some("SN-4001".into()), vec![mac.to_owned()]), "{text:?}");
         }

@@ -57,6 +57,9 @@ pub struct RunFact {
     pub image: Option<ImageFact>,
     /// The digest of the manifest of what followed the image; none where nothing did.
     pub configuration_sha256: Option<Digest>,
+    /// dm-verity's, of a system that was sealed.
+    #[serde(default)]
+    pub root_hash: Option<Digest>,
     /// When each stage was first reached.
     pub steps: Vec<Reached>,
 }
@@ -161,6 +164,13 @@ impl Unit {
 }
 
 impl RunFact {
+    /// How long the step at this place of [`RunFact::steps`] took, in milliseconds: to the next, or to the end of the run.
+    pub fn took(&self, place: usize) -> Option<u64> {
+        let began = self.steps.get(place)?.at;
+        let ended = self.steps.get(place + 1).map(|next| next.at).or(self.ended)?;
+        Some(ended.as_millis().saturating_sub(began.as_millis()))
+    }
+
     fn of(run: &Run, stages: &[(Stage, Timestamp)]) -> Self {
         let image = run.expected.as_ref().map(|expected| ImageFact {
             name: expected.image.clone(),
@@ -184,6 +194,7 @@ impl RunFact {
             ended: run.ended,
             image,
             configuration_sha256,
+            root_hash: run.root_hash.filter(|_| run.configured),
             steps: steps.collect(),
         }
     }

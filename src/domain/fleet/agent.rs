@@ -188,6 +188,7 @@ impl Fleet {
             // What was read back before this hello is not what the agent is about to write.
             (run.profile, run.expected, run.read_back) = (profile.clone(), Some(expected), None);
             run.configured = false;
+            run.root_hash = None;
             (run.question, run.warnings) = (None, task.warnings.clone());
             run.following = match (follows, run.following) {
                 (_, Following::Manifest(given)) => Following::Manifest(given),

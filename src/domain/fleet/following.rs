@@ -50,6 +50,7 @@ pub(super) fn configured(
     match run.following {
         Following::Manifest(asked) if asked == sha256 => {
             run.configured = true;
+            run.root_hash = root_hash.and_then(|hash| hash.parse().ok());
             let hash = root_hash.map(|hash| crate::domain::text::clean(hash, ROOT_HASH));
             let sealed = hash.map(|hash| format!(", sealed by root hash {hash}")).unwrap_or_default();
             let what = format!("configured: what is read back of {files} files is what was asked for{sealed}");

@@ -52,6 +52,7 @@ fn row(batch: &BatchRow, Entry { unit, certificate }: &Entry) -> Vec<String> {
         shown(disk.map(|disk| disk.bytes.to_string())),
         shown(certificate.as_ref().map(|signed| signed.name.clone())),
         shown(certificate.as_ref().map(|signed| signed.sha256.to_string())),
+        shown(run.and_then(|run| run.root_hash).map(|digest| digest.to_string())),
     ]
 }
 
@@ -60,7 +61,7 @@ fn harmless(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
 }
 
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 29] = [
     "batch",
     "batch_name",
     "work_order",
@@ -89,4 +90,5 @@ const COLUMNS: [&str; 28] = [
     "disk_bytes",
     "certificate",
     "certificate_sha256",
+    "verity_root_hash",
 ];

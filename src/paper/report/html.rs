@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use minijinja::{Environment, Value, context};
-use qrcode::QrCode;
-use qrcode::render::svg;
 
 use super::Entry;
 use super::words::{figures, headline};
 use crate::domain::batch::unit::Unit;
 use crate::domain::certificate::moment;
 use crate::domain::time::{Timestamp, in_words};
+use crate::paper::label::svg;
 use crate::protocol::batch::BatchRow;
 
 /// The page, or what is wrong with its template.
@@ -34,8 +33,7 @@ pub(super) fn page(batch: &BatchRow, entries: &[Entry]) -> Result<String, String
         whole => tally.is_whole(),
         board => board.map(|(what, count)| context! { what, count }).to_vec(),
         figures => figures(tally),
-        from => span.map(|span| moment(Timestamp::from_millis(span.first))),
-        to => span.map(|span| moment(Timestamp::from_millis(span.last))),
+        lane => span.map(Span::in_words),
         units => entries.iter().map(|entry| unit(entry, span)).collect::<Vec<_>>(),
         station => &batch.station.software,
         host => super::host(),
@@ -44,12 +42,17 @@ pub(super) fn page(batch: &BatchRow, entries: &[Entry]) -> Result<String, String
     pages.get_template(NAME).and_then(|template| template.render(page)).map_err(|err| format!("{err:#}"))
 }
 
-fn unit(Entry { unit, certificate }: &Entry, span: Option<Span>) -> Value {
+fn unit(entry: &Entry, span: Option<Span>) -> Value {
+    let Entry { unit, certificate } = entry;
     let run = unit.run.as_ref();
     let image = run.and_then(|run| run.image.as_ref());
     let steps = run.map(|run| run.steps.as_slice()).unwrap_or_default();
-    let began = steps.first().map(|first| first.at);
-    let since = |at: Timestamp| began.map(|began| in_words(at.since(began)));
+    // Firmware, loader and script are often passed within a second: what takes no time is in the certificate.
+    let long = steps.iter().enumerate().filter_map(|(place, step)| {
+        let took = run.and_then(|run| run.took(place)).filter(|took| *took >= 1000)?;
+        Some(context! { stage => step.stage.word(), at => moment(step.at), took => in_words(Duration::from_millis(took)) })
+    });
+    let label = entry.label();
     context! {
         name => unit.name,
         standing => unit.standing.word(),
@@ -72,23 +75,18 @@ fn unit(Entry { unit, certificate }: &Entry, span: Option<Span>) -> Value {
         configuration => run.and_then(|run| run.configuration_sha256).map(|digest| digest.to_string()),
         took => unit.took().map(|took| in_words(Duration::from_millis(took))),
         ended => run.and_then(|run| run.ended).map(moment),
-        steps => steps.iter().map(|step| context! { stage => step.stage.word(), at => moment(step.at), after => since(step.at) }).collect::<Vec<_>>(),
+        root_hash => run.and_then(|run| run.root_hash).map(|digest| digest.to_string()),
+        steps => long.collect::<Vec<_>>(),
         bar => span.and_then(|span| span.bar(unit)).map(|(left, width)| context! { left, width }),
         certificate => certificate.as_ref().map(|signed| signed.name.clone()),
-        qr => certificate.as_ref().and_then(|signed| code(&format!("oxbow {} {}", unit.name, signed.sha256))).map(Value::from_safe_string),
+        qr => label.as_deref().and_then(svg).map(Value::from_safe_string),
+        label => label.iter().flat_map(|label| label.split_inclusive(';')).collect::<Vec<_>>(),
     }
 }
 
 fn gigabytes(bytes: u64) -> f64 {
     // For people: a tenth of a gigabyte is exact enough.
     bytes as f64 / 1e9
-}
-
-/// A label's code: what it is called, and the digest of its certificate.
-fn code(words: &str) -> Option<String> {
-    let code = QrCode::new(words).ok()?;
-    let picture = code.render::<svg::Color<'_>>().min_dimensions(120, 120).build();
-    picture.split_once("?>").map(|(_, picture)| picture.to_owned())
 }
 
 /// The time that the page shows, in milliseconds since 1970.
@@ -103,6 +101,15 @@ impl Span {
         let ends = entries.iter().filter_map(|entry| ends(&entry.unit));
         ends.map(|(first, last)| Self { first, last })
             .reduce(|one, other| Self { first: one.first.min(other.first), last: one.last.max(other.last) })
+    }
+
+    /// Its two ends, in UTC; the day of the second only where it is another.
+    fn in_words(self) -> Value {
+        let [from, to] = [self.first, self.last].map(|at| moment(Timestamp::from_millis(at)));
+        let second = |at: &str| at.get(..19).unwrap_or_default().replace('T', " ");
+        let (from, to) = (second(&from), second(&to));
+        let to = if from.get(..10) == to.get(..10) { to.get(11..).unwrap_or_default().to_owned() } else { to };
+        context! { from, to }
     }
 
     /// Where the bar of a machine begins, and how wide it is, in hundredths of the width.

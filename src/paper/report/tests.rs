@@ -29,6 +29,7 @@ fn unit(node: u32, name: &str, standing: Standing, began: u64, took: u64) -> Uni
             read_back_sha256: standing.is_done().then_some(digest),
         }),
         configuration_sha256: None,
+        root_hash: None,
         steps: steps.map(|(stage, after)| Reached { stage, at: at(began + after) }).to_vec(),
     };
     Unit {
@@ -101,7 +102,21 @@ fn a_page_to_print_shows_board_timelines_and_codes_and_nothing_a_machine_says_is
     );
     assert!(page.contains("<li><b>4</b>expected</li>") && page.contains("<li><b>1</b>missing</li>"), "{page}");
     assert!(page.contains("left:0%;width:90%") && page.contains("left:60%;width:40%"), "{page}");
+    assert!(page.contains("<span>2026-11-23 14:02:11</span><span>14:03:51 UTC</span>"), "{page}");
+    assert!(
+        page.contains("seen <time datetime=\"2026-11-23T14:02:11.000Z\">30s</time>") && !page.contains(">0s<"),
+        "{page}"
+    );
     assert!(page.contains("✗ failed") && page.contains("input&#x2f;output error"), "{page}");
+}
+
+#[test]
+fn how_many_an_hour_is_said_of_a_batch_and_not_of_a_handful() {
+    let says = |machines: u32| {
+        let units: Vec<Unit> = (1..=machines).map(|node| unit(node, "x", Standing::Provisioned, 0, 90)).collect();
+        figures(&Tally::of(&units)).expect("figures").contains("an hour")
+    };
+    assert_eq!([3, 9, 10].map(says), [false, false, true]);
 }
 
 #[test]

@@ -22,6 +22,10 @@ pub fn headline(batch: &BatchRow) -> String {
 pub fn figures(tally: &Tally) -> Option<String> {
     let [quickest, median, slowest] =
         [tally.quickest_ms?, tally.median_ms?, tally.slowest_ms?].map(|took| in_words(Duration::from_millis(took)));
-    let rate = tally.per_hour_milli.map(|rate| format!(", {}.{} an hour", rate / 1000, rate % 1000 / 100));
+    let rate = tally.per_hour_milli.filter(|_| tally.done >= ENOUGH);
+    let rate = rate.map(|rate| format!(", {}.{} an hour", rate / 1000, rate % 1000 / 100));
     Some(format!("from power-on to proof: {median} ({quickest} to {slowest}){}", rate.unwrap_or_default()))
 }
+
+/// Machines from which on their number in an hour says something: of three it says how they were switched on.
+const ENOUGH: usize = 10;

@@ -42,6 +42,18 @@ fn a_disk_that_holds_image_and_files_is_proven_and_its_log_says_so() {
 }
 
 #[test]
+fn the_root_hash_of_a_sealed_system_is_kept_and_what_is_none_is_not() {
+    for (said, kept) in [("5f".repeat(32), Some(Digest::new([0x5f; 32]))), ("\u{1b}[2Jnone".into(), None)] {
+        let mut bench = given();
+        let sealed = Report::Configured { files: 1, sha256: Digest::new(MANIFEST), root_hash: Some(said) };
+        bench.reported(run(1), [read_back(), sealed, Report::Complete]);
+        let stored = serde_json::to_string(bench.node().run().expect("a run")).expect("it can be stored");
+        let again: Run = serde_json::from_str(&stored).expect("readable");
+        assert_eq!((again.root_hash, &bench.node().phase), (kept, &Phase::Provisioned));
+    }
+}
+
+#[test]
 fn files_that_do_not_read_back_as_asked_for_are_a_failure_whatever_the_agent_says_next() {
     let mut bench = given();
     bench.reported(run(1), [read_back(), configured([8; 32]), Report::Complete]);

@@ -1,0 +1,80 @@
+//! `oxbow label`: what is put on a machine that has its system, for a printer of labels or the camera of a telephone.
+
+use std::io::{IsTerminal, stdout};
+use std::process::ExitCode;
+
+use super::bench::{Bench, Place};
+use super::say;
+use crate::config::Problem;
+use crate::paper::label::{self, Ground};
+use crate::paper::{Patient, Unmade};
+use crate::wire::SEAL;
+
+/// Exit status: 0 done, 1 there is no such batch, 2 it could not be tried.
+#[derive(Debug, clap::Args)]
+pub(super) struct Label {
+    #[command(flatten)]
+    place: Place,
+    /// The batch [default: the latest; the whole bench where none was ever opened]
+    #[arg(long, value_name = "NUMBER")]
+    batch: Option<u32>,
+    /// Only what the code says, for a program that makes labels
+    #[arg(long, conflicts_with_all = ["svg", "ascii"])]
+    text: bool,
+    /// The code as an SVG picture
+    #[arg(long, conflicts_with = "ascii")]
+    svg: bool,
+    /// Draw the code with ASCII characters only
+    #[arg(long)]
+    ascii: bool,
+    /// For letters on a light ground, where colours cannot be set
+    #[arg(long)]
+    light: bool,
+    /// The machine: its number (#7), name, serial, UUID or MAC address
+    node: String,
+}
+
+pub(super) fn run(options: &Label) -> ExitCode {
+    match shown(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(unmade) => say::unmade(&unmade),
+    }
+}
+
+fn shown(options: &Label) -> Result<(), Unmade> {
+    let seal = options.place.data()?.join(SEAL);
+    let mut bench = Bench::open(&options.place, true)?;
+    let label = label::make(bench.talk(), options.batch, &options.node, &seal, &Patient)?;
+    if options.text {
+        say::line(&label.text);
+        return Ok(());
+    }
+    let ground = if options.light { Ground::Light } else { Ground::Dark };
+    let picture = if options.svg {
+        label::svg(&label.text).map(|picture| picture + "\n")
+    } else if options.ascii {
+        label::ascii(&label.text, ground)
+    } else if has_colours() {
+        label::blocks(&label.text, Ground::Light).map(|picture| black_on_white(&picture))
+    } else {
+        label::blocks(&label.text, ground)
+    };
+    let too_long = || Problem::new("its serial is longer than a code can hold", "correct it with `oxbow nodes edit`");
+    let picture = picture.ok_or_else(too_long)?;
+    if !options.svg {
+        say::line(&label.name);
+        say::line(&label.text);
+    }
+    say::raw(&picture);
+    Ok(())
+}
+
+/// Whether the ground can be set, so that any camera reads it.
+fn has_colours() -> bool {
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// ECMA-48 SGR: black letters on a white ground, line by line.
+fn black_on_white(picture: &str) -> String {
+    picture.lines().map(|line| format!("\u{1b}[30;107m{line}\u{1b}[0m\n")).collect()
+}
