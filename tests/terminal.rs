@@ -62,6 +62,40 @@ fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_and_leaves_th
 }
 
 #[test]
+fn what_a_station_recorded_of_a_machine_that_failed_is_shown_again_elsewhere() {
+    let bench = Bench::new("what_a_station_recorded_of_a_machine_that_failed");
+    let recording = bench.scratch().join("incident.jsonl");
+    let mut station = Terminal::start(&bench, &image(), &["--record", recording.to_str().expect("a path")]);
+    let _machines = Simulated::with_a_worn_disk(&bench, &["serial=SN-1", "serial=SN-2"], 2, Duration::from_secs(100));
+    station.sees("✗ 1 failed").sees("✓ 1 done").press("/SN-2").sees("Nodes 1 of 2").press("\r");
+    station.press("\r");
+    let why = "failed at verifying";
+    station.sees(why).sees("Log of SN-2");
+    let said = |terminal: &Terminal| {
+        let picture = terminal.picture();
+        let about = picture.lines().skip_while(|line| !line.contains(why)).take_while(|line| !line.contains("hint:"));
+        about.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let then = said(&station);
+    station.press("\x1b\x03");
+    station.answer("Quit oxbow?", "y");
+    assert_eq!(station.ended(), 0);
+
+    let mut replay = CommandBuilder::new(env!("CARGO_BIN_EXE_oxbow"));
+    replay.args(["replay", "--speed", "20"]);
+    replay.arg(&recording);
+    let mut replay = Terminal::run(replay, PathBuf::new());
+    replay.sees("✗ 1 failed").sees("✓ 1 done").press("/SN-2").sees("Nodes 1 of 2").press("\r");
+    replay.press("\r");
+    replay.sees(why).sees("Log of SN-2");
+    assert_eq!(said(&replay), then, "{}", replay.picture());
+    // As a slow line brings them: together.
+    replay.press("\x1bq");
+    assert_eq!(replay.ended(), 0);
+    replay.is_as_before();
+}
+
+#[test]
 fn a_station_that_is_told_to_stop_leaves_the_terminal_as_it_was() {
     let bench = Bench::new("a_station_that_is_told_to_stop_leaves_the_terminal");
     let mut terminal = Terminal::start(&bench, &image(), &[]);

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use ratatui::crossterm::event::Event;
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::crossterm::style::force_color_output;
 use ratatui::layout::Size;
 use tokio::runtime::Handle;
@@ -255,11 +255,21 @@ fn take(
 
 fn messages(event: Event, now: Timestamp, wedge: &mut Wedge, screen: &Screen) -> Vec<Msg> {
     match event {
-        Event::Key(key) => wedge.take(now, key, screen.place().is_typing()),
+        Event::Key(key) => {
+            let is_typing = screen.place().is_typing();
+            pressed(key).flat_map(|key| wedge.take(now, key, is_typing)).collect()
+        }
         Event::Paste(text) => vec![Msg::Paste(text)],
         Event::Resize(width, height) => vec![Msg::Resized(Size { width, height })],
         Event::FocusGained | Event::FocusLost | Event::Mouse(_) => Vec::new(),
     }
+}
+
+/// Esc and a key after it that a slow line brings together look like that key with Alt held. No key means anything with
+/// Alt, so they are the two that were pressed.
+fn pressed(key: KeyEvent) -> impl Iterator<Item = KeyEvent> {
+    let escape = key.modifiers.contains(KeyModifiers::ALT).then(|| KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+    escape.into_iter().chain([KeyEvent { modifiers: key.modifiers - KeyModifiers::ALT, ..key }])
 }
 
 /// At most twenty frames a second, each of the latest state; looked for news as often.
@@ -275,7 +285,6 @@ mod tests {
 
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
-    use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
     use super::*;
     use crate::inbox::inbox;
@@ -355,6 +364,13 @@ mod tests {
         let mut console = Scripted::new([key(KeyCode::Char('q'))]);
         assert!(matches!(driven(&mut console, &CancellationToken::new()), Ok(Exit::Quit)));
         assert_eq!(console.frames, 1);
+    }
+
+    #[test]
+    fn esc_and_a_key_that_a_slow_line_brings_together_are_both_heard() {
+        let together = Ok(Event::Key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::ALT)));
+        let mut console = Scripted::new([key(KeyCode::Char('?')), together]);
+        assert!(matches!(driven(&mut console, &CancellationToken::new()), Ok(Exit::Quit)));
     }
 
     #[test]
