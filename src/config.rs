@@ -17,7 +17,7 @@ pub use screen::ScreenSettings;
 pub use webhook::{Webhook, WebhookSettings};
 
 /// What a person may set; flags come before the environment, both before the file.
-#[derive(Clone, Debug, Default, Deserialize, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The network interface that the machines are connected to
@@ -95,6 +95,8 @@ pub struct Config {
     pub screen: ScreenSettings,
     /// Who is told when machines come to another phase.
     pub webhook: Option<Webhook>,
+    /// What was set, as it was written.
+    pub given: Box<Settings>,
 }
 
 /// One thing that is wrong, and what to do.
@@ -184,6 +186,7 @@ impl Settings {
     /// The configuration these settings mean on a workstation with these interfaces, or everything that is wrong.
     pub fn check(self, interfaces: &[Interface]) -> Result<Config, Vec<Problem>> {
         let mut problems = Vec::new();
+        let given = Box::new(self.clone());
         let interface = self.interface.as_deref();
         let network =
             network(interface, interfaces, self.allow_default_route).map_err(|problem| problems.push(problem));
@@ -236,6 +239,7 @@ impl Settings {
                     policy,
                     screen: self.screen,
                     webhook,
+                    given,
                 })
             }
             _ => Err(problems),

@@ -12,6 +12,8 @@
 //!            ┌────────── watch<Arc<Snapshot>> ◄──────────┤          └► a log file for each node
 //!            ▼              ▼              ▼
 //!        tui::view     boot decisions   http routes
+//!
+//!  keys ──► Effect::Write ──► tui::clerk ──► paper::office ──Ask──► control.sock ──► DATA/reports, lists, support
 //! ```
 //!
 //! ## Who may import whom
@@ -20,7 +22,7 @@
 //!
 //! ```text
 //!             wire  main  cli                      know everyone
-//!                     paper                        both of them have it write; protocol, seal, domain
+//!                     paper                        wire and cli have it write; imports protocol, seal, config, domain
 //!    ┌──────────┬──────────┬─────────┬──────┬─────┐
 //!   tui        hub      service    store  agent  sim     do not import each other (hub -> store's handle, sim -> agent)
 //!    └────┬─────┴───┬───┬──┴───┬─────┴──┬───┴──┬──┘
@@ -113,6 +115,7 @@
 //! | what a batch is, what is reported of it and signed | `domain::batch`, `domain::certificate`, `seal`, `paper::report`; `assets/report.html` |
 //! | what the code on a label says, and how it is drawn | `domain::label`, `paper::label` |
 //! | what a program elsewhere is told of each change, and how often it is tried | `herald`, `protocol::webhook`, `service::webhook`, `config::webhook` |
+//! | what keys have written, and where it is kept | `tui::papers`, `domain::paper`, `paper::office` |
 //! | what is mailed to whoever helps, and what never is | `paper::support`, `protocol::station` |
 //! | a setting | `config` |
 //! | what is stored | `store::schema`, `store::rows` |

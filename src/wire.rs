@@ -5,6 +5,8 @@
 //! down:  services drain (3 s) -> hub takes in the rest -> store writes it and closes -> logs are flushed
 //! ```
 
+mod office;
+
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -171,7 +173,7 @@ fn station(mut config: Config, screen: Screen, record: Option<&Path>) -> Result<
             };
             let folders =
                 tui::Folders { import: config.data.join(IMPORT_FOLDER), captures: config.data.join(CAPTURES) };
-            match tui::run_in(bench, inbox, stop.clone(), options, folders) {
+            match tui::run_in(bench, inbox, stop.clone(), options, folders, Some(office::office(&config))) {
                 Ok(exit) => {
                     info!(?exit, "the screen has ended");
                     match exit {

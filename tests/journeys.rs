@@ -30,95 +30,12 @@ use oxbow::domain::text::is_printable;
 use oxbow::tui::files::Files;
 use oxbow::tui::popups::commands::SHELL;
 use oxbow::tui::spoken;
-use oxbow::tui::{
-    Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, Screen, What, Wish, update,
-};
+use oxbow::tui::{Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, What, Wish};
 use ratatui::crossterm::event::KeyCode::{
     self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
 };
-use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
 use ratatui::layout::Size;
-
-/// A technician in front of a bench.
-struct Journey {
-    bench: Snapshot,
-    screen: Screen,
-    wishes: Vec<Effect>,
-}
-
-impl Journey {
-    fn at(bench: Snapshot) -> Self {
-        let screen = sample::screen(&bench, 80, 24, false);
-        Self { bench, screen, wishes: Vec::new() }
-    }
-
-    fn tell(&mut self, msg: Msg) -> &mut Self {
-        self.wishes.extend(update(&mut self.screen, &self.bench, msg));
-        self
-    }
-
-    fn press(&mut self, keys: impl IntoIterator<Item = KeyCode>) -> &mut Self {
-        for key in keys {
-            self.tell(sample::key(key));
-        }
-        self
-    }
-
-    fn type_text(&mut self, text: &str) -> &mut Self {
-        self.press(text.chars().map(Char))
-    }
-
-    fn control(&mut self, letter: char) -> &mut Self {
-        self.tell(Msg::Key(KeyEvent::new(Char(letter), KeyModifiers::CONTROL)))
-    }
-
-    fn wait(&mut self, seconds: u64) -> &mut Self {
-        let later = self.screen.now.after(Duration::from_secs(seconds));
-        self.tell(Msg::Tick(later))
-    }
-
-    /// Something happens to a node of the bench.
-    fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Node)) -> &mut Self {
-        let node = self.bench.nodes.get_mut(&node).expect("a known node");
-        change(Arc::make_mut(node));
-        self.bench.version += 1;
-        self.tell(Msg::Bench)
-    }
-
-    fn picture(&self) -> String {
-        sample::picture(&self.screen, &self.bench)
-    }
-
-    #[track_caller]
-    fn sees(&mut self, words: &str) -> &mut Self {
-        assert!(self.picture().contains(words), "no {words:?} in\n{}", self.picture());
-        self
-    }
-
-    #[track_caller]
-    fn misses(&mut self, words: &str) -> &mut Self {
-        assert!(!self.picture().contains(words), "{words:?} in\n{}", self.picture());
-        self
-    }
-
-    #[track_caller]
-    fn asks_for(&mut self, command: Command) {
-        self.asks_for_all(&[command]);
-    }
-
-    #[track_caller]
-    fn asks_for_all(&mut self, commands: &[Command]) {
-        let asked = self.wishes.iter().flat_map(|wish| match wish {
-            Effect::Ask(Ask { what: What::One(command), .. }) => vec![command.clone()],
-            Effect::Ask(Ask { what: What::Each(commands), .. }) => commands.clone(),
-            Effect::Ask(Ask { what: What::Import { .. }, .. }) => panic!("it imports"),
-            Effect::Ask(Ask { what: What::Capture { .. }, .. }) => panic!("it saves packets"),
-            Effect::Bell | Effect::Files(_) | Effect::Replay(_) => Vec::new(),
-            Effect::Quit => panic!("it quits"),
-        });
-        assert_eq!(asked.collect::<Vec<_>>(), commands);
-    }
-}
+use sample::journey::Journey;
 
 fn chosen(journey: &Journey) -> NodeId {
     journey.screen.chosen.expect("a chosen node")
@@ -843,6 +760,7 @@ impl Live {
             }
             Effect::Bell | Effect::Replay(_) => {}
             Effect::Quit => panic!("it quits"),
+            Effect::Write { .. } | Effect::DropPaper => panic!("it writes"),
         }
     }
 }
@@ -946,9 +864,8 @@ fn a_command_is_found_by_its_name_and_shows_its_key() {
 #[test]
 fn what_has_no_key_is_found_as_a_command_of_the_shell() {
     let mut journey = Journey::at(sample::busy());
-    journey.type_text(":proof").sees("in a shell: oxbow report DIRECTORY: the proof:").misses("no command has");
+    journey.type_text(":genuine").sees("in a shell: oxbow verify FILE: whether").misses("no command has");
     journey.press([Enter]).misses("in a shell");
-    journey.type_text(":export").sees("in a shell: oxbow export: the bench as a list").press([Esc]);
     journey.type_text(":").misses("in a shell");
     assert_eq!(journey.wishes, []);
     for (command, _what) in SHELL {
@@ -1253,7 +1170,7 @@ fn say(bench: &mut Snapshot, text: &str) {
 #[test]
 fn every_key_is_reachable_and_does_something() {
     type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
-    let ways: [Way<'_>; 32] = [
+    let ways: [Way<'_>; 37] = [
         (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
         (Place::Nodes, sample::waiting, &[]),
         (Place::Node, sample::long, &[Enter, Up]),
@@ -1264,6 +1181,11 @@ fn every_key_is_reachable_and_does_something() {
         (Place::Services, sample::long, &[Char('5'), Down]),
         (Place::Batch, sample::long, &[Char('0'), Right, Down]),
         (Place::Batch, sample::waiting, &[Char('0')]),
+        (Place::Batch, sample::with_batches, &[Char('0')]),
+        (Place::Order, sample::imported, &[Char('0'), Char('o'), Char('7')]),
+        (Place::Order, sample::imported, &[Char('0'), Char('o')]),
+        (Place::Order, sample::imported, &[Char('0'), Char('o'), Down, Down, Down]),
+        (Place::Choice, sample::with_batches, &[Char('R')]),
         (Place::Logs, sample::busy, &[Char('6')]),
         (Place::Logs, sample::busy, &[Char('6'), Char('l'), Up, Up]),
         (Place::Lists, sample::imported, &[Char('3')]),

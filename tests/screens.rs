@@ -3,9 +3,10 @@
 
 mod sample;
 
+use oxbow::domain::paper::{Kept, Step};
 use oxbow::domain::policy::Policy;
 use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Msg, Palette, Screen, Theme, update};
+use oxbow::tui::{Msg, News, Palette, Screen, Theme, update};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Rect, Size};
@@ -25,6 +26,11 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("node_whole", sample::busy(), vec![Enter, Enter]),
         ("batch", sample::busy(), vec![Char('0')]),
         ("batch_chosen", sample::waiting(), vec![Char('0'), Down, Right]),
+        ("batch_open", sample::with_batches(), vec![Char('0')]),
+        ("batch_close", sample::with_batches(), vec![Char('0'), Char('C')]),
+        ("batch_form", sample::imported(), "0oline 2".chars().map(Char).chain([Down, Down]).collect()),
+        ("report_of_which", sample::with_batches(), vec![Char('R')]),
+        ("report_of_what", sample::busy(), vec![Char('R'), Down, Down]),
         ("batch_long", sample::long(), vec![Char('0'), End]),
         ("batch_strangers", sample::strangers(), vec![Char('0')]),
         ("batch_empty", sample::empty(), vec![Char('0')]),
@@ -119,7 +125,7 @@ fn frames(name: &str) -> Vec<(u16, u16, bool)> {
     SIZES.into_iter().map(|(width, height)| (width, height, false)).chain(plain).collect()
 }
 
-/// The import pane, where files are found and read by others.
+/// The import pane and papers, where files are found, read and written by others.
 fn import_views() -> Vec<(&'static str, Snapshot, Vec<Msg>)> {
     use KeyCode::{Char, Down, Enter};
     let (key, open) = (sample::key, |text: &[u8]| sample::read(sample::list(&sample::busy(), text)));
@@ -127,6 +133,12 @@ fn import_views() -> Vec<(&'static str, Snapshot, Vec<Msg>)> {
     let read = |text: &[u8]| [lists(), vec![key(Enter), open(text)]].concat();
     let clean = b"Serial\nSN-9001\nSN-9002\nSN-4011\n";
     vec![
+        ("paper_under_way", sample::busy(), vec![key(Char('X')), paper(Ok(7))]),
+        (
+            "paper_written",
+            sample::busy(),
+            vec![key(Char('X')), paper(Err("/var/lib/oxbow/lists/bench-20261123-140211.csv"))],
+        ),
         ("import_none", sample::busy(), vec![key(Char('3'))]),
         ("import_lists", sample::imported(), lists()),
         ("import_path", sample::busy(), [lists(), "/media".chars().map(|c| key(Char(c))).collect()].concat()),
@@ -137,6 +149,14 @@ fn import_views() -> Vec<(&'static str, Snapshot, Vec<Msg>)> {
         ("import_question", sample::busy(), [read(clean), vec![key(Enter)]].concat()),
         ("import_undo", sample::imported(), [lists(), vec![key(Char('u')), key(Down)]].concat()),
     ]
+}
+
+/// So many machines are read, or the list is there.
+fn paper(how: Result<usize, &str>) -> Msg {
+    Msg::Paper(match how {
+        Ok(done) => News::Step(Step { what: "machines read", done, of: None }),
+        Err(place) => News::Ended(Ok(Kept { place: place.into(), about: vec!["machines in it: 12".into()] })),
+    })
 }
 
 /// All views, each with what leads to it.

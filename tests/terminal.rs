@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 #[test]
-fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_and_leaves_the_terminal_as_it_was() {
+fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_proves_it_and_leaves_the_terminal_as_it_was() {
     let bench = Bench::new("a_technician_imports_watches_finds_the_failed_one");
     let mut terminal = Terminal::start(&bench, &image(), &[]);
     terminal.sees("No machine has been seen yet");
@@ -36,6 +36,11 @@ fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_and_leaves_th
     terminal.sees("50 new, 0 same, 0 changes, 0 errors");
     terminal.press("\r");
     terminal.answer("All of it is done, or nothing", "y").sees("done: import PO-4711.csv");
+    terminal.press("0").sees("o open batch").press("o").sees("Open a batch");
+    terminal.press("line 2\r").sees("▌Work order").press("4711\r").sees("▌Operator");
+    // Whoever runs the tests is there already.
+    terminal.press("\x15Kim\r").sees("50 machines are expected now").sees("--operator Kim").press("\r");
+    terminal.sees("done: open the batch line 2");
     terminal.press("1");
     terminal.sees("Nodes 50").sees("50 waiting");
 
@@ -49,10 +54,28 @@ fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_and_leaves_th
     terminal.press("r").sees("oxbow nodes rearm SN-003");
     terminal.answer("Re-arm SN-003?", "y").sees("done: re-arm SN-003");
 
-    let list = oxbow(&terminal, &["export"]);
-    let said = String::from_utf8_lossy(&list.stdout);
-    assert!(list.status.success() && said.lines().count() > MACHINES && said.contains("SN-050"), "{said}");
-    terminal.press("\x1b");
+    terminal.press("X").sees("Written: the list of the bench").sees("machines in it: 50");
+    let list = fs::read_to_string(kept(&terminal, "lists")).expect("a list");
+    assert!(list.lines().count() > MACHINES && list.contains("SN-050"), "{list}");
+    terminal.press("\r").misses("Written").press("R").sees("Write the report of batch 1, line 2").sees("49 done");
+    terminal.answer("Write the report of", "\r").sees("Written: the report of batch 1, line 2");
+    terminal.sees("50 machines, certificates: 49");
+    let report = kept(&terminal, "reports");
+    let certificates: Vec<String> = fs::read_dir(report.join("certificates"))
+        .expect("certificates")
+        .map(|file| file.expect("a file").path().display().to_string())
+        .collect();
+    assert_eq!(certificates.len(), MACHINES - 1);
+    for name in ["batch-1.csv", "batch-1.json", "batch-1.html"] {
+        assert!(fs::read_to_string(report.join(name)).is_ok_and(|text| text.contains("SN-003")), "{name}");
+    }
+    let key = report.join("public.pem").display().to_string();
+    let files: Vec<&str> = certificates.iter().map(String::as_str).collect();
+    let said = oxbow(&terminal, &[&["verify", "--key", &key], &files[..]].concat());
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    terminal.press("\r").misses("Written").press("0").sees("C close batch").press("C");
+    terminal.sees("Type line 2 and press Enter").answer("Close batch 1, line 2?", "\x15line 2\r");
+    terminal.sees("R writes its report").press("1");
     terminal.sees("Nodes 1 of 50");
     // It may be at work already: then it asks.
     terminal.press("\x03");
@@ -226,6 +249,20 @@ fn a_terminal_that_is_closed_leaves_a_station_at_work_that_is_to_go_on() {
     machines.wait(Duration::from_secs(90)).unwrap_or_else(|seen| panic!("{seen}"));
     terminal.signal(Signal::SIGTERM);
     assert_eq!(terminal.ended(), 0);
+}
+
+/// The only thing that was written into this folder.
+#[track_caller]
+fn kept(terminal: &Terminal, folder: &str) -> PathBuf {
+    let kept = fs::read_dir(terminal.data().join(folder)).expect("a folder");
+    let kept: Vec<PathBuf> = kept.map(|entry| entry.expect("an entry").path()).collect();
+    let [one] = kept.as_slice() else { panic!("{kept:?}") };
+    assert!(
+        terminal.picture().replace(['\n', ' ', '│'], "").contains(&*one.to_string_lossy()),
+        "{}",
+        terminal.picture()
+    );
+    one.clone()
 }
 
 /// The command line beside the station on the terminal.

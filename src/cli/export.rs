@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::bench::{Bench, Place};
 use super::say;
-use crate::paper::{Patient, Unmade, list};
+use crate::paper::{Unmade, list, patient};
 
 /// Exit status: 0 done, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(super) fn run(options: &Export) -> ExitCode {
 
 fn export(options: &Export) -> Result<(), Unmade> {
     let mut bench = Bench::open(&options.place, true)?;
-    let list = list::make(bench.talk(), &Patient)?;
+    let list = list::make(bench.talk(), &patient)?;
     match &options.file {
         Some(file) => {
             list::save(file, &list.csv)?;

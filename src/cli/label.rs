@@ -7,7 +7,7 @@ use super::bench::{Bench, Place};
 use super::say;
 use crate::config::Problem;
 use crate::paper::label::{self, Ground};
-use crate::paper::{Patient, Unmade};
+use crate::paper::{Unmade, patient};
 use crate::wire::SEAL;
 
 /// Exit status: 0 done, 1 there is no such batch, 2 it could not be tried.
@@ -44,7 +44,7 @@ pub(super) fn run(options: &Label) -> ExitCode {
 fn shown(options: &Label) -> Result<(), Unmade> {
     let seal = options.place.data()?.join(SEAL);
     let mut bench = Bench::open(&options.place, true)?;
-    let label = label::make(bench.talk(), options.batch, &options.node, &seal, &Patient)?;
+    let label = label::make(bench.talk(), options.batch, &options.node, &seal, &patient)?;
     if options.text {
         say::line(&label.text);
         return Ok(());

@@ -8,9 +8,10 @@ use super::bench::{Bench, Place};
 use super::say;
 use crate::config::Problem;
 use crate::domain::certificate::{Certificate, FORMATS};
+use crate::domain::paper::Format;
 use crate::domain::text;
-use crate::paper::report::{self, Format};
-use crate::paper::{Patient, Unmade};
+use crate::paper::report;
+use crate::paper::{Unmade, patient};
 use crate::seal::{self, NotGenuine, PUBLIC};
 use crate::wire::SEAL;
 
@@ -73,8 +74,8 @@ fn report(options: &Report) -> Result<(), Unmade> {
     let mut bench = Bench::open(&options.place, true)?;
     let formats: Vec<Format> = options.format.iter().copied().map(Format::from).collect();
     let formats = if formats.is_empty() { &Format::ALL } else { formats.as_slice() };
-    let made = report::make(bench.talk(), options.batch, formats, &seal, &Patient)?;
-    report::write(&made, &options.directory, &Patient)?;
+    let made = report::make(bench.talk(), options.batch, formats, &seal, &patient)?;
+    report::write(&made, &options.directory, &patient)?;
     let machines = if made.machines == 1 { "1 machine".into() } else { format!("{} machines", made.machines) };
     say::line(&format!("{machines}, certificates: {}: {}", made.certificates, options.directory.display()));
     Ok(())

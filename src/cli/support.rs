@@ -8,7 +8,7 @@ use super::bench::{Bench, Place};
 use super::say;
 use crate::domain::profile::Profile;
 use crate::paper::support::{self, About};
-use crate::paper::{Patient, Unmade};
+use crate::paper::{Unmade, patient};
 use crate::service::images;
 use crate::wire::{API_TOKEN, PLACEHOLDERS, QUIRKS};
 
@@ -52,7 +52,7 @@ fn support(options: &Support) -> Result<(), Unmade> {
         profiles: &profiles,
         token: fs::read_to_string(folders.data.join(API_TOKEN)).ok(),
     };
-    let archive = support::make(bench.talk(), &about, &Patient)?;
+    let archive = support::make(bench.talk(), &about, &patient)?;
     support::save(&options.file, &archive)?;
     for what in &archive.left_out {
         say::line(&format!("left out: {what}"));

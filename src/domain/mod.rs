@@ -38,6 +38,7 @@ pub mod logline;
 pub mod naming;
 pub mod node;
 pub mod pace;
+pub mod paper;
 pub mod phase;
 pub mod placeholder;
 pub mod plan;

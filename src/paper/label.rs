@@ -35,7 +35,7 @@ pub fn make(
     number: Option<u32>,
     which: &str,
     seal: &Path,
-    watch: &dyn Watch,
+    watch: &Watch<'_>,
 ) -> Result<Label, Unmade> {
     let (batch, units) = gathered(talk, number, watch)?;
     let of = batch.number.map_or("on this bench".to_owned(), |number| format!("in batch {number}"));

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use super::talk::Talk;
-use super::{Unmade, Watch};
+use super::{Unmade, Watch, advice};
 use crate::config::Problem;
 use crate::domain::import;
 use crate::domain::registration::Registration;
@@ -20,7 +20,7 @@ pub struct List {
 }
 
 /// Makes the list of every machine that can be told from others.
-pub fn make(talk: &mut Talk, watch: &dyn Watch) -> Result<List, Unmade> {
+pub fn make(talk: &mut Talk, watch: &Watch<'_>) -> Result<List, Unmade> {
     let mut machines = Vec::new();
     talk.gather(Ask::Nodes, "machines read", watch, |answer| {
         if let Answer::Node(row) = answer {
@@ -51,8 +51,8 @@ pub fn save(file: &Path, csv: &str) -> Result<(), Problem> {
     let written = File::create_new(file).and_then(|mut file| file.write_all(csv.as_bytes()));
     written.map_err(|err| {
         let hint = match err.kind() {
-            ErrorKind::AlreadyExists => "choose another name, or remove it",
-            _ => "choose a directory that is there, with room, that you may write to",
+            ErrorKind::AlreadyExists => "choose another name, or remove it".into(),
+            _ => advice(&err, "name another place, in a directory that is there: `oxbow export FILE`"),
         };
         Problem::new(format!("the list cannot be written to {}: {err}", file.display()), hint)
     })

@@ -5,11 +5,15 @@
 
 pub mod label;
 pub mod list;
+pub mod office;
 pub mod report;
 pub mod support;
 pub mod talk;
 
+use std::io::{self, ErrorKind};
+
 use crate::config::Problem;
+use crate::domain::paper::Step;
 use crate::protocol::control::Answer;
 
 /// Why a paper was not made.
@@ -34,33 +38,24 @@ impl From<Vec<Problem>> for Unmade {
     }
 }
 
-/// How far a paper is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// As `machines signed`.
-    pub what: &'static str,
-    pub done: usize,
-    /// All of them; none while nobody knows.
-    pub of: Option<usize>,
-}
+/// Who waits for a paper: hears how far it is, and says `false` once nobody waits any more.
+pub type Watch<'w> = dyn Fn(Step) -> bool + 'w;
 
-/// Who waits for a paper.
-pub trait Watch {
-    /// Hears how far it is; `false` once nobody waits any more.
-    fn step(&self, step: Step) -> bool;
-}
-
-/// Somebody who waits for the end alone.
-#[derive(Clone, Copy, Debug)]
-pub struct Patient;
-
-impl Watch for Patient {
-    fn step(&self, _: Step) -> bool {
-        true
-    }
+/// Waits for the end, however long it takes.
+pub fn patient(_: Step) -> bool {
+    true
 }
 
 /// Tells `watch`, and ends the work if it has had enough.
-fn told(watch: &dyn Watch, what: &'static str, done: usize, of: Option<usize>) -> Result<(), Unmade> {
-    if watch.step(Step { what, done, of }) { Ok(()) } else { Err(Unmade::Dropped) }
+fn told(watch: &Watch<'_>, what: &'static str, done: usize, of: Option<usize>) -> Result<(), Unmade> {
+    if watch(Step { what, done, of }) { Ok(()) } else { Err(Unmade::Dropped) }
+}
+
+/// What to do about a place that cannot be written to; `elsewhere` says how another one is named.
+fn advice(err: &io::Error, elsewhere: &str) -> String {
+    match err.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("make room there, or {elsewhere}"),
+        ErrorKind::PermissionDenied => format!("use the account that the station runs under, or {elsewhere}"),
+        _ => elsewhere.to_owned(),
+    }
 }

@@ -13,31 +13,19 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::talk::Talk;
-use super::{Unmade, Watch, told};
+use super::{Unmade, Watch, advice, told};
 use crate::config::Problem;
 use crate::domain::batch::unit::Unit;
 use crate::domain::certificate::{Certificate, Order, Station};
 use crate::domain::digest::Digest;
 use crate::domain::label;
+use crate::domain::paper::Format;
 use crate::domain::text;
 use crate::protocol::batch::BatchRow;
 use crate::protocol::control::{Answer, Ask};
 use crate::seal::{PUBLIC, Seal};
 
 pub use self::words::{figures, headline};
-
-/// What of a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Csv,
-    Json,
-    Html,
-    Certificates,
-}
-
-impl Format {
-    pub const ALL: [Self; 4] = [Self::Csv, Self::Json, Self::Html, Self::Certificates];
-}
 
 /// A machine of a report, and its certificate if it has its system.
 pub(super) struct Entry {
@@ -78,7 +66,7 @@ pub fn make(
     number: Option<u32>,
     formats: &[Format],
     seal: &Path,
-    watch: &dyn Watch,
+    watch: &Watch<'_>,
 ) -> Result<Report, Unmade> {
     let (batch, units) = gathered(talk, number, watch)?;
     let (entries, public) = signed(&batch, units, seal, watch)?;
@@ -92,7 +80,7 @@ pub fn make(
 pub(super) fn gathered(
     talk: &mut Talk,
     number: Option<u32>,
-    watch: &dyn Watch,
+    watch: &Watch<'_>,
 ) -> Result<(BatchRow, Vec<Unit>), Unmade> {
     let (mut batch, mut units) = (None, Vec::new());
     talk.gather(Ask::Batch { number, units: true, or_bench: true }, "machines read", watch, |answer| match answer {
@@ -108,14 +96,14 @@ pub(super) fn signed(
     batch: &BatchRow,
     units: Vec<Unit>,
     seal: &Path,
-    watch: &dyn Watch,
+    watch: &Watch<'_>,
 ) -> Result<(Vec<Entry>, Vec<u8>), Unmade> {
     let seal = Seal::open(seal).map_err(|err| unsealed(&err.to_string()))?;
     let public = seal.public_pem().map_err(|err| unsealed(&err.to_string()))?;
     Ok((entries(batch, units, &seal, watch)?, public))
 }
 
-fn entries(batch: &BatchRow, units: Vec<Unit>, seal: &Seal, watch: &dyn Watch) -> Result<Vec<Entry>, Unmade> {
+fn entries(batch: &BatchRow, units: Vec<Unit>, seal: &Seal, watch: &Watch<'_>) -> Result<Vec<Entry>, Unmade> {
     let key = seal.fingerprint().map_err(|err| unsealed(&err.to_string()))?;
     let station = Station { software: batch.station.software.clone(), host: host(), key_sha256: Some(key) };
     let order = batch.number.map(|number| Order {
@@ -178,16 +166,16 @@ fn files(
 }
 
 /// Writes it into `directory`, which is not there yet or is empty.
-pub fn write(report: &Report, directory: &Path, watch: &dyn Watch) -> Result<(), Unmade> {
+pub fn write(report: &Report, directory: &Path, watch: &Watch<'_>) -> Result<(), Unmade> {
     write_all(directory, &report.files, watch)
 }
 
-fn write_all(directory: &Path, files: &[(String, Vec<u8>)], watch: &dyn Watch) -> Result<(), Unmade> {
+fn write_all(directory: &Path, files: &[(String, Vec<u8>)], watch: &Watch<'_>) -> Result<(), Unmade> {
     let problem = |err: std::io::Error| {
         let what = format!("the report cannot be written to {}: {err}", directory.display());
         let hint = match err.kind() {
-            ErrorKind::AlreadyExists => "name a directory that is not there yet",
-            _ => "choose a place with room that you may write to",
+            ErrorKind::AlreadyExists => "name a directory that is not there yet".into(),
+            _ => advice(&err, "name another directory: `oxbow report DIRECTORY`"),
         };
         Problem::new(what, hint)
     };

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::talk::{Talk, capture_of};
-use super::{Unmade, Watch};
+use super::{Unmade, Watch, advice};
 use crate::clock;
 use crate::config::screen::ScreenSettings;
 use crate::config::{BOOT_FILES, Problem, Settings};
@@ -82,7 +82,7 @@ pub struct About<'a> {
     pub token: Option<String>,
 }
 
-pub fn make(talk: &mut Talk, about: &About<'_>, watch: &dyn Watch) -> Result<Archive, Unmade> {
+pub fn make(talk: &mut Talk, about: &About<'_>, watch: &Watch<'_>) -> Result<Archive, Unmade> {
     let told = told(talk, about, watch)?;
     let secrets = about.profiles.iter().flat_map(|profile| secrets_of(profile));
     let secrets = secrets.chain(told.nodes.iter().flat_map(secrets_of_node));
@@ -99,7 +99,10 @@ pub fn make(talk: &mut Talk, about: &About<'_>, watch: &dyn Watch) -> Result<Arc
 
 /// Into a file of its own, for its owner alone.
 pub fn save(file: &Path, archive: &Archive) -> Result<(), Problem> {
-    let unwritable = |err: std::io::Error| Problem::new(format!("cannot write {}: {err}", file.display()), PLACE);
+    let unwritable = |err: std::io::Error| {
+        let hint = advice(&err, "name a file in another directory: `oxbow support FILE`");
+        Problem::new(format!("cannot write {}: {err}", file.display()), hint)
+    };
     let mut to = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Ok(to) => to,
         Err(err) if err.kind() == ErrorKind::AlreadyExists => return Err(taken(file)),
@@ -114,7 +117,7 @@ pub fn taken(file: &Path) -> Problem {
 }
 
 /// Asks for everything. What the bench refuses, as a node that is not there, ends it.
-fn told(talk: &mut Talk, about: &About<'_>, watch: &dyn Watch) -> Result<Told, Unmade> {
+fn told(talk: &mut Talk, about: &About<'_>, watch: &Watch<'_>) -> Result<Told, Unmade> {
     let mut told = Told::default();
     talk.gather(Ask::Station, "asked the station", watch, |answer| {
         if let Answer::Station(now) = answer {
@@ -158,7 +161,7 @@ fn is_in_trouble(row: &NodeRow) -> bool {
     row.verdict.is_some() || matches!(row.phase.as_str(), "failed" | "held" | "conflict")
 }
 
-fn story(talk: &mut Talk, which: &str, syslog: bool, watch: &dyn Watch) -> Result<Story, Unmade> {
+fn story(talk: &mut Talk, which: &str, syslog: bool, watch: &Watch<'_>) -> Result<Story, Unmade> {
     let mut story = Story::default();
     talk.gather(Ask::Node { which: which.to_owned() }, "lines read", watch, |answer| match answer {
         Answer::Node(row) => story.row = Some(*row),
@@ -394,7 +397,6 @@ It has names, serials, addresses and disks of machines, and what was logged of t
 password hashes of the station or of its profiles, nor what profiles write on machines; what looked like any of that is
 [removed]. People type secrets where none belong: look through it before you mail it.
 ";
-const PLACE: &str = "name a file in a directory that you may write to";
 /// Nodes in trouble whose logs are taken in by themselves.
 const STORIES: usize = 40;
 /// Nodes with their row.

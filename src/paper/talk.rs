@@ -38,7 +38,7 @@ impl Talk {
         &mut self,
         ask: Ask,
         what: &'static str,
-        watch: &dyn Watch,
+        watch: &Watch<'_>,
         mut hear: impl FnMut(Answer),
     ) -> Result<(), Unmade> {
         self.send(ask, &[]).map_err(|err| lost(&err))?;

@@ -5,6 +5,7 @@ use crate::domain::phase::Phase;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::tui::keymap::Action;
+use crate::tui::order;
 use crate::tui::screen::{Pane, Screen};
 use crate::tui::words::count;
 
@@ -45,6 +46,12 @@ pub enum Why {
     NoErrors,
     #[error("nothing was imported, edited or forgotten in the last minute")]
     NothingToUndo,
+    #[error("{0} is open: C closes it, then another can be opened")]
+    BatchOpen(String),
+    #[error("no batch is open: o opens one")]
+    NoBatch,
+    #[error("this is a recording: nothing of it is written")]
+    NoOffice,
     #[error("type {0} first, or leave it by Esc")]
     NotTyped(String),
 }
@@ -100,6 +107,11 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
             let warnings = if action == Action::NextProblem { counts.warnings } else { 0 };
             if counts.errors + warnings > 0 { Ok(()) } else { Err(Why::NoErrors) }
         }
+        Action::OpenBatch => order::open_batch(bench).map_or(Ok(()), |open| Err(Why::BatchOpen(open.to_string()))),
+        Action::CloseBatch => order::open_batch(bench).map(drop).ok_or(Why::NoBatch),
+        Action::Report | Action::Export | Action::Support if !screen.papers.can_be => Err(Why::NoOffice),
+        Action::Report if bench.nodes.is_empty() && bench.batches.is_empty() => Err(Why::NothingKnown),
+        Action::Export if bench.nodes.is_empty() => Err(Why::NothingKnown),
         Action::Undo => bench.undoable(screen.now).map(drop).ok_or(Why::NothingToUndo),
         Action::Edit => fits(action, screen.node(bench).ok_or(Why::NoNode)?, screen.now),
         Action::Confirm => match screen.popup.as_ref().and_then(|popup| popup.missing()) {
@@ -115,6 +127,12 @@ pub fn allowed(action: Action, screen: &Screen, bench: &Snapshot) -> Result<(), 
         | Action::Level
         | Action::MarkAll
         | Action::ApproveAll
+        | Action::OrderEntered
+        | Action::NextList
+        | Action::PreviousList
+        | Action::Report
+        | Action::Export
+        | Action::Support
         | Action::Policy
         | Action::Dhcp
         | Action::Move(_)

@@ -5,7 +5,7 @@
 //!  Enter open  / filter  s sort  r re-arm  D forget  Space freeze  q quit  ? help
 //! ```
 //!
-//! Above it, for five seconds, what has just been done.
+//! Above it, for five seconds, what has just been done; else, as long as it lasts, what is being written.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -39,11 +39,16 @@ pub fn view(screen: &Screen, live: &Snapshot, area: Rect, frame: &mut Frame<'_>)
     frame.render_widget(line, area);
 }
 
-/// What has just been done, over the edge of the pane above `footer`.
+/// What has just been done, or is being written, over the edge of the pane above `footer`.
 pub fn toast(screen: &Screen, footer: Rect, frame: &mut Frame<'_>) {
-    let Some(toast) = screen.toast.as_ref().filter(|_| footer.y > 0) else { return };
-    let words = format!(" {} ", cut(&toast.text, usize::from(footer.width.saturating_sub(6))));
-    let line = Line::styled(words, screen.theme.style(toast.meaning));
+    let under_way = screen.papers.under_way.as_ref().map(|paper| {
+        let words = format!("{} {}", screen.theme.glyphs.active, paper.in_words());
+        (words, Meaning::Active)
+    });
+    let toast = screen.toast.as_ref().map(|toast| (toast.text.clone(), toast.meaning));
+    let Some((text, meaning)) = toast.or(under_way).filter(|_| footer.y > 0) else { return };
+    let words = format!(" {} ", cut(&text, usize::from(footer.width.saturating_sub(6))));
+    let line = Line::styled(words, screen.theme.style(meaning));
     let width = u16::try_from(line.width()).unwrap_or(footer.width).min(footer.width.saturating_sub(2));
     let place = Rect { x: footer.x + footer.width.min(2), y: footer.y - 1, width, height: 1 };
     frame.render_widget(Clear, place);

@@ -42,7 +42,8 @@ impl Haste {
             | Msg::Bench
             | Msg::Tick(_)
             | Msg::Answered(_)
-            | Msg::Found(_) => true,
+            | Msg::Found(_)
+            | Msg::Paper(_) => true,
         }
     }
 }
@@ -63,6 +64,7 @@ fn asks(place: Place) -> bool {
         | Place::Path
         | Place::Filter
         | Place::Notice
+        | Place::Order
         | Place::Help
         | Place::Search
         | Place::Commands

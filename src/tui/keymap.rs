@@ -36,6 +36,19 @@ pub enum Action {
     Forget,
     /// Save its latest packets.
     Capture,
+    /// Say what the next batch is.
+    OpenBatch,
+    /// The line of that is complete.
+    OrderEntered,
+    NextList,
+    PreviousList,
+    CloseBatch,
+    /// Write what became of a batch.
+    Report,
+    /// Write the bench as a list.
+    Export,
+    /// Write what somebody far away needs to help.
+    Support,
     /// What becomes of machines nobody registered.
     Policy,
     /// Whose the network's addresses are.
@@ -182,6 +195,8 @@ pub enum Scope {
     Everywhere,
     /// The panes that a digit leads to.
     Top,
+    /// What is written to be kept elsewhere.
+    Papers,
     Form,
     Lists,
     Preview,
@@ -197,6 +212,8 @@ pub enum Scope {
     Typed,
     Choice,
     Notice,
+    /// The form of a batch.
+    Order,
     Help,
     /// While words are typed that keys are looked for by.
     Search,
@@ -208,7 +225,7 @@ pub enum Scope {
 
 impl Scope {
     /// In the order of the help page.
-    pub const ALL: [Scope; 25] = [
+    pub const ALL: [Scope; 27] = [
         Self::Batch,
         Self::Nodes,
         Self::Node,
@@ -216,6 +233,7 @@ impl Scope {
         Self::Moving,
         Self::Everywhere,
         Self::Top,
+        Self::Papers,
         Self::Form,
         Self::Lists,
         Self::Preview,
@@ -229,6 +247,7 @@ impl Scope {
         Self::Typed,
         Self::Choice,
         Self::Notice,
+        Self::Order,
         Self::Help,
         Self::Search,
         Self::Commands,
@@ -245,6 +264,7 @@ impl Scope {
             Self::Moving => "Moving in lists, logs and texts",
             Self::Everywhere => "Everywhere",
             Self::Top => "Leaving",
+            Self::Papers => "To be kept elsewhere",
             Self::Form => "Register",
             Self::Lists => "Import: choosing a list",
             Self::Preview => "Import: looking at a list",
@@ -258,6 +278,7 @@ impl Scope {
             Self::Typed => "When a name or a number is to be typed",
             Self::Choice => "When there is a choice",
             Self::Notice => "When told",
+            Self::Order => "Opening a batch",
             Self::Help => "Help",
             Self::Search => "While a key is looked for",
             Self::Commands => "Commands by name",
@@ -286,6 +307,7 @@ pub enum Place {
     Typed,
     Choice,
     Notice,
+    Order,
     Help,
     Search,
     Commands,
@@ -293,7 +315,7 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 20] = [
+    pub const ALL: [Place; 21] = [
         Self::Batch,
         Self::Nodes,
         Self::Node,
@@ -310,6 +332,7 @@ impl Place {
         Self::Typed,
         Self::Choice,
         Self::Notice,
+        Self::Order,
         Self::Help,
         Self::Search,
         Self::Commands,
@@ -319,22 +342,41 @@ impl Place {
     /// The scopes that hear keys here, the nearest first.
     pub fn scopes(self) -> &'static [Scope] {
         match self {
-            Self::Batch => &[Scope::Batch, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
-            Self::Nodes => &[Scope::Nodes, Scope::Chosen, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
-            Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Moving, Scope::Always],
-            Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
-            Self::Services => &[Scope::Services, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
-            Self::Logs => &[Scope::Logs, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
+            Self::Batch => &[
+                Scope::Batch,
+                Scope::Chosen,
+                Scope::Everywhere,
+                Scope::Top,
+                Scope::Papers,
+                Scope::Moving,
+                Scope::Always,
+            ],
+            Self::Nodes => &[
+                Scope::Nodes,
+                Scope::Chosen,
+                Scope::Everywhere,
+                Scope::Top,
+                Scope::Papers,
+                Scope::Moving,
+                Scope::Always,
+            ],
+            Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Papers, Scope::Moving, Scope::Always],
+            Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Papers, Scope::Moving, Scope::Always],
+            Self::Services => {
+                &[Scope::Services, Scope::Everywhere, Scope::Top, Scope::Papers, Scope::Moving, Scope::Always]
+            }
+            Self::Logs => &[Scope::Logs, Scope::Everywhere, Scope::Top, Scope::Papers, Scope::Moving, Scope::Always],
             Self::Form => &[Scope::Form, Scope::Text, Scope::Always],
             Self::Edit => &[Scope::Edit, Scope::Text, Scope::Always],
-            Self::Lists => &[Scope::Lists, Scope::Everywhere, Scope::Top, Scope::Moving, Scope::Always],
-            Self::Preview => &[Scope::Preview, Scope::Everywhere, Scope::Moving, Scope::Always],
+            Self::Lists => &[Scope::Lists, Scope::Everywhere, Scope::Top, Scope::Papers, Scope::Moving, Scope::Always],
+            Self::Preview => &[Scope::Preview, Scope::Everywhere, Scope::Papers, Scope::Moving, Scope::Always],
             Self::Path => &[Scope::Path, Scope::Text, Scope::Always],
             Self::Filter => &[Scope::Filter, Scope::Text, Scope::Always],
             Self::Question => &[Scope::Question, Scope::Always],
             Self::Typed => &[Scope::Typed, Scope::Text, Scope::Always],
             Self::Choice => &[Scope::Choice, Scope::Moving, Scope::Always],
             Self::Notice => &[Scope::Notice, Scope::Always],
+            Self::Order => &[Scope::Order, Scope::Text, Scope::Always],
             Self::Help => &[Scope::Help, Scope::Moving, Scope::Always],
             Self::Search => &[Scope::Search, Scope::Text, Scope::Always],
             Self::Commands => &[Scope::Commands, Scope::Text, Scope::Always],
@@ -390,6 +432,16 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Batch, &[ENTER], Action::Open, "open the node of the chosen tile").brief("open"),
     bind(Scope::Batch, &[LEFT], Move(Motion::Left), "the tile before"),
     bind(Scope::Batch, &[RIGHT], Move(Motion::Right), "the next tile"),
+    bind(
+        Scope::Batch,
+        &[char('o')],
+        Action::OpenBatch,
+        "open a batch: its name, work order, operator, what it expects",
+    )
+    .brief("open batch"),
+    bind(Scope::Batch, &[char('C')], Action::CloseBatch, "close the batch: what became of each machine is kept")
+        .brief("close batch")
+        .asks_first(),
     bind(Scope::Nodes, &[ENTER], Action::Open, "open the node: stages, identity, runs, log").brief("open"),
     bind(Scope::Nodes, &[char('/')], Action::Filter, "show only some: text, phase:failed, profile:x, !word")
         .brief("filter"),
@@ -465,6 +517,22 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Everywhere, &[char('<')], Action::Replay(Wish::Slower), "of a recording: half as fast, or stand"),
     bind(Scope::Everywhere, &[char('?'), F1], Action::Help, "this page").brief("help"),
     bind(Scope::Top, &[char('q')], Action::Quit, "quit; asks while a machine is at work").brief("quit"),
+    bind(
+        Scope::Papers,
+        &[char('R')],
+        Action::Report,
+        "write the report, the proof of a batch: table, JSON, page to print, certificates",
+    )
+    .brief("report"),
+    bind(Scope::Papers, &[char('X')], Action::Export, "export the bench as a list that can be imported again")
+        .brief("export"),
+    bind(
+        Scope::Papers,
+        &[char('H')],
+        Action::Support,
+        "write a support archive for who helps from afar: all about the chosen nodes and those in trouble, no secrets",
+    )
+    .brief("support"),
     bind(Scope::Moving, &[UP, char('k')], Move(Motion::Up), "one up"),
     bind(Scope::Moving, &[DOWN, char('j')], Move(Motion::Down), "one down"),
     bind(Scope::Moving, &[PAGE_UP], Move(Motion::PageUp), "a page up"),
@@ -499,7 +567,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Lists, &[ENTER], Action::OpenList, "look at the list: what each row would do; nothing is stored")
         .brief("look"),
     bind(Scope::Lists, &[char('/')], Action::TypePath, "type the path of a list").brief("type a path"),
-    bind(Scope::Lists, &[char('R')], Action::FindLists, "look for lists again, as after a stick was put in")
+    bind(Scope::Lists, &[char('l')], Action::FindLists, "look for lists again, as after a stick was put in")
         .brief("look again"),
     bind(Scope::Preview, &[ENTER], Action::Import, "import the list, wholly or not at all")
         .brief("import")
@@ -540,6 +608,14 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Choice, &[ENTER], Action::Choose, "take this one").brief("choose"),
     bind(Scope::Choice, &[ESC], Answer(false), "leave it as it is").brief("leave it"),
     bind(Scope::Notice, &[ENTER, ESC], Action::Close, "close").brief("close"),
+    bind(Scope::Order, &[ENTER], Action::OrderEntered, "next field, and open the batch at the last")
+        .brief("next field, open at the last"),
+    bind(Scope::Order, &[DOWN, TAB], Action::NextField, "next field"),
+    bind(Scope::Order, &[UP, BACK_TAB], Action::PreviousField, "field before"),
+    bind(Scope::Order, &[RIGHT], Action::NextList, "the machines of another imported list are expected")
+        .brief("another list"),
+    bind(Scope::Order, &[LEFT], Action::PreviousList, "those of the list before"),
+    bind(Scope::Order, &[ESC], Action::Close, "open none").brief("open none"),
     bind(Scope::Help, &[ESC, ENTER, char('?'), F1], Action::Close, "close this page").brief("close"),
     bind(Scope::Help, &[char('/')], Action::Search, "show only keys with these words").brief("search"),
     bind(Scope::Search, &[ENTER], Action::KeepSearch, "keep the words").brief("keep"),
@@ -670,7 +746,10 @@ mod tests {
         let asking: Vec<_> =
             BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
         let nodes = [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget];
-        assert_eq!(asking, [&nodes[..], &[Action::Undo, Action::Import, Action::Dhcp]].concat());
+        assert_eq!(
+            asking,
+            [&[Action::CloseBatch][..], &nodes[..], &[Action::Undo, Action::Import, Action::Dhcp]].concat()
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! | a pane or a popup | its file in `panes/` or `popups/` |
 //! | what is drawn how; colours; glyphs; words of a status | `theme.rs`; `colours.rs`; `glyphs.rs`; `status.rs` |
 //! | finding, reading and writing lists; choosing one | `files.rs`; `desk.rs` |
+//! | opening and closing a batch; what is written of it, by whom | `order.rs`; `papers.rs`, `clerk.rs` |
 //! | what a scanner may say, and how it is told from fingers; the form | `scan.rs`, `wedge.rs`, `haste.rs`; `form.rs` |
 //! | what rings; what is said of a deed as a command; how commands are found | `alarm.rs`; `spoken.rs`; `fuzzy.rs` |
 //! | order and filter of the table | `listing.rs`; `filter.rs` |
@@ -25,6 +26,7 @@
 
 pub mod alarm;
 pub mod allowed;
+pub mod clerk;
 pub mod colours;
 pub mod courier;
 pub mod deeds;
@@ -41,7 +43,9 @@ pub mod keymap;
 pub mod layout;
 pub mod listing;
 pub mod msg;
+pub mod order;
 pub mod panes;
+pub mod papers;
 pub mod popups;
 pub mod reader;
 pub mod run;
@@ -60,6 +64,7 @@ pub mod widgets;
 pub mod words;
 
 pub use alarm::Calls;
+pub use clerk::{News, Office};
 pub use colours::{Ground, Sight};
 pub use files::{Folders, Found, Job};
 pub use keymap::{Action, BINDINGS, Binding, Place, keys_markdown};

@@ -9,7 +9,9 @@ use ratatui::layout::Size;
 use crate::domain::command::{Command, Refusal};
 use crate::domain::ids::MacAddr;
 use crate::domain::import::Preview;
+use crate::domain::paper::Paper;
 use crate::domain::time::Timestamp;
+use crate::tui::clerk::News;
 use crate::tui::files::{Found, Job};
 
 /// Something that happened to the screen.
@@ -29,6 +31,8 @@ pub enum Msg {
     Answered(Answer),
     /// What was found on disks and sticks.
     Found(Found),
+    /// How a paper gets on.
+    Paper(News),
 }
 
 /// What the loop is to do.
@@ -37,6 +41,13 @@ pub enum Effect {
     Ask(Ask),
     /// Something with files, which may take its time.
     Files(Job),
+    /// Have a paper written, of this name, as `the report of batch 3`.
+    Write {
+        paper: Paper,
+        deed: String,
+    },
+    /// The paper under way is not wanted any more.
+    DropPaper,
     /// Be heard by somebody who looks elsewhere.
     Bell,
     /// Something for who shows a recording.

@@ -15,11 +15,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::domain::paper::Unkept;
 use crate::domain::question::who;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::inbox::Inbox;
 use crate::tui::alarm::Calls;
+use crate::tui::clerk::{Clerk, News, Office};
 use crate::tui::courier::Courier;
 use crate::tui::files::{Files, Folders};
 use crate::tui::haste::Haste;
@@ -78,27 +80,32 @@ pub fn run(
     stop: CancellationToken,
     options: Options,
 ) -> Result<Exit, TuiError> {
-    run_in(bench, inbox, stop, options, Folders::default())
+    run_in(bench, inbox, stop, options, Folders::default(), None)
 }
 
-/// As [`run`], with lists of machines in these folders.
+/// As [`run`], with lists of machines in these folders, and somebody who writes papers.
 pub fn run_in(
     mut bench: watch::Receiver<Arc<Snapshot>>,
     inbox: Inbox,
     stop: CancellationToken,
     options: Options,
     folders: Folders,
+    office: Option<Office>,
 ) -> Result<Exit, TuiError> {
     let theme = Theme::detect(|name| std::env::var(name).ok(), options.looks);
     // crossterm leaves colours out where there is NO_COLOR; a person who chose some knows better.
     force_color_output(theme.is_coloured());
     let courier =
         Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
-    let helpers = Helpers { courier, files: Files::start(folders).map_err(TuiError::Terminal)?, replay: None };
+    let can_be = office.is_some();
+    let clerk = Clerk::start(office).map_err(TuiError::Terminal)?;
+    let files = Files::start(folders).map_err(TuiError::Terminal)?;
+    let helpers = Helpers { courier, files, clerk, replay: None };
     let Options { bell, flash, .. } = options;
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
     let mut screen = Screen { bell, flash, ..Screen::new(theme, TimeZone::system(), size, clock::now()) };
+    screen.papers.can_be = can_be;
     screen.person = who(|name| std::env::var(name).ok());
     Ok(contained(|| drive(&mut screen, &mut tty, &helpers, &mut bench, &stop)))
 }
@@ -121,7 +128,7 @@ pub fn run_on(
 ) -> io::Result<Exit> {
     let folders = Folders::default();
     let courier = Courier::start(runtime, inbox, folders.captures.clone(), &stop)?;
-    let helpers = Helpers { courier, files: Files::start(folders)?, replay: None };
+    let helpers = Helpers { courier, files: Files::start(folders)?, clerk: Clerk::start(None)?, replay: None };
     let mut screen = Screen::new(theme, TimeZone::system(), console.size()?, clock::now());
     drive(&mut screen, console, &helpers, &mut bench, &stop)
 }
@@ -148,7 +155,8 @@ pub fn run_replay(
     let courier =
         Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
     let (files, now) = (Files::start(folders).map_err(TuiError::Terminal)?, (replay.time)().0);
-    let helpers = Helpers { courier, files, replay: Some(replay) };
+    let clerk = Clerk::start(None).map_err(TuiError::Terminal)?;
+    let helpers = Helpers { courier, files, clerk, replay: Some(replay) };
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
     let mut screen = Screen::new(theme, TimeZone::system(), size, now);
@@ -181,6 +189,7 @@ fn drive(
         }
         news.extend(helpers.courier.answers().map(Msg::Answered));
         news.extend(helpers.files.found().map(Msg::Found));
+        news.extend(helpers.clerk.news().map(Msg::Paper));
         news.extend(wedge.settle(now));
         dirty |= news.len() > 1;
         for msg in news {
@@ -221,6 +230,7 @@ fn drive(
 struct Helpers {
     courier: Courier,
     files: Files,
+    clerk: Clerk,
     replay: Option<Replay>,
 }
 
@@ -244,6 +254,21 @@ fn take(
             if !helpers.files.send(job, live, screen.now) {
                 screen.say(Meaning::Warning, "the files before are still being read: try again in a moment");
             }
+            Ok(false)
+        }
+        Some(Effect::Write { paper, deed }) => {
+            if helpers.clerk.send(paper) {
+                return Ok(false);
+            }
+            let busy = Unkept::Problem {
+                what: "another paper is being written".into(),
+                hint: "try again when it is done".into(),
+            };
+            tracing::warn!("not written: {deed}: {busy}");
+            take(screen, live, helpers, console, Msg::Paper(News::Ended(Err(busy))))
+        }
+        Some(Effect::DropPaper) => {
+            helpers.clerk.drop_it();
             Ok(false)
         }
         Some(Effect::Ask(ask)) => match helpers.courier.send(ask) {
@@ -355,7 +380,9 @@ mod tests {
         let (_hub, mut bench) = watch::channel(Arc::new(Snapshot::default()));
         let theme = Theme::new(Palette::Mono, false);
         let mut screen = Screen::new(theme, TimeZone::UTC, Size::new(80, 24), Timestamp::default());
-        let helpers = Helpers { courier, files: Files::start(Folders::default()).expect("a thread"), replay: None };
+        let files = Files::start(Folders::default()).expect("a thread");
+        let clerk = Clerk::start(None).expect("no thread");
+        let helpers = Helpers { courier, files, clerk, replay: None };
         drive(&mut screen, console, &helpers, &mut bench, stop)
     }
 

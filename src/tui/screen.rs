@@ -20,6 +20,8 @@ use crate::tui::keymap::{Place, Tab};
 use crate::tui::layout::{Plan, layout};
 use crate::tui::listing::{Counts, Listing, Sort};
 use crate::tui::msg::Effect;
+use crate::tui::order::OrderForm;
+use crate::tui::papers::Papers;
 use crate::tui::reader::Reader;
 use crate::tui::theme::{Meaning, Theme};
 
@@ -52,6 +54,7 @@ pub struct Screen {
     /// The node that is being edited, and what it is to become.
     pub editing: Option<Editing>,
     pub desk: Desk,
+    pub papers: Papers,
     /// Where the log of the open node is read.
     pub reading: Reading,
     /// Where in what all say.
@@ -144,6 +147,8 @@ pub enum Popup {
         title: String,
         text: Vec<String>,
     },
+    /// A batch is to be opened.
+    Order(OrderForm),
     /// Keys, all of them or those with the words in `find`.
     Help {
         scrolled: usize,
@@ -166,6 +171,7 @@ impl Popup {
             | Self::Question { .. }
             | Self::Choice { .. }
             | Self::Notice { .. }
+            | Self::Order(_)
             | Self::Help { .. }
             | Self::Commands { .. } => None,
         }
@@ -219,6 +225,7 @@ impl Screen {
             form: Form::default(),
             editing: None,
             desk: Desk::default(),
+            papers: Papers::default(),
             reading: Reading::Following,
             reader: Reader::default(),
             scrolled: 0,
@@ -245,6 +252,7 @@ impl Screen {
             (Some(Popup::Typed { .. }), _) => Place::Typed,
             (Some(Popup::Choice { .. }), _) => Place::Choice,
             (Some(Popup::Notice { .. }), _) => Place::Notice,
+            (Some(Popup::Order(_)), _) => Place::Order,
             (Some(Popup::Help { finding: true, .. }), _) => Place::Search,
             (Some(Popup::Help { .. }), _) => Place::Help,
             (Some(Popup::Commands { .. }), _) => Place::Commands,
@@ -324,6 +332,7 @@ impl Screen {
     pub fn field(&mut self) -> Option<(&mut String, usize)> {
         match (&mut self.popup, self.pane) {
             (Some(Popup::Typed { typed, .. }), _) => Some((typed, TYPED)),
+            (Some(Popup::Order(form)), _) => form.typed().map(|text| (text, ORDER)),
             (Some(Popup::Commands { typed, .. }), _) => Some((typed, FILTER)),
             (Some(Popup::Help { find, finding: true, .. }), _) => Some((find, FILTER)),
             (None, Pane::Nodes) if self.typing => Some((&mut self.filter, FILTER)),
@@ -424,6 +433,8 @@ impl Screen {
 const FILTER: usize = 80;
 /// Letters of a path.
 const PATH: usize = 1000;
+/// Letters of a batch's name, order or operator: they fit on a label.
+const ORDER: usize = 80;
 /// Letters of a field.
 const FIELD: usize = 200;
 /// Letters of a number that is to be typed.

@@ -4,13 +4,18 @@ use crate::domain::batch::Order;
 use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
 use crate::domain::ids::NodeId;
 use crate::domain::naming::named;
+use crate::domain::paper::{Format, Paper};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::msg::{Ask, Effect, What};
 
 /// The `oxbow …` that does the same, where there is one.
 pub fn command(effect: &Effect, bench: &Snapshot) -> Option<String> {
-    let Effect::Ask(Ask { what, .. }) = effect else { return None };
+    let what = match effect {
+        Effect::Ask(Ask { what, .. }) => what,
+        Effect::Write { paper, .. } => return Some(written(paper, bench)),
+        Effect::Files(_) | Effect::DropPaper | Effect::Bell | Effect::Replay(_) | Effect::Quit => return None,
+    };
     let words = match what {
         What::One(command) => one(command, bench)?,
         What::Each(commands) => each(commands, bench)?,
@@ -18,6 +23,23 @@ pub fn command(effect: &Effect, bench: &Snapshot) -> Option<String> {
         What::Capture { .. } => return None,
     };
     Some(format!("oxbow {}", words.join(" ")))
+}
+
+fn written(paper: &Paper, bench: &Snapshot) -> String {
+    match paper {
+        Paper::Report { number, formats } => {
+            let number = number.map(|number| format!("--batch {number} ")).unwrap_or_default();
+            let words: Vec<&str> = formats.iter().map(|format| format.word()).collect();
+            let formats =
+                if words.len() == Format::ALL.len() { String::new() } else { format!("--format {} ", words.join(",")) };
+            format!("oxbow report {number}{formats}DIRECTORY")
+        }
+        Paper::List => "oxbow export FILE".into(),
+        Paper::Support { nodes } => {
+            let nodes: String = nodes.iter().map(|node| format!("--node {} ", name(*node, bench))).collect();
+            format!("oxbow support {nodes}FILE")
+        }
+    }
 }
 
 fn one(command: &Command, bench: &Snapshot) -> Option<Vec<String>> {

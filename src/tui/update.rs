@@ -15,12 +15,13 @@ use crate::tui::files::Job;
 use crate::tui::form::{Editing, Field, Form, Outcome};
 use crate::tui::keymap::{Action, Motion, Place, Tab};
 use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
+use crate::tui::order::{OrderField, OrderForm};
 use crate::tui::reader::Least;
 use crate::tui::scan::Label;
 use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
 use crate::tui::theme::Meaning;
 use crate::tui::words::count;
-use crate::tui::{deeds, desk, panes, popups, undo};
+use crate::tui::{deeds, desk, order, panes, papers, popups, undo};
 
 /// Takes `msg` in; what is to be done in the world comes back.
 pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect> {
@@ -53,7 +54,12 @@ pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect>
             None
         }
         Msg::Answered(answer) => answered(screen, answer),
+        Msg::Paper(news) => {
+            papers::heard(screen, news);
+            None
+        }
     };
+    papers::tell(screen);
     screen.refresh(bench);
     let arrived = screen.pane == Pane::Import && pane != Pane::Import;
     effect.or_else(|| arrived.then_some(Effect::Files(Job::List)))
@@ -131,6 +137,15 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::Rearm => screen.popup = Some(deeds::rearm(screen, bench)),
         Action::Assign => screen.popup = Some(deeds::assign(screen, bench)),
         Action::Forget => screen.popup = Some(deeds::forget(screen, bench)),
+        Action::OpenBatch => screen.popup = Some(Popup::Order(OrderForm::new(screen, bench))),
+        Action::OrderEntered => return order_entered(screen),
+        Action::NextList | Action::PreviousList => {
+            if let Some(Popup::Order(form)) = &mut screen.popup {
+                form.other_list(action == Action::PreviousList);
+            }
+        }
+        Action::CloseBatch => screen.popup = order::close(screen, bench),
+        Action::Report | Action::Export | Action::Support => return paper(screen, bench, action),
         Action::Policy => screen.popup = Some(deeds::policy(bench)),
         Action::Dhcp => screen.popup = Some(deeds::dhcp(screen, bench)),
         Action::Capture => return deeds::capture(screen, bench),
@@ -152,8 +167,8 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::NextFieldOrTab if screen.form.is_empty() => turn(screen, 1),
         Action::PreviousFieldOrTab if screen.form.is_empty() => turn(screen, Tab::ALL.len() - 1),
         Action::NextFieldOrTab => return tab(screen, bench),
-        Action::NextField => screen.form_in_view().step(false),
-        Action::PreviousField | Action::PreviousFieldOrTab => screen.form_in_view().step(true),
+        Action::NextField => step(screen, false),
+        Action::PreviousField | Action::PreviousFieldOrTab => step(screen, true),
         Action::NextProfile => screen.form_in_view().other_profile(bench, false),
         Action::PreviousProfile => screen.form_in_view().other_profile(bench, true),
         Action::Codes => (screen.form.two_codes, screen.form.half) = (!screen.form.two_codes, None),
@@ -176,6 +191,46 @@ fn act(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> 
         Action::Replay(wish) => return Some(Effect::Replay(wish)),
     }
     None
+}
+
+/// To another field of the form that is filled in.
+fn step(screen: &mut Screen, back: bool) {
+    match &mut screen.popup {
+        Some(Popup::Order(form)) => form.step(back),
+        _ => screen.form_in_view().step(back),
+    }
+}
+
+/// A field of the batch's form is complete; the last one opens it.
+fn order_entered(screen: &mut Screen) -> Option<Effect> {
+    let Some(Popup::Order(form)) = &mut screen.popup else { return None };
+    if !form.is_at_the_last() {
+        form.step(false);
+        return None;
+    }
+    let Some(effect) = form.open() else {
+        form.field = OrderField::Name;
+        screen.say(Meaning::Warning, "not opened: a batch needs a name");
+        return Some(Effect::Bell);
+    };
+    screen.popup = None;
+    Some(effect)
+}
+
+/// Something is to be written, or what is being written is to be dropped: there is one at a time.
+fn paper(screen: &mut Screen, bench: &Snapshot, action: Action) -> Option<Effect> {
+    if let Some(under_way) = &screen.papers.under_way {
+        screen.popup = Some(papers::ask_to_drop(under_way));
+        return None;
+    }
+    match action {
+        Action::Export => begin(screen, papers::list()),
+        Action::Support => begin(screen, papers::support(screen, bench)),
+        _ => {
+            screen.popup = Some(papers::report(screen, bench));
+            None
+        }
+    }
 }
 
 /// Opens the chosen node, or the one that said the line that is looked at.
@@ -286,19 +341,19 @@ fn freeze(screen: &mut Screen, bench: &Snapshot) {
 
 fn quit(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
     let at_work = bench.nodes.values().filter(|node| node.is_at_work(screen.now)).count();
-    if at_work == 0 {
+    let mut text = Vec::new();
+    if at_work > 0 {
+        let (are, wait) = if at_work == 1 { ("is", "It waits") } else { ("are", "They wait") };
+        text.push(format!("{} {are} at work.", count(at_work, "node")));
+        text.push(format!("{wait} for this station, and nothing is served until it is started again."));
+    }
+    if let Some(under_way) = &screen.papers.under_way {
+        text.push(format!("{}. It is dropped, and nothing is left of it.", under_way.in_words()));
+    }
+    if text.is_empty() {
         return Some(Effect::Quit);
     }
-    let (are, wait) = if at_work == 1 { ("is", "It waits") } else { ("are", "They wait") };
-    screen.popup = Some(Popup::Question {
-        title: "Quit oxbow?".into(),
-        text: vec![
-            format!("{} {are} at work.", count(at_work, "node")),
-            format!("{wait} for this station, and nothing is served until it is started again."),
-        ],
-        on_yes: Effect::Quit,
-        yes: false,
-    });
+    screen.popup = Some(Popup::Question { title: "Quit oxbow?".into(), text, on_yes: Effect::Quit, yes: false });
     None
 }
 
@@ -326,6 +381,7 @@ fn answer(screen: &mut Screen, yes: bool) -> Option<Effect> {
         | Popup::Typed { .. }
         | Popup::Choice { .. }
         | Popup::Notice { .. }
+        | Popup::Order(_)
         | Popup::Help { .. }
         | Popup::Commands { .. } => None,
     }
@@ -370,6 +426,9 @@ fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
     if let Effect::Files(Job::Read { profile, .. }) = &effect {
         return screen.desk.read_with(profile.clone());
     }
+    if let Effect::Write { deed, .. } = &effect {
+        papers::begun(screen, deed);
+    }
     if let Effect::Ask(Ask { what: What::Import { .. }, deed }) = &effect {
         screen.say(Meaning::Active, format!("under way: {deed}"));
     }
@@ -390,7 +449,10 @@ fn answered(screen: &mut Screen, answer: Answer) -> Option<Effect> {
         Ok(()) if screen.desk.imported(&answer.deed) || deeds::can_be_undone(&answer.deed) => {
             screen.say(Meaning::Success, format!("done: {}; u takes it back within a minute", answer.deed));
         }
-        Ok(()) => screen.say(Meaning::Success, format!("done: {}", answer.deed)),
+        Ok(()) => {
+            let next = order::what_next(&answer.deed).map(|next| format!("; {next}")).unwrap_or_default();
+            screen.say(Meaning::Success, format!("done: {}{next}", answer.deed));
+        }
         // A question that is being read is not taken away, and no scan is lost to a popup.
         Err(why) if why == NotDone::Waiting || screen.popup.is_some() || screen.pane == Pane::Register => {
             screen.say(Meaning::Warning, format!("not done: {}: {why}", answer.deed));
@@ -506,7 +568,14 @@ fn from_the_first(screen: &mut Screen) {
     match &mut screen.popup {
         Some(Popup::Commands { at, .. }) => *at = 0,
         Some(Popup::Help { scrolled, .. }) => *scrolled = 0,
-        Some(Popup::Question { .. } | Popup::Typed { .. } | Popup::Choice { .. } | Popup::Notice { .. }) | None => {}
+        Some(
+            Popup::Question { .. }
+            | Popup::Typed { .. }
+            | Popup::Choice { .. }
+            | Popup::Notice { .. }
+            | Popup::Order(_),
+        )
+        | None => {}
     }
 }
 

@@ -1,12 +1,15 @@
 //! A believable bench for tests of the screen: twelve machines at every point of their way, made by the real fleet.
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
+pub(crate) mod journey;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use oxbow::domain::batch::{Batch, Closed, Order};
 use oxbow::domain::command::{Command, Registration};
 use oxbow::domain::dhcp::{Choice, Dhcp, Mode, Pool, Rival};
 use oxbow::domain::diagnostic::Diagnostic;
@@ -151,6 +154,19 @@ pub(crate) fn imported() -> Snapshot {
     bench.snapshot()
 }
 
+/// The busy bench with a batch of yesterday and one that is open.
+pub(crate) fn with_batches() -> Snapshot {
+    let order = |name: &str| {
+        let [work_order, operator] = ["WO 4711", "Kim"].map(|words| Some(words.to_owned()));
+        Order { name: name.into(), work_order, operator, list: None }
+    };
+    let mut bench = busy();
+    let mut earlier = Batch::open(1, order("Monday"), ago(90_000));
+    earlier.closed = Some(Closed { at: ago(80_000), units: earlier.units(&bench.nodes) });
+    bench.batches = vec![Arc::new(earlier), Arc::new(Batch::open(2, order("line 2"), ago(3600)))];
+    bench
+}
+
 /// The busy bench after its failed node was forgotten.
 pub(crate) fn forgotten() -> Snapshot {
     let mut bench = Bench::new();
@@ -266,6 +282,7 @@ pub(crate) fn ailing() -> Snapshot {
 /// A screen of this size that has seen `bench`.
 pub(crate) fn screen(bench: &Snapshot, width: u16, height: u16, ascii: bool) -> Screen {
     let mut screen = Screen::new(Theme::new(Palette::Mono, ascii), TimeZone::UTC, Size { width, height }, NOW);
+    screen.papers.can_be = true;
     update(&mut screen, bench, Msg::Bench);
     screen
 }

@@ -4,7 +4,7 @@ use crate::domain::batch::unit::{ImageFact, Reached, RunFact, Standing};
 use crate::domain::ids::NodeId;
 use crate::domain::phase::Stage;
 use crate::domain::time::Timestamp;
-use crate::paper::Patient;
+use crate::paper::patient;
 
 const BEGAN: u64 = 1_795_442_531_000;
 
@@ -58,7 +58,7 @@ fn report(units: Vec<Unit>) -> (BatchRow, Vec<Entry>) {
     let mut batch = BatchRow { number: Some(3), opened: BEGAN, closed: Some(BEGAN + 600_000), ..BatchRow::default() };
     batch.order.name = "line 2".into();
     batch.tally = Tally::of(&units);
-    let entries = entries(&batch, units, &seal, &Patient).expect("signed");
+    let entries = entries(&batch, units, &seal, &patient).expect("signed");
     (batch, entries)
 }
 
@@ -134,8 +134,8 @@ fn only_a_machine_that_has_its_system_gets_a_certificate() {
 fn a_report_is_never_written_over_another() {
     let place = tempfile::TempDir::new().expect("a directory");
     let files = [("certificates/a.json".to_owned(), b"{}".to_vec())];
-    write_all(place.path(), &files, &Patient).expect("it is empty");
-    let problem = write_all(place.path(), &files, &Patient).expect_err("it is not");
+    write_all(place.path(), &files, &patient).expect("it is empty");
+    let problem = write_all(place.path(), &files, &patient).expect_err("it is not");
     let Unmade::Problems(problems) = problem else { panic!("{problem:?}") };
     let problem = &problems[0];
     assert!(problem.what.contains("there are files in it already"), "{problem}");

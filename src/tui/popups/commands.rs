@@ -61,6 +61,7 @@ fn is_command(binding: &Binding) -> bool {
         | Scope::Typed
         | Scope::Choice
         | Scope::Notice
+        | Scope::Order
         | Scope::Help
         | Scope::Search
         | Scope::Commands
@@ -72,6 +73,7 @@ fn is_command(binding: &Binding) -> bool {
         | Scope::Moving
         | Scope::Everywhere
         | Scope::Top
+        | Scope::Papers
         | Scope::Form
         | Scope::Lists
         | Scope::Preview
@@ -165,12 +167,9 @@ fn key(binding: &Binding) -> String {
 
 /// Commands of the shell, and what they do in the words in which somebody looks for them.
 pub const SHELL: &[(&str, &str)] = &[
-    ("oxbow report DIRECTORY", "the proof: what became of the batch, a page to print, signed certificates"),
-    ("oxbow export", "the bench as a list that can be imported again"),
-    ("oxbow batch", "open a batch, say how it stands, close it"),
+    ("oxbow verify FILE", "whether a certificate is genuine: as the station signed it"),
     ("oxbow images add FILE", "take an OS image in, and check it"),
     ("oxbow check", "what would disappoint a machine: boot files, profiles, images"),
-    ("oxbow support FILE", "what somebody far away needs to help, in one archive, without secrets"),
     ("oxbow ca", "the certificate authority that machines are to trust"),
 ];
 

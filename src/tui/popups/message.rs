@@ -46,7 +46,10 @@ pub fn view(
     area: Rect,
     frame: &mut Frame<'_>,
 ) {
-    let breadth = area.width.saturating_sub(4).min(WIDTH);
+    // A path is read, and copied, on one line where there is room for it.
+    let longest = said.iter().flat_map(|sentence| sentence.split(' ')).map(width).max().unwrap_or(0);
+    let wanted = u16::try_from(longest + 4).unwrap_or(u16::MAX).max(WIDTH);
+    let breadth = area.width.saturating_sub(4).min(wanted);
     let room = usize::from(breadth.saturating_sub(4));
     let mut lines: Vec<Line<'_>> = vec![Line::default()];
     for sentence in said {

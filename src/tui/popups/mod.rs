@@ -4,6 +4,7 @@ pub mod choice;
 pub mod commands;
 pub mod help;
 pub mod message;
+pub mod order;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -33,6 +34,7 @@ pub fn view(screen: &Screen, live: &Snapshot, area: Rect, frame: &mut Frame<'_>)
             choice::view(screen, title, text, (choices, &commands), *at, area, frame);
         }
         Some(Popup::Notice { title, text }) => message::view(screen, title, text, None, Buttons::Close, area, frame),
+        Some(Popup::Order(form)) => order::view(screen, live, form, area, frame),
         Some(Popup::Help { scrolled, find, finding }) => {
             help::view(screen, live, *scrolled, (find, *finding), area, frame);
         }

@@ -20,11 +20,14 @@ mod mosaic;
 mod panel;
 mod trouble;
 
+use std::time::Duration;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Block;
 
+use crate::domain::batch::Order;
 use crate::domain::disk::in_bytes;
 use crate::domain::node::Node;
 use crate::domain::pace::Link;
@@ -159,10 +162,28 @@ fn figures_of(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stat
         Some(link) => link_in_words(link),
         None => format!("link {}: its card does not say how fast it is", clean(&bench.station.interface, 20)),
     };
-    for words in [done, expected, link] {
+    for words in [done, expected, link].into_iter().chain(order(screen, bench)) {
         lines.extend(paragraph(Span::raw(" "), &words, plain, width));
     }
     lines
+}
+
+/// Which batch it is, if one was ever opened.
+fn order(screen: &Screen, bench: &Snapshot) -> Option<String> {
+    let batch = bench.batches.last()?;
+    let Order { work_order, operator, list, .. } = &batch.order;
+    let parts = [("work order", work_order), ("operator", operator), ("expected by", list)];
+    let parts = parts.iter().filter_map(|(what, words)| Some(format!(", {what} {}", clean(words.as_ref()?, NAME))));
+    let name = clean(&batch.to_string(), NAME);
+    Some(match &batch.closed {
+        None => {
+            let lasted = in_words(Duration::from_millis(batch.lasted_ms(screen.moment())));
+            format!("{name}{}: open for {lasted}", parts.collect::<String>())
+        }
+        Some(closed) => {
+            format!("{name}: closed at {}; R writes its report, o opens another", clock(&screen.zone, closed.at))
+        }
+    })
 }
 
 fn link_in_words(link: &Link) -> String {
@@ -283,6 +304,7 @@ fn nothing_expected(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line
     lines.extend(paragraph(Span::raw("  "), &head, theme.style(Meaning::Title), width));
     lines.push(Line::default());
     let steps = [
+        ("o", "open a batch, so that its report has a name, a work order and an operator"),
         ("3", "import the list of the batch's machines: serials, UUIDs or MAC addresses"),
         ("2", "or scan their labels, or type them"),
         (" ", "or register nothing: whoever boots from the network is treated as the policy says"),
