@@ -7,6 +7,7 @@ mod export;
 mod images;
 mod import;
 mod label;
+mod logs;
 mod nodes;
 mod profiles;
 mod quirks;
@@ -49,6 +50,8 @@ enum Command {
     Images(images::Images),
     /// List the machines, register them and tell them what to do
     Nodes(nodes::Nodes),
+    /// Search the machines' logs, by node, run, level, time and words
+    Logs(logs::Logs),
     /// Say, or set, what becomes of machines nobody registered
     Policy(nodes::PolicyArgs),
     /// Say, or set while the station runs, whose the network's addresses are
@@ -136,6 +139,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Export(options) => export::run(&options),
         Command::Images(options) => images::run(&options),
         Command::Nodes(nodes) => nodes::run(&nodes),
+        Command::Logs(options) => logs::run(&options),
         Command::Policy(policy) => nodes::policy(&policy),
         Command::Dhcp(dhcp) => nodes::dhcp(&dhcp),
         Command::Profiles(options) => profiles::run(&options),

@@ -109,6 +109,7 @@
 //! | what a recording holds, and how it is shown again | `record`, `cli::replay` |
 //! | a key, a pane, a colour | `tui::keymap`, `tui::panes`, `tui::colours` |
 //! | when a line of a machine's log is acknowledged, and how a repeated one is known | `logs::nodes`, `logs::{line, past}`; how much one may say: `boot::talk`, `boot::syslog::gathered` |
+//! | how what machines said is searched | `logs::index`, `cli::logs` |
 //! | what all nodes and services say as one stream | `domain::stream`, fed by `hub` and `logs::tap`; read in `tui::reader` |
 //! | how fast a batch is, when it ends, what the link allows | `domain::pace` |
 //! | what programs elsewhere may read, and in which words | `service::http::api`, `service::http::metrics`, `domain::eim` |

@@ -1,5 +1,6 @@
 //! Where the log goes: one file for the station, one for each run of each node; and what services say to the screen.
 
+pub mod index;
 mod line;
 pub mod nodes;
 mod past;

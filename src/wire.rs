@@ -119,10 +119,12 @@ fn station(mut config: Config, screen: Screen, record: Option<&Path>) -> Result<
     let hub_stop = CancellationToken::new();
     let signals_stop = CancellationToken::new();
     let mut signals = Supervisor::new(signals_stop.clone());
-    logs::nodes::recall(&logs_at.join("nodes"), memory.nodes.iter_mut().chain(&mut memory.set_aside));
+    logs::nodes::recall(&config.data.join(NODE_LOGS), memory.nodes.iter_mut().chain(&mut memory.set_aside));
     let (node_logs, log_thread) =
-        logs::nodes::start(&logs_at.join("nodes"), logs::nodes::Bounds::default(), &memory.nodes, inbox.clone())
+        logs::nodes::start(&config.data.join(NODE_LOGS), logs::nodes::Bounds::default(), &memory.nodes, inbox.clone())
             .map_err(|err| unwritable(&err))?;
+    let (indexed, index_thread) =
+        logs::index::keep(&config.data.join(SEARCH), &config.data.join(NODE_LOGS)).map_err(|err| unwritable(&err))?;
     let leases = std::mem::take(&mut memory.leases);
     let fleet = restored(memory, First { policy: config.policy, dhcp: config.dhcp_setting });
     let about = about(&config);
@@ -198,7 +200,8 @@ fn station(mut config: Config, screen: Screen, record: Option<&Path>) -> Result<
         });
         exit
     };
-    for thread in [store_thread, log_thread].into_iter().chain(record_thread) {
+    drop(indexed);
+    for thread in [store_thread, log_thread, index_thread].into_iter().chain(record_thread) {
         if thread.join().is_err() {
             error!("a thread ended with a fault");
         }
@@ -246,7 +249,7 @@ pub fn alone(data: &Path, profiles: &Path, first: First) -> Result<Option<(UnixS
 
     let (stop, hub_stop) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, outlet) = inbox();
-    let nodes_at = data.join("log").join("nodes");
+    let nodes_at = data.join(NODE_LOGS);
     let bounds = logs::nodes::Bounds::default();
     logs::nodes::recall(&nodes_at, memory.nodes.iter_mut().chain(&mut memory.set_aside));
     let (node_logs, log_thread) =
@@ -569,6 +572,9 @@ pub const QUIRKS: &str = "quirks.toml";
 pub const PLACEHOLDERS: &str = "placeholders.toml";
 /// The station's own copies of images, below the data directory.
 pub const BLOBS: &str = "blobs";
+/// The nodes' log files and the index of what is in them, below the data directory.
+pub const NODE_LOGS: &str = "log/nodes";
+pub const SEARCH: &str = "log/search.db";
 /// What readers of the bench's state elsewhere must show, below the data directory.
 pub const API_TOKEN: &str = "api-token";
 /// The key that signs certificates of units, below the data directory.

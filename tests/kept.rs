@@ -7,6 +7,7 @@ mod lab;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,6 +43,7 @@ fn a_station_that_is_killed_while_agents_talk_has_each_line_that_it_acknowledged
         threads.into_iter().map(|thread| thread.join().expect("it ends")).collect::<Vec<_>>()
     });
     let logs = said(&station.data());
+    assert_eq!(found(&station.data()), logs, "what is searched is what is in the files");
     let (mut acknowledged, mut repeated) = (0, 0);
     for talk in &talks {
         let there = logs.get(&talk.serial).map(Vec::as_slice).unwrap_or_default();
@@ -144,16 +146,34 @@ fn said(data: &Path) -> BTreeMap<String, Vec<u64>> {
     let mut said: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let files = fs::read_dir(data.join("log/nodes")).expect("the nodes' logs");
     for text in files.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok()) {
-        for line in text.lines() {
-            let words: Vec<&str> = line.split(' ').collect();
-            if let [_, label, source, "info", "line", number] = words[..]
-                && source.starts_with("agent:")
-            {
-                said.entry(label.to_owned()).or_default().push(number.parse().expect("a number"));
-            }
-        }
+        numbers(&text, &mut said);
     }
     said
+}
+
+fn numbers(text: &str, said: &mut BTreeMap<String, Vec<u64>>) {
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let [_, label, source, "info", "line", number] = words[..]
+            && source.starts_with("agent:")
+        {
+            said.entry(label.to_owned()).or_default().push(number.parse().expect("a number"));
+        }
+    }
+}
+
+/// The same, as `oxbow logs` finds them, beside the station.
+fn found(data: &Path) -> BTreeMap<String, Vec<u64>> {
+    let mut oxbow = Command::new(env!("CARGO_BIN_EXE_oxbow"));
+    oxbow.args(["logs", "--level", "info", "--limit", "1000000", "line"]).env("OXBOW_DATA", data);
+    let output = oxbow.env("OXBOW_CONFIG", "/dev/null").output().expect("oxbow starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut found = BTreeMap::new();
+    numbers(&text, &mut found);
+    // Of one moment they are in the order in which they were read.
+    found.values_mut().for_each(|numbers| numbers.sort_unstable());
+    found
 }
 
 fn lines(data: &Path) -> usize {

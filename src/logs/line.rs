@@ -43,6 +43,10 @@ impl Short {
         Self::read(&run.to_string()[..SHORT]).unwrap_or(Self(0))
     }
 
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
     pub(super) fn read(text: &str) -> Option<Self> {
         let is_hex = text.len() == SHORT && text.bytes().all(|c| c.is_ascii_hexdigit());
         is_hex.then(|| u32::from_str_radix(text, 16).ok().map(Self)).flatten()

@@ -1,0 +1,163 @@
+//! `oxbow logs`.
+
+use std::process::ExitCode;
+
+use super::bench::{Bench, Place};
+use super::say;
+use crate::clock;
+use crate::config::Problem;
+use crate::domain::ids::NodeId;
+use crate::domain::logline::Level;
+use crate::domain::text;
+use crate::domain::time::Timestamp;
+use crate::logs::index::{Index, Question};
+use crate::paper::Unmade;
+use crate::protocol::control::{Answer, Ask};
+use crate::wire::{NODE_LOGS, SEARCH};
+
+/// Exit status: 0 found, 1 nothing is so or the node is not there, 2 it could not be looked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Logs {
+    #[command(flatten)]
+    place: Place,
+    /// Of this node alone: its name, serial, UUID, MAC address, or number as #7
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
+    /// Of this run alone: the eight letters and digits that a line of an agent has behind `agent:`
+    #[arg(long, value_name = "RUN", value_parser = run_name)]
+    run: Option<String>,
+    /// Of this level, or worse
+    #[arg(long, value_name = "LEVEL", value_parser = ["info", "warning", "error"])]
+    level: Option<String>,
+    /// From this moment on: 90s, 15m, 2h, 3d ago, or a time as 2026-05-03T14:00 (the workstation's) or with Z (UTC)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+    /// Up to this moment
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Timestamp>,
+    /// So many lines at most, the newest
+    #[arg(long, value_name = "LINES", default_value_t = 1000)]
+    limit: usize,
+    /// Words, or beginnings of words, that a line has all of, in any case
+    words: Vec<String>,
+}
+
+pub(super) fn run(options: &Logs) -> ExitCode {
+    match search(options) {
+        Ok(answer) => {
+            for line in &answer.lines {
+                say::raw(&format!("{}\n", text::clean(line, LONGEST)));
+            }
+            if answer.has_more {
+                say::note(&format!("these are the newest {}: older ones with --limit\n", options.limit));
+            }
+            if answer.lines.is_empty() {
+                say::note("no line is so\n");
+                return ExitCode::from(1);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(unmade) => say::unmade(&unmade),
+    }
+}
+
+fn search(options: &Logs) -> Result<crate::logs::index::Answer, Unmade> {
+    let data = options.place.data()?;
+    let node = options.node.as_deref().map(|node| number(options, node)).transpose()?;
+    let question = Question {
+        node,
+        run: options.run.clone(),
+        level: options.level.as_deref().map(|level| match level {
+            "error" => Level::Error,
+            "warning" => Level::Warning,
+            _ => Level::Info,
+        }),
+        since: options.since,
+        until: options.until,
+        words: options.words.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned).collect(),
+    };
+    let logs = data.join(NODE_LOGS);
+    let cannot = |err: &dyn std::error::Error| {
+        let why = err.source().map(|why| format!(": {why}")).unwrap_or_default();
+        let hint = format!("the lines themselves are in {}, for grep", logs.display());
+        Unmade::from(vec![Problem { what: format!("{err}{why}"), hint }])
+    };
+    if !logs.is_dir() {
+        let what = format!("there are no logs of nodes in {}", logs.display());
+        return Err(Unmade::from(vec![Problem {
+            what,
+            hint: "name the place of the station's data with --data".into(),
+        }]));
+    }
+    let mut index = Index::open(&data.join(SEARCH), &logs).map_err(|err| cannot(&err))?;
+    while index.catch_up().map_err(|err| cannot(&err))? {}
+    index.search(&question, options.limit).map_err(|err| cannot(&err))
+}
+
+/// The node's number: a forgotten one may still have logs.
+fn number(options: &Logs, node: &str) -> Result<NodeId, Unmade> {
+    if let Some(number) = node.strip_prefix('#').and_then(|number| number.parse().ok()) {
+        return Ok(NodeId(number));
+    }
+    let mut bench = Bench::open(&options.place, true)?;
+    let mut found = None;
+    let answer = bench.ask(Ask::Node { which: node.to_owned() }, &[], |answer| {
+        if let Answer::Node(row) = answer {
+            found = Some(row.id);
+        }
+    });
+    match (answer, found) {
+        (Ok(Answer::Done { .. }), Some(id)) => Ok(id),
+        (Ok(answer), _) => Err(Unmade::Said(Box::new(answer))),
+        (Err(problem), _) => Err(Unmade::from(vec![problem])),
+    }
+}
+
+fn run_name(text: &str) -> Result<String, String> {
+    let name = text.trim().to_ascii_lowercase();
+    let is_name = name.len() >= 8 && name.bytes().all(|c| c.is_ascii_hexdigit());
+    is_name.then_some(name).ok_or_else(|| "write it as 5f3a9c01, as it stands in the log behind `agent:`".into())
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let now = clock::now();
+    let text = text.trim();
+    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let ago = units.into_iter().find_map(|(unit, seconds)| {
+        let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(std::time::Duration::from_secs(count.checked_mul(seconds)?))
+    });
+    if let Some(ago) = ago {
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        return Ok(Timestamp::from_millis(now.as_millis().saturating_sub(ago)));
+    }
+    let of_zone = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let of_wall = |text: &str| {
+        let wall = text.parse::<jiff::civil::DateTime>().ok()?;
+        wall.to_zoned(jiff::tz::TimeZone::system()).ok().map(|moment| moment.timestamp())
+    };
+    let at = of_zone(text).or_else(|| of_wall(text)).and_then(|at| u64::try_from(at.as_millisecond()).ok());
+    at.map(Timestamp::from_millis).ok_or_else(|| "write it as 2h, or as 2026-05-03T14:00".into())
+}
+
+/// Characters of a line with its time and the node's name.
+const LONGEST: usize = 600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_as_people_write_it() {
+        let now = clock::now().as_millis();
+        for (text, ago) in [("90s", 90_000), ("15m", 900_000), ("2h", 7_200_000), ("3d", 259_200_000)] {
+            let read = moment(text).expect("a time").as_millis();
+            assert!((now - ago..=now - ago + 60_000).contains(&read), "{text}");
+        }
+        assert_eq!(moment("2026-05-03T10:00:00Z"), Ok(Timestamp::from_millis(1_777_802_400_000)));
+        assert!(moment("2026-05-03T14:00").is_ok() && moment("2026-05-03").is_ok());
+        for text in ["", "h", "yesterday", "2 h", "-1h", "99999999999999999999d"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
+    }
+}
