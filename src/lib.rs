@@ -100,6 +100,7 @@
 //! | what a machine is made of | `agent::linux::inventory`, `domain::inventory` |
 //! | what is expected of a machine, what a person has to approve | `domain::{expectation, question}`, `domain::fleet::questions` |
 //! | which image formats there are, and how much memory one may take | `domain::image`, `unpack` |
+//! | what of an archive goes on a disk, and what is refused | `unpack::archive` |
 //! | how bytes get on the disk, and zeros | `agent::linux::medium` |
 //! | what follows the image on a real disk | `agent::linux::configure`, its programs in `packaging/boot-files` |
 //! | what agent and station say to each other | `protocol` |

@@ -4,6 +4,8 @@
 //! Files of several parts (`pigz`, `xz -T0`, `zstd -T0`, `cat a.zst b.zst`) are one image. What follows the last part and
 //! is none is an error, never left out in silence.
 
+pub mod archive;
+
 use std::io::{self, BufRead, Read};
 
 use bzip2::bufread::MultiBzDecoder;

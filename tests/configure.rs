@@ -310,10 +310,21 @@ kind = "ab-verity"
 label = "Edge"
 "#;
 
+/// A tar with one file of this content.
+fn tar_of(content: &str) -> Vec<u8> {
+    let mut made = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    made.append_data(&mut header, "app", content.as_bytes()).expect("added");
+    made.into_inner().expect("a tar")
+}
+
 #[test]
 fn a_machine_of_the_toolkit_gets_its_user_data_its_apps_and_its_layout_where_the_toolkit_has_them() {
     let bench = Bench::start(EMT);
-    fs::write(bench.place.path().join("images/apps.tar"), b"user apps").expect("a file");
+    let archive = tar_of("user apps");
+    fs::write(bench.place.path().join("images/apps.tar"), &archive).expect("a file");
     let registration = |address: &str| {
         let metadata = [("Address".to_owned(), address.to_owned())].into();
         Command::Register(Registration { serial: "SN-1".parse().ok(), metadata, ..Registration::default() })
@@ -350,9 +361,9 @@ fn a_machine_of_the_toolkit_gets_its_user_data_its_apps_and_its_layout_where_the
     assert_eq!(configuration.files.len(), 3, "{configuration:?}");
 
     let apps = &configuration.archives[0];
-    assert_eq!((apps.volume.0.as_str(), apps.path.as_str(), apps.bytes), ("edge_persistent", "/user-apps", 9));
-    assert_eq!(bench.get(&apps.source), (200, "user apps".into()));
-    assert_eq!(apps.sha256, sha256(b"user apps"));
+    assert_eq!((apps.volume.0.as_str(), apps.path.as_str()), ("edge_persistent", "/user-apps"));
+    assert_eq!(bench.get(&apps.source), (200, String::from_utf8(archive.clone()).expect("text and noughts")));
+    assert_eq!((apps.bytes, apps.sha256), (archive.len() as u64, sha256(&archive)));
     assert!(configuration.layout.is_some() && configuration.boot.is_some_and(|entry| entry.label == "Edge"));
 }
 

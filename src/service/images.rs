@@ -130,21 +130,27 @@ type Known = BTreeMap<(String, Kind), Checked>;
 
 /// The files that profiles need, each once.
 fn wanted<'p>(profiles: impl Iterator<Item = &'p Profile>) -> BTreeSet<(String, Kind)> {
-    profiles.flat_map(needed_by).map(|(name, kind)| (name.to_owned(), kind)).collect()
+    let mut files: BTreeSet<_> = profiles.flat_map(needed_by).map(|(name, kind)| (name.to_owned(), kind)).collect();
+    // What is a boot file somewhere and an archive elsewhere has to be a tar, and is copied once.
+    let archives: Vec<_> = files.iter().filter(|(_, kind)| *kind == Kind::Archive).cloned().collect();
+    for (name, _) in archives {
+        files.remove(&(name, Kind::BootFile));
+    }
+    files
 }
 
 fn needed_by(profile: &Profile) -> impl Iterator<Item = (&str, Kind)> {
     let image = profile.image().map(|image| (image.file.as_str(), Kind::Image));
     let boot_files = profile.installer().into_iter().flat_map(Installer::boot_files);
-    // One that is the image is unpacked as an archive too.
-    let copied = boot_files.chain(profile.archive_files()).map(|name| (name, Kind::BootFile));
-    image.into_iter().chain(copied)
+    let boot_files = boot_files.map(|name| (name, Kind::BootFile));
+    let archives = profile.archive_files().map(|name| (name, Kind::Archive));
+    image.into_iter().chain(boot_files).chain(archives)
 }
 
 fn states(catalogue: &mut Catalogue, kind: Kind) -> &mut BTreeMap<String, ImageState> {
     match kind {
         Kind::Image => &mut catalogue.images,
-        Kind::BootFile => &mut catalogue.boot_files,
+        Kind::BootFile | Kind::Archive => &mut catalogue.boot_files,
     }
 }
 

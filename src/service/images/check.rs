@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::digest::Digest;
 use crate::domain::disk::in_bytes;
 use crate::domain::image::{Format, HEAD, ImageInfo, NoImage};
+use crate::unpack::archive::{self, Flaw};
 use crate::unpack::{self, Unpacker};
 
 /// By what a file is known to be unchanged: place, length, and time of change.
@@ -57,6 +58,8 @@ pub enum Broken {
     NoImage(#[from] NoImage),
     #[error("what is packed in it is no image: it is {0}")]
     PackedTwice(&'static str),
+    #[error("it is no archive that machines can unpack: {0}")]
+    NoArchive(String),
     #[error("copying it into the station's store failed: {0}")]
     Store(#[source] io::Error),
     #[error("the station's own copy needs {}, its disk has {} left", in_bytes(*needed), in_bytes(*left))]
@@ -73,6 +76,9 @@ impl Broken {
             Self::Empty | Self::Corrupt { .. } => "copy the image again and compare it with its .sha256sum",
             Self::TooLarge(_) => "pack it again: xz -dc FILE | zstd -T0 -10 -o FILE.zst, or with zstd -dc for xz -dc",
             Self::NoImage(NoImage { converts: true, .. }) => "`oxbow images add FILE` makes an image of it",
+            Self::NoArchive(_) => {
+                "make it by tar -C DIRECTORY -caf FILE.tar.zst ., or correct `file` of the profile's [[archive]]"
+            }
             Self::NoImage(_) | Self::PackedTwice(_) => "unpack it, and give the station the disk image that is in it",
             Self::Read(_) => "check the medium the image is on, and the file's permissions",
             Self::Store(_) | Self::NoRoom { .. } => {
@@ -82,10 +88,33 @@ impl Broken {
         }
     }
 
+    /// The same once more, where the first is in somebody else's hands.
+    fn again(&self) -> Self {
+        let same = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        match self {
+            Self::Empty => Self::Empty,
+            Self::Read(error) => Self::Read(same(error)),
+            Self::Corrupt { offset, what } => Self::Corrupt { offset: *offset, what: what.clone() },
+            Self::TooLarge(what) => Self::TooLarge(what.clone()),
+            Self::NoImage(no) => Self::NoImage(*no),
+            Self::PackedTwice(what) => Self::PackedTwice(what),
+            Self::NoArchive(what) => Self::NoArchive(what.clone()),
+            Self::Store(error) => Self::Store(same(error)),
+            Self::NoRoom { needed, left } => Self::NoRoom { needed: *needed, left: *left },
+            Self::Changed => Self::Changed,
+            Self::Stopped => Self::Stopped,
+        }
+    }
+
     /// Whether the same file may turn out to be good another time.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Empty | Self::Corrupt { .. } | Self::TooLarge(_) | Self::NoImage(_) | Self::PackedTwice(_) => false,
+            Self::Empty
+            | Self::Corrupt { .. }
+            | Self::TooLarge(_)
+            | Self::NoImage(_)
+            | Self::PackedTwice(_)
+            | Self::NoArchive(_) => false,
             Self::Read(_) | Self::Store(_) | Self::NoRoom { .. } | Self::Changed | Self::Stopped => true,
         }
     }
@@ -98,6 +127,8 @@ pub enum Kind {
     Image,
     /// An installer's kernel or initramfs: it is loaded as it is, however it is packed.
     BootFile,
+    /// A tar, packed or not, that machines unpack into a directory: it travels as it is.
+    Archive,
 }
 
 impl Kind {
@@ -105,6 +136,7 @@ impl Kind {
         match self {
             Self::Image => "image",
             Self::BootFile => "file",
+            Self::Archive => "archive",
         }
     }
 
@@ -113,6 +145,7 @@ impl Kind {
         match self {
             Self::Image => name.to_owned(),
             Self::BootFile => format!(".boot-{name}"),
+            Self::Archive => format!(".archive-{name}"),
         }
     }
 
@@ -120,6 +153,7 @@ impl Kind {
         match self {
             Self::Image => Format::of(head),
             Self::BootFile => Ok(Format::Raw),
+            Self::Archive => Ok(archive::format(head)),
         }
     }
 }
@@ -188,18 +222,32 @@ fn read(
     let head = intake.fill_buf().map_err(|error| broken(error, 0))?;
     let format = kind.format(&head[..head.len().min(HEAD)])?;
     let mut content = Unpacker::new(format, intake).map_err(|error| broken(error, 0))?;
-    let disk = OnDisk::of(&mut content).map_err(|error| broken(error, content.file().consumed()))?;
-    let OnDisk { bytes: disk_bytes, sha256: disk_sha256, head } = disk;
-    if format != Format::Raw && Format::of(&head) != Ok(Format::Raw) {
-        return Err(Broken::PackedTwice(Format::of(&head).map_or_else(|no| no.what, |_| "packed once more")));
-    }
+    let on_disk = match kind {
+        Kind::Image | Kind::BootFile => Some(image(&mut content, format)?),
+        Kind::Archive => {
+            archive::check(&mut content).map_err(|flaw| flawed(flaw, format, content.file().consumed()))?;
+            None
+        }
+    };
     let Intake { copy, travelled, done, .. } = content.into_file();
     if Identity::of(file).as_ref() != Some(identity) || done != identity.bytes {
         return Err(Broken::Changed);
     }
     let sha256 = Digest::new(travelled.finalize().into());
+    // An archive stays as it is until the agent unpacks it.
+    let (format, disk_bytes, disk_sha256) =
+        on_disk.map_or((Format::Raw, done, sha256), |it| (format, it.bytes, it.sha256));
     let info = ImageInfo { name: name.to_owned(), format, bytes: done, sha256, disk_bytes, disk_sha256 };
     Ok((info, copy))
+}
+
+/// What the disk will hold of an image, which is unpacked once and no more.
+fn image<F: FnMut(u64, u64) -> bool>(content: &mut Unpacker<Intake<F>>, format: Format) -> Result<OnDisk, Broken> {
+    let disk = OnDisk::of(content).map_err(|error| broken(error, content.file().consumed()))?;
+    if format != Format::Raw && Format::of(&disk.head) != Ok(Format::Raw) {
+        return Err(Broken::PackedTwice(Format::of(&disk.head).map_or_else(|no| no.what, |_| "packed once more")));
+    }
+    Ok(disk)
 }
 
 /// What was found out about a file, beside its copy.
@@ -302,6 +350,26 @@ fn broken(error: io::Error, offset: u64) -> Broken {
         what if unpack::is_too_large(&what) => Broken::TooLarge(what),
         what => Broken::Corrupt { offset, what },
     })
+}
+
+/// The same for what was read as an archive, of which the reader of tars wraps what passes through it.
+fn flawed(flaw: Flaw, format: Format, offset: u64) -> Broken {
+    let error = match flaw {
+        Flaw::Unreadable(error) => error,
+        Flaw::Refused { .. } | Flaw::NoTar(_) | Flaw::Empty => return Broken::NoArchive(flaw.to_string()),
+    };
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(found) = cause {
+        if let Some(known) = found.downcast_ref::<Broken>() {
+            return known.again();
+        }
+        let inner = found.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| found.source());
+    }
+    match format {
+        Format::Raw => Broken::NoArchive(format!("it ends in the middle, or is damaged there: {error}")),
+        Format::Gzip | Format::Xz | Format::Zstd | Format::Bzip2 => broken(error, offset),
+    }
 }
 
 /// What the disk will hold.

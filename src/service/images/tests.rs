@@ -5,6 +5,7 @@ use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::image::Format;
 
 fn gzipped(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -159,10 +160,11 @@ fn an_archive_is_kept_for_a_machine_that_has_yet_to_unpack_it_however_long_that_
     let place = TempDir::new().expect("a directory");
     let store = place.path().join("store");
     let taken_in = |name: &str, kind| {
-        std::fs::write(place.path().join(name), name).expect("a file");
+        let content = if kind == Kind::Archive { tar() } else { name.as_bytes().to_vec() };
+        std::fs::write(place.path().join(name), content).expect("a file");
         check::check(&place.path().join(name), &store, name, kind, |_, _| true).expect("good")
     };
-    let (image, archive) = (taken_in("os.img", Kind::Image), taken_in("apps.tar", Kind::BootFile));
+    let (image, archive) = (taken_in("os.img", Kind::Image), taken_in("apps.tar", Kind::Archive));
     let long_ago = crate::domain::time::Timestamp::from_millis(1);
     let mut node = crate::domain::node::Node::new(crate::domain::ids::NodeId(1), long_ago);
     let id = crate::domain::ids::RunId::new([1; 16]);
@@ -268,15 +270,61 @@ fn a_digest_that_lies_beside_the_image_is_demanded_and_a_mismatch_says_both() {
     assert_eq!(judged("<html>"), (ready, said), "what is no list says nothing of the image");
 }
 
+/// A tar with one file in it.
+fn tar() -> Vec<u8> {
+    let mut made = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(5);
+    header.set_cksum();
+    made.append_data(&mut header, "apps/hello", &b"hello"[..]).expect("added");
+    made.into_inner().expect("a tar")
+}
+
 #[test]
-fn a_file_that_is_image_and_archive_of_one_profile_is_taken_in_as_both_and_the_profile_is_ready() {
+fn an_archive_that_machines_could_not_unpack_is_refused_before_any_machine_boots() {
+    let place = TempDir::new().expect("a directory");
+    let says = |name: &str, content: &[u8]| {
+        let (file, store) = (place.path().join(name), place.path().join("store"));
+        std::fs::write(&file, content).expect("a file");
+        let info = check::check(&file, &store, name, Kind::Archive, |_, _| true);
+        info.map_err(|broken| (broken.to_string(), broken.hint()))
+    };
+    for good in [tar(), gzipped(&tar())] {
+        let info = says("apps.tar", &good).expect("it is one");
+        assert_eq!((info.bytes, info.disk_bytes, info.format), (good.len() as u64, good.len() as u64, Format::Raw));
+        assert_eq!(info.sha256, info.disk_sha256, "it travels as it is");
+    }
+    let (what, hint) = says("os.tar.gz", &gzipped(&vec![0x55; 4000])).expect_err("an image under a wrong name");
+    assert_eq!(what, "it is no archive that machines can unpack: it is something else, not a tar");
+    assert!(hint.contains("[[archive]]"), "{hint}");
+    let packed = gzipped(&[tar(), (0..200_000_u32).flat_map(u32::to_le_bytes).collect()].concat());
+    let (what, _) = says("cut.tar.gz", &packed[..packed.len() / 2]).expect_err("it is cut");
+    assert!(what.starts_with("it is not whole: decompression fails at byte "), "{what}");
+    let (what, _) = says("cut.tar", &tar()[..600]).expect_err("it is cut");
+    assert!(what.starts_with("it is no archive that machines can unpack: it ends in the middle"), "{what}");
+    let file = place.path().join("apps.tar");
+    std::fs::write(&file, tar()).expect("a file");
+    let stopped = check::check(&file, &place.path().join("store"), "apps.tar", Kind::Archive, |_, _| false);
+    assert!(matches!(stopped, Err(check::Broken::Stopped)), "{stopped:?}");
+}
+
+#[test]
+fn an_image_named_as_an_archive_is_told_of_its_profile_and_one_file_is_a_tar_wherever_it_is_needed() {
     let place = TempDir::new().expect("a directory");
     let at = |name: &str| place.path().join(name);
     std::fs::create_dir_all(at("profiles")).expect("a directory");
     std::fs::write(at("os.raw.gz"), gzipped(b"an image")).expect("a file");
-    let text =
-        "schema = 1\nimage = \"os.raw.gz\"\n[[archive]]\nfile = \"os.raw.gz\"\npath = \"/srv\"\nvolume = \"2\"\n";
-    std::fs::write(at("profiles/os.toml"), text).expect("a file");
+    std::fs::write(at("apps.tar"), tar()).expect("a file");
+    let archive = |file: &str| format!("[[archive]]\nfile = \"{file}\"\npath = \"/srv\"\nvolume = \"2\"\n");
+    let common = "schema = 1\nimage = \"os.raw.gz\"\n";
+    let installer = "schema = 1\n[installer]\nkernel = \"apps.tar\"\n";
+    for (name, text) in [
+        ("good.toml", format!("{common}{}", archive("apps.tar"))),
+        ("wrong.toml", format!("{common}{}", archive("os.raw.gz"))),
+        ("installer.toml", installer.to_owned()),
+    ] {
+        std::fs::write(at("profiles").join(name), text).expect("a file");
+    }
     let config = Config {
         profiles: at("profiles"),
         images: place.path().into(),
@@ -287,16 +335,12 @@ fn a_file_that_is_image_and_archive_of_one_profile_is_taken_in_as_both_and_the_p
         default_profile: None,
     };
     let wrong = examine(&config);
-    assert!(!wrong.iter().any(|(what, _)| what.contains("os.raw.gz")), "{wrong:?}");
+    let said: Vec<&str> =
+        wrong.iter().map(|(what, _)| what.as_str()).filter(|what| what.starts_with("profile")).collect();
+    assert_eq!(said, ["profile wrong: it is no archive that machines can unpack: it is something else, not a tar"]);
     let (profiles, _) = Shelf::default().read(&config.profiles, None);
-    let profile = profiles.values().next().expect("the profile");
-    let mut catalogue = Catalogue::default();
-    for (name, kind) in wanted(profiles.values()) {
-        let state = state(&config, &name, kind, &Known::new());
-        states(&mut catalogue, kind).insert(name, state);
-    }
-    let ready = catalogue.files(profile).into_iter().filter(|(_, state)| matches!(state, Some(ImageState::Ready(_))));
-    assert_eq!(ready.count(), 2);
+    let files = wanted(profiles.values());
+    assert_eq!(files.iter().filter(|(name, _)| name == "apps.tar").count(), 1, "{files:?}");
 }
 
 #[test]

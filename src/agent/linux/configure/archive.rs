@@ -6,19 +6,20 @@ use std::fs::{File, Permissions};
 use std::io::{self, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, fchown};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 use sha2::{Digest as _, Sha256};
-use tar::{Archive, EntryType};
+use tar::Archive;
 
 use super::root::make_directory;
 use crate::domain::digest::Digest;
 use crate::domain::image::{Format, HEAD};
 use crate::domain::text::clean;
+use crate::unpack::archive::{Flaw, Sort, format, sort};
 use crate::unpack::{Unpacker, why};
 
 /// What an archive holds, by path; of two entries of one path the later one counts.
@@ -62,6 +63,16 @@ pub(super) enum ArchiveError {
     },
 }
 
+impl From<Flaw> for ArchiveError {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Refused { entry, what } => Self::Refused { entry, what },
+            Flaw::Unreadable(error) => Self::Unreadable(error),
+            Flaw::NoTar(_) | Flaw::Empty => Self::Unreadable(io::Error::other(flaw)),
+        }
+    }
+}
+
 impl Contents {
     /// How many things there are.
     pub(super) fn len(&self) -> usize {
@@ -73,7 +84,7 @@ impl Contents {
         let mut file = BufReader::with_capacity(BUFFER, file);
         let mut head = Vec::new();
         (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(ArchiveError::Unreadable)?;
-        let format = PACKED.iter().find(|format| Format::of(&head) == Ok(**format)).copied().unwrap_or(Format::Raw);
+        let format = format(&head);
         let file = BufReader::with_capacity(BUFFER, io::Cursor::new(head).chain(file));
         let mut unpacked = Unpacker::new(format, file).map_err(ArchiveError::Unreadable)?;
         let mut contents = Self::default();
@@ -90,17 +101,8 @@ impl Contents {
     }
 
     fn take(&mut self, entry: &mut tar::Entry<'_, impl Read>, below: &OwnedFd) -> Result<(), ArchiveError> {
-        let path = entry.path().map_err(ArchiveError::Unreadable)?.into_owned();
+        let Some((path, sort)) = sort(entry, self.0.len())? else { return Ok(()) };
         let name = clean(&path.to_string_lossy(), WORDS);
-        let refused = |what| ArchiveError::Refused { entry: name.clone(), what };
-        let path = beneath(&path).ok_or_else(|| refused("leads out of the directory it is unpacked into"))?;
-        if path.as_os_str().is_empty() {
-            // `./`, the directory itself.
-            return Ok(());
-        }
-        if self.0.len() >= MOST {
-            return Err(refused("is one thing too many: an archive holds at most 500000"));
-        }
         let bytes = entry.size();
         let unwritten = |source: io::Error| ArchiveError::Unwritten { entry: name.clone(), bytes, source };
         let header = entry.header();
@@ -108,13 +110,12 @@ impl Contents {
         let (user, group) = (number(header.uid()), number(header.gid()));
         let mode = header.mode().unwrap_or(0o644) & 0o7777;
         let place = Place::of(below, &path).map_err(unwritten)?;
-        let target = entry.link_name().map_err(ArchiveError::Unreadable)?.map(|target| target.into_owned());
-        let thing = match entry.header().entry_type() {
-            EntryType::Directory => {
+        let thing = match sort {
+            Sort::Directory => {
                 place.directory(mode, user, group).map_err(unwritten)?;
                 Thing::Directory { mode, user, group }
             }
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            Sort::File => {
                 let mut content = Digesting { content: entry, digest: Sha256::new(), is_broken: false };
                 match place.file(&mut content, mode, user, group) {
                     Ok(()) => {}
@@ -126,20 +127,14 @@ impl Contents {
                 }
                 Thing::File { mode, user, group, sha256: Digest::new(content.digest.finalize().into()) }
             }
-            EntryType::Symlink => {
-                let target = target.ok_or_else(|| refused("is a link to nothing"))?;
+            Sort::Link(target) => {
                 place.link(&target, user, group).map_err(unwritten)?;
                 Thing::Link(target)
             }
-            EntryType::Link => {
-                let target = target.ok_or_else(|| refused("is a link to nothing"))?;
-                let target =
-                    beneath(&target).ok_or_else(|| refused("is a link out of the directory it is unpacked into"))?;
+            Sort::Same(target) => {
                 place.same(&Place::of(below, &target).map_err(unwritten)?).map_err(unwritten)?;
                 Thing::Same(target)
             }
-            EntryType::XGlobalHeader => return Ok(()),
-            _ => return Err(refused("is a device or a pipe, which is not unpacked")),
         };
         self.0.insert(path, thing);
         Ok(())
@@ -305,19 +300,6 @@ fn walk(below: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
     Ok(openat2(below, path, how)?)
 }
 
-/// `path` in its plain form; none if it leads upwards or begins at the root.
-fn beneath(path: &Path) -> Option<PathBuf> {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => plain.push(name),
-            Component::CurDir => {}
-            Component::RootDir | Component::ParentDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(plain)
-}
-
 struct Digesting<R> {
     content: R,
     digest: Sha256,
@@ -333,10 +315,8 @@ impl<R: Read> Read for Digesting<R> {
     }
 }
 
-const PACKED: &[Format] = &[Format::Gzip, Format::Xz, Format::Zstd, Format::Bzip2];
 /// Of `st_mode`, what tells files from directories (inode(7)).
 const FORMAT: u32 = 0o170_000;
-const MOST: usize = 500_000;
 const BUFFER: usize = 256 * 1024;
 const WORDS: usize = 200;
 
@@ -345,7 +325,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, symlink};
-    use tar::{Builder, Header};
+    use tar::{Builder, EntryType, Header};
 
     struct Made(Builder<Vec<u8>>);
 
