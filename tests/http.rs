@@ -690,7 +690,7 @@ fn who_does_not_sit_at_the_workstation_reads_the_bench_with_the_stations_token_a
     let bench = Bench::start();
     let token = std::fs::read_to_string(bench.place.path().join("api-token")).expect("it was made");
     let shown = format!("Authorization: Bearer {}\r\n", token.trim());
-    for path in ["/api/v1/nodes", "/api/v1/events", "/metrics"] {
+    for path in ["/api/v1/nodes", "/api/v1/batch", "/api/v1/events", "/metrics"] {
         assert_eq!(bench.get(path).0, 200, "{path} at the workstation");
         assert!(from_elsewhere(&bench, path, &shown).starts_with("HTTP/1.1 200 "), "{path} with the token");
         for without in ["", "Authorization: Bearer 0123456789abcdef\r\n"] {

@@ -17,6 +17,7 @@ use warp::Reply;
 use warp::reply::Response;
 
 use super::routes::said;
+use crate::domain::batch::tally::Tally;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::run::Outcome;
@@ -73,6 +74,22 @@ impl Collector for Figures {
         page.gauge("oxbow_network_bytes_per_second", "What all nodes fetch", signed(arriving))?;
         let runs = counted(nodes().flat_map(|node| &node.runs).map(|run| outcome(run.outcome.as_ref())));
         page.gauges("oxbow_runs", "Runs of the nodes of this bench by outcome", labelled("outcome", runs))?;
+        if let Some(batch) = bench.batches.last().filter(|batch| batch.is_open()) {
+            let Tally { expected, seen, done, failed, unfinished, missing, unexpected, duplicates, .. } =
+                Tally::of(&batch.units(&bench.nodes));
+            let counts = [
+                ("expected", expected),
+                ("seen", seen),
+                ("done", done),
+                ("failed", failed),
+                ("unfinished", unfinished),
+                ("missing", missing),
+                ("unexpected", unexpected),
+                ("duplicates", duplicates),
+            ];
+            let counts = counts.map(|(what, count)| ([("machines", what)], number(count)));
+            page.gauges("oxbow_batch", "Machines of the batch that is open", counts)?;
+        }
         let verdicts = counted(bench.cases(*now).into_iter().map(|case| case.verdict.severity.word()));
         page.gauges("oxbow_verdicts", "Machines that got no further, by severity", labelled("severity", verdicts))?;
 
@@ -81,6 +98,9 @@ impl Collector for Figures {
             ([("service", service.name.word())], i64::from(is_up))
         });
         page.gauges("oxbow_service_up", "Whether a service of the station serves", services)?;
+        if let Some(room) = bench.room {
+            page.gauge("oxbow_data_free_bytes", "What is left on the disk of the station's data", signed(room))?;
+        }
         let pool = &bench.dhcp.pool;
         let addresses =
             [("leased", pool.leased), ("offered", pool.offered), ("resting", pool.resting), ("free", pool.free())];
@@ -177,10 +197,87 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::domain::dhcp::Dhcp;
     use crate::domain::ids::NodeId;
     use crate::domain::service::{ServiceName, ServiceStatus};
+
+    /// What is wrong with a page by the rules that scrapers check (OpenMetrics 1.0): every sample belongs to the family
+    /// announced last, of which each has a type and a help, names and labels are well formed, nothing is said twice, and
+    /// the page is whole.
+    fn flaws(page: &str) -> Vec<String> {
+        let (mut wrong, mut seen, mut types) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+        let mut family = String::new();
+        let is_name = |name: &str| {
+            name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        };
+        let Some(lines) = page.strip_suffix("# EOF\n") else { return vec!["it has no end".into()] };
+        for line in lines.lines() {
+            if let Some(about) = line.strip_prefix("# ") {
+                let mut words = about.splitn(3, ' ');
+                let [kind, name, rest] = std::array::from_fn(|_| words.next().unwrap_or_default());
+                if !["HELP", "TYPE"].contains(&kind) || rest.is_empty() || !is_name(name) {
+                    wrong.push(format!("no announcement: {line}"));
+                }
+                if kind == "TYPE" && types.insert(name.to_owned(), rest.to_owned()).is_some() {
+                    wrong.push(format!("announced twice: {name}"));
+                }
+                family = name.to_owned();
+                continue;
+            }
+            let Some((series, value)) = line.rsplit_once(' ') else {
+                wrong.push(format!("no sample: {line}"));
+                continue;
+            };
+            if value.parse::<f64>().is_err() || !seen.insert(series.to_owned()) {
+                wrong.push(format!("no number, or said twice: {line}"));
+            }
+            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+            let suffix = if types.get(&family).is_some_and(|kind| kind == "counter") { "_total" } else { "" };
+            if !is_name(name) || name != format!("{family}{suffix}") {
+                wrong.push(format!("not of the family {family}: {line}"));
+            }
+            if !labels.ends_with('}') || labels.replace("\\\\", "").replace("\\\"", "").matches('"').count() % 2 > 0 {
+                wrong.push(format!("labels that do not end: {line}"));
+            }
+        }
+        wrong
+    }
+
+    #[test]
+    fn a_scrape_of_a_bench_at_work_is_well_formed_whatever_words_are_in_it() {
+        use crate::domain::batch::{Batch, Order};
+        let mut bench = Snapshot { room: Some(5 << 30), ..Snapshot::default() };
+        for (id, phase) in (1..).zip([Phase::Provisioned, Phase::Registered, Phase::Held { reason: "x".into() }]) {
+            let mut node = Node::new(NodeId(id), Timestamp::default());
+            (node.phase, node.registered) = (phase, true);
+            bench.nodes.insert(node.id, Arc::new(node));
+        }
+        let order = Order { name: "line 2".into(), ..Order::default() };
+        bench.batches.push(Arc::new(Batch::open(3, order, Timestamp::default())));
+        for name in ServiceName::ALL {
+            let state = ServiceState::Up { at: "here".into() };
+            bench.services.push(ServiceStatus { name, state, restarts: 0 });
+        }
+        let hostile = "} 1\n# TYPE oxbow_nodes gauge\noxbow_nodes{phase=\"\\";
+        let counts = vec![(hostile.to_owned(), 3), ("told".into(), 1)];
+        bench.dhcp = Arc::new(Dhcp { unanswered: counts.clone(), dropped: counts, ..Dhcp::default() });
+        let page = written(Arc::new(bench), Timestamp::from_millis(9000)).expect("figures");
+        assert_eq!(flaws(&page), Vec::<String>::new(), "{page}");
+        for line in ["oxbow_batch{machines=\"expected\"} 3", "oxbow_data_free_bytes 5368709120"] {
+            assert!(page.lines().any(|has| has == line), "{line}\n{page}");
+        }
+        for (from, to) in [("# EOF\n", ""), ("oxbow_data_free_bytes 5", "other 5"), ("} 3", "} three")] {
+            assert!(!flaws(&page.replace(from, to)).is_empty(), "{to:?} for {from:?} is found");
+        }
+        assert!(
+            !flaws(&page.replace("# EOF", "oxbow_data_free_bytes 1\n# EOF")).is_empty(),
+            "said twice, or elsewhere"
+        );
+    }
 
     #[test]
     fn a_scrape_has_the_bench_in_figures_and_hostile_words_stay_in_their_label() {
