@@ -301,6 +301,13 @@ impl Hub {
                 Ok((heard, effects)) => self.answer_when_kept(effects, done, heard).await,
                 Err(why) => drop(done.send(Err(why.into()))),
             },
+            Note::Output { run, first, lines, done } => match self.fleet.first_boot_wrote(now, run, first, lines) {
+                Ok((next, effects)) => {
+                    self.write_behind(effects).await;
+                    self.node_log.when_kept(Box::new(move |_| drop(done.send(Ok(next)))));
+                }
+                Err(why) => drop(done.send(Err(why.into()))),
+            },
             Note::Configuration { run, manifest, copies, done } => {
                 match self.fleet.configuration_given(now, run, manifest, copies) {
                     // As with a hello, a station that cannot store holds no machine up: no report of this run is

@@ -65,6 +65,14 @@ pub enum Note {
         said: Vec<String>,
         done: oneshot::Sender<Result<Heard, NotKept>>,
     },
+    /// Lines that cloud-init wrote in the first boot of the machine of `run`, the first of them numbered `first`. Answered
+    /// with the line that is wanted next; none: it is not heeded.
+    Output {
+        run: RunId,
+        first: u32,
+        lines: Vec<(Level, String)>,
+        done: oneshot::Sender<Result<Option<u32>, NotKept>>,
+    },
     /// The agent of `run` is about to be given what follows the image, with this digest of its manifest, and is to fetch
     /// these copies for it.
     Configuration {

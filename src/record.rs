@@ -189,6 +189,7 @@ impl Took {
             | Note::Leases(_)
             | Note::Dhcp(_)
             | Note::DhcpTried(..)
+            | Note::Output { .. }
             | Note::Room(_) => return None,
         })
     }

@@ -41,6 +41,15 @@ fn becomes_itself(bench: &Bench, machine: Machine, image: &Path, place: &'static
     reaches(power.wait_off(POWER_OFF));
     assert_eq!(power.said(AGENT_STARTS), 1, "one install, one agent");
 
+    let node = station.node(&machine.mac).expect("it is known");
+    let log = station.data().join(format!("log/nodes/node-{:05}.log", node.id.as_u64().expect("a number")));
+    let log = std::fs::read_to_string(&log).unwrap_or_else(|err| panic!("{}: {err}", log.display()));
+    let wrote: Vec<&str> = log.lines().filter_map(|line| Some(line.split_once(" cloud-init info ")?.1)).collect();
+    for stage in ["running 'init-local' at", "running 'init' at", "running 'modules:final' at", "finished at"] {
+        let of_stage = wrote.iter().filter(|line| line.starts_with("Cloud-init v. ") && line.contains(stage));
+        assert_eq!(of_stage.count(), 1, "{stage}, once: {wrote:#?}");
+    }
+
     assert_eq!(report.the("hostname"), "press-07");
     assert_eq!(report.all("user"), ["worker /home/worker /bin/bash groups worker,sudo"]);
     assert_eq!(report.the("password"), format!("worker {HASH}"));
@@ -101,4 +110,5 @@ content = "/etc/placed/by-oxbow\n"
 
 [first_boot]
 within_minutes = 10
+output = true
 "#;

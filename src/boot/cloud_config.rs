@@ -20,6 +20,8 @@ pub(super) struct Said<'a> {
     pub(super) users: &'a [User],
     /// Where the machine says that its own system runs, and for how many minutes it tries.
     pub(super) home: Option<(String, u32)>,
+    /// What cloud-init writes meanwhile goes there too.
+    pub(super) sends_output: bool,
     /// Where the user data is a part of the system's own configuration, the network is in it.
     pub(super) network: Option<Value>,
     /// It is added to what other configuration says, as the toolkit's own is.
@@ -28,7 +30,7 @@ pub(super) struct Said<'a> {
 
 /// The user data.
 pub(super) fn user_data(said: &Said<'_>) -> String {
-    let Said { hostname, timezone, ntp, users, home, network, merges } = said;
+    let Said { hostname, timezone, ntp, users, home, sends_output, network, merges } = said;
     let mut data = Map::new();
     let mut say = |key: &str, value: Value| drop(data.insert(key.to_owned(), value));
     if *merges {
@@ -52,7 +54,12 @@ pub(super) fn user_data(said: &Said<'_>) -> String {
         say("network", network.clone());
     }
     if let Some((url, minutes)) = home {
-        say("runcmd", json!([["sh", "-c", call_home(url, *minutes)]]));
+        let mut commands = vec![json!(["sh", "-c", call_home(url, *minutes)])];
+        if *sends_output {
+            let seconds = (minutes.saturating_mul(60)).to_string();
+            commands.push(json!(["sh", "-c", IN_BACKGROUND, OUTPUT, format!("{url}/output"), seconds]));
+        }
+        say("runcmd", Value::Array(commands));
     }
     format!("#cloud-config\n{:#}\n", Value::Object(data))
 }
@@ -143,6 +150,9 @@ fn call_home(url: &str, minutes: u32) -> String {
 
 /// Seconds between one call and the next.
 const EVERY: u32 = 10;
+/// Runs a program of Python, without which there is no cloud-init.
+const IN_BACKGROUND: &str = "python3 -c \"$0\" \"$@\" </dev/null >/dev/null 2>&1 &";
+const OUTPUT: &str = include_str!("../../assets/first-boot/output.py");
 
 #[cfg(test)]
 mod tests {
@@ -171,6 +181,16 @@ mod tests {
             ..Said::default()
         };
         insta::assert_snapshot!(user_data(&said));
+    }
+
+    #[test]
+    fn what_cloud_init_writes_is_sent_where_the_profile_asks() {
+        let home = Some(("http://10.77.0.1/r/5a/home".into(), 20));
+        let data = user_data(&Said { home, sends_output: true, ..Said::default() });
+        let read: Value = serde_json::from_str(data.trim_start_matches("#cloud-config\n")).expect("JSON");
+        let sends = read["runcmd"][1].as_array().expect("a second command");
+        assert_eq!(sends[2], IN_BACKGROUND);
+        assert_eq!(sends[4..], [json!("http://10.77.0.1/r/5a/home/output"), json!("1200")]);
     }
 
     #[test]

@@ -253,6 +253,7 @@ impl Page<'_> {
             ntp: &system.ntp,
             users: &system.users,
             home: first_boot.map(|first_boot| (self.home(), first_boot.within_minutes)),
+            sends_output: first_boot.is_some_and(|first_boot| first_boot.output),
             network: None,
             merges: false,
         })

@@ -18,6 +18,8 @@ pub enum Source {
     Agent,
     /// Whatever program of the machine spoke by syslog.
     Syslog,
+    /// What cloud-init writes in the first boot of the machine's own system.
+    CloudInit,
     #[serde(other)]
     Unknown,
 }
@@ -28,6 +30,7 @@ impl Source {
             Self::Station => "station",
             Self::Agent => "agent",
             Self::Syslog => "syslog",
+            Self::CloudInit => "cloud-init",
             Self::Unknown => "unknown",
         }
     }

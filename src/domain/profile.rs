@@ -268,6 +268,9 @@ pub enum CloudInitAt {
 pub struct FirstBoot {
     /// Since its disk was proven.
     pub within_minutes: u32,
+    /// It sends what cloud-init writes meanwhile, for its log.
+    #[serde(default)]
+    pub output: bool,
 }
 
 /// cloud-init's documents, for its NoCloud data source.

@@ -56,6 +56,9 @@ pub struct Run {
     /// The sequence number the next log line will have.
     #[serde(default)]
     pub next_log: u32,
+    /// The line that is wanted next of what cloud-init writes in the first boot.
+    #[serde(default)]
+    pub next_output: u32,
     /// It boots somebody else's installer, and the machine has taken a file of it.
     #[serde(default)]
     pub installer: bool,
@@ -135,6 +138,7 @@ impl Run {
             first_boot: None,
             next_report: 0,
             next_log: 0,
+            next_output: 0,
             installer: false,
             question: None,
             consents: Vec::new(),

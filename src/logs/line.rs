@@ -97,7 +97,7 @@ fn mark_of(text: &str) -> Option<Mark> {
 }
 
 fn source_of(word: &str) -> Source {
-    let known = [Source::Station, Source::Agent, Source::Syslog];
+    let known = [Source::Station, Source::Agent, Source::Syslog, Source::CloudInit];
     known.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown)
 }
 

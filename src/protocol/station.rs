@@ -160,7 +160,7 @@ impl ProfileRow {
             }),
             layout: profile.layout.is_some(),
             boot_entry: profile.boot_entry.is_some(),
-            first_boot_minutes: profile.first_boot.map(|FirstBoot { within_minutes }| within_minutes),
+            first_boot_minutes: profile.first_boot.map(|FirstBoot { within_minutes, output: _ }| within_minutes),
         }
     }
 }

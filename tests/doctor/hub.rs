@@ -130,6 +130,7 @@ impl Hub {
             | Note::Command(..)
             | Note::Configuration { .. }
             | Note::Home { .. }
+            | Note::Output { .. }
             | Note::AgentLog { .. } => return,
         }
         self.publish();

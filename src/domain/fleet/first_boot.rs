@@ -7,11 +7,11 @@ use super::agent::{ReportError, fail};
 use super::{Change, Fleet, enter, reach};
 use crate::domain::effect::Effect;
 use crate::domain::ids::{NodeId, RunId};
-use crate::domain::logline::Level;
+use crate::domain::logline::{Level, LogLine, Source};
 use crate::domain::node::Node;
 use crate::domain::phase::{Failure, Phase, Stage};
 use crate::domain::report::FailureKind;
-use crate::domain::run::{Outcome, Sign};
+use crate::domain::run::{Outcome, Run, Sign};
 use crate::domain::time::{Timestamp, in_words};
 
 /// What became of a call.
@@ -67,6 +67,45 @@ impl Fleet {
             change.save(id);
         }
         Ok((heard, self.settle(change)))
+    }
+
+    /// cloud-init wrote these lines in the first boot of the machine of `run`, the first of them numbered `first`. Gives
+    /// the number of the line that is wanted next: the same again says that it is enough. None: it is not heeded, as no
+    /// system of this run is to have started.
+    pub fn first_boot_wrote(
+        &mut self,
+        now: Timestamp,
+        run: RunId,
+        first: u32,
+        lines: Vec<(Level, String)>,
+    ) -> Result<(Option<u32>, Vec<Effect>), ReportError> {
+        let id = *self.runs.get(&run).ok_or(ReportError::UnknownRun(run))?;
+        let node = self.node_mut(id).ok_or(ReportError::UnknownRun(run))?;
+        let asked = |last: &&mut Run| last.id == run && last.first_boot.is_some_and(|awaited| awaited.since.is_some());
+        let Some(last) = node.runs.last_mut().filter(asked) else { return Ok((None, Vec::new())) };
+        let known = last.next_output;
+        let seen = usize::try_from(known.saturating_sub(first)).unwrap_or(usize::MAX);
+        let room = usize::try_from(OUTPUT.saturating_sub(known)).unwrap_or_default();
+        // What lies between was lost with a station's memory, or never sent.
+        let begin = known.max(first).min(OUTPUT);
+        let lines: Vec<_> = lines.into_iter().skip(seen).take(room).collect();
+        let more = u32::try_from(lines.len()).unwrap_or(OUTPUT);
+        if lines.is_empty() {
+            return Ok((Some(if known == OUTPUT { first } else { known }), Vec::new()));
+        }
+        last.next_output = begin.saturating_add(more).min(OUTPUT);
+        let next = last.next_output;
+        node.last_seen = Some(now);
+        let mut change = Change::default();
+        for (level, text) in lines {
+            change.say(node, LogLine::new(now, Source::CloudInit, level, &text));
+        }
+        if next == OUTPUT {
+            let what = format!("its first boot has written {OUTPUT} lines: the rest is left out");
+            change.log(now, node, Level::Warning, &what);
+        }
+        change.save(id);
+        Ok((Some(next), self.settle(change)))
     }
 
     /// Takes note of the time: who has not called by now is not waited for any more.
@@ -134,6 +173,9 @@ fn reason(now: Timestamp, node: &Node) -> String {
     };
     format!("its own system did not call within {minutes} minutes: {seen}")
 }
+
+/// Lines of one first boot that are kept: a Debian writes a hundred.
+const OUTPUT: u32 = 4000;
 
 #[cfg(all(test, feature = "station"))]
 mod tests;

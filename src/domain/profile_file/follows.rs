@@ -48,6 +48,8 @@ pub(super) struct WrittenBootEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenFirstBoot {
     within_minutes: u32,
+    #[serde(default)]
+    output: bool,
 }
 
 /// The volume with the root of the node's own system, and where cloud-init is told.
@@ -143,7 +145,7 @@ pub(super) fn boot_entry(page: &mut Page<'_>, written: &WrittenBootEntry) -> Opt
 }
 
 pub(super) fn first_boot(page: &mut Page<'_>, written: &Written) -> Option<FirstBoot> {
-    let WrittenFirstBoot { within_minutes } = written.first_boot.clone()?;
+    let WrittenFirstBoot { within_minutes, output } = written.first_boot.clone()?;
     if !(1..=DAY).contains(&within_minutes) {
         let what = format!("within_minutes = {within_minutes} is no time to wait for a machine");
         page.wrong_at(&["first_boot", "within_minutes"], what, "minutes, from 1 to 1440");
@@ -152,7 +154,7 @@ pub(super) fn first_boot(page: &mut Page<'_>, written: &Written) -> Option<First
         let what = "[first_boot] waits for the machine's own system, which does not start by itself with this `after`";
         page.wrong_at(&["after"], what, "write after = \"reboot\", or take [first_boot] out");
     }
-    Some(FirstBoot { within_minutes })
+    Some(FirstBoot { within_minutes, output })
 }
 
 /// What cannot be meant together.
@@ -184,6 +186,9 @@ pub(super) fn contradictions(page: &mut Page<'_>, profile: &Profile) {
     if first_boot.is_some() && !calls {
         let what = "[first_boot] waits for a call home, and nothing in this profile makes the machine call";
         page.wrong_at(&["first_boot"], what, "have the user data, or a file, fetch {{ run.home }}");
+    } else if first_boot.is_some_and(|first_boot| first_boot.output) && !profile.makes_user_data() {
+        let what = "cloud-init's output is sent by user data that is made here, and this profile brings its own";
+        page.wrong_at(&["first_boot", "output"], what, "take `output` out, or `user_data`");
     }
 }
 

@@ -327,6 +327,7 @@ fn a_password_in_clear_is_refused_and_not_repeated() {
 fn what_contradicts_itself_is_refused_with_words() {
     let user_data = |name: &str| match name {
         "u" => Ok("#cloud-config\n".to_owned()),
+        "home" => Ok("curl {{ run.home }}\n".to_owned()),
         _ => Err("no such file".to_owned()),
     };
     for (text, words) in [
@@ -342,6 +343,10 @@ fn what_contradicts_itself_is_refused_with_words() {
         (
             "[first_boot]\nwithin_minutes = 5\n[cloud_init]\nuser_data = \"u\"\n",
             "3: [first_boot] waits for a call home, and",
+        ),
+        (
+            "[first_boot]\nwithin_minutes = 5\noutput = true\n[cloud_init]\nuser_data = \"home\"\n",
+            "5: cloud-init's output is sent by user data that is made here",
         ),
         ("after = \"wait\"\n[first_boot]\nwithin_minutes = 5\n", "3: [first_boot] waits for the machine's own system"),
     ] {

@@ -1,4 +1,5 @@
-//! A machine's own system says that it runs, below `/r/RUN/home`: by POST, or by GET, as whatever is on its image can.
+//! A machine's own system says that it runs, at `/r/RUN/home`: by POST, or by GET, as whatever is on its image can. And what
+//! cloud-init writes meanwhile, at `/r/RUN/home/output?first=NUMBER`: answered with the number of the line wanted next.
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, StreamExt};
@@ -16,6 +17,7 @@ use crate::inbox::{NotKept, Note};
 use crate::service::Context;
 
 pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
+    let output = output(context);
     let context = context.clone();
     let path = warp::path!("r" / RunId / "home");
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
@@ -24,20 +26,53 @@ pub(super) fn route(context: &Context) -> BoxedFilter<(Response,)> {
         .and(warp::body::stream())
         .then(move |run, query: String, body| {
             let context = context.clone();
-            async move { called(&context, run, &query, &begin(body).await).await }
+            async move { called(&context, run, &query, &begin(body, LIMIT).await).await }
+        })
+        .or(output)
+        .unify()
+        .boxed()
+}
+
+fn output(context: &Context) -> BoxedFilter<(Response,)> {
+    let context = context.clone();
+    warp::path!("r" / RunId / "home" / "output")
+        .and(warp::post())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .and(warp::body::stream())
+        .then(move |run, query: String, body| {
+            let context = context.clone();
+            async move { wrote(&context, run, &query, &begin(body, OUTPUT).await).await }
         })
         .boxed()
 }
 
+/// Answered once it is in the node's log.
+async fn wrote(context: &Context, run: RunId, query: &str, body: &[u8]) -> Response {
+    let Some((first, lines)) = home::output(query, body) else {
+        return said(StatusCode::BAD_REQUEST, "say which line is the first, as `?first=0`");
+    };
+    let next = context.inbox.ask(|done| Note::Output { run, first, lines, done }).await;
+    match next.unwrap_or(Err(NotKept::Stopping)) {
+        Ok(Some(next)) => said(StatusCode::OK, &next.to_string()),
+        Ok(None) => said(StatusCode::CONFLICT, "not heeded: no system of this run is to have started"),
+        Err(unknown @ (NotKept::UnknownRun(_) | NotKept::NoJob(_))) => {
+            said(StatusCode::NOT_FOUND, &unknown.to_string())
+        }
+        Err(later @ (NotKept::Store(_) | NotKept::Stopping)) => {
+            said(StatusCode::SERVICE_UNAVAILABLE, &later.to_string())
+        }
+    }
+}
+
 /// As much of a body as is looked at.
-async fn begin<B: Buf, E>(body: impl Stream<Item = Result<B, E>>) -> Bytes {
+async fn begin<B: Buf, E>(body: impl Stream<Item = Result<B, E>>, limit: usize) -> Bytes {
     let mut body = std::pin::pin!(body);
     let mut begun = Vec::new();
     while let Some(Ok(mut part)) = body.next().await {
-        let room = LIMIT - begun.len();
+        let room = limit - begun.len();
         let taken = part.remaining().min(room);
         begun.extend_from_slice(&part.copy_to_bytes(taken));
-        if begun.len() == LIMIT {
+        if begun.len() == limit {
             break;
         }
     }
@@ -66,3 +101,5 @@ async fn called(context: &Context, run: RunId, query: &str, body: &[u8]) -> Resp
 
 /// What `phone_home` posts is a few KiB.
 const LIMIT: usize = 16 * 1024;
+/// A hundred lines of at most 2000 bytes.
+const OUTPUT: usize = 256 * 1024;

@@ -11,6 +11,7 @@
 //! GET  /r/RUN/…                    what belongs to one run: an installer's kernel and answers, a node's files
 //! POST /r/RUN/done                 an installer says that it is done (GET too)
 //! POST /r/RUN/home                 a machine's own system says that it runs (GET too)
+//! POST /r/RUN/home/output          what cloud-init writes in that system's first boot
 //! POST /agent/v1/runs/RUN/…        what the agent says; GET …/word what it asks
 //! GET  /api/v1/nodes  …/events     every node, and what happened, for machines to read
 //! GET  /api/v1/batch               the batch and its machines
@@ -71,7 +72,8 @@ fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
     let refused = move |path: &str, peer: Peer| {
         let is_for_machines = ["/boot/", "/images/", "/agent/", "/r/"].iter().any(|place| path.starts_with(place));
         // Who calls home is given nothing, and a system of somebody else's cannot be told to trust this station.
-        let is_for_machines = is_for_machines && !(path.starts_with("/r/") && path.ends_with("/home"));
+        let is_for_machines = is_for_machines
+            && !(path.starts_with("/r/") && (path.ends_with("/home") || path.ends_with("/home/output")));
         (is_for_machines && !peer.by_https && context.snapshot().station.require_https).then(|| {
             let reason = format!("{path} was asked for by plain HTTP, and this station requires HTTPS");
             tracing::info!(peer = %peer.address, "refused: {reason}");

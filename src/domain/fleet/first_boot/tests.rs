@@ -161,3 +161,33 @@ fn an_agent_that_never_asks_what_follows_is_not_provisioned() {
     let Phase::Failed(failure) = &bench.node().phase else { panic!("{:?}", bench.node().phase) };
     assert_eq!((failure.stage, failure.kind), (Stage::Configuring, FailureKind::Protocol));
 }
+
+#[test]
+fn what_cloud_init_writes_in_the_first_boot_is_in_the_log_once_and_has_an_end() {
+    let mut bench = proven();
+    let mut wrote = |first: u32, lines: &[&str]| {
+        let now = bench.now();
+        let lines = lines.iter().map(|text| (Level::Info, (*text).to_owned())).collect();
+        let (next, effects) = bench.fleet.first_boot_wrote(now, run(1), first, lines).expect("a known run");
+        let is_said = |effect: &&Effect| matches!(effect, Effect::Log { line, .. } if line.source == Source::CloudInit);
+        (next, effects.iter().filter(is_said).count())
+    };
+    assert_eq!(wrote(0, &["init-local", "init"]), (Some(2), 2));
+    assert_eq!(wrote(0, &["init-local", "init", "final"]), (Some(3), 1), "what is said again is known");
+    assert_eq!(wrote(0, &["init-local"]), (Some(3), 0));
+    let many = vec!["x"; 5000];
+    assert_eq!(wrote(3, &many), (Some(OUTPUT), 3997));
+    assert_eq!(wrote(OUTPUT, &many), (Some(OUTPUT), 0), "the same again: it is enough");
+    assert!(says(&bench, "its first boot has written 4000 lines: the rest is left out"));
+    assert_eq!(calls(&mut bench), Heard::Provisioned);
+}
+
+#[test]
+fn nobody_writes_into_the_log_of_a_machine_as_its_own_system_before_its_disk_is_proven() {
+    let mut bench = Bench::new();
+    bench.booted(run(1));
+    let now = bench.now();
+    let lines = || vec![(Level::Info, "words".to_owned())];
+    assert_eq!(bench.fleet.first_boot_wrote(now, run(1), 0, lines()), Ok((None, Vec::new())));
+    assert_eq!(bench.fleet.first_boot_wrote(now, run(2), 0, lines()), Err(ReportError::UnknownRun(run(2))));
+}
