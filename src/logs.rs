@@ -3,6 +3,7 @@
 pub mod index;
 mod line;
 pub mod nodes;
+mod own;
 mod past;
 mod shelf;
 mod tap;
@@ -10,7 +11,6 @@ mod tap;
 use std::path::Path;
 
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -32,9 +32,7 @@ pub enum LogError {
 /// the end. What services say is told the hub too, for the screen, if there is one.
 pub fn start(directory: &Path, on_stderr: bool, hub: Option<Inbox>) -> Result<WorkerGuard, LogError> {
     std::fs::create_dir_all(directory)?;
-    let files =
-        RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix("station").filename_suffix("log");
-    let (file, guard) = tracing_appender::non_blocking(files.max_log_files(STATION_DAYS).build(directory)?);
+    let (file, guard) = tracing_appender::non_blocking(own::OwnLog::open(directory, own::Bounds::default())?);
     let filter = EnvFilter::try_from_env("OXBOW_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let writer = if on_stderr {
         use tracing_subscriber::fmt::writer::MakeWriterExt;
@@ -48,5 +46,3 @@ pub fn start(directory: &Path, on_stderr: bool, hub: Option<Inbox>) -> Result<Wo
     let _kept = tracing_subscriber::registry().with(filter).with(files).with(tap).try_init();
     Ok(guard)
 }
-
-const STATION_DAYS: usize = 30;

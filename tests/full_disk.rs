@@ -53,6 +53,12 @@ fn a_full_disk_holds_no_machine_up_and_none_restarts_without_its_proof_being_sto
     let said_of_it = || said().lines().any(|line| line.contains("oxbow::hub: ") && line.contains("node=\"NOTKEPT1\""));
     assert!(!said_of_it(), "what was refused is in the log as if it had happened: {}", said());
     until(&station, "it says how many", |_| said().contains("lines left out for want of room"));
+    let of_station = |station: &Station| {
+        let logs = fs::read_dir(station.data().join("log")).expect("logs").flatten();
+        logs.filter_map(|log| fs::read_to_string(log.path()).ok()).collect::<String>()
+    };
+    let missing = "lines are missing here: they could not be written";
+    until(&station, "the station's own log says so too", |station| of_station(station).contains(missing));
     until(&station, "both are up again", |station| down(station).is_empty());
     let (code, kept) = oxbow(&station.data(), &["nodes", "register", "--serial", "KEPT1"]);
     assert!(code == Some(0), "{code:?} {kept}");

@@ -1,6 +1,7 @@
 //! What a person corrects of a node that is known: what is not said stays, and what is cleared is known no more.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ pub enum Set<T> {
 }
 
 /// What becomes of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Edit {
     pub serial: Set<Serial>,
@@ -35,6 +36,24 @@ pub struct Edit {
     pub name: Set<String>,
     pub hostname: Set<Hostname>,
     pub metadata: BTreeMap<String, Set<String>>,
+}
+
+impl fmt::Debug for Edit {
+    /// The names of what it changes: values may be secrets, and this is what a log is told of a command.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { serial, uuid, macs, profile, name, hostname, metadata } = self;
+        let fields = [
+            ("serial", *serial != Set::Keep),
+            ("uuid", *uuid != Set::Keep),
+            ("macs", *macs != Set::Keep),
+            ("profile", *profile != Set::Keep),
+            ("name", *name != Set::Keep),
+            ("hostname", *hostname != Set::Keep),
+        ];
+        let changed = fields.iter().filter(|(_, changes)| *changes).map(|(field, _)| (*field).to_owned());
+        let values = metadata.iter().filter(|(_, set)| **set != Set::Keep).map(|(key, _)| format!("metadata {key:?}"));
+        write!(f, "Edit({})", changed.chain(values).collect::<Vec<_>>().join(", "))
+    }
 }
 
 impl<T> Set<T> {

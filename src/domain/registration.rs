@@ -1,6 +1,7 @@
 //! A machine as people know it before it is seen, and what making it known would do to the bench.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::domain::node::Node;
 use crate::domain::time::Timestamp;
 
 /// What people say of a machine: at least one identifier, and what it is to get. What is not said changes nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     pub name: Option<String>,
     pub hostname: Option<Hostname>,
@@ -22,6 +23,22 @@ pub struct Registration {
     pub serial: Option<Serial>,
     pub profile: Option<ProfileId>,
     pub metadata: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Registration {
+    /// Of metadata the names alone: values may be secrets, and this is what a log is told of a command.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, hostname, macs, uuid, serial, profile, metadata } = self;
+        f.debug_struct("Registration")
+            .field("name", name)
+            .field("hostname", hostname)
+            .field("macs", macs)
+            .field("uuid", uuid)
+            .field("serial", serial)
+            .field("profile", profile)
+            .field("metadata", &metadata.keys().collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 /// What a registration would do.
@@ -185,5 +202,26 @@ mod tests {
         assert!(matches!(judged(&learnt, at_work()), Ok(Judgement::Changes(..))));
         let other = Registration { serial: serial(), profile: "emt-s".parse().ok(), ..Registration::default() };
         assert_eq!(judged(&other, at_work()), Err(Refusal::Busy { label: "SN-1".into(), phase: "writing" }));
+    }
+
+    #[test]
+    fn a_log_is_told_of_a_command_which_metadata_it_has_and_no_values_of_it() {
+        use crate::domain::command::{Command, Import};
+        use crate::domain::edit::{Edit, Set};
+        let registration = || Registration {
+            serial: "SN-1".parse().ok(),
+            metadata: [("admin-password".to_owned(), "s3cret".to_owned())].into(),
+            ..Registration::default()
+        };
+        let metadata = [("admin-password".to_owned(), Set::To("s3cret".to_owned()))].into();
+        let edit = Edit { hostname: Set::Clear, metadata, ..Edit::default() };
+        for (command, says) in [
+            (Command::Register(registration()), "metadata: [\"admin-password\"]"),
+            (Command::Edit { node: NodeId(1), edit }, "Edit(hostname, metadata \"admin-password\")"),
+            (Command::Import(Import { file: "a.csv".into(), rows: vec![(2, registration())] }), "1 rows"),
+        ] {
+            let told = format!("{command:?}");
+            assert!(told.contains(says) && !told.contains("s3cret"), "{told}");
+        }
     }
 }
