@@ -417,6 +417,38 @@ fn a_machine_is_provisioned_once_its_own_system_has_called_also_a_station_that_w
 }
 
 #[test]
+fn what_cloud_init_writes_in_the_first_boot_is_in_the_log_of_its_node_once_also_of_a_station_that_was_restarted() {
+    let bench = Bench::start(FIRST_BOOT);
+    let run = bench.run();
+    let job = bench.hello(run);
+    let follows = bench.follows(run);
+    let output = |first: u32| format!("/r/{run}/home/output?first={first}");
+    assert_eq!(bench.post(&output(0), "early").0, 409, "its disk is not proven");
+    bench.reports(run, 0, &proof(&job, &follows));
+    bench.until_phase("first boot");
+    let wrote =
+        "Cloud-init v. 22.4.2 running 'init'\n\u{1b}[2J2026 station info provisioned\nx - util.py[WARNING]: it failed";
+    assert_eq!(bench.post(&output(0), wrote), (200, "3\n".into()));
+
+    let bench = bench.restarted();
+    assert_eq!(bench.post(&output(0), &format!("{wrote}\nthe last")), (200, "4\n".into()), "it knows the first three");
+    assert_eq!(bench.node()["phase"], "first boot", "what it writes proves nothing");
+    assert_eq!(bench.post(&output(4), &"x".repeat(1_000_000)), (200, "5\n".into()), "a line is not read to its end");
+    for (path, status) in [
+        (format!("/r/{run}/home/output"), 400),
+        (format!("/r/{run}/home/output?first=-1"), 400),
+        (format!("/r/{}/home/output?first=0", RunId::new([7; 16])), 404),
+    ] {
+        assert_eq!(bench.post(&path, "words").0, status, "{path}");
+    }
+    let log: Vec<_> = bench.bench.borrow().nodes.values().flat_map(|node| node.log.lines().cloned()).collect();
+    let of_it: Vec<_> = log.iter().filter(|line| line.source.word() == "cloud-init").collect();
+    let count = |words: &str| of_it.iter().filter(|line| line.text.contains(words)).count();
+    assert!(count("the last") == 1 && count("early") == 0, "{of_it:#?}");
+    assert!(of_it.iter().all(|line| line.text.len() < 1300 && !line.text.contains('\u{1b}')), "{of_it:#?}");
+}
+
+#[test]
 fn a_station_that_has_lost_what_it_gave_works_it_out_again_when_the_files_are_shown() {
     let bench = Bench::start(PROFILE);
     let run = bench.run();
