@@ -996,7 +996,7 @@ fn the_last_node_that_is_done_rings_with_the_result() {
             }
         });
     }
-    journey.sees("complete: 11 nodes done, 1 failed; the proof: oxbow report DIRECTORY");
+    journey.sees("complete: 11 nodes done, 1 failed; R writes the proof");
     assert_eq!(journey.wishes, [Effect::Bell]);
 }
 
@@ -1181,10 +1181,10 @@ fn every_key_is_reachable_and_does_something() {
         (Place::Services, sample::long, &[Char('5'), Down]),
         (Place::Batch, sample::long, &[Char('0'), Right, Down]),
         (Place::Batch, sample::waiting, &[Char('0')]),
-        (Place::Batch, sample::with_batches, &[Char('0')]),
-        (Place::Order, sample::imported, &[Char('0'), Char('o'), Char('7')]),
-        (Place::Order, sample::imported, &[Char('0'), Char('o')]),
-        (Place::Order, sample::imported, &[Char('0'), Char('o'), Down, Down, Down]),
+        (Place::Nodes, sample::with_batches, &[]),
+        (Place::Order, sample::imported, &[Char('B'), Char('7')]),
+        (Place::Order, sample::imported, &[Char('B')]),
+        (Place::Order, sample::imported, &[Char('B'), Down, Down, Down]),
         (Place::Choice, sample::with_batches, &[Char('R')]),
         (Place::Logs, sample::busy, &[Char('6')]),
         (Place::Logs, sample::busy, &[Char('6'), Char('l'), Up, Up]),

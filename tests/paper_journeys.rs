@@ -50,7 +50,7 @@ fn with_a_batch() -> Snapshot {
 fn a_batch_is_opened_with_what_is_typed_and_the_machines_of_a_list() {
     let mut journey = Journey::at(sample::imported());
     journey.screen.person = Some("kim".into());
-    journey.type_text("0").sees("o open batch").misses("close batch").type_text("o").sees("Open a batch");
+    journey.type_text("0").sees("B open batch").misses("close batch").type_text("1B").sees("Open a batch");
     journey.sees("Operator    kim").sees("all that are registered and not done").misses("as a command");
     journey.type_text("line 2q").press([Backspace]).sees("oxbow batch open 'line 2' --operator kim");
     journey.press([Enter]).type_text("WO 4711").press([Enter, Enter]).sees("machines are expected now");
@@ -63,7 +63,7 @@ fn a_batch_is_opened_with_what_is_typed_and_the_machines_of_a_list() {
 #[test]
 fn a_batch_without_a_name_is_not_opened_and_the_form_stays() {
     let mut journey = Journey::at(sample::busy());
-    journey.type_text("0o").press([Up, Enter]).sees("a batch needs a name").sees("Open a batch");
+    journey.type_text("B").press([Up, Enter]).sees("a batch needs a name").sees("Open a batch");
     assert_eq!(journey.wishes, [Effect::Bell]);
     journey.type_text("x").sees("▌Name        x").press([Esc]).misses("Open a batch");
 }
@@ -72,7 +72,7 @@ fn a_batch_without_a_name_is_not_opened_and_the_form_stays() {
 fn the_board_says_which_batch_it_is_and_a_second_one_is_not_opened() {
     let mut journey = Journey::at(with_a_batch());
     journey.type_text("0").sees("batch 1, PO-4711, operator Kim: open for 0s");
-    journey.type_text("o").sees("PO-4711 is open: C closes it, then another can be opened").misses("Open a batch");
+    journey.type_text("B").sees("PO-4711 is open: C closes it, then another can be opened").misses("Open a batch");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_batch_that_is_whole_is_closed_by_one_key() {
         node.runs.iter_mut().for_each(|run| run.ended = Some(sample::NOW));
     }
     let mut journey = Journey::at(bench);
-    journey.type_text("0C").sees("12 expected, 12 seen, 12 done").misses("Type ").type_text("y");
+    journey.type_text("6C").sees("12 expected, 12 seen, 12 done").misses("Type ").type_text("y");
     journey.asks_for(Command::CloseBatch);
 }
 
@@ -233,7 +233,7 @@ fn papers_are_found_by_the_words_that_somebody_looks_for_them_with() {
     {
         journey.type_text(":").type_text(words).sees(row).press([Esc]);
     }
-    journey.type_text(":open a batch").sees("not here: it belongs to \"Batch\"").press([Esc]);
-    journey.type_text("0:close the batch").press([Enter]).sees("Close batch 1, PO-4711?");
+    journey.type_text(":open a batch").sees("not now: batch 1, PO-4711 is open").press([Esc]);
+    journey.type_text(":close the batch").press([Enter]).sees("Close batch 1, PO-4711?");
     assert_eq!(journey.wishes, []);
 }

@@ -28,7 +28,7 @@ fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
         ("batch_chosen", sample::waiting(), vec![Char('0'), Down, Right]),
         ("batch_open", sample::with_batches(), vec![Char('0')]),
         ("batch_close", sample::with_batches(), vec![Char('0'), Char('C')]),
-        ("batch_form", sample::imported(), "0oline 2".chars().map(Char).chain([Down, Down]).collect()),
+        ("batch_form", sample::imported(), "Bline 2".chars().map(Char).chain([Down, Down]).collect()),
         ("report_of_which", sample::with_batches(), vec![Char('R')]),
         ("report_of_what", sample::busy(), vec![Char('R'), Down, Down]),
         ("batch_long", sample::long(), vec![Char('0'), End]),

@@ -36,7 +36,7 @@ fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_proves_it_and
     terminal.sees("50 new, 0 same, 0 changes, 0 errors");
     terminal.press("\r");
     terminal.answer("All of it is done, or nothing", "y").sees("done: import PO-4711.csv");
-    terminal.press("0").sees("o open batch").press("o").sees("Open a batch");
+    terminal.press("0").sees("B open batch").press("B").sees("Open a batch");
     terminal.press("line 2\r").sees("▌Work order").press("4711\r").sees("▌Operator");
     // Whoever runs the tests is there already.
     terminal.press("\x15Kim\r").sees("50 machines are expected now").sees("--operator Kim").press("\r");
@@ -47,7 +47,7 @@ fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_proves_it_and
     let marks: Vec<String> = (1..=MACHINES).map(|number| format!("serial=SN-{number:03}")).collect();
     let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
     let _machines = Simulated::with_a_worn_disk(&bench, &marks, 3, Duration::from_secs(280));
-    terminal.sees("✗ 1 failed").sees("✓ 49 done").sees("complete: 49 nodes done, 1 failed");
+    terminal.sees("✗ 1 failed").sees("✓ 49 done").sees("complete: 49 nodes done, 1 failed; C closes the batch");
     terminal.press("/phase:failed").sees("Nodes 1 of 50").press("\r");
     terminal.press("\r");
     terminal.sees("failed at verifying").sees("hint:").sees("Log of SN-003");

@@ -101,7 +101,9 @@ impl News {
             },
             Self::Complete { done, failed } => {
                 let failed = if *failed == 0 { String::new() } else { format!(", {failed} failed") };
-                format!("complete: {} done{failed}; the proof: oxbow report DIRECTORY", count(*done, "node"))
+                let is_open = bench.batches.last().is_some_and(|batch| batch.is_open());
+                let next = if is_open { "C closes the batch, R writes the proof" } else { "R writes the proof" };
+                format!("complete: {} done{failed}; {next}", count(*done, "node"))
             }
         }
     }

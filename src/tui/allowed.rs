@@ -48,7 +48,7 @@ pub enum Why {
     NothingToUndo,
     #[error("{0} is open: C closes it, then another can be opened")]
     BatchOpen(String),
-    #[error("no batch is open: o opens one")]
+    #[error("no batch is open: B opens one")]
     NoBatch,
     #[error("this is a recording: nothing of it is written")]
     NoOffice,

@@ -195,6 +195,8 @@ pub enum Scope {
     Everywhere,
     /// The panes that a digit leads to.
     Top,
+    /// A batch begins and ends.
+    Orders,
     /// What is written to be kept elsewhere.
     Papers,
     Form,
@@ -225,7 +227,7 @@ pub enum Scope {
 
 impl Scope {
     /// In the order of the help page.
-    pub const ALL: [Scope; 27] = [
+    pub const ALL: [Scope; 28] = [
         Self::Batch,
         Self::Nodes,
         Self::Node,
@@ -233,6 +235,7 @@ impl Scope {
         Self::Moving,
         Self::Everywhere,
         Self::Top,
+        Self::Orders,
         Self::Papers,
         Self::Form,
         Self::Lists,
@@ -257,13 +260,14 @@ impl Scope {
 
     pub fn title(self) -> &'static str {
         match self {
-            Self::Batch => "Batch",
+            Self::Batch => "The board of the batch",
             Self::Nodes => "Nodes",
             Self::Node => "One node",
             Self::Chosen => "The chosen node, or the marked ones",
             Self::Moving => "Moving in lists, logs and texts",
             Self::Everywhere => "Everywhere",
             Self::Top => "Leaving",
+            Self::Orders => "A batch begins and ends",
             Self::Papers => "To be kept elsewhere",
             Self::Form => "Register",
             Self::Lists => "Import: choosing a list",
@@ -344,6 +348,7 @@ impl Place {
         match self {
             Self::Batch => &[
                 Scope::Batch,
+                Scope::Orders,
                 Scope::Chosen,
                 Scope::Everywhere,
                 Scope::Top,
@@ -356,20 +361,53 @@ impl Place {
                 Scope::Chosen,
                 Scope::Everywhere,
                 Scope::Top,
+                Scope::Orders,
                 Scope::Papers,
                 Scope::Moving,
                 Scope::Always,
             ],
-            Self::Node => &[Scope::Node, Scope::Chosen, Scope::Everywhere, Scope::Papers, Scope::Moving, Scope::Always],
-            Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Papers, Scope::Moving, Scope::Always],
-            Self::Services => {
-                &[Scope::Services, Scope::Everywhere, Scope::Top, Scope::Papers, Scope::Moving, Scope::Always]
-            }
-            Self::Logs => &[Scope::Logs, Scope::Everywhere, Scope::Top, Scope::Papers, Scope::Moving, Scope::Always],
+            Self::Node => &[
+                Scope::Node,
+                Scope::Chosen,
+                Scope::Everywhere,
+                Scope::Orders,
+                Scope::Papers,
+                Scope::Moving,
+                Scope::Always,
+            ],
+            Self::Text => &[Scope::Everywhere, Scope::Top, Scope::Orders, Scope::Papers, Scope::Moving, Scope::Always],
+            Self::Services => &[
+                Scope::Services,
+                Scope::Everywhere,
+                Scope::Top,
+                Scope::Orders,
+                Scope::Papers,
+                Scope::Moving,
+                Scope::Always,
+            ],
+            Self::Logs => &[
+                Scope::Logs,
+                Scope::Everywhere,
+                Scope::Top,
+                Scope::Orders,
+                Scope::Papers,
+                Scope::Moving,
+                Scope::Always,
+            ],
             Self::Form => &[Scope::Form, Scope::Text, Scope::Always],
             Self::Edit => &[Scope::Edit, Scope::Text, Scope::Always],
-            Self::Lists => &[Scope::Lists, Scope::Everywhere, Scope::Top, Scope::Papers, Scope::Moving, Scope::Always],
-            Self::Preview => &[Scope::Preview, Scope::Everywhere, Scope::Papers, Scope::Moving, Scope::Always],
+            Self::Lists => &[
+                Scope::Lists,
+                Scope::Everywhere,
+                Scope::Top,
+                Scope::Orders,
+                Scope::Papers,
+                Scope::Moving,
+                Scope::Always,
+            ],
+            Self::Preview => {
+                &[Scope::Preview, Scope::Everywhere, Scope::Orders, Scope::Papers, Scope::Moving, Scope::Always]
+            }
             Self::Path => &[Scope::Path, Scope::Text, Scope::Always],
             Self::Filter => &[Scope::Filter, Scope::Text, Scope::Always],
             Self::Question => &[Scope::Question, Scope::Always],
@@ -432,16 +470,6 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Batch, &[ENTER], Action::Open, "open the node of the chosen tile").brief("open"),
     bind(Scope::Batch, &[LEFT], Move(Motion::Left), "the tile before"),
     bind(Scope::Batch, &[RIGHT], Move(Motion::Right), "the next tile"),
-    bind(
-        Scope::Batch,
-        &[char('o')],
-        Action::OpenBatch,
-        "open a batch: its name, work order, operator, what it expects",
-    )
-    .brief("open batch"),
-    bind(Scope::Batch, &[char('C')], Action::CloseBatch, "close the batch: what became of each machine is kept")
-        .brief("close batch")
-        .asks_first(),
     bind(Scope::Nodes, &[ENTER], Action::Open, "open the node: stages, identity, runs, log").brief("open"),
     bind(Scope::Nodes, &[char('/')], Action::Filter, "show only some: text, phase:failed, profile:x, !word")
         .brief("filter"),
@@ -517,6 +545,16 @@ pub const BINDINGS: &[Binding] = &[
     bind(Scope::Everywhere, &[char('<')], Action::Replay(Wish::Slower), "of a recording: half as fast, or stand"),
     bind(Scope::Everywhere, &[char('?'), F1], Action::Help, "this page").brief("help"),
     bind(Scope::Top, &[char('q')], Action::Quit, "quit; asks while a machine is at work").brief("quit"),
+    bind(
+        Scope::Orders,
+        &[char('B')],
+        Action::OpenBatch,
+        "open a batch: its name, work order, operator, what it expects",
+    )
+    .brief("open batch"),
+    bind(Scope::Orders, &[char('C')], Action::CloseBatch, "close the batch: what became of each machine is kept")
+        .brief("close batch")
+        .asks_first(),
     bind(
         Scope::Papers,
         &[char('R')],
@@ -746,10 +784,7 @@ mod tests {
         let asking: Vec<_> =
             BINDINGS.iter().filter(|row| row.danger == Danger::AsksFirst).map(|row| row.action).collect();
         let nodes = [Action::ApproveAll, Action::Approve, Action::Rearm, Action::Forget];
-        assert_eq!(
-            asking,
-            [&[Action::CloseBatch][..], &nodes[..], &[Action::Undo, Action::Import, Action::Dhcp]].concat()
-        );
+        assert_eq!(asking, [&nodes[..], &[Action::Undo, Action::CloseBatch, Action::Import, Action::Dhcp]].concat());
     }
 
     #[test]

@@ -121,8 +121,8 @@ pub fn close(screen: &Screen, bench: &Snapshot) -> Option<Popup> {
     let at_work = bench.nodes.values().filter(|node| node.is_at_work(screen.now)).count();
     let mut text = vec![format!("{}.", tally.in_words())];
     if at_work > 0 {
-        let are = if at_work == 1 { "is" } else { "are" };
-        text.push(format!("{} {are} at work: it is kept that they were not done.", count(at_work, "node")));
+        let (are, they) = if at_work == 1 { ("is", "it was") } else { ("are", "they were") };
+        text.push(format!("{} {are} at work: it is kept that {they} not done.", count(at_work, "node")));
     }
     text.push("What became of each machine is kept as it is now, and the batch is not opened again.".into());
     let on_yes = Effect::Ask(Ask::one(Command::CloseBatch, format!("{CLOSE}{label}")));

@@ -181,7 +181,8 @@ pub fn tell(screen: &mut Screen) {
 /// The whole path has a line of its own, to be copied or read out.
 fn where_it_is(deed: &str, kept: &Kept) -> Popup {
     let about = kept.about.iter().map(|about| format!("{}.", clean(about, WORDS)));
-    let carry = "To carry it away: `cp -r` it to a stick below /media, or `scp -r` it from this workstation.";
+    let carry =
+        "To carry it away, copy it to a stick below /media by cp -r, or fetch it from this workstation by scp -r.";
     let place = clean(&kept.place.to_string_lossy(), PATH);
     let text = about.chain([String::new(), place, String::new(), carry.to_owned()]).collect();
     Popup::Notice { title: format!("Written: {deed}"), text }

@@ -73,6 +73,7 @@ fn is_command(binding: &Binding) -> bool {
         | Scope::Moving
         | Scope::Everywhere
         | Scope::Top
+        | Scope::Orders
         | Scope::Papers
         | Scope::Form
         | Scope::Lists

@@ -181,7 +181,7 @@ fn order(screen: &Screen, bench: &Snapshot) -> Option<String> {
             format!("{name}{}: open for {lasted}", parts.collect::<String>())
         }
         Some(closed) => {
-            format!("{name}: closed at {}; R writes its report, o opens another", clock(&screen.zone, closed.at))
+            format!("{name}: closed at {}; R writes its report, B opens another", clock(&screen.zone, closed.at))
         }
     })
 }
@@ -304,7 +304,7 @@ fn nothing_expected(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line
     lines.extend(paragraph(Span::raw("  "), &head, theme.style(Meaning::Title), width));
     lines.push(Line::default());
     let steps = [
-        ("o", "open a batch, so that its report has a name, a work order and an operator"),
+        ("B", "open a batch, so that its report has a name, a work order and an operator"),
         ("3", "import the list of the batch's machines: serials, UUIDs or MAC addresses"),
         ("2", "or scan their labels, or type them"),
         (" ", "or register nothing: whoever boots from the network is treated as the policy says"),
