@@ -6,7 +6,7 @@ mod sample;
 
 use std::sync::Arc;
 
-use oxbow::domain::batch::{Batch, Order};
+use oxbow::domain::batch::{Batch, Order, WHOLE_BENCH};
 use oxbow::domain::command::Command;
 use oxbow::domain::paper::{Format, Kept, Paper, Step, Unkept};
 use oxbow::domain::phase::Phase;
@@ -104,9 +104,13 @@ fn a_batch_that_is_whole_is_closed_by_one_key() {
 #[test]
 fn without_a_batch_the_report_is_of_the_whole_bench_and_its_place_has_a_line_of_its_own() {
     let mut journey = Journey::at(sample::busy());
-    journey.type_text("R").sees("Write the report of the whole bench").sees("2 done").sees("oxbow report DIRECTORY");
+    journey
+        .type_text("R")
+        .sees("Write the report of the whole bench")
+        .sees("2 done")
+        .sees("oxbow report --batch 0 DIRECTORY");
     journey.press([Enter]);
-    let all = Paper::Report { number: None, formats: Format::ALL.to_vec() };
+    let all = Paper::Report { number: Some(WHOLE_BENCH), formats: Format::ALL.to_vec() };
     assert_eq!(written(&mut journey), (all, "the report of the whole bench".into()));
     journey.sees("the report of the whole bench: under way");
     journey.tell(step("machines read", 64, None)).sees("the report of the whole bench: machines read 64");
@@ -126,6 +130,17 @@ fn of_several_batches_one_is_chosen_and_what_of_its_report_is_written() {
     journey.sees("for the ERP").sees("oxbow report --batch 1 --format csv DIRECTORY").press([Enter]);
     let table = Paper::Report { number: Some(1), formats: vec![Format::Csv] };
     assert_eq!(written(&mut journey), (table, "the report of batch 1, Monday".into()));
+}
+
+#[test]
+fn machines_that_were_done_before_the_only_batch_was_opened_are_proven_by_the_report_of_the_whole_bench() {
+    let mut bench = sample::busy();
+    bench.batches = vec![Arc::new(Batch::open(1, Order { name: "Monday".into(), ..Order::default() }, sample::NOW))];
+    let mut journey = Journey::at(bench);
+    journey.type_text("R").sees("The report of which batch?").press([Down]).sees("in a batch or not").sees("2 done");
+    journey.press([Enter]).sees("Write the report of the whole bench").press([Enter]);
+    let all = Paper::Report { number: Some(WHOLE_BENCH), formats: Format::ALL.to_vec() };
+    assert_eq!(written(&mut journey), (all, "the report of the whole bench".into()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use oxbow::config::{Problem, Settings};
+use oxbow::domain::batch::WHOLE_BENCH;
 use oxbow::domain::paper::{Format, Kept, Paper, Step, Unkept};
 use oxbow::domain::policy::Policy;
 use oxbow::paper::office::Office;
@@ -93,6 +94,8 @@ fn a_report_is_in_a_directory_of_its_own_and_the_next_one_is_beside_it() {
     let places: BTreeSet<_> = kept.iter().map(|kept| &kept.place).collect();
     assert_eq!(places.len(), 3, "three in a second, and none over another: {places:?}");
     assert_eq!(fs::read_dir(bench.path().join("reports")).expect("a folder").count(), 3, "and nothing else");
+    let whole = Paper::Report { number: Some(WHOLE_BENCH), formats: vec![Format::Csv] };
+    assert!(files(&written(&office, &whole).place).contains(Path::new("bench.csv")), "whatever batch is open");
 }
 
 #[test]

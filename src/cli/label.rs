@@ -15,7 +15,7 @@ use crate::wire::SEAL;
 pub(super) struct Label {
     #[command(flatten)]
     place: Place,
-    /// The batch [default: the latest; the whole bench where none was ever opened]
+    /// The batch; 0 is the whole bench [default: the latest; the whole bench where none was ever opened]
     #[arg(long, value_name = "NUMBER")]
     batch: Option<u32>,
     /// Only what the code says, for a program that makes labels

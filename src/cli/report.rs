@@ -20,7 +20,7 @@ use crate::wire::SEAL;
 pub(super) struct Report {
     #[command(flatten)]
     place: Place,
-    /// The batch [default: the latest; the whole bench where none was ever opened]
+    /// The batch; 0 is the whole bench [default: the latest; the whole bench where none was ever opened]
     #[arg(long, value_name = "NUMBER")]
     batch: Option<u32>,
     /// csv (a row for each machine), json, html (to print), certificates [default: all of them]

@@ -16,6 +16,9 @@ use crate::domain::text;
 use crate::domain::time::Timestamp;
 use unit::Unit;
 
+/// Stands where a batch's number would: every machine of the bench, in a batch or not.
+pub const WHOLE_BENCH: u32 = 0;
+
 /// A batch. The last one may be open; all others are closed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {

@@ -59,8 +59,8 @@ pub struct Report {
     files: Vec<(String, Vec<u8>)>,
 }
 
-/// Makes the report of a batch: of the latest, or of the whole bench where none was ever opened. The key to sign with is in
-/// `seal`.
+/// Makes the report of the batch of this number ([`crate::domain::batch::WHOLE_BENCH`] is every machine); without one of the
+/// latest, or of the whole bench where none was ever opened. The key to sign with is in `seal`.
 pub fn make(
     talk: &mut Talk,
     number: Option<u32>,

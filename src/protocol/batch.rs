@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::batch::tally::Tally;
 use crate::domain::batch::unit::Unit;
-use crate::domain::batch::{Batch, Order};
+use crate::domain::batch::{Batch, Order, WHOLE_BENCH};
 use crate::domain::snapshot::{Snapshot, Station};
 use crate::domain::time::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BatchRow {
-    /// None: no batch was opened, these are the machines of the bench.
+    /// None: these are the machines of the whole bench.
     pub number: Option<u32>,
     #[serde(flatten)]
     pub order: Order,
@@ -46,7 +46,7 @@ impl BatchRow {
     /// The whole bench, as if it were one.
     pub fn of_bench(bench: &Snapshot, now: Timestamp) -> (Self, Vec<Unit>) {
         let order = Order { name: "the whole bench".into(), ..Order::default() };
-        let (row, units) = Self::with(bench, &Batch::open(0, order, Timestamp::default()), now);
+        let (row, units) = Self::with(bench, &Batch::open(WHOLE_BENCH, order, Timestamp::default()), now);
         let opened = bench.station.started.as_millis();
         (Self { number: None, opened, ..row }, units)
     }

@@ -114,7 +114,7 @@ pub enum Ask {
     },
     /// Take back what was done last.
     Undo,
-    /// The batch that is open, or was last, or the one of this number.
+    /// The batch that is open, or was last, or the one of this number; 0 is the whole bench.
     Batch {
         number: Option<u32>,
         /// With every machine of it.

@@ -1,11 +1,17 @@
 //! What keys have written: the report of a batch, the list of the bench, an archive for whoever helps. One at a time; while it
 //! is under way the screen says how far it is, and the same keys drop it.
 
-use crate::domain::batch::Batch;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::domain::batch::tally::Tally;
+use crate::domain::batch::{Batch, Order, WHOLE_BENCH};
+use crate::domain::ids::NodeId;
+use crate::domain::node::Node;
 use crate::domain::paper::{Format, Kept, Paper, Step, Unkept};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
+use crate::domain::time::Timestamp;
 use crate::tui::clerk::News;
 use crate::tui::msg::Effect;
 use crate::tui::screen::{Choice, Popup, Screen, Then};
@@ -43,35 +49,44 @@ impl UnderWay {
 
 /// Which batch, if there are several, and what of its report.
 pub fn report(screen: &Screen, bench: &Snapshot) -> Popup {
-    match bench.batches.as_slice() {
-        [] => formats(screen, None, "the whole bench", &of_all(bench)),
-        [only] => of_batch(screen, only, bench),
-        several => {
-            let choice = |batch: &std::sync::Arc<Batch>| Choice {
-                words: clean(&batch.to_string(), NAME),
-                about: state(screen, batch),
-                then: Then::Ask(Box::new(of_batch(screen, batch, bench))),
-            };
-            Popup::Choice {
-                title: "The report of which batch?".into(),
-                text: vec!["The latest is the first.".into()],
-                choices: several.iter().rev().map(choice).collect(),
-                at: 0,
-            }
-        }
+    let whole = of_all(bench);
+    let (first, others) = match bench.batches.as_slice() {
+        [] => return formats(screen, None, BENCH, &whole),
+        [only] if !has_done_beside(only, bench) => return of_batch(screen, only, bench),
+        [others @ .., latest] => (latest, others),
+    };
+    let choice = |batch: &Arc<Batch>| Choice {
+        words: clean(&batch.to_string(), NAME),
+        about: state(screen, batch),
+        then: Then::Ask(Box::new(of_batch(screen, batch, bench))),
+    };
+    let of_bench = Choice {
+        words: BENCH.into(),
+        about: format!("Every machine that is on it now, in a batch or not: {}.", whole.in_words()),
+        then: Then::Ask(Box::new(formats(screen, None, BENCH, &whole))),
+    };
+    Popup::Choice {
+        title: "The report of which batch?".into(),
+        text: vec!["The latest is the first.".into()],
+        choices: [first].into_iter().chain(others.iter().rev()).map(choice).chain([of_bench]).collect(),
+        at: 0,
     }
 }
 
+/// Whether machines have their system that are not of `batch`: they were done before it was opened, or after its end.
+fn has_done_beside(batch: &Batch, bench: &Snapshot) -> bool {
+    let done = |node: &&Arc<Node>| node.phase.is_done();
+    let of_it: BTreeSet<NodeId> = batch.units(&bench.nodes).iter().map(|unit| unit.node).collect();
+    bench.nodes.values().filter(done).any(|node| !of_it.contains(&node.id))
+}
+
 fn of_batch(screen: &Screen, batch: &Batch, bench: &Snapshot) -> Popup {
-    let tally = match &batch.closed {
-        Some(closed) => Tally::of(&closed.units),
-        None => Tally::of(&batch.units(&bench.nodes)),
-    };
+    let tally = Tally::of(&batch.units(&bench.nodes));
     formats(screen, Some(batch), &clean(&batch.to_string(), NAME), &tally)
 }
 
 fn of_all(bench: &Snapshot) -> Tally {
-    Tally::of(&Batch::open(0, Default::default(), Default::default()).units(&bench.nodes))
+    Tally::of(&Batch::open(WHOLE_BENCH, Order::default(), Timestamp::default()).units(&bench.nodes))
 }
 
 /// `open since 14:02:11`.
@@ -86,7 +101,7 @@ fn state(screen: &Screen, batch: &Batch) -> String {
 fn formats(screen: &Screen, batch: Option<&Batch>, name: &str, tally: &Tally) -> Popup {
     let mut text = vec![format!("{name}: {}.", tally.in_words())];
     text.extend(batch.filter(|batch| batch.is_open()).map(|batch| state(screen, batch)));
-    let number = batch.map(|batch| batch.number);
+    let number = Some(batch.map_or(WHOLE_BENCH, |batch| batch.number));
     let certificates = match tally.done {
         0 => "No machine of it is done yet: there is none to sign.".to_owned(),
         done => format!("{}, signed: `oxbow verify` tells whether one was altered.", count(done, "machine")),
@@ -192,6 +207,7 @@ fn machines(number: usize) -> String {
     count(number, "machine")
 }
 
+const BENCH: &str = "the whole bench";
 /// Letters of a batch's or a node's name.
 const NAME: usize = 60;
 const WORDS: usize = 400;

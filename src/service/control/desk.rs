@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use super::list;
 use crate::clock;
+use crate::domain::batch::WHOLE_BENCH;
 use crate::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
 use crate::domain::dhcp::{Choice, Mode};
 use crate::domain::edit::{Edit, Set};
@@ -46,10 +47,10 @@ pub(super) async fn carry_out(context: &Context, command: Command, said: String)
     }
 }
 
-/// A batch, and its machines if they are wanted.
-async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, or_bench: bool, to: &Answers) -> Answer {
+/// A batch or the whole bench, and the machines if they are wanted.
+async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, is_bench: bool, to: &Answers) -> Answer {
     let now = clock::now();
-    let found = if or_bench { Some(BatchRow::of_bench(bench, now)) } else { BatchRow::of(bench, number, now) };
+    let found = if is_bench { Some(BatchRow::of_bench(bench, now)) } else { BatchRow::of(bench, number, now) };
     let Some((row, units)) = found else {
         let why = match number {
             Some(number) => format!("there is no batch {number} among the latest"),
@@ -159,8 +160,9 @@ async fn told(context: &Context, ask: Ask, to: &Answers) -> Result<Answer, Uncle
             (Command::Undo { deed: deed.at, scope: Undo::All }, format!("{deed} is undone"))
         }
         Ask::Batch { number, units, or_bench } => {
-            let or_bench = or_bench && bench.batches.is_empty() && number.is_none();
-            return Ok(batch(&bench, number, units, or_bench, to).await);
+            let has_none = bench.batches.is_empty() && number.is_none();
+            let is_bench = number == Some(WHOLE_BENCH) || or_bench && has_none;
+            return Ok(batch(&bench, number, units, is_bench, to).await);
         }
         Ask::OpenBatch { order } => {
             let said = format!("the batch {} is open", text::clean(&order.name, 80));
