@@ -2,7 +2,8 @@
 //!
 //! Whoever works puts things in and never waits; the [`super::courier`] takes them out and repeats them until they are
 //! acknowledged. Reports are all kept (a run has about ten); of the log the oldest lines give way when [`LINES`] are
-//! waiting, and a line says how many; of progress only the newest figure is kept.
+//! waiting, and a line says how many; of progress only the newest figure is kept. A line that is said alone goes at once;
+//! those that follow it are gathered for [`GATHERED`], so that a machine that talks does not ask the station for each.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -60,6 +61,10 @@ impl Mailbox {
     /// The station wants the line numbered `next`.
     pub(super) fn lines_acknowledged(&self, next: u32) {
         self.change(|post| {
+            // Not after an answer that only says where to go on.
+            if next > post.lines.next && next <= post.lines.end() {
+                post.lines_from = Some(Instant::now() + GATHERED);
+            }
             post.lines.acknowledge(next);
             post.lines.forget_acknowledged();
         });
@@ -100,9 +105,14 @@ impl Mailbox {
             if post.closed {
                 return Err(Closed);
             }
-            let left = until.saturating_duration_since(Instant::now());
-            match post.errand() {
-                None if !left.is_zero() => post = self.wait(post, left),
+            let now = Instant::now();
+            let left = until.saturating_duration_since(now);
+            match post.errand(now) {
+                None if !left.is_zero() => {
+                    let gathered = post.lines_from.map_or(left, |from| from.saturating_duration_since(now));
+                    let wait = if gathered.is_zero() { left } else { left.min(gathered) };
+                    post = self.wait(post, wait);
+                }
                 errand => return Ok(errand),
             }
         }
@@ -156,6 +166,8 @@ struct Post {
     reports: Sequence<Report>,
     lines: Sequence<(Level, String)>,
     lost_lines: u64,
+    /// Before that lines are gathered.
+    lines_from: Option<Instant>,
     /// The station does not keep all of them.
     is_cut_short: bool,
     moved: Option<Moved>,
@@ -164,13 +176,15 @@ struct Post {
 }
 
 impl Post {
-    fn errand(&mut self) -> Option<Errand> {
+    fn errand(&mut self, now: Instant) -> Option<Errand> {
         if self.ended.is_none()
             && let Some((first, reports)) = self.reports.waiting(BATCH)
         {
             return Some(Errand::Reports(Reports { version: VERSION, first, reports }));
         }
-        if let Some((first, lines)) = self.lines.waiting(BATCH) {
+        if let Some((first, lines)) = self.lines.waiting(BATCH)
+            && (lines.len() == BATCH || self.lines_from.is_none_or(|from| from <= now))
+        {
             return Some(Errand::Lines(LogLines { version: VERSION, first, lines }));
         }
         self.moved.take().map(Errand::Moved)
@@ -259,6 +273,8 @@ impl<T: Clone> Sequence<T> {
 
 /// Log lines that wait for the station: hours of an agent's talk.
 const LINES: usize = 1000;
+/// What is said within this time of the lines before goes in one message.
+const GATHERED: Duration = Duration::from_millis(100);
 /// Reports or lines in one message.
 const BATCH: usize = 100;
 
@@ -297,6 +313,26 @@ mod tests {
         assert_eq!(lines(&mailbox), (0, vec!["hello".to_owned()]));
         mailbox.lines_acknowledged(1);
         assert_eq!((next(&mailbox), next(&mailbox)), (Some(Errand::Moved(moved)), None));
+    }
+
+    #[test]
+    fn a_line_goes_at_once_those_after_it_are_gathered_and_reports_do_not_wait_for_them() {
+        let mailbox = Mailbox::default();
+        mailbox.line(Level::Info, "alone".into());
+        assert_eq!(lines(&mailbox).1, ["alone"]);
+        mailbox.lines_acknowledged(1);
+        for number in 1..BATCH {
+            mailbox.line(Level::Info, number.to_string());
+            assert_eq!(next(&mailbox), None, "they are gathered");
+        }
+        mailbox.report(Report::Complete);
+        assert_eq!(first_report(&mailbox), (0, 1));
+        mailbox.reports_acknowledged(1);
+        let waited = mailbox.next(Duration::from_secs(30)).expect("open");
+        assert!(matches!(waited, Some(Errand::Lines(lines)) if lines.first == 1 && lines.lines.len() == BATCH - 1));
+        mailbox.lines_acknowledged(1);
+        mailbox.line(Level::Info, "the message is full".into());
+        assert_eq!(lines(&mailbox).1.len(), BATCH, "which does not wait");
     }
 
     #[test]
