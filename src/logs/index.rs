@@ -8,7 +8,7 @@
 //! The files are the truth. The index knows where in them lines begin and which words they have (SQLite's FTS5, without
 //! the text), and how far it has read each: in the same transaction, so that it may be killed at any moment. It is a
 //! database of its own, whose writing holds nobody up; one that is lost or spoilt is made anew, and what is no longer in
-//! the files leaves it, so that it is bounded as they are (about a third of their size). Whoever searches catches it up
+//! the files leaves it, so that it is bounded as they are (about two thirds of their size). Whoever searches catches it up
 //! first, whether a station runs or not.
 
 mod files;
