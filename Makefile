@@ -51,6 +51,7 @@ bench:
 	tests/bench/dhcp
 	tests/bench/tftp
 	tests/bench/http
+	tests/bench/logs
 	tests/bench/write
 
 clean:
