@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -82,6 +82,7 @@ pub fn start(directory: &Path, bounds: Bounds, nodes: &[Node], inbox: Inbox) -> 
         tally: Tally::default(),
         is_news: true,
         told: None,
+        told_at: None,
     };
     let thread = std::thread::Builder::new().name("node-logs".into()).spawn(move || clerk.work(&received))?;
     Ok((NodeLogs { entries, queue }, thread))
@@ -166,12 +167,13 @@ struct Clerk {
     /// Whether any of this has changed since it was told.
     is_news: bool,
     told: Option<ServiceState>,
+    told_at: Option<Instant>,
 }
 
 impl Clerk {
     fn work(mut self, queue: &Receiver<Entry>) {
         loop {
-            if self.is_news {
+            if self.is_news && self.may_tell() {
                 self.tell();
             }
             match queue.recv_timeout(BEAT) {
@@ -310,6 +312,12 @@ impl Clerk {
         }
     }
 
+    /// A service that goes down or up is told at once; of its figures only the latest are, twice a second.
+    fn may_tell(&self) -> bool {
+        let was_well = self.told.as_ref().is_none_or(|told| matches!(told, ServiceState::Up { .. }));
+        was_well != self.trouble.is_none() || self.told_at.is_none_or(|at| at.elapsed() >= BEAT)
+    }
+
     /// The services line, when it is another than it was.
     fn tell(&mut self) {
         self.tally.removed += self.shelf.removed();
@@ -320,7 +328,7 @@ impl Clerk {
         }
         let status = ServiceStatus { name: ServiceName::NodeLogs, state: state.clone(), restarts: 0 };
         if self.inbox.offer(|| Note::Service(status)) {
-            self.told = Some(state);
+            (self.told, self.told_at) = (Some(state), Some(Instant::now()));
             self.is_news = false;
         }
     }
@@ -370,7 +378,6 @@ const RESERVE: u64 = 64 << 10;
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Instant;
 
     use super::*;
     use crate::domain::logline::Level;
@@ -398,14 +405,14 @@ mod tests {
             self.logs.write(&[Effect::Log { node: NodeId(node), label: format!("node {node}"), line }]);
         }
 
-        /// Waits until the services line is as it should be.
+        /// Waits until the services line is as it should be; gives how often it was told.
         #[track_caller]
-        fn shows(&mut self, what: impl Fn(&ServiceState) -> bool) {
+        fn shows(&mut self, what: impl Fn(&ServiceState) -> bool) -> usize {
             let deadline = Instant::now() + Duration::from_secs(30);
             let mut seen = Vec::new();
             while Instant::now() < deadline {
                 match self.outlet.notes.try_recv() {
-                    Ok(Note::Service(ServiceStatus { state, .. })) if what(&state) => return,
+                    Ok(Note::Service(ServiceStatus { state, .. })) if what(&state) => return seen.len() + 1,
                     Ok(other) => seen.push(other),
                     Err(_) => std::thread::sleep(Duration::from_millis(5)),
                 }
@@ -442,6 +449,17 @@ mod tests {
         assert!(lines[0].ends_with("oxbow: 2 lines are missing here: they could not be written"), "{lines:?}");
         assert!(lines.len() == 2 && lines[1].ends_with(" node_1 syslog info kept"), "{lines:?}");
         assert!(text(directory.path(), 2).ends_with("another's is kept\n"));
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_not_told_of_with_every_line() {
+        let mut bench = Bench::new(Bounds::default());
+        fs::create_dir(bench.directory.path().join("node-00001.log")).expect("a directory");
+        (0..90).for_each(|_| bench.says(1, Source::Syslog, "lost"));
+        let told =
+            bench.shows(|state| matches!(state, ServiceState::Down { what, .. } if what.ends_with("so far: 90")));
+        assert!(told < 45, "{told} times");
+        bench.end();
     }
 
     #[test]

@@ -37,9 +37,12 @@ impl Token {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|err| io::Error::other(err.to_string()))?;
         let token: String = random.iter().map(|octet| format!("{octet:02x}")).collect();
-        let mut fresh = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+        // It has its name only once it is whole: half of one would be refused at every start.
+        let unfinished = file.with_extension("new");
+        let mut fresh = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         writeln!(fresh, "{token}")?;
         fresh.sync_all()?;
+        fs::rename(unfinished, file)?;
         Ok(Self(token.into()))
     }
 
@@ -88,6 +91,18 @@ mod tests {
         shown.map(|shown| headers.insert(AUTHORIZATION, shown.parse().expect("a header")));
         let own = "10.77.0.1".parse().expect("an address");
         refusal(token, own, Peer { address, by_https: false }, &headers).map(|refused| refused.status())
+    }
+
+    #[test]
+    fn a_token_for_which_the_disk_had_no_room_is_made_once_there_is_some() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let (file, unfinished) = (directory.path().join("api-token"), directory.path().join("api-token.new"));
+        std::os::unix::fs::symlink("/dev/full", &unfinished).expect("a disk without room");
+        assert_eq!(Token::open(&file).expect_err("no room").kind(), io::ErrorKind::StorageFull);
+        assert!(!file.exists());
+        fs::remove_file(&unfinished).expect("it is there");
+        fs::write(&unfinished, "half of o").expect("room");
+        assert_eq!(Token::open(&file).expect("a whole one").0.len(), 64);
     }
 
     #[test]
