@@ -43,7 +43,7 @@ fn a_station_that_is_killed_while_agents_talk_has_each_line_that_it_acknowledged
         threads.into_iter().map(|thread| thread.join().expect("it ends")).collect::<Vec<_>>()
     });
     let logs = said(&station.data());
-    assert_eq!(found(&station.data()), logs, "what is searched is what is in the files");
+    assert_eq!(found(&station.data_by_path()), logs, "what is searched is what is in the files");
     let (mut acknowledged, mut repeated) = (0, 0);
     for talk in &talks {
         let there = logs.get(&talk.serial).map(Vec::as_slice).unwrap_or_default();

@@ -153,6 +153,11 @@ impl<'a> Station<'a> {
         Path::new("/proc").join(pid.to_string()).join("root").join(within.strip_prefix("/").unwrap_or(&within))
     }
 
+    /// The same by their own path, for SQLite: it resolves the way through `/proc`, which in a chroot leads nowhere.
+    pub(crate) fn data_by_path(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().expect("a station that runs").id()
     }
