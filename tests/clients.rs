@@ -45,22 +45,20 @@ fn dhclient_gets_renews_and_gives_back_its_lease() {
             "case $reason in BOUND|RENEW|REBIND|REBOOT) ip address replace $new_ip_address/24 dev c0 ;; esac",
         );
         let common = ["-4", "-sf", &folder.at("script"), "-lf", &folder.at("leases"), "-pf", &folder.at("pid")];
-        let running = Running::start(&client, "dhclient", &[&common[..], &["-1", "-d", "c0"]].concat());
+        let mut running = Running::start(&client, "dhclient", &[&common[..], &["-1", "-d", "c0"]].concat());
         station.acks(1).await;
         // It renews by itself after half of its lease.
         station.acks(2).await;
-        // It finds the one that runs by a file, which that one may just be writing.
+        // Who releases finds the one that runs by a file, which that one writes anew with each lease: who reads it just
+        // then gives the address back and leaves the other running. So it is asked until that one has ended.
         let release = async {
-            loop {
+            while running.is_at_work() {
                 Running::start(&client, "dhclient", &[&common[..], &["-r", "c0"]].concat()).ends();
-                tokio::time::sleep(Duration::from_secs(5)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
-        tokio::select! {
-            () = station.gets_back("10.77.0.100") => {}
-            () = release => {}
-        }
-        running.ends();
+        let both = async { tokio::join!(station.gets_back("10.77.0.100"), release) };
+        tokio::time::timeout(PATIENCE, both).await.expect("the address is given back and the client ends");
         station.stop().await;
     });
 }
@@ -268,9 +266,13 @@ impl Running {
         }
     }
 
+    fn is_at_work(&mut self) -> bool {
+        self.0.try_wait().expect("a child").is_none()
+    }
+
     /// Waits until it has ended by itself.
     fn ends(mut self) {
-        until("the client ends", || self.0.try_wait().expect("a child").is_some());
+        until("the client ends", || !self.is_at_work());
     }
 }
 
