@@ -11,7 +11,7 @@
 //!
 //! | to change | look at |
 //! |---|---|
-//! | what a key does | a row of `keymap.rs`; then `update.rs` |
+//! | what a key does; where it is heard | a row of `keymap/table.rs`; `keymap/place.rs`; then `update.rs` |
 //! | when a key makes sense | `allowed.rs` |
 //! | what is asked before something is done, or taken back | `deeds.rs`, `undo.rs` |
 //! | where things go at which size | `layout.rs` |

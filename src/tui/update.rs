@@ -1,27 +1,26 @@
 //! What a message does to the screen. Pure: the bench is read, time comes in as [`Msg::Tick`], wishes go out.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod asking;
+mod moving;
+mod typing;
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
 
-use crate::domain::command::Command;
-use crate::domain::identity::Identity;
-use crate::domain::naming::named;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::tui::allowed::allowed;
 use crate::tui::files::Job;
-use crate::tui::form::{Editing, Field, Form, Outcome};
-use crate::tui::keymap::{Action, Motion, Place, Tab};
-use crate::tui::msg::{Answer, Ask, Effect, Msg, NotDone, What};
+use crate::tui::form::{Editing, Form};
+use crate::tui::keymap::{Action, Tab};
+use crate::tui::msg::{Effect, Msg};
 use crate::tui::order::{OrderField, OrderForm};
 use crate::tui::reader::Least;
-use crate::tui::scan::Label;
-use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen, Then};
+use crate::tui::screen::{Frozen, Pane, Popup, Reading, Screen};
 use crate::tui::theme::Meaning;
-use crate::tui::words::count;
-use crate::tui::{deeds, desk, order, panes, papers, popups, undo};
+use crate::tui::update::asking::{answer, answered, begin, choose, interrupt, quit};
+use crate::tui::update::moving::move_by;
+use crate::tui::update::typing::{entered, from_the_first, paste, scanned, tab, type_letter};
+use crate::tui::{deeds, desk, order, papers, popups, undo};
 
 /// Takes `msg` in; what is to be done in the world comes back.
 pub fn update(screen: &mut Screen, bench: &Snapshot, msg: Msg) -> Option<Effect> {
@@ -248,7 +247,7 @@ fn only(screen: &mut Screen, bench: &Snapshot) {
     let Some(said) = screen.reader.line(&screen.shown(bench).stream) else { return };
     let kind = if said.by.node().is_some() { "node" } else { "service" };
     // A term is one word.
-    let name = clean(said.by.name(), SCANNED).to_lowercase();
+    let name = clean(said.by.name(), NAME).to_lowercase();
     let word = name.split_whitespace().max_by_key(|word| word.len()).unwrap_or_default();
     screen.reader.filter = format!("{kind}:{word}");
 }
@@ -339,54 +338,6 @@ fn freeze(screen: &mut Screen, bench: &Snapshot) {
     };
 }
 
-fn quit(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
-    let at_work = bench.nodes.values().filter(|node| node.is_at_work(screen.now)).count();
-    let mut text = Vec::new();
-    if at_work > 0 {
-        let (are, wait) = if at_work == 1 { ("is", "It waits") } else { ("are", "They wait") };
-        text.push(format!("{} {are} at work.", count(at_work, "node")));
-        text.push(format!("{wait} for this station, and nothing is served until it is started again."));
-    }
-    if let Some(under_way) = &screen.papers.under_way {
-        text.push(format!("{}. It is dropped, and nothing is left of it.", under_way.in_words()));
-    }
-    if text.is_empty() {
-        return Some(Effect::Quit);
-    }
-    screen.popup = Some(Popup::Question { title: "Quit oxbow?".into(), text, on_yes: Effect::Quit, yes: false });
-    None
-}
-
-fn interrupt(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
-    let twice = screen.interrupted.is_some_and(|at| screen.now.since(at) <= TWICE);
-    screen.interrupted = Some(screen.now);
-    if twice {
-        return Some(Effect::Quit);
-    }
-    if quit(screen, bench).is_some() {
-        screen.popup = Some(Popup::Question {
-            title: "Quit oxbow?".into(),
-            text: vec!["No node is at work. Nothing is served until it is started again.".into()],
-            on_yes: Effect::Quit,
-            yes: false,
-        });
-    }
-    None
-}
-
-fn answer(screen: &mut Screen, yes: bool) -> Option<Effect> {
-    match screen.popup.take()? {
-        Popup::Question { on_yes, .. } | Popup::Typed { on_yes, .. } if yes => begin(screen, on_yes),
-        Popup::Question { .. }
-        | Popup::Typed { .. }
-        | Popup::Choice { .. }
-        | Popup::Notice { .. }
-        | Popup::Order(_)
-        | Popup::Help { .. }
-        | Popup::Commands { .. } => None,
-    }
-}
-
 fn set_search(screen: &mut Screen, on: bool) {
     if let Some(Popup::Help { finding, .. }) = &mut screen.popup {
         *finding = on;
@@ -406,276 +357,5 @@ fn run_command(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
     }
 }
 
-fn choose(screen: &mut Screen) -> Option<Effect> {
-    let Some(Popup::Choice { mut choices, at, .. }) = screen.popup.take() else { return None };
-    if at >= choices.len() {
-        return None;
-    }
-    match choices.swap_remove(at).then {
-        Then::Nothing => None,
-        Then::Do(effect) => begin(screen, effect),
-        Then::Ask(popup) => {
-            screen.popup = Some(*popup);
-            None
-        }
-    }
-}
-
-/// What marked nodes were marked for is on its way: the next key is about the chosen one again.
-fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
-    if let Effect::Files(Job::Read { profile, .. }) = &effect {
-        return screen.desk.read_with(profile.clone());
-    }
-    if let Effect::Write { deed, .. } = &effect {
-        papers::begun(screen, deed);
-    }
-    if let Effect::Ask(Ask { what: What::Import { .. }, deed }) = &effect {
-        screen.say(Meaning::Active, format!("under way: {deed}"));
-    }
-    if let Effect::Ask(Ask { what, deed }) = &effect
-        && matches!(what, What::Each(_) | What::One(Command::Forget { .. }))
-    {
-        screen.marked.clear();
-        screen.say(Meaning::Active, format!("under way: {deed}"));
-    }
-    Some(effect)
-}
-
-fn answered(screen: &mut Screen, answer: Answer) -> Option<Effect> {
-    if screen.form.answered(&answer) && screen.pane == Pane::Register {
-        return answer.result.is_err().then_some(Effect::Bell);
-    }
-    match answer.result {
-        Ok(()) if screen.desk.imported(&answer.deed) || deeds::can_be_undone(&answer.deed) => {
-            screen.say(Meaning::Success, format!("done: {}; u takes it back within a minute", answer.deed));
-        }
-        Ok(()) => {
-            let next = order::what_next(&answer.deed).map(|next| format!("; {next}")).unwrap_or_default();
-            screen.say(Meaning::Success, format!("done: {}{next}", answer.deed));
-        }
-        // A question that is being read is not taken away, and no scan is lost to a popup.
-        Err(why) if why == NotDone::Waiting || screen.popup.is_some() || screen.pane == Pane::Register => {
-            screen.say(Meaning::Warning, format!("not done: {}: {why}", answer.deed));
-        }
-        Err(why) => {
-            let text = vec![why.to_string()];
-            screen.popup = Some(Popup::Notice { title: format!("Not done: {}", answer.deed), text });
-        }
-    }
-    None
-}
-
-fn type_letter(screen: &mut Screen, key: KeyEvent) {
-    let KeyCode::Char(letter) = key.code else { return };
-    if key.modifiers.difference(KeyModifiers::SHIFT).is_empty() {
-        type_text(screen, &letter.to_string());
-    }
-}
-
-/// Text that was pasted or scanned goes where text is typed, and nowhere else.
-fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
-    if screen.place() == Place::Form && text.trim_end_matches([' ', '\t']).contains(['\r', '\n']) {
-        let outcome = screen.form.pasted(text, screen.now, bench);
-        return come_of(screen, outcome);
-    }
-    type_text(screen, &clean(text, PASTED));
-    None
-}
-
-/// A code was scanned where letters are keys: the machine is shown, or offered to be registered.
-fn scanned(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
-    let code = clean(text, SCANNED);
-    if screen.popup.is_some() {
-        screen.say(Meaning::Warning, format!("{code} was scanned: answer this first, then scan it again"));
-        return Some(Effect::Bell);
-    }
-    let wish = match Label::read(text) {
-        Ok(label) => label.registration(),
-        Err(why) => {
-            screen.say(Meaning::Warning, format!("scanned: {why}"));
-            return Some(Effect::Bell);
-        }
-    };
-    let known = named(&bench.nodes, text).ok().or(match bench.index.settle(&bench.nodes, &wish.claims()) {
-        Identity::Known(id) => Some(id),
-        Identity::New | Identity::Conflict(_) => None,
-    });
-    let Some(node) = known.and_then(|id| bench.nodes.get(&id)) else {
-        match wish.judge(screen.now, &bench.nodes, &bench.index) {
-            Ok(_) => screen.popup = Some(deeds::register(&code, wish, bench)),
-            Err(why) => screen.say(Meaning::Warning, format!("{code}: {why}")),
-        }
-        return Some(Effect::Bell);
-    };
-    if screen.listing.position(node.id).is_none() {
-        screen.filter.clear();
-    }
-    let page = if let Pane::Node(_) = screen.pane { Pane::Node(node.id) } else { Pane::Nodes };
-    go_to(screen, page);
-    screen.chosen = Some(node.id);
-    screen.say(Meaning::Notice, format!("{code}: {}, {}", clean(&node.label(), SCANNED), node.phase.word()));
-    None
-}
-
-/// A line of the scanner, or a field, is complete.
-fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
-    let outcome = match screen.form.field {
-        Field::Scan => screen.form.scanned(screen.now, bench),
-        Field::Profile => screen.form.register(screen.now, bench),
-        Field::Serial | Field::Uuid | Field::Mac | Field::Name | Field::Hostname | Field::Site => {
-            screen.form.step(false);
-            Outcome::Nothing
-        }
-    };
-    come_of(screen, outcome)
-}
-
-/// To the next field; a scanner may end its line so.
-fn tab(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
-    if screen.form.field == Field::Scan && !screen.form.text(Field::Scan).is_empty() {
-        return entered(screen, bench);
-    }
-    screen.form.step(false);
-    None
-}
-
-fn come_of(screen: &mut Screen, outcome: Outcome) -> Option<Effect> {
-    match outcome {
-        Outcome::Nothing => None,
-        Outcome::Do(effect) => Some(effect),
-        Outcome::Bell => Some(Effect::Bell),
-        Outcome::Wrong => {
-            screen.say(Meaning::Warning, "not registered: correct what the form complains of");
-            Some(Effect::Bell)
-        }
-        Outcome::Known(id) => {
-            // The pane stays, so that the next scan is no key; the table has the node chosen.
-            screen.filter.clear();
-            screen.chosen = Some(id);
-            Some(Effect::Bell)
-        }
-    }
-}
-
-fn type_text(screen: &mut Screen, text: &str) {
-    let Some((field, limit)) = screen.field() else { return };
-    let room = limit.saturating_sub(field.chars().count());
-    field.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
-}
-
-/// Other words find other things: the first of them is looked at.
-fn from_the_first(screen: &mut Screen) {
-    match &mut screen.popup {
-        Some(Popup::Commands { at, .. }) => *at = 0,
-        Some(Popup::Help { scrolled, .. }) => *scrolled = 0,
-        Some(
-            Popup::Question { .. }
-            | Popup::Typed { .. }
-            | Popup::Choice { .. }
-            | Popup::Notice { .. }
-            | Popup::Order(_),
-        )
-        | None => {}
-    }
-}
-
-fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
-    let page = screen.page();
-    if let Some(Popup::Help { find, .. }) = &screen.popup {
-        let (lines, page) = popups::help::extent(screen, bench, find);
-        if let Some(Popup::Help { scrolled, .. }) = &mut screen.popup {
-            *scrolled = moved(*scrolled, lines.saturating_sub(page), page, motion);
-        }
-        return;
-    }
-    if let Some(Popup::Commands { typed, .. }) = &screen.popup {
-        let last = popups::commands::entries(screen, bench, typed).len().saturating_sub(1);
-        if let Some(Popup::Commands { at, .. }) = &mut screen.popup {
-            *at = moved(*at, last, page, motion);
-        }
-        return;
-    }
-    if let Some(Popup::Choice { choices, at, .. }) = &mut screen.popup {
-        *at = moved(*at, choices.len().saturating_sub(1), page, motion);
-        return;
-    }
-    match screen.pane {
-        Pane::Nodes => {
-            let Some(last) = screen.listing.nodes.len().checked_sub(1) else { return };
-            let row = moved(screen.row().unwrap_or(0), last, page, motion);
-            screen.chosen = screen.listing.nodes.get(row).copied();
-        }
-        Pane::Batch => {
-            let Some(last) = screen.board.nodes.len().checked_sub(1) else { return };
-            let (columns, rows) = panes::batch::steps(screen, screen.shown(bench));
-            let at = screen.row().unwrap_or(0);
-            let to = match motion {
-                Motion::Left => at.saturating_sub(1),
-                Motion::Right => at + 1,
-                // Up from the first row, and down from the last, stays in its column.
-                Motion::Up => at.checked_sub(columns).unwrap_or(at),
-                Motion::Down if at + columns > last => at,
-                Motion::Down => at + columns,
-                Motion::PageUp => at.saturating_sub(columns * rows),
-                Motion::PageDown => at + columns * rows,
-                Motion::First => 0,
-                Motion::Last => last,
-            };
-            screen.chosen = screen.board.nodes.get(to.min(last)).copied();
-        }
-        Pane::Register | Pane::Edit(_) => {}
-        Pane::Import => match &mut screen.desk.open {
-            Some(open) => open.at = moved(open.at, open.preview.rows.len().saturating_sub(1), page, motion),
-            None => screen.desk.at = moved(screen.desk.at, screen.desk.lists.len().saturating_sub(1), page, motion),
-        },
-        Pane::Node(_) if screen.whole => {
-            let lines = panes::node::extent(screen, screen.shown(bench));
-            screen.scrolled = moved(screen.scrolled, lines.saturating_sub(page), page, motion);
-        }
-        Pane::Node(_) => read_on(screen, bench, motion),
-        Pane::Logs => screen.reader.go(motion, page),
-        Pane::Profiles | Pane::Services => {
-            let lines = panes::text_height(screen, bench);
-            screen.scrolled = moved(screen.scrolled, lines.saturating_sub(page), page, motion);
-        }
-    }
-}
-
-/// Moves through the log of the open node. At its end it is followed again.
-fn read_on(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
-    let page = screen.page();
-    let Some(node) = screen.node(screen.shown(bench)) else { return };
-    let Some(last) = node.log.len().checked_sub(1) else { return };
-    let first = page.saturating_sub(1).min(last);
-    let at = match &screen.reading {
-        Reading::Following => last,
-        Reading::Beginning => first,
-        Reading::At(text) => node.log.lines().rposition(|line| Arc::ptr_eq(&line.text, text)).unwrap_or(first),
-    };
-    let to = moved(at, last, page, motion);
-    let reading = match node.log.lines().nth(to) {
-        Some(line) if to > first && to < last => Reading::At(line.text.clone()),
-        _ if to <= first && first < last => Reading::Beginning,
-        _ => Reading::Following,
-    };
-    screen.reading = reading;
-}
-
-fn moved(at: usize, last: usize, page: usize, motion: Motion) -> usize {
-    let to = match motion {
-        Motion::Up => at.saturating_sub(1),
-        Motion::Down => at + 1,
-        Motion::PageUp => at.saturating_sub(page),
-        Motion::PageDown => at + page,
-        Motion::First => 0,
-        Motion::Last => last,
-        Motion::Left | Motion::Right => at,
-    };
-    to.min(last)
-}
-
-/// Letters of a code that are shown.
-const SCANNED: usize = 60;
-/// Letters of a line that is pasted.
-const PASTED: usize = 4096;
-const TWICE: Duration = Duration::from_secs(2);
+/// Letters of a name that is filtered by.
+const NAME: usize = 60;

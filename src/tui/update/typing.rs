@@ -1,0 +1,135 @@
+//! Letters: typed, pasted, or sent by a scanner.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::domain::identity::Identity;
+use crate::domain::naming::named;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::clean;
+use crate::tui::deeds;
+use crate::tui::form::{Field, Outcome};
+use crate::tui::keymap::Place;
+use crate::tui::msg::Effect;
+use crate::tui::scan::Label;
+use crate::tui::screen::{Pane, Popup, Screen};
+use crate::tui::theme::Meaning;
+use crate::tui::update::go_to;
+
+pub(super) fn type_letter(screen: &mut Screen, key: KeyEvent) {
+    let KeyCode::Char(letter) = key.code else { return };
+    if key.modifiers.difference(KeyModifiers::SHIFT).is_empty() {
+        type_text(screen, &letter.to_string());
+    }
+}
+
+fn type_text(screen: &mut Screen, text: &str) {
+    let Some((field, limit)) = screen.field() else { return };
+    let room = limit.saturating_sub(field.chars().count());
+    field.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
+}
+
+/// Other words find other things: the first of them is looked at.
+pub(super) fn from_the_first(screen: &mut Screen) {
+    match &mut screen.popup {
+        Some(Popup::Commands { at, .. }) => *at = 0,
+        Some(Popup::Help { scrolled, .. }) => *scrolled = 0,
+        Some(
+            Popup::Question { .. }
+            | Popup::Typed { .. }
+            | Popup::Choice { .. }
+            | Popup::Notice { .. }
+            | Popup::Order(_),
+        )
+        | None => {}
+    }
+}
+
+/// Text that was pasted or scanned goes where text is typed, and nowhere else.
+pub(super) fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
+    if screen.place() == Place::Form && text.trim_end_matches([' ', '\t']).contains(['\r', '\n']) {
+        let outcome = screen.form.pasted(text, screen.now, bench);
+        return come_of(screen, outcome);
+    }
+    type_text(screen, &clean(text, PASTED));
+    None
+}
+
+/// A code was scanned where letters are keys: the machine is shown, or offered to be registered.
+pub(super) fn scanned(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
+    let code = clean(text, SCANNED);
+    if screen.popup.is_some() {
+        screen.say(Meaning::Warning, format!("{code} was scanned: answer this first, then scan it again"));
+        return Some(Effect::Bell);
+    }
+    let wish = match Label::read(text) {
+        Ok(label) => label.registration(),
+        Err(why) => {
+            screen.say(Meaning::Warning, format!("scanned: {why}"));
+            return Some(Effect::Bell);
+        }
+    };
+    let known = named(&bench.nodes, text).ok().or(match bench.index.settle(&bench.nodes, &wish.claims()) {
+        Identity::Known(id) => Some(id),
+        Identity::New | Identity::Conflict(_) => None,
+    });
+    let Some(node) = known.and_then(|id| bench.nodes.get(&id)) else {
+        match wish.judge(screen.now, &bench.nodes, &bench.index) {
+            Ok(_) => screen.popup = Some(deeds::register(&code, wish, bench)),
+            Err(why) => screen.say(Meaning::Warning, format!("{code}: {why}")),
+        }
+        return Some(Effect::Bell);
+    };
+    if screen.listing.position(node.id).is_none() {
+        screen.filter.clear();
+    }
+    let page = if let Pane::Node(_) = screen.pane { Pane::Node(node.id) } else { Pane::Nodes };
+    go_to(screen, page);
+    screen.chosen = Some(node.id);
+    screen.say(Meaning::Notice, format!("{code}: {}, {}", clean(&node.label(), SCANNED), node.phase.word()));
+    None
+}
+
+/// A line of the scanner, or a field, is complete.
+pub(super) fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    let outcome = match screen.form.field {
+        Field::Scan => screen.form.scanned(screen.now, bench),
+        Field::Profile => screen.form.register(screen.now, bench),
+        Field::Serial | Field::Uuid | Field::Mac | Field::Name | Field::Hostname | Field::Site => {
+            screen.form.step(false);
+            Outcome::Nothing
+        }
+    };
+    come_of(screen, outcome)
+}
+
+/// To the next field; a scanner may end its line so.
+pub(super) fn tab(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+    if screen.form.field == Field::Scan && !screen.form.text(Field::Scan).is_empty() {
+        return entered(screen, bench);
+    }
+    screen.form.step(false);
+    None
+}
+
+fn come_of(screen: &mut Screen, outcome: Outcome) -> Option<Effect> {
+    match outcome {
+        Outcome::Nothing => None,
+        Outcome::Do(effect) => Some(effect),
+        Outcome::Bell => Some(Effect::Bell),
+        Outcome::Wrong => {
+            screen.say(Meaning::Warning, "not registered: correct what the form complains of");
+            Some(Effect::Bell)
+        }
+        Outcome::Known(id) => {
+            // The pane stays, so that the next scan is no key; the table has the node chosen.
+            screen.filter.clear();
+            screen.chosen = Some(id);
+            Some(Effect::Bell)
+        }
+    }
+}
+
+/// Letters of a code that are shown.
+const SCANNED: usize = 60;
+/// Letters of a line that is pasted.
+const PASTED: usize = 4096;
