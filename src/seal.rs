@@ -2,7 +2,7 @@
 //! certificate is the station's, and as it was signed, without a station.
 //!
 //! A certificate's file is JSON for people: `certificate`, and `signature` with the public key it was made by. It has one
-//! spelling: another byte anywhere, a space even, and it is not genuine.
+//! spelling: another byte anywhere, a space or a word beside it even, and it is not genuine.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -85,12 +85,8 @@ impl Seal {
         let certificate = serde_json::to_value(certificate)?;
         let signature =
             Signer::new_without_digest(&self.key)?.sign_oneshot_to_vec(canonical(&certificate).as_bytes())?;
-        let signature = json!({
-            "algorithm": ALGORITHM,
-            "public_key": hex(&self.key.raw_public_key()?),
-            "value": hex(&signature),
-        });
-        written(&json!({ "certificate": certificate, "signature": signature })).map_err(SealError::Json)
+        let key = hex(&self.key.raw_public_key()?);
+        written(&whole_of(&certificate, &key, &hex(&signature))).map_err(SealError::Json)
     }
 }
 
@@ -105,7 +101,9 @@ pub fn verify(file: &[u8], public_pem: &[u8]) -> Result<Certificate, NotGenuine>
     if certificate.is_null() || word("algorithm") != ALGORITHM {
         return Err(NotGenuine::Unreadable("it has no certificate with an Ed25519 signature".into()));
     }
-    if written(&whole).map_err(unreadable)?.as_bytes() != file {
+    // Only what is within `certificate` is signed: nothing else may stand beside it.
+    let signed = whole_of(certificate, word("public_key"), word("value"));
+    if written(&signed).map_err(unreadable)?.as_bytes() != file {
         return Err(NotGenuine::Altered);
     }
     if word("public_key") != hex(&own) {
@@ -119,6 +117,11 @@ pub fn verify(file: &[u8], public_pem: &[u8]) -> Result<Certificate, NotGenuine>
         return Err(NotGenuine::Signature);
     }
     serde_json::from_value(certificate.clone()).map_err(unreadable)
+}
+
+fn whole_of(certificate: &Value, public_key: &str, value: &str) -> Value {
+    let signature = json!({ "algorithm": ALGORITHM, "public_key": public_key, "value": value });
+    json!({ "certificate": certificate, "signature": signature })
 }
 
 fn written(whole: &Value) -> serde_json::Result<String> {
@@ -218,6 +221,38 @@ mod tests {
             assert!(verify(&shorter, &public).is_err(), "without byte {at}");
         }
         assert!(verify(&[&file[..], b"\n"].concat(), &public).is_err(), "one byte more");
+    }
+
+    #[test]
+    fn what_somebody_adds_beside_a_certificate_however_neatly_makes_it_no_stations() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let seal = Seal::open(directory.path()).expect("a new one");
+        let (file, public) = (seal.sign(&certificate()).expect("signed"), seal.public_pem().expect("a key"));
+        let whole: Value = serde_json::from_str(&file).expect("JSON");
+        for (place, name) in [("", "approved_by"), ("", "zone"), ("/signature", "note"), ("/certificate", "grade")] {
+            let mut other = whole.clone();
+            let object = other.pointer_mut(place).and_then(Value::as_object_mut).expect("an object");
+            object.insert(name.into(), json!({ "serial": "PF3K9999" }));
+            let other = written(&other).expect("JSON");
+            assert!(verify(other.as_bytes(), &public).is_err(), "{name} in {place:?}");
+        }
+        let twice = file.replacen("{\n", "{\n  \"certificate\": {},\n", 1);
+        assert_eq!(verify(twice.as_bytes(), &public), Err(NotGenuine::Altered), "a name that is there twice");
+        for trailing in ["{}", " ", "\0", "\n\n"] {
+            assert!(verify(format!("{file}{trailing}").as_bytes(), &public).is_err(), "{trailing:?} behind it");
+        }
+        let flat = whole.to_string();
+        assert_eq!(verify(flat.as_bytes(), &public), Err(NotGenuine::Altered), "the same, spelled otherwise");
+    }
+
+    #[test]
+    fn a_certificate_of_one_format_is_not_taken_for_one_of_another() {
+        let (file, public) = (
+            include_str!("../tests/fixtures/certificates/format-1.json"),
+            include_bytes!("../tests/fixtures/certificates/format-1.pem"),
+        );
+        let newer = file.replace(FORMATS[0], FORMATS[1]);
+        assert_eq!(verify(newer.as_bytes(), public), Err(NotGenuine::Signature));
     }
 
     #[test]

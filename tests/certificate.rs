@@ -141,6 +141,25 @@ async fn a_certificate_with_any_one_byte_altered_is_told_by_the_command() {
 }
 
 #[tokio::test]
+async fn what_is_no_certificate_is_told_at_once_however_long_it_is_and_the_others_are_looked_at() {
+    let (there, certificate) = elsewhere().await;
+    let write = |name: &str, content: &[u8]| fs::write(there.path().join(name), content).expect("a file");
+    write("half.json", &certificate[..certificate.len() / 2]);
+    write("empty.json", b"");
+    write("deep.json", "[".repeat(100_000).as_bytes());
+    let mut padded = certificate.clone();
+    padded.resize(3 << 20, b' ');
+    write("padded.json", &padded);
+    let names = ["half.json", "empty.json", "deep.json", "padded.json", "/dev/zero", "public.pem", "press-07.json"];
+    let (code, said) = oxbow(there.path(), there.path(), &[&["verify", "--key", "public.pem"], &names[..]].concat());
+    assert_eq!(code, Some(1), "{said}");
+    for name in &names[..6] {
+        assert!(said.contains(&format!("{name} is not genuine: ")), "{name}: {said}");
+    }
+    assert!(said.contains("press-07.json: genuine: "), "{said}");
+}
+
+#[tokio::test]
 async fn a_label_leads_from_the_machine_to_its_serial_and_its_certificate() {
     let bench = bench().await;
     let data = bench.path();
