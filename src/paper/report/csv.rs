@@ -56,11 +56,18 @@ fn row(batch: &BatchRow, Entry { unit, certificate }: &Entry) -> Vec<String> {
     ]
 }
 
-/// A cell that no spreadsheet takes for a formula: what machines say of themselves is in here.
+/// A cell that no spreadsheet takes for a formula: what machines say of themselves is in here. Where commas are in numbers
+/// a spreadsheet may take `;` or a tab for the end of a cell, whatever stands in quotes.
 fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
+    cell.split_inclusive(ENDS).fold(String::new(), |whole, part| {
+        let is_formula = part.trim_start_matches([' ', '"']).starts_with(FORMULA);
+        whole + if is_formula { "'" } else { "" } + part
+    })
 }
 
+/// What some spreadsheet takes for the end of a cell, besides the comma, and for the beginning of a formula.
+const ENDS: [char; 5] = [';', '|', '\t', '\r', '\n'];
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 const COLUMNS: [&str; 29] = [
     "batch",
     "batch_name",
@@ -92,3 +99,32 @@ const COLUMNS: [&str; 29] = [
     "certificate_sha256",
     "verity_root_hash",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_whatever_the_spreadsheet_takes_for_the_end_of_a_cell() {
+        for (said, left) in [
+            ("=cmd|' /C calc'!A1", "'=cmd|' /C calc'!A1"),
+            ("\t=1", "\t'=1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("  =1+1", "'  =1+1"),
+            ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
+            ("PF;=1+1", "PF;'=1+1"),
+            ("PF; \"@x;+y", "PF;' \"@x;'+y"),
+            ("a\t-1", "a\t'-1"),
+            ("a|=1", "a|'=1"),
+            ("a\r\n=1", "a\r\n'=1"),
+            ("a, =1", "a, =1"),
+            ("Acme NV2-512; rev. 1+2", "Acme NV2-512; rev. 1+2"),
+            ("", ""),
+            ("PF3K0001", "PF3K0001"),
+        ] {
+            assert_eq!(harmless(said.into()), left);
+        }
+    }
+}
