@@ -113,6 +113,57 @@ async fn what_is_not_there_is_said_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn words_are_words_and_never_the_language_of_the_search() {
+    let bench = bench().await;
+    let many = (0..3000).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ");
+    let long = format!("{}!", "a.b-c\"".repeat(10_000));
+    for words in [
+        "\"",
+        "'",
+        "\"\"",
+        "'; DROP TABLE lines; --",
+        "AND",
+        "OR",
+        "NOT write",
+        "write NOT sector",
+        "NEAR(write, 2)",
+        "NEAR",
+        "said:write",
+        "{said}:x",
+        "^zzz",
+        "*",
+        "zz*",
+        "(",
+        ")",
+        "(((",
+        "a)b",
+        "+",
+        "%",
+        "_",
+        "\\",
+        "[",
+        "\u{0}x",
+        "$$",
+        "?1",
+        "\"write\" + \"sector",
+        "- said : \"x\"",
+        "wr\"ite",
+        "\u{212a}",
+        "ﬁ\u{301}",
+        &many,
+        &long,
+    ] {
+        // No argument of a program has a zero in it.
+        let words = words.replace('\0', "");
+        let (code, said, note) = logs(bench.path(), &["--", &words]);
+        assert!(matches!(code, Some(0 | 1)), "{}: {code:?} {said} {note}", &words[..words.len().min(40)]);
+    }
+    let io = |words: &str| logs(bench.path(), &["--", words]).1.lines().count();
+    assert_eq!((io("I/O"), io("sector 4711:"), io("12 %"), io("\"write\"")), (1, 1, 1, 0), "as they are written");
+    assert_eq!(logs(bench.path(), &["-4711"]).0, Some(1), "a number with a sign is a word");
+}
+
+#[tokio::test]
 async fn an_index_that_is_spoilt_is_made_anew_by_who_asks() {
     let bench = bench().await;
     assert_eq!(logs(bench.path(), &["timeout"]).0, Some(0));

@@ -39,6 +39,7 @@ pub(super) struct Logs {
     #[arg(long, value_name = "LINES", default_value_t = 1000)]
     limit: usize,
     /// Words, or beginnings of words, that a line has all of, in any case
+    #[arg(allow_negative_numbers = true)]
     words: Vec<String>,
 }
 
