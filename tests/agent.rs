@@ -18,6 +18,7 @@ use oxbow::agent::patience::Patience;
 use oxbow::agent::{Config, Outcome, run};
 use oxbow::domain::disk::Volume;
 use oxbow::domain::image::Format;
+use oxbow::domain::logline::Level;
 use oxbow::domain::profile::After;
 use oxbow::domain::report::{FailureKind, Report, Step};
 use station::{Misfortune, Station};
@@ -482,6 +483,25 @@ fn a_station_that_is_away_gets_every_report_and_line_once_and_in_order() {
     assert!(lines[0].contains("placeholder") && lines[1].starts_with("hello: this machine is serial FB-0042"));
     let verifying = lines.iter().filter(|line| line.starts_with("verify: ")).count();
     assert_eq!((verifying, lines.last()), (2, Some(&"restart: restarting now")), "{lines:?}");
+}
+
+#[test]
+fn an_agent_that_was_started_again_in_its_run_has_its_first_lines_in_the_log_however_few_the_first_said() {
+    for said in [1, 3, 400] {
+        let bench = Bench::with(IMAGE_BYTES);
+        let station = raw(image());
+        let first_life = (0..said).map(|line| (Level::Info, format!("first life, line {line}")));
+        station.desk().lines = first_life.collect();
+        // The answer that says where the log goes on gets lost, too.
+        station.desk().lost_acks = 1;
+        assert_eq!(bench.run(&station), Outcome::Installed);
+        let lines: Vec<_> = station.desk().lines.iter().map(|(_, line)| line.clone()).collect();
+        let (first, second) = lines.split_at(said);
+        assert!(first.iter().all(|line| line.starts_with("first life")), "{lines:?}");
+        assert!(second[0].contains("placeholder"), "after {said}: {second:?}");
+        assert!(second[1].starts_with("hello: this machine is serial FB-0042"), "after {said}: {second:?}");
+        assert_eq!(second.last().map(String::as_str), Some("restart: restarting now"));
+    }
 }
 
 #[test]

@@ -71,9 +71,9 @@ impl Courier<'_> {
             (Errand::Moved(_), _) => Ok(()),
             (Errand::Reports(_) | Errand::Lines(_), Trouble::UnknownRun) => self.greet_again(),
             // Lines it will not have must not dam up the rest.
-            (Errand::Lines(lines), Trouble::Refused { status: 400..=499, .. } | Trouble::Unreadable(_)) => {
-                self.journal.console("report", &format!("{trouble}; {} log lines are lost", lines.lines.len()));
-                self.mailbox.drop_lines();
+            (Errand::Lines(_), Trouble::Refused { status: 400..=499, .. } | Trouble::Unreadable(_)) => {
+                let lost = self.mailbox.drop_lines();
+                self.journal.console("report", &format!("{trouble}; {lost} log lines are lost"));
                 Ok(())
             }
             (Errand::Reports(_), Trouble::Refused { .. } | Trouble::Unreadable(_))
@@ -93,7 +93,7 @@ impl Courier<'_> {
             Answer::Ended { reason } => {
                 self.journal.console("report", &format!("the station takes no more reports: {reason}"));
                 self.mailbox.run_ended(reason);
-                self.mailbox.drop_lines();
+                let _nobody_takes_them = self.mailbox.drop_lines();
                 Ok(())
             }
             Answer::Later { .. } | Answer::Unknown => Err(Trouble::UnknownRun),

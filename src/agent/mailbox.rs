@@ -4,6 +4,8 @@
 //! acknowledged. Reports are all kept (a run has about ten); of the log the oldest lines give way when [`LINES`] are
 //! waiting, and a line says how many; of progress only the newest figure is kept. A line that is said alone goes at once;
 //! those that follow it are gathered for [`GATHERED`], so that a machine that talks does not ask the station for each.
+//! Before its first line the station is asked, with an empty message, where the log goes on: an earlier life of this agent
+//! in the same run may have said some, and a line under a number that the station has seen would be lost.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -61,6 +63,9 @@ impl Mailbox {
     /// The station wants the line numbered `next`.
     pub(super) fn lines_acknowledged(&self, next: u32) {
         self.change(|post| {
+            if !std::mem::replace(&mut post.is_numbered, true) {
+                return post.lines.begin_at(next);
+            }
             // Not after an answer that only says where to go on.
             if next > post.lines.next && next <= post.lines.end() {
                 post.lines_from = Some(Instant::now() + GATHERED);
@@ -78,13 +83,15 @@ impl Mailbox {
         is_news
     }
 
-    /// The station will never take the lines now waiting.
-    pub(super) fn drop_lines(&self) {
-        self.change(|post| {
-            let end = post.lines.end();
-            post.lines.acknowledge(end);
-            post.lines.forget_acknowledged();
-        });
+    /// The station will never take the lines now waiting. Gives how many.
+    pub(super) fn drop_lines(&self) -> usize {
+        let mut post = self.lock();
+        let dropped = post.lines.unseen();
+        let end = post.lines.end();
+        post.lines.acknowledge(end);
+        post.lines.forget_acknowledged();
+        self.changed.notify_all();
+        dropped
     }
 
     /// The station takes no more reports of this run.
@@ -166,6 +173,8 @@ struct Post {
     reports: Sequence<Report>,
     lines: Sequence<(Level, String)>,
     lost_lines: u64,
+    /// The station has said which number the first of them gets.
+    is_numbered: bool,
     /// Before that lines are gathered.
     lines_from: Option<Instant>,
     /// The station does not keep all of them.
@@ -181,6 +190,9 @@ impl Post {
             && let Some((first, reports)) = self.reports.waiting(BATCH)
         {
             return Some(Errand::Reports(Reports { version: VERSION, first, reports }));
+        }
+        if !self.is_numbered && !self.lines.is_settled() {
+            return Some(Errand::Lines(LogLines { version: VERSION, first: 0, lines: Vec::new() }));
         }
         if let Some((first, lines)) = self.lines.waiting(BATCH)
             && (lines.len() == BATCH || self.lines_from.is_none_or(|from| from <= now))
@@ -241,10 +253,23 @@ impl<T: Clone> Sequence<T> {
         self.next >= self.end()
     }
 
+    /// Items of which none was sent get the indexes from `next` on.
+    fn begin_at(&mut self, next: u32) {
+        (self.first, self.next) = (next, next);
+    }
+
+    /// How many the station has not seen.
+    fn unseen(&self) -> usize {
+        self.items.len().saturating_sub(self.seen())
+    }
+
+    fn seen(&self) -> usize {
+        usize::try_from(self.next.saturating_sub(self.first)).unwrap_or(usize::MAX)
+    }
+
     /// The oldest items that the station has not seen, with the index of the first.
     fn waiting(&self, most: usize) -> Option<(u32, Vec<T>)> {
-        let begin = self.next.max(self.first);
-        let seen = usize::try_from(begin - self.first).unwrap_or(usize::MAX);
+        let (begin, seen) = (self.next.max(self.first), self.seen());
         let items: Vec<T> = self.items.iter().skip(seen).take(most).cloned().collect();
         (!items.is_empty()).then_some((begin, items))
     }
@@ -293,6 +318,13 @@ mod tests {
         }
     }
 
+    /// One whose log begins in this run.
+    fn numbered() -> Mailbox {
+        let mailbox = Mailbox::default();
+        mailbox.lines_acknowledged(0);
+        mailbox
+    }
+
     fn first_report(mailbox: &Mailbox) -> (u32, usize) {
         match next(mailbox) {
             Some(Errand::Reports(reports)) => (reports.first, reports.reports.len()),
@@ -302,7 +334,7 @@ mod tests {
 
     #[test]
     fn reports_go_before_lines_and_lines_before_progress() {
-        let mailbox = Mailbox::default();
+        let mailbox = numbered();
         let moved = Moved { step: crate::domain::report::Step::Write, done: 1, total: 2, arrived: 0, retries: 0 };
         mailbox.moved(Moved { done: 0, ..moved });
         mailbox.moved(moved);
@@ -317,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_line_goes_at_once_those_after_it_are_gathered_and_reports_do_not_wait_for_them() {
-        let mailbox = Mailbox::default();
+        let mailbox = numbered();
         mailbox.line(Level::Info, "alone".into());
         assert_eq!(lines(&mailbox).1, ["alone"]);
         mailbox.lines_acknowledged(1);
@@ -357,17 +389,37 @@ mod tests {
     fn a_second_life_in_the_same_run_goes_on_where_the_first_ended() {
         let mailbox = Mailbox::default();
         (0..2).for_each(|_| mailbox.report(Report::Complete));
-        mailbox.line(Level::Info, "second life".into());
         mailbox.reports_acknowledged(7);
         assert_eq!(first_report(&mailbox), (7, 2));
         mailbox.reports_acknowledged(9);
+        (0..3).for_each(|number| mailbox.line(Level::Info, format!("second life {number}")));
+        assert_eq!((lines(&mailbox), lines(&mailbox)), ((0, vec![]), (0, vec![])), "asked until it is answered");
+        // The first said fewer than are waiting now.
+        mailbox.lines_acknowledged(2);
+        let all = ["second life 0", "second life 1", "second life 2"].map(str::to_owned);
+        assert_eq!(lines(&mailbox), (2, all.to_vec()));
+        mailbox.lines_acknowledged(4);
+        let rest = mailbox.next(Duration::from_secs(30)).expect("open");
+        assert!(matches!(rest, Some(Errand::Lines(lines)) if (lines.first, lines.lines.len()) == (4, 1)));
+        mailbox.lines_acknowledged(5);
+        assert_eq!(next(&mailbox), None);
+    }
+
+    #[test]
+    fn lines_that_gave_way_before_the_station_answered_at_all_are_counted_and_have_no_numbers() {
+        let mailbox = Mailbox::default();
+        (0..LINES + 5).for_each(|number| mailbox.line(Level::Info, number.to_string()));
         mailbox.lines_acknowledged(40);
-        assert_eq!(lines(&mailbox), (40, vec!["second life".to_owned()]));
+        let (first, texts) = lines(&mailbox);
+        assert_eq!((first, texts[1].as_str()), (40, "6"));
+        assert_eq!(texts[0], "log: 6 lines are lost here: the station was away for too long");
+        assert_eq!(mailbox.drop_lines(), LINES);
+        assert_eq!(next(&mailbox), None);
     }
 
     #[test]
     fn when_too_many_lines_wait_the_oldest_go_and_one_says_how_many() {
-        let mailbox = Mailbox::default();
+        let mailbox = numbered();
         (0..LINES + 5).for_each(|number| mailbox.line(Level::Info, number.to_string()));
         let (first, texts) = lines(&mailbox);
         assert_eq!((first, texts[1].as_str()), (5, "6"));
@@ -376,7 +428,7 @@ mod tests {
 
     #[test]
     fn after_the_run_has_ended_only_the_log_goes_on() {
-        let mailbox = Mailbox::default();
+        let mailbox = numbered();
         mailbox.report(Report::Complete);
         mailbox.line(Level::Info, "still here".into());
         mailbox.run_ended("re-armed".into());

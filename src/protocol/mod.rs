@@ -150,7 +150,8 @@ pub struct Moved {
     pub retries: u32,
 }
 
-/// Lines of the agent's log in order, the first of them numbered `first`.
+/// Lines of the agent's log in order, the first of them numbered `first`. Without lines it asks for the number that the
+/// next one gets: an agent that was started again in its run does not know what it said before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLines {
     pub version: u16,
