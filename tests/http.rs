@@ -674,12 +674,16 @@ fn a_connection_that_grub_left_behind_is_forgotten_early() {
 
 /// The status of a GET from another address than the station's, which `127.0.0.2` is.
 fn from_elsewhere(bench: &Bench, path: &str, header: &str) -> String {
+    asked_from_elsewhere(bench, "GET", path, header)
+}
+
+fn asked_from_elsewhere(bench: &Bench, method: &str, path: &str, header: &str) -> String {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 2], 0)).into()).expect("an address of the loopback interface");
     let station: std::net::SocketAddr = bench.base.trim_start_matches("http://").parse().expect("an address");
     socket.connect(&station.into()).expect("it listens");
     let mut stream = std::net::TcpStream::from(socket);
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n").expect("it is sent");
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n").expect("it is sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
@@ -700,6 +704,13 @@ fn who_does_not_sit_at_the_workstation_reads_the_bench_with_the_stations_token_a
     }
     assert!(from_elsewhere(&bench, "/healthz", "").starts_with("HTTP/1.1 200 "), "it runs, whoever asks");
     assert_eq!(bench.post("/api/v1/nodes", &json!({})).0, 404, "nothing is changed there");
+
+    // Many who only watch whether a program is there ask for no more than the head of a page.
+    for (path, shown, status) in [("/healthz", "", 200), ("/metrics", shown.as_str(), 200), ("/metrics", "", 401)] {
+        let answer = asked_from_elsewhere(&bench, "HEAD", path, shown);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")) && body.is_empty(), "{path}: {answer}");
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) fn routes(context: &Context, config: &Config) -> BoxedFilter<(Respons
     let page = warp::path!("api" / "v1" / String).map(Page::Api);
     let page = page.or(warp::path!("metrics").map(|| Page::Metrics)).unify();
     let query = warp::query::<HashMap<String, String>>().or(warp::any().map(HashMap::new)).unify();
-    let asked = page.and(warp::get()).and(warp::ext::get::<Peer>()).and(warp::header::headers_cloned()).and(query);
+    let asked = page.and(reads()).and(warp::ext::get::<Peer>()).and(warp::header::headers_cloned()).and(query);
     let read = asked.map(move |page, peer, headers: HeaderMap, query: HashMap<String, String>| {
         if let Some(refused) = token::refusal(token.as_ref(), own, peer, &headers) {
             return refused;
@@ -46,8 +46,13 @@ pub(super) fn routes(context: &Context, config: &Config) -> BoxedFilter<(Respons
             },
         }
     });
-    let health = warp::path!("healthz").and(warp::get()).map(|| "ok\n".into_response());
+    let health = warp::path!("healthz").and(reads()).map(|| "ok\n".into_response());
     read.or(health).unify().boxed()
+}
+
+/// Whoever watches that programs are there may ask for the head of a page alone.
+fn reads() -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
+    warp::get().or(warp::head()).unify()
 }
 
 enum Page {
