@@ -1058,7 +1058,13 @@ fn hostile_text_in_a_log_reaches_no_terminal_raw() {
     let mut journey = Journey::at(sample::busy());
     let raw = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}txt.exe\u{9b}31m 名前\r\n\0";
     let by = Origin::Node { id: NodeId(1), label: format!("{raw}{}", "x".repeat(10_000)).into() };
-    let line = LogLine { at: sample::NOW, source: Source::Syslog, level: Level::Unknown, text: raw.into() };
+    let line = LogLine {
+        at: sample::NOW,
+        by_its_clock: None,
+        source: Source::Syslog,
+        level: Level::Unknown,
+        text: raw.into(),
+    };
     Arc::make_mut(&mut journey.bench.stream).push(Said { by, line });
     journey.bench.version += 1;
     for keys in ["6", "l", "l", "l"] {

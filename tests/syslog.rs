@@ -206,11 +206,49 @@ fn a_machine_whose_clock_is_wrong_has_the_stations_time_before_each_line_and_its
     let said = "syslog info (its clock: 2019-01-01 00:00) app: words";
     let send = "printf '<13>1 2019-01-01T00:00:03Z box app - - - words' >/dev/udp/10.77.0.1/514";
     logs.hears(0, said, || machine.runs(&["bash", "-c", send]));
-    let log = logs.log(0);
-    let line = log.lines().find(|line| line.ends_with(said)).expect("it is there");
+    let log = logs.file(0);
+    let line = log.lines().find(|line| line.ends_with("app: words")).expect("it is there");
+    assert!(line.contains(" syslog:2019-01-01T00:00:03.000Z info "), "both clocks, to the second: {line}");
     let at: jiff::Timestamp = line.split(' ').next().and_then(|at| at.parse().ok()).expect("a time");
     let apart = jiff::Timestamp::now().as_second() - at.as_second();
     assert!((0..=60).contains(&apart), "{apart} s: {line}");
+    // One that is right is kept beside the station's, too, and programs are told both.
+    logs.hears(0, "unit: in time", || {
+        machine.runs(&["logger", "-d", "-n", Bench::STATION, "-P", "514", "-t", "unit", "in time"])
+    });
+    let told = |text: &str| {
+        let events = logs.station.get("/api/v1/events?limit=5000");
+        let events: Vec<serde_json::Value> = serde_json::from_str(&events).expect("JSON");
+        let event = events.into_iter().find(|event| event["text"] == text)?;
+        Some((event["at"].as_u64().expect("a time"), event["by_its_clock"].as_u64()))
+    };
+    // The screen, and whoever asks, has it a moment after the file.
+    until("the last is told", || told("unit: in time").is_some());
+    assert_eq!(told("(its clock: 2019-01-01 00:00) app: words").expect("it is told").1, Some(1_546_300_803_000));
+    let (at, its) = told("unit: in time").expect("it is told");
+    assert!(its.is_some_and(|its| its.abs_diff(at) < 60_000), "{at} {its:?}");
+}
+
+#[test]
+fn of_a_machine_that_opens_too_many_connections_those_beyond_are_counted_in_its_log_and_others_are_heard() {
+    let bench = Bench::new("of_a_machine_that_opens_too_many_connections_those_beyond_are_counted_in_its_log");
+    let logs = Logs::of(&bench);
+    let open =
+        format!("trap '' PIPE; for i in {{1..100}}; do exec {{fd}}<>/dev/tcp/{}/514; done; true", Bench::STATION);
+    logs.machine(0).runs(&["bash", "-c", &open]);
+    let turned_away = |log: &str| -> u64 {
+        let counted = |line: &str| {
+            let line = line.split_once(" syslog warning ")?.1;
+            line.strip_suffix(" connections for syslog were not taken: too many were open")?.parse::<u64>().ok()
+        };
+        log.lines().filter_map(counted).sum()
+    };
+    until("all that were too many", || turned_away(&logs.log(0)) == 100 - 32);
+    for (node, words) in [(1, "another"), (0, "the same, later")] {
+        let say = ["logger", "-T", "-n", Bench::STATION, "-P", "514", "-t", "unit", words];
+        logs.hears(node, &format!("unit: {words}"), || logs.machine(node).runs(&say));
+    }
+    assert_eq!(turned_away(&logs.log(1)), 0);
 }
 
 impl<'a> Logs<'a> {
@@ -236,7 +274,19 @@ impl<'a> Logs<'a> {
         self.bench.speaker(&self.nodes[node].1)
     }
 
+    /// Its lines, without what its own clock showed.
     fn log(&self, node: usize) -> String {
+        let clock_shown = |line: &str| {
+            let (head, rest) = line.split_once(" syslog:")?;
+            let (clock, rest) = rest.split_once(' ')?;
+            clock.parse::<jiff::Timestamp>().ok().map(|_| format!("{head} syslog {rest}"))
+        };
+        let plain = |line: &str| clock_shown(line).unwrap_or_else(|| line.to_owned()) + "\n";
+        self.file(node).lines().map(plain).collect()
+    }
+
+    /// The same as it is written.
+    fn file(&self, node: usize) -> String {
         let file = format!("log/nodes/node-{:05}.log", self.nodes[node].0);
         fs::read_to_string(self.station.data().join(file)).unwrap_or_default()
     }

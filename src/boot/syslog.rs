@@ -22,6 +22,8 @@ pub struct Said {
     pub level: Level,
     /// `sshd[12]: Server listening`, and how the machine's clock is wrong if it is.
     pub text: String,
+    /// What that clock showed, where the header says so.
+    pub by_its_clock: Option<Timestamp>,
 }
 
 /// What `message`, a datagram or a frame, says to somebody whose clock says `now`. None if it says nothing.
@@ -32,8 +34,9 @@ pub fn read(message: &[u8], now: Timestamp) -> Option<Said> {
     if let Some(said) = netconsole::read(rest) {
         return said;
     }
-    let text = if has_header(rest) { without_header(message, now) } else { rest.trim_start().to_owned() };
-    (!text.is_empty()).then_some(Said { level: level(severity), text })
+    let (text, by_its_clock) =
+        if has_header(rest) { without_header(message, now) } else { (rest.trim_start().to_owned(), None) };
+    (!text.is_empty()).then_some(Said { level: level(severity), text, by_its_clock })
 }
 
 /// The severity of `<PRI>`, and what follows (RFC 5424 section 6.2.1). Without one it is a notice, as of RFC 3164
@@ -64,7 +67,7 @@ fn has_header(rest: &str) -> bool {
     rest.starts_with("1 ") || is_month(first) || (first.is_ascii() && is_date(first))
 }
 
-fn without_header(message: &str, now: Timestamp) -> String {
+fn without_header(message: &str, now: Timestamp) -> (String, Option<Timestamp>) {
     // RFC 3164 names neither year nor zone: the zone is the station's, and the year the one that is nearest.
     let year = |(month, ..): IncompleteDate| nearest_year(now, month);
     let parsed = syslog_loose::parse_message_with_year(message, year, Variant::Either);
@@ -77,12 +80,13 @@ fn without_header(message: &str, now: Timestamp) -> String {
         let apart = said.timestamp_millis().abs_diff(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
         (!is_same(apart)).then(|| format!("(its clock: {}) ", said.format("%Y-%m-%d %H:%M")))
     });
+    let by_its_clock = parsed.timestamp.and_then(|said| u64::try_from(said.timestamp_millis()).ok());
     let text = parsed.msg.trim_start_matches('\u{feff}').trim();
     if text.is_empty() && parsed.structured_data.is_empty() {
-        return String::new();
+        return (String::new(), None);
     }
     let data = if text.is_empty() { format!("{:?}", parsed.structured_data) } else { text.to_owned() };
-    format!("{}{who}{data}", clock.unwrap_or_default())
+    (format!("{}{who}{data}", clock.unwrap_or_default()), by_its_clock.map(Timestamp::from_millis))
 }
 
 /// Whether two clocks this far apart are the same, or the same in another time zone.
@@ -167,6 +171,21 @@ mod tests {
         assert_eq!(at("2026-05-03T12:00:30Z"), "app: words", "local time called UTC");
         assert_eq!(at("2026-05-03T10:05:00Z"), "(its clock: 2026-05-03 10:05) app: words");
         assert_eq!(at("2019-01-01T00:00:03Z"), "(its clock: 2019-01-01 00:00) app: words");
+    }
+
+    #[test]
+    fn what_a_machines_clock_shows_is_kept_to_the_millisecond_be_it_right_or_wrong() {
+        let shown = |message: &str| read(message.as_bytes(), NOW).expect("it says something").by_its_clock;
+        let at = |millis| Some(Timestamp::from_millis(millis));
+        assert_eq!(shown("<13>1 2026-05-03T10:00:01.004Z box app - - - words"), at(NOW.as_millis() + 1004));
+        assert_eq!(shown("<13>2026-05-03T12:00:01+02:00 box app: words"), at(NOW.as_millis() + 1000));
+        assert_eq!(shown("<13>1 1970-01-01T00:00:03Z box app - - - words"), at(3000));
+        assert_eq!(shown("<13>1 1969-12-31T23:59:59Z box app - - - words"), None, "before there was time");
+        for without in
+            ["<13>1 - box app - - - words", "<13>words", "6,416,1758426,-;words", "<13>9999-99-99T99:99:99Z a b: c"]
+        {
+            assert_eq!(shown(without), None, "{without}");
+        }
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use crate::domain::ids::{MacAddr, ProfileId, RunId};
 use crate::domain::logline::Level;
 use crate::domain::progress::Arrived;
 use crate::domain::report::Step;
+use crate::domain::time::Timestamp;
 
 /// What kind of network boot client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +58,16 @@ pub enum Transfer {
     Failed { reason: String },
 }
 
+/// A line of syslog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saying {
+    pub level: Level,
+    pub text: String,
+    /// What its clock shows, where it says so. Recordings before this have none.
+    #[serde(default)]
+    pub by_its_clock: Option<Timestamp>,
+}
+
 /// Something a service saw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -74,7 +85,7 @@ pub enum Event {
     /// A DHCP request went unanswered on purpose.
     DhcpSilence { mac: Option<MacAddr>, reason: String },
     /// The machine at this address said so by syslog.
-    Syslog { address: Ipv4Addr, lines: Vec<(Level, String)> },
+    Syslog { address: Ipv4Addr, lines: Vec<Saying> },
     /// A file was sent by TFTP.
     Loader { address: Ipv4Addr, file: String, transfer: Transfer },
     /// A machine was given a script that installs; its run begins.

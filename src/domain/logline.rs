@@ -62,6 +62,8 @@ impl Level {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     pub at: Timestamp,
+    /// What the clock of whoever said it showed, where that came with it. It may be wrong.
+    pub by_its_clock: Option<Timestamp>,
     pub source: Source,
     pub level: Level,
     pub text: Arc<str>,
@@ -70,7 +72,12 @@ pub struct LogLine {
 impl LogLine {
     /// A line of what `raw` says, made fit for a terminal.
     pub fn new(at: Timestamp, source: Source, level: Level, raw: &str) -> Self {
-        Self { at, source, level, text: text::clean(raw, LINE_LIMIT).into() }
+        Self { at, by_its_clock: None, source, level, text: text::clean(raw, LINE_LIMIT).into() }
+    }
+
+    /// The same with what the clock of whoever said it showed.
+    pub fn by_its_clock(self, by_its_clock: Option<Timestamp>) -> Self {
+        Self { by_its_clock, ..self }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 2026-05-03T10:00:00.000Z press-07 syslog warning [ 12.3] nvme0: timeout
+//! 2026-05-03T10:00:00.100Z press-07 syslog:2019-01-01T00:00:03.000Z info sshd[77]: ready
 //! 2026-05-03T10:00:00.120Z press-07 agent:5f3a9c01.17 info write: 12 %
 //! 2026-05-03T10:00:00.200Z oxbow: 2 lines are missing here: they could not be written
 //! ```
@@ -23,6 +24,8 @@ pub(super) struct Written<'l> {
     /// Of an agent's line: which one of which run.
     pub mark: Option<Mark>,
     pub text: &'l str,
+    /// Of a line of syslog: what the machine's clock showed.
+    pub by_its_clock: Option<Timestamp>,
     /// It is about the log itself, by who writes it.
     pub is_remark: bool,
 }
@@ -65,7 +68,11 @@ pub(super) fn written(label: &str, line: &LogLine, mark: Option<Mark>) -> String
     if label.is_empty() || label == REMARK {
         label = "_".into();
     }
-    let mark = mark.map(|Mark { run, number }| format!(":{run}.{number}")).unwrap_or_default();
+    let mark = match (mark, line.by_its_clock) {
+        (Some(Mark { run, number }), _) => format!(":{run}.{number}"),
+        (None, Some(at)) => format!(":{}", time(at)),
+        (None, None) => String::new(),
+    };
     format!("{} {label} {}{mark} {} {}\n", time(line.at), line.source.word(), line.level.word(), line.text)
 }
 
@@ -77,23 +84,33 @@ pub(super) fn remark(at: Timestamp, words: &str) -> String {
 /// None for what is no line of a log.
 pub(super) fn read(line: &str) -> Option<Written<'_>> {
     let (at, rest) = line.split_once(' ')?;
-    let at = at.parse::<jiff::Timestamp>().ok()?.as_millisecond();
-    let at = Timestamp::from_millis(u64::try_from(at).ok()?);
+    let at = moment(at)?;
     let (label, rest) = rest.split_once(' ')?;
     if label == REMARK {
         let (source, level) = (Source::Station, Level::Info);
-        return Some(Written { at, source, level, mark: None, text: rest, is_remark: true });
+        return Some(Written { at, source, level, mark: None, by_its_clock: None, text: rest, is_remark: true });
     }
     let (source, rest) = rest.split_once(' ')?;
-    let (source, mark) = source.split_once(':').map_or((source, None), |(source, mark)| (source, mark_of(mark)));
+    let (source, mark) = source.split_once(':').unwrap_or((source, ""));
     let (level, text) = rest.split_once(' ').unwrap_or((rest, ""));
-    let mark = mark.filter(|_| source == Source::Agent.word());
-    Some(Written { at, source: source_of(source), level: level_of(level), mark, text, is_remark: false })
+    let source = source_of(source);
+    // An agent's mark is the agent's alone.
+    let (mark, by_its_clock) = match source {
+        Source::Agent => (mark_of(mark), None),
+        Source::Syslog => (None, moment(mark)),
+        Source::Station | Source::CloudInit | Source::Unknown => (None, None),
+    };
+    Some(Written { at, source, level: level_of(level), mark, by_its_clock, text, is_remark: false })
 }
 
 fn mark_of(text: &str) -> Option<Mark> {
     let (run, number) = text.split_once('.')?;
     Some(Mark { run: Short::read(run)?, number: number.parse().ok()? })
+}
+
+fn moment(text: &str) -> Option<Timestamp> {
+    let at = text.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    u64::try_from(at).ok().map(Timestamp::from_millis)
 }
 
 fn source_of(word: &str) -> Source {
@@ -136,9 +153,10 @@ mod tests {
         let source = Source::Agent;
         let read_back = read(text.trim_end()).expect("a line");
         let text = "write: 12 % of a b";
+        let level = Level::Warning;
         assert_eq!(
             read_back,
-            Written { at: AT, source, level: Level::Warning, mark: Some(mark), text, is_remark: false }
+            Written { at: AT, source, level, mark: Some(mark), by_its_clock: None, text, is_remark: false }
         );
         let empty = written("x", &line(Source::Syslog, ""), None);
         assert_eq!(read(empty.trim_end_matches('\n')).map(|line| (line.source, line.text)), Some((Source::Syslog, "")));
@@ -151,6 +169,21 @@ mod tests {
         // Nor does one that speaks by syslog say which line of an agent it is.
         let forged = "2026-05-03T10:00:00.123Z x syslog:5f3a9c01.17 info no";
         assert_eq!(read(forged).and_then(|line| line.mark), None);
+    }
+
+    #[test]
+    fn the_stations_time_and_the_machines_own_stand_side_by_side() {
+        let its = Timestamp::from_millis(1_546_300_803_004);
+        let text = written("press-07", &line(Source::Syslog, "sshd: ready").by_its_clock(Some(its)), None);
+        assert_eq!(text, "2026-05-03T10:00:00.123Z press-07 syslog:2019-01-01T00:00:03.004Z warning sshd: ready\n");
+        let read_back = read(text.trim_end()).expect("a line");
+        assert_eq!((read_back.at, read_back.by_its_clock, read_back.text), (AT, Some(its), "sshd: ready"));
+        assert_eq!((read_back.source, read_back.mark), (Source::Syslog, None));
+        for odd in ["syslog:", "syslog:yesterday", "syslog"] {
+            let text = format!("2026-05-03T10:00:00.123Z press-07 {odd} warning sshd: ready");
+            let read_back = read(&text).map(|line| (line.source, line.by_its_clock, line.text));
+            assert_eq!(read_back, Some((Source::Syslog, None, "sshd: ready")), "{odd}");
+        }
     }
 
     #[test]

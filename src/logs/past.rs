@@ -56,7 +56,8 @@ fn remind(node: &mut Node, directory: &Path, counts: &[u32]) -> io::Result<()> {
         backwards(&file, |said| {
             let Some(said) = line::read(said) else { return true };
             if lines.len() < TAIL && !said.is_remark {
-                lines.push_front(LogLine::new(said.at, said.source, said.level, said.text));
+                let line = LogLine::new(said.at, said.source, said.level, said.text);
+                lines.push_front(line.by_its_clock(said.by_its_clock));
             }
             if let Some(mark) = said.mark
                 && let Some(next @ None) = next.get_mut(&mark.run)

@@ -110,6 +110,9 @@ pub struct StrangerRow {
 pub struct EventRow {
     /// Milliseconds since the Unix epoch, by the station's clock.
     pub at: u64,
+    /// The same by the clock of whoever said it, where that came with it. It may be wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_its_clock: Option<u64>,
     pub node: NodeId,
     pub name: String,
     pub source: String,
@@ -122,6 +125,7 @@ impl EventRow {
     pub fn of(node: NodeId, name: &str, line: &LogLine) -> Self {
         Self {
             at: line.at.as_millis(),
+            by_its_clock: line.by_its_clock.map(Timestamp::as_millis),
             node,
             name: name.to_owned(),
             source: line.source.word().to_owned(),

@@ -21,7 +21,7 @@ use crate::boot::syslog::frames::Frames;
 use crate::boot::syslog::gathered::Gathered;
 use crate::boot::syslog::strangers::Strangers;
 use crate::clock;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Saying};
 use crate::domain::logline::Level;
 use crate::domain::service::ServiceName;
 use crate::inbox::Note;
@@ -59,12 +59,14 @@ async fn session(context: Context, place: Place) -> Result<(), ServiceError> {
                 }
             }
             accepted = connections.accept() => match accepted {
-                Ok((stream, from)) => if let (IpAddr::V4(from), true) = (from.ip(), speakers.len() < MOST) {
-                    let its = connected.entry(from).or_default();
-                    if *its < EACH {
-                        *its += 1;
+                Ok((stream, from)) => if let IpAddr::V4(from) = from.ip() {
+                    let its = connected.get(&from).copied().unwrap_or_default();
+                    if speakers.len() < MOST && its < EACH {
+                        connected.insert(from, its + 1);
                         let sender = sender.clone();
                         speakers.spawn(async move { hear(stream, from, &sender).await });
+                    } else {
+                        gathered.turned_away(clock::now(), from);
                     }
                 },
                 Err(error) => debug!("syslog connection not accepted: {error}"),
@@ -108,18 +110,23 @@ fn tell(context: &Context, gathered: &mut Gathered, strangers: &mut Strangers) {
         let known: HashSet<Ipv4Addr> = bench.nodes.values().filter_map(|node| node.address).collect();
         for (address, lines) in told {
             if known.contains(&address) {
-                let lines = lines.into_iter().map(|Said { level, text }| (level, text)).collect();
+                let lines = lines.into_iter().map(saying).collect();
                 context.inbox.mention(Note::Event(Event::Syslog { address, lines }));
             } else {
                 strangers.heard(now, address, &lines).into_iter().for_each(log);
             }
         }
     }
+    strangers.unheard(gathered.unheard());
     strangers.missing(now).into_iter().for_each(log);
 }
 
+fn saying(Said { level, text, by_its_clock }: Said) -> Saying {
+    Saying { level, text, by_its_clock }
+}
+
 /// In the station's own log, which the screen shows too.
-fn log(Said { level, text }: Said) {
+fn log(Said { level, text, .. }: Said) {
     match level {
         Level::Error => error!("{text}"),
         Level::Warning => warn!("{text}"),

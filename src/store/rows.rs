@@ -211,7 +211,7 @@ fn line_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<LogLine> {
     let text: String = row.get(3)?;
     let source = serde_json::from_value(word(1)?).unwrap_or(Source::Unknown);
     let level = serde_json::from_value(word(2)?).unwrap_or(crate::domain::logline::Level::Unknown);
-    Ok(LogLine { at: moment(row.get(0)?), source, level, text: text.into() })
+    Ok(LogLine { at: moment(row.get(0)?), by_its_clock: None, source, level, text: text.into() })
 }
 
 fn understood<T: DeserializeOwned>(

@@ -23,7 +23,8 @@ pub(super) fn read(message: &str) -> Option<Option<Said>> {
     // What follows the first line describes a device; line ends within the text are escaped.
     let text = unescaped(body.lines().next().unwrap_or_default());
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    let said = Said { level: level(u8::try_from(severity).ok()?), text: format!("[{seconds:5}.{rest:06}] {text}") };
+    let level = level(u8::try_from(severity).ok()?);
+    let said = Said { level, text: format!("[{seconds:5}.{rest:06}] {text}"), by_its_clock: None };
     Some((!is_rest && !text.trim().is_empty()).then_some(said))
 }
 

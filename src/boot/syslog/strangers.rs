@@ -26,12 +26,17 @@ impl Strangers {
                 Some(due) => {
                     self.due = due;
                     let text = format!("{address}, which is no node's, says: {}", clean(&said.text, LINE));
-                    kept.push(Said { level: said.level, text });
+                    kept.push(Said { level: said.level, text, by_its_clock: None });
                 }
                 None => self.left_out += 1,
             }
         }
         kept
+    }
+
+    /// So many lines came of so many machines that they could not be told apart.
+    pub fn unheard(&mut self, lines: u64) {
+        self.left_out += lines;
     }
 
     /// How much was left out, once there is time to say so.
@@ -41,7 +46,7 @@ impl Strangers {
         }
         let lines = std::mem::take(&mut self.left_out);
         let text = format!("{lines} lines of machines that are no node were left out: they said too much at once");
-        Some(Said { level: Level::Warning, text })
+        Some(Said { level: Level::Warning, text, by_its_clock: None })
     }
 }
 
@@ -60,7 +65,7 @@ mod tests {
     }
 
     fn said(text: &str) -> Said {
-        Said { level: Level::Error, text: text.into() }
+        Said { level: Level::Error, text: text.into(), by_its_clock: None }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::first_boot::gave_sign;
 use super::{Change, Fleet, enter, reach};
 use crate::domain::effect::Effect;
-use crate::domain::event::{DhcpAnswer, Firmware, Transfer};
+use crate::domain::event::{DhcpAnswer, Firmware, Saying, Transfer};
 use crate::domain::identity::{Claims, Identity};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
 use crate::domain::logline::{Level, LogLine, Source};
@@ -208,11 +208,11 @@ impl Fleet {
         self.settle(change)
     }
 
-    pub(super) fn syslog(&mut self, now: Timestamp, address: Ipv4Addr, lines: Vec<(Level, String)>) -> Vec<Effect> {
+    pub(super) fn syslog(&mut self, now: Timestamp, address: Ipv4Addr, lines: Vec<Saying>) -> Vec<Effect> {
         let mut change = Change::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
-        for (level, text) in lines {
-            change.say(node, LogLine::new(now, Source::Syslog, level, &text));
+        for Saying { level, text, by_its_clock } in lines {
+            change.say(node, LogLine::new(now, Source::Syslog, level, &text).by_its_clock(by_its_clock));
         }
         self.settle(change)
     }
