@@ -425,6 +425,19 @@ fn a_failed_machine_shows_why_on_its_own_screen_and_restarts_at_the_stations_wor
 }
 
 #[test]
+fn a_failed_machine_that_waits_for_its_technician_is_not_called_hung_however_long_that_takes() {
+    let mut bench = Bench::with(1000);
+    bench.patience = Patience { step: Duration::from_secs(4), ..bench.patience };
+    let station = raw(image());
+    // Longer than the half of a step's patience, after which it would be warned of.
+    station.desk().words = vec![r#"{"word":"wait"}"#.into(); 300].into();
+    assert_eq!(failed(bench.run(&station)).kind, FailureKind::NoDisk);
+    assert!(bench.was_restarted());
+    let lines = station.desk().lines.clone();
+    assert!(!lines.iter().any(|(_, line)| line.contains("nothing has moved")), "{lines:?}");
+}
+
+#[test]
 fn what_the_station_warns_of_is_on_the_machines_own_screen_before_its_disk_is_written() {
     let bench = Bench::with(IMAGE_BYTES);
     let station = raw(image());

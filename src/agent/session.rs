@@ -55,10 +55,12 @@ impl Session<'_> {
                 self.journal.warning("hello", &format!("nothing to do: {reason}; waiting for the station's word"));
                 self.farewell.at_a_word(Outcome::Ended(reason))
             }
-            Err(Stop::Failed(failure)) => match self.watch.tripped() {
+            // From now on a person is waited for, however long that takes.
+            Err(Stop::Failed(failure)) => match self.watch.rest() {
+                Ok(()) => self.farewell.in_failure(failure),
                 // The watchdog has said so, and restarts the machine.
-                Some(failure) => Outcome::Failed(failure),
-                None => self.farewell.in_failure(failure),
+                Err(Stop::Failed(first)) => Outcome::Failed(first),
+                Err(Stop::SwitchedOff) => Outcome::SwitchedOff,
             },
             Err(Stop::SwitchedOff) => Outcome::SwitchedOff,
         }

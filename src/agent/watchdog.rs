@@ -96,11 +96,6 @@ impl Watch {
         state.tripped.clone().map_or(Ok(()), |failure| Err(Stop::Failed(failure)))
     }
 
-    /// Why the run has failed, if the watchdog has said so.
-    pub(super) fn tripped(&self) -> Option<Failure> {
-        self.lock().tripped.clone()
-    }
-
     /// The disk that is written, once it was opened.
     pub(super) fn disk(&self) -> Option<String> {
         self.lock().disk.clone()
