@@ -127,7 +127,7 @@ impl Unit {
             Phase::Failed(failure) => (Standing::Failed, Some(failure.to_string())),
             Phase::Booting { .. } => (Standing::AtWork, None),
             Phase::Held { reason } | Phase::Conflict { reason } => (Standing::Waiting, Some(reason.clone())),
-            Phase::Registered => (Standing::Waiting, None),
+            Phase::Registered => (Standing::Waiting, node.run().map(|_| ARMED.to_owned())),
         };
         let disk = |disk: &Disk| DiskFact {
             path: disk.path.clone(),
@@ -162,6 +162,9 @@ impl Unit {
         Some(run.ended?.as_millis().saturating_sub(begun.as_millis()))
     }
 }
+
+/// Why a machine waits that had a run, and is to have another.
+const ARMED: &str = "armed to be installed again, and not started since";
 
 impl RunFact {
     /// How long the step at this place of [`RunFact::steps`] took, in milliseconds: to the next, or to the end of the run.

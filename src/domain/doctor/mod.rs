@@ -26,6 +26,7 @@ use crate::domain::fleet::Hello;
 use crate::domain::identity::Claims;
 use crate::domain::ids::MacAddr;
 use crate::domain::node::Node;
+use crate::domain::phase::Phase;
 use crate::domain::time::Timestamp;
 use crowd::Crowd;
 use diagnose::{Context, diagnose};
@@ -139,9 +140,13 @@ impl Doctor {
         diagnose(trail, now, &context)
     }
 
-    /// The same for a node, by the card of it that was heard last.
+    /// The same for a node, by the card of it that was heard last. One that was here, was armed again, and has not been heard
+    /// since, waits to be started: where it stopped before says nothing of that.
     pub fn verdict_of(&self, node: &Node, now: Timestamp) -> Option<Verdict> {
-        self.verdict(self.latest(node)?, Some(node), now)
+        let card = self.latest(node)?;
+        let since_armed = |last: Timestamp| last >= node.phase_since || node.last_seen.is_none();
+        let is_of_now = node.phase != Phase::Registered || self.trail(card)?.last().is_some_and(since_armed);
+        self.verdict(card, Some(node), now).filter(|_| is_of_now)
     }
 
     /// The card of `node` that was heard last.

@@ -83,6 +83,13 @@ fn a_failed_machine_counts_as_failed_with_its_reason_and_one_at_work_as_unfinish
     let units = bench.fleet.batches()[0].units(bench.fleet.nodes());
     let failure = Failure { stage: crate::domain::phase::Stage::Writing, kind: FailureKind::DiskIo, reason: detail };
     assert_eq!(units[0].reason, Some(failure.to_string()));
+
+    // Armed again it has not failed any more: it waits.
+    bench.asked(Command::Rearm { node: units[0].node }).expect("it is idle");
+    assert_eq!((tally(&bench).failed, tally(&bench).unfinished), (0, 1));
+    let units = bench.fleet.batches()[0].units(bench.fleet.nodes());
+    let said = "armed to be installed again, and not started since";
+    assert_eq!((units[0].standing, units[0].reason.as_deref()), (Standing::Waiting, Some(said)));
 }
 
 #[test]
