@@ -30,7 +30,7 @@ use oxbow::domain::text::is_printable;
 use oxbow::tui::files::Files;
 use oxbow::tui::popups::commands::SHELL;
 use oxbow::tui::spoken;
-use oxbow::tui::{Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, What, Wish};
+use oxbow::tui::{Action, Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, What, Wish};
 use ratatui::crossterm::event::KeyCode::{
     self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
 };
@@ -1113,7 +1113,7 @@ fn the_board_has_the_name_of_the_batch_that_is_open() {
     let mut bench = sample::busy();
     let order = Order { name: "PO-4711".into(), ..Order::default() };
     bench.batches.push(Arc::new(Batch::open(1, order, sample::NOW)));
-    Journey::at(bench).type_text("0").sees("Batch PO-4711 12");
+    Journey::at(bench).type_text("0").sees("Batch PO-4711: 12 machines");
 }
 
 #[test]
@@ -1132,6 +1132,26 @@ fn a_node_is_armed_again_from_the_board() {
     journey.type_text("0").press([Home]).type_text("r").sees("Re-arm SN-4003?").type_text("y");
     let node = chosen(&journey);
     journey.asks_for(Command::Rearm { node });
+}
+
+#[test]
+fn a_machine_that_is_armed_again_waits_on_the_board_until_it_is_started() {
+    let mut journey = Journey::at(sample::busy());
+    let (node, now) = (chosen(&journey), journey.screen.now);
+    journey
+        .type_text("0")
+        .sees("1 failed")
+        .change(node, |node| (node.phase, node.phase_since) = (Phase::Registered, now));
+    journey.sees("0 failed").sees("3 waiting").press([Home]);
+    journey.screen.size = Size { width: 200, height: 50 };
+    journey.wait(3).sees("registered armed for 3s");
+}
+
+#[test]
+fn the_key_that_looks_for_a_stick_is_the_one_that_is_named() {
+    let mut journey = Journey::at(sample::busy());
+    let key = Place::Lists.bindings().find(|row| row.action == Action::FindLists).expect("a key").keys[0];
+    journey.type_text("3").sees("Plug one in and press").sees(&format!("{key}, or type a path by /."));
 }
 
 #[test]

@@ -61,6 +61,28 @@ fn a_batch_is_opened_with_what_is_typed_and_the_machines_of_a_list() {
 }
 
 #[test]
+fn how_a_list_is_chosen_is_read_whole_on_every_terminal_and_where_there_is_none_nothing_is_to_be_chosen() {
+    for (width, height) in [(200, 50), (80, 24), (60, 20), (48, 16)] {
+        let bench = sample::imported();
+        let mut journey = Journey::at(bench);
+        journey.screen.size = Size { width, height };
+        journey.type_text("B").misses("Left and Right").press([Up]);
+        let said = journey.picture().replace(['\n', '│'], " ");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("Left and Right choose"), "{width}x{height}\n{}", journey.picture());
+    }
+    Journey::at(sample::busy()).type_text("B").press([Up]).sees("are expected now").misses("Left and Right");
+}
+
+#[test]
+fn machines_on_the_board_that_are_not_of_the_batch_are_not_counted_as_its() {
+    let mut journey = Journey::at(with_a_batch());
+    journey.type_text("0").sees("Batch PO-4711: 12 machines").sees("2 of 12 done");
+    journey.sees("open for 0s; 8 of these are of it, 0 done");
+    journey.type_text("C").sees("5 expected");
+}
+
+#[test]
 fn a_batch_without_a_name_is_not_opened_and_the_form_stays() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("B").press([Up, Enter]).sees("a batch needs a name").sees("Open a batch");

@@ -85,9 +85,18 @@ impl Batch {
         }
     }
 
-    /// The record of `node`, if it is one of this batch: expected, or seen since it was opened. What was done before is of
-    /// an earlier one.
+    /// Whether `node` is one of the machines of this batch as long as it is open.
+    pub fn has(&self, node: &Node) -> bool {
+        self.expects_and_saw(node).is_some()
+    }
+
     fn unit(&self, node: &Node) -> Option<Unit> {
+        self.expects_and_saw(node).map(|(expected, seen)| Unit::of(node, expected, seen))
+    }
+
+    /// Whether `node` was expected, and whether it was seen since the batch was opened, if it is one of this batch: either of
+    /// these. What was done before is of an earlier one.
+    fn expects_and_saw(&self, node: &Node) -> Option<(bool, bool)> {
         let done = node.run().and_then(|run| run.ended).filter(|_| node.phase.is_done());
         if done.is_some_and(|done| done < self.opened) {
             return None;
@@ -95,7 +104,7 @@ impl Batch {
         let of_list = |list: &String| node.listed.as_ref().is_some_and(|listed| listed.file == *list);
         let expected = node.registered && self.order.list.as_ref().is_none_or(of_list);
         let seen = node.last_seen.is_some_and(|seen| seen >= self.opened);
-        (expected || seen).then(|| Unit::of(node, expected, seen))
+        (expected || seen).then_some((expected, seen))
     }
 }
 

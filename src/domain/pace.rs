@@ -26,6 +26,8 @@ pub struct Pace {
     pub per_hour: Option<u64>,
     /// Until the last one is done. None when nothing is left, or nothing tells.
     pub eta: Option<Duration>,
+    /// The machines of the batch that is open, and how many of them are done.
+    pub batch: Option<(usize, usize)>,
     /// None when nobody knows how fast the link is.
     pub link: Option<Link>,
 }
@@ -52,7 +54,15 @@ impl Pace {
         let (mut lately, mut took, mut begun) = (0_u64, Vec::new(), Vec::new());
         let (mut to_send, mut used) = (0_u64, 0_u64);
         let mut sizes = Sizes::default();
+        let open = bench.batches.last().filter(|batch| batch.is_open());
+        pace.batch = open.map(|_| (0, 0));
         for node in bench.nodes.values() {
+            if let Some((batch, (all, done))) = open.zip(pace.batch.as_mut())
+                && batch.has(node)
+            {
+                *all += 1;
+                *done += usize::from(node.phase.is_done());
+            }
             let has_shown = node.last_seen.is_some() || !node.runs.is_empty();
             pace.expected += usize::from(node.registered);
             pace.seen += usize::from(node.registered && has_shown);

@@ -81,6 +81,11 @@ impl OrderForm {
         self.list = all[to % all.len()].cloned();
     }
 
+    /// Whether there is anything to choose from.
+    pub fn has_lists(&self) -> bool {
+        !self.lists.is_empty()
+    }
+
     /// What it says; none as long as it has no name.
     pub fn order(&self) -> Option<Order> {
         let some = |field| Some(self.text(field).to_owned());

@@ -119,7 +119,7 @@ fn lists(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let width = usize::from(area.width);
     if desk.lists.is_empty() {
         let words =
-            "No list (*.csv) is in the import folder or on a stick. Plug one in and press R, or type a path by /.";
+            "No list (*.csv) is in the import folder or on a stick. Plug one in and press l, or type a path by /.";
         let folder = match folder(bench) {
             Some(at) => {
                 format!("A list that is put into {} is imported by itself, if nothing is wrong.", clean(at, PATH))

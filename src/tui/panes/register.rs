@@ -77,7 +77,10 @@ pub(super) fn line(screen: &Screen, form: &Form, bench: &Snapshot, field: Field,
     let meaning = if form.complaint(field).is_some() { Meaning::Warning } else { Meaning::Plain };
     let mut spans = vec![title, Span::styled(value, theme.style(meaning))];
     if chosen && field == Field::Profile {
-        spans.push(Span::styled("  Left and Right choose", theme.style(Meaning::Muted)));
+        let (hint, taken) = ("  Left and Right choose", spans.iter().map(Span::width).sum::<usize>());
+        if taken + hint.len() <= width {
+            spans.push(Span::styled(hint, theme.style(Meaning::Muted)));
+        }
     } else if chosen {
         spans.push(Span::styled(theme.glyphs.caret, theme.style(Meaning::Key)));
     }

@@ -34,10 +34,13 @@ pub fn view(screen: &Screen, live: &Snapshot, form: &OrderForm, area: Rect, fram
     let room = usize::from(breadth.saturating_sub(2));
     let (plain, muted) = (theme.style(Meaning::Plain), theme.style(Meaning::Muted));
     let fields: Vec<Line<'_>> = OrderField::ALL.into_iter().map(|field| line(screen, form, field, room)).collect();
-    let expected = match form.expects(live) {
+    let mut expected = match form.expects(live) {
         1 => "1 machine is expected now.".to_owned(),
         expected => format!("{} are expected now.", count(expected, "machine")),
     };
+    if form.field == OrderField::Expected && form.has_lists() {
+        expected += " Left and Right choose another list, or all.";
+    }
     let mut below = paragraph(Span::raw(" "), &expected, plain, room);
     if let Some(command) = form.open().and_then(|effect| spoken::command(&effect, live)) {
         let command = paragraph(Span::styled(" as a command: ", muted), &command, muted, room);
@@ -78,9 +81,7 @@ fn line(screen: &Screen, form: &OrderForm, field: OrderField, room: usize) -> Li
         }
     };
     let mut spans = vec![title, Span::styled(value, theme.style(Meaning::Plain))];
-    if chosen && field == OrderField::Expected {
-        spans.push(Span::styled("  Left and Right choose", theme.style(Meaning::Muted)));
-    } else if chosen {
+    if chosen && field != OrderField::Expected {
         spans.push(Span::styled(theme.glyphs.caret, theme.style(Meaning::Key)));
     }
     spans.into()

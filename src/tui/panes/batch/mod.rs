@@ -40,15 +40,17 @@ use crate::tui::screen::Screen;
 use crate::tui::status::Status;
 use crate::tui::theme::Meaning;
 use crate::tui::widgets::{boxed, paragraph, problem, text, whole};
-use crate::tui::words::{age, clock, cut};
+use crate::tui::words::{age, clock, count, cut};
 use mosaic::{Mosaic, Tile};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let mut title = vec![Span::styled("Batch", screen.theme.style(Meaning::Title))];
     if let Some(open) = bench.batches.last().filter(|batch| batch.is_open()) {
         title.push(Span::styled(format!(" {}", clean(&open.order.name, NAME)), screen.theme.style(Meaning::Key)));
+        title.push(Span::raw(format!(": {}", count(screen.board.nodes.len(), "machine"))));
+    } else {
+        title.push(Span::raw(format!(" {}", screen.board.nodes.len())));
     }
-    title.push(Span::raw(format!(" {}", screen.board.nodes.len())));
     let Parts { board, figures, troubles } = parts(screen, bench, area);
     let (mosaic, window) = tiles_in_view(screen, board);
     let all = screen.board.nodes.len();
@@ -178,7 +180,14 @@ fn order(screen: &Screen, bench: &Snapshot) -> Option<String> {
     Some(match &batch.closed {
         None => {
             let lasted = in_words(Duration::from_millis(batch.lasted_ms(screen.moment())));
-            format!("{name}{}: open for {lasted}", parts.collect::<String>())
+            // What was done before it was opened is on the board, and not of it.
+            let of_it = match screen.pace.batch {
+                Some((all, done)) if all != screen.board.nodes.len() => {
+                    format!("; {all} of these are of it, {done} done")
+                }
+                Some(_) | None => String::new(),
+            };
+            format!("{name}{}: open for {lasted}{of_it}", parts.collect::<String>())
         }
         Some(closed) => {
             format!("{name}: closed at {}; R writes its report, B opens another", clock(&screen.zone, closed.at))
@@ -289,6 +298,10 @@ fn state(screen: &Screen, node: &Node, status: Status) -> (&'static str, String)
     let rest = match (status, &node.progress) {
         (Status::Active(_), Some(progress)) => format!("{}%", progress.percent()),
         (Status::Stalled(silent), _) => format!("silent for {}", age(silent)),
+        // It was here before, and is to be done again.
+        (Status::Registered, _) if node.last_seen.is_some() => {
+            format!("armed for {}", age(now.since(node.phase_since)))
+        }
         _ => age(now.since(node.phase_since)),
     };
     (status.word(), rest)
