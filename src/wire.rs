@@ -6,6 +6,7 @@
 //! ```
 
 mod office;
+mod signals;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -17,7 +18,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::WorkerGuard;
@@ -160,7 +160,7 @@ fn station(mut config: Config, screen: Screen, record: Option<&Path>) -> Result<
         // Outlives both, so that a second signal is heard while they end.
         signals.spawn(
             "signals",
-            until_signalled(stop.clone(), hub_stop.clone(), signals_stop.clone(), config.screen.keep_serving),
+            signals::heed(stop.clone(), hub_stop.clone(), signals_stop.clone(), config.screen.keep_serving),
         );
 
         let exit = if screen.headless {
@@ -507,58 +507,8 @@ fn explained(err: StoreError) -> Problem {
     Problem { what: format!("{err}{source}"), hint: hint.into() }
 }
 
-/// Stops the station when the system, or the terminal that was closed, says so, or when the hub is no more. Who says it
-/// twice does not want to wait: then it ends at once, as `kill -9` would end it.
-async fn until_signalled(
-    stop: CancellationToken,
-    hub_stop: CancellationToken,
-    end: CancellationToken,
-    keep_serving: bool,
-) {
-    let signals = || -> io::Result<_> {
-        Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
-    };
-    match signals() {
-        Ok((mut terminate, mut interrupt, mut hangup)) => {
-            tokio::select! {
-                _ = terminate.recv() => info!("told to stop: SIGTERM"),
-                _ = interrupt.recv() => info!("told to stop: SIGINT"),
-                () = closed(&mut hangup, keep_serving) => info!("told to stop: the terminal was closed"),
-                () = stop.cancelled() => {}
-                () = hub_stop.cancelled() => error!("the hub has ended"),
-            }
-            stop.cancel();
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                () = end.cancelled() => return,
-            }
-            warn!("told to stop a second time: ended at once");
-            std::process::exit(TWICE);
-        }
-        Err(err) => {
-            warn!("signals cannot be listened to: {err}");
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = hub_stop.cancelled() => error!("the hub has ended"),
-            }
-            stop.cancel();
-            end.cancelled().await;
-        }
-    }
-}
-
-/// The terminal was closed, and that is to be the end.
-async fn closed(hangup: &mut Signal, keep_serving: bool) {
-    while hangup.recv().await.is_some() && keep_serving {
-        info!("the terminal was closed: serving on");
-    }
-}
-
 /// How long a station that starts waits for a command to end.
 const COMMAND_ENDS: Duration = Duration::from_secs(2);
-/// Ended by a second signal.
-const TWICE: i32 = 130;
 const GRACE: Duration = Duration::from_secs(5);
 /// Where a running station answers the command line, below the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";

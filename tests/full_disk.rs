@@ -70,9 +70,10 @@ fn a_station_that_starts_on_a_full_disk_says_so_and_starts_once_there_is_room() 
     let (data, boot_files) = (bench.scratch().join("data"), bench.simulated_boot_files());
     fs::create_dir(&data).expect("a directory");
     let script = "mount -t tmpfs -o size=2m oxbow \"$1\" && head -c 4m /dev/zero >\"$1/filler\" 2>/dev/null
-        run() { timeout --preserve-status $4 \"$2\" run --headless --interface bench0 --data \"$1\" --boot-files \"$3\"; }
-        run \"$1\" \"$2\" \"$3\" 30; echo \"ended with $?\"
-        rm \"$1/filler\"; run \"$1\" \"$2\" \"$3\" 5; echo \"ended with $?\"; wc -c <\"$1/api-token\"";
+        run() { exec timeout --preserve-status 60 \"$2\" run --headless --interface bench0 --data \"$1\" --boot-files \"$3\"; }
+        (run \"$1\" \"$2\" \"$3\"); echo \"ended with $?\"; rm \"$1/filler\"
+        run \"$1\" \"$2\" \"$3\" & until [ -S \"$1/control.sock\" ] && [ -s \"$1/api-token\" ] || ! kill -0 $!; do sleep 0.1; done
+        kill $!; wait $!; echo \"ended with $?\"; wc -c <\"$1/api-token\"";
     let mut station = Command::new("ip");
     station.args(["netns", "exec", &bench.station(), "sh", "-c", script, "sh"]);
     let output = station.arg(&data).arg(env!("CARGO_BIN_EXE_oxbow")).arg(boot_files).output().expect("`ip` starts");

@@ -96,9 +96,13 @@ impl Station {
         assert!(there, "{what}: {words:?} are not in: {said}");
     }
 
-    fn stop(mut self) {
+    fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(self.process.id().try_into().expect("a process number"));
-        signal::kill(id, Signal::SIGTERM).expect("it runs");
+        signal::kill(id, signal).expect("it runs");
+    }
+
+    fn stop(mut self) {
+        self.signal(Signal::SIGTERM);
         assert!(self.process.wait().expect("it ends").success());
     }
 }
@@ -164,6 +168,20 @@ fn the_command_line_switches_dhcp_and_the_station_keeps_to_it() {
     let station = Station::start(&site, &home, &[]);
     home.shows("proxy: proxy (no DHCP server answers: machines get no address)");
     drop(station);
+}
+
+/// As `timeout` does, and a shell whose terminal is closed: they tell the program, and then all that it has started.
+#[test]
+fn a_station_that_is_told_twice_in_one_breath_to_stop_stops_in_order() {
+    let (site, home) = (Site::build("breath"), Home::new());
+    let mut station = Station::start(&site, &home, &[]);
+    // It finds both when it goes on.
+    for signal in [Signal::SIGSTOP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCONT] {
+        station.signal(signal);
+    }
+    let ended = station.process.wait().expect("it ends");
+    let said = fs::read_to_string(&station.log).expect("its log");
+    assert!(ended.success() && said.contains("told to stop: SIG"), "{ended}: {said}");
 }
 
 #[test]
