@@ -1,5 +1,6 @@
 //! What is done differently for a machine: by the register of quirks, and by what people chose for it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::boot::architecture::ArchCode;
@@ -8,7 +9,7 @@ use crate::domain::quirk::{Effects, Loader};
 use crate::domain::snapshot::Snapshot;
 
 /// The bench as it was last seen: its quirks, and which machine is which product.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Site {
     bench: Arc<Snapshot>,
 }
@@ -39,6 +40,13 @@ impl Site {
     /// Whether this machine's firmware is said to start signed programs only.
     pub fn enforces_secure_boot(&self, claims: &Claims) -> bool {
         self.bench.enforces_secure_boot(claims)
+    }
+}
+
+/// Its version, and not the whole bench: this is in the line of the log that says how the station starts.
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("version", &self.bench.version).finish()
     }
 }
 
