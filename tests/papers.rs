@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use nix::sched::{CloneFlags, unshare};
 use oxbow::config::{Problem, Settings};
 use oxbow::domain::batch::WHOLE_BENCH;
 use oxbow::domain::paper::{Format, Kept, Paper, Step, Unkept};
@@ -21,10 +22,14 @@ use tempfile::TempDir;
 /// A data directory in which machines are registered.
 fn bench(machines: usize) -> TempDir {
     let place = TempDir::new().expect("a directory");
-    let list: String = (1..=machines).map(|number| format!("SN-{number:04}\n")).collect();
-    fs::write(place.path().join("order.csv"), format!("Serial\n{list}")).expect("a file");
-    oxbow(place.path(), &["import", &place.path().join("order.csv").display().to_string()]);
+    register(place.path(), machines);
     place
+}
+
+fn register(data: &Path, machines: usize) {
+    let list: String = (1..=machines).map(|number| format!("SN-{number:04}\n")).collect();
+    fs::write(data.join("order.csv"), format!("Serial\n{list}")).expect("a file");
+    oxbow(data, &["import", &data.join("order.csv").display().to_string()]);
 }
 
 #[track_caller]
@@ -126,7 +131,7 @@ fn a_paper_that_nobody_wants_any_more_leaves_nothing_behind_wherever_it_is_dropp
     let first = office.write(&report(), &all).expect("written").place;
     fs::remove_dir_all(first).expect("it is there");
     let steps = steps.into_inner().expect("whole");
-    for what in ["machines read", "machines signed", "files written"] {
+    for what in ["machines read", "machines signed", "files written", "files brought to the disk"] {
         assert!(steps.contains(&what), "{what} is not among {steps:?}");
         let until = |step: Step| step.what != what;
         assert_eq!(office.write(&report(), &until), Err(Unkept::Dropped));
@@ -158,4 +163,48 @@ fn what_cannot_be_written_is_said_with_its_place_and_what_to_do() {
     let missing = Paper::Report { number: Some(7), formats: Format::ALL.to_vec() };
     let Err(Unkept::Problem { what, hint }) = office.write(&missing, &patient) else { panic!("it is written") };
     assert!(what.contains("no batch 7") && hint.contains("oxbow batch open"), "{what} / {hint}");
+}
+
+#[test]
+fn what_was_said_to_be_written_is_whole_after_a_power_cut() {
+    let place = TempDir::new().expect("a directory");
+    let [disk, cut, data, after] = ["disk", "cut", "data", "after"].map(|name| place.path().join(name));
+    // What is mounted from here on is seen by this thread and its children alone, and goes with them.
+    unshare(CloneFlags::CLONE_NEWNS).expect("mounting needs root");
+    told("mount", &["--make-rprivate", "/"]);
+    fs::File::create_new(&disk).and_then(|disk| disk.set_len(64 << 20)).expect("a disk");
+    told("mkfs.ext4", &["-q", &disk.display().to_string()]);
+    let mount = |disk: &Path, at: &Path| {
+        fs::create_dir_all(at).expect("a directory");
+        told("mount", &["-o", "loop", &disk.display().to_string(), &at.display().to_string()]);
+    };
+    mount(&disk, &data);
+    register(&data, 3);
+    let office = office(&data);
+    for paper in [report(), Paper::List, Paper::Support { nodes: Vec::new() }] {
+        let Kept { place, .. } = written(&office, &paper);
+        // The disk as it is at this moment, without what waits in memory to be written to it.
+        fs::copy(&disk, &cut).expect("a copy");
+        mount(&cut, &after);
+        let there = after.join(place.strip_prefix(&data).expect("it is in the data"));
+        assert_eq!(files(&there), files(&place), "{paper:?}");
+        let below = |name: &PathBuf| (there.join(name), place.join(name));
+        let pairs = if place.is_file() {
+            vec![(there.clone(), place.clone())]
+        } else {
+            files(&place).iter().map(below).collect()
+        };
+        for (kept, whole) in pairs {
+            let [kept, whole] =
+                [&kept, &whole].map(|file| fs::read(file).unwrap_or_else(|err| panic!("{}: {err}", file.display())));
+            assert!(!whole.is_empty() && kept == whole, "{paper:?}: {} bytes of {}", kept.len(), whole.len());
+        }
+        told("umount", &[&after.display().to_string()]);
+    }
+}
+
+#[track_caller]
+fn told(program: &str, words: &[&str]) {
+    let output = Command::new(program).args(words).output().unwrap_or_else(|err| panic!("{program}: {err}"));
+    assert!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

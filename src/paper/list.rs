@@ -1,11 +1,11 @@
 //! The bench as a list that can be imported again.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::talk::Talk;
-use super::{Unmade, Watch, advice};
+use super::{Unmade, Watch, advice, lasting};
 use crate::config::Problem;
 use crate::domain::import;
 use crate::domain::registration::Registration;
@@ -48,7 +48,7 @@ fn registration(row: NodeRow) -> Registration {
 
 /// Into a file of its own: another list is never written over.
 pub fn save(file: &Path, csv: &str) -> Result<(), Problem> {
-    let written = File::create_new(file).and_then(|mut file| file.write_all(csv.as_bytes()));
+    let written = File::create_new(file).and_then(|open| lasting::write(open, file, csv.as_bytes()));
     written.map_err(|err| {
         let hint = match err.kind() {
             ErrorKind::AlreadyExists => "choose another name, or remove it".into(),

@@ -4,6 +4,7 @@
 //! its control socket, and neither is needed by the other.
 
 pub mod label;
+mod lasting;
 pub mod list;
 pub mod office;
 pub mod report;

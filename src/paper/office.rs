@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing is written over. A paper is there once it is whole: until then it is in a directory whose name begins with a dot,
-//! which is removed when nobody wants it any more, and with the next paper if the station was killed meanwhile.
+//! which is removed when nobody wants it any more, and with the next paper if the station was killed meanwhile. What is there outlives a power cut.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use super::talk::Talk;
-use super::{Unmade, Watch, advice, list, report, support};
+use super::{Unmade, Watch, advice, lasting, list, report, support};
 use crate::clock;
 use crate::config::{Problem, Settings};
 use crate::domain::ids::NodeId;
@@ -140,7 +140,9 @@ impl Draft {
         let more = (2_u32..).map(|number| format!("{name}-{number}"));
         let mut free = [name.clone()].into_iter().chain(more).map(|name| self.folder.join(name + ending));
         let place = free.find(|place| !place.exists()).unwrap_or_else(|| self.folder.join(&name));
-        fs::rename(written, &place).map_err(|err| unwritable(&place, &err))?;
+        let named = fs::rename(written, &place).and_then(|()| lasting::sync_name(&place));
+        // Where the first of its kind is, the folder is new too.
+        named.and_then(|()| lasting::sync_name(&self.folder)).map_err(|err| unwritable(&place, &err))?;
         Ok(place)
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::talk::Talk;
-use super::{Unmade, Watch, advice, told};
+use super::{Unmade, Watch, advice, lasting, told};
 use crate::config::Problem;
 use crate::domain::batch::unit::Unit;
 use crate::domain::certificate::{Certificate, Order, Station};
@@ -183,12 +183,15 @@ fn write_all(directory: &Path, files: &[(String, Vec<u8>)], watch: &Watch<'_>) -
     if fs::read_dir(directory).map_err(problem)?.next().is_some() {
         return Err(problem(std::io::Error::new(ErrorKind::AlreadyExists, "there are files in it already")).into());
     }
+    let many = lasting::Many::begin(directory).map_err(problem)?;
     for (number, (name, content)) in files.iter().enumerate() {
         told(watch, "files written", number, Some(files.len()))?;
         let path = directory.join(name);
         path.parent().map_or(Ok(()), fs::create_dir_all).map_err(problem)?;
         fs::File::create_new(path).and_then(|mut file| file.write_all(content)).map_err(problem)?;
     }
+    told(watch, "files brought to the disk", 0, Some(files.len()))?;
+    many.sync().map_err(problem)?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ mod tail;
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::talk::{Talk, capture_of};
-use super::{Unmade, Watch, advice};
+use super::{Unmade, Watch, advice, lasting};
 use crate::clock;
 use crate::config::screen::ScreenSettings;
 use crate::config::{BOOT_FILES, Problem, Settings};
@@ -103,12 +103,12 @@ pub fn save(file: &Path, archive: &Archive) -> Result<(), Problem> {
         let hint = advice(&err, "name a file in another directory: `oxbow support FILE`");
         Problem::new(format!("cannot write {}: {err}", file.display()), hint)
     };
-    let mut to = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+    let to = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Ok(to) => to,
         Err(err) if err.kind() == ErrorKind::AlreadyExists => return Err(taken(file)),
         Err(err) => return Err(unwritable(err)),
     };
-    to.write_all(&archive.packed).and_then(|()| to.sync_all()).map_err(unwritable)
+    lasting::write(to, file, &archive.packed).map_err(unwritable)
 }
 
 /// Of a file that is there already.
