@@ -17,7 +17,7 @@ pub const OURS: &str = "OXBOW1 ";
 
 /// The words of the code.
 pub fn text(serial: Option<&Serial>, macs: &[MacAddr], node: NodeId, certificate: Digest) -> String {
-    let serial = serial.map(ToString::to_string).filter(|serial| !serial.contains([',', ';', '|']));
+    let serial = serial.map(ToString::to_string).filter(|serial| !is_read_otherwise(serial));
     let who = match serial {
         // Several words are a serial only where no title is before them.
         Some(serial) if serial.contains(char::is_whitespace) => Some(serial),
@@ -27,6 +27,13 @@ pub fn text(serial: Option<&Serial>, macs: &[MacAddr], node: NodeId, certificate
     let who = who.map(|who| who + ";").unwrap_or_default();
     let digest = certificate.to_string().to_ascii_uppercase();
     format!("{who}{OURS}{node} {}", &digest[..DIGITS])
+}
+
+/// Whether a scanner would take it for something else: for more than one part, or, as several words stand there without a
+/// title, for an address to be opened or for our own part.
+fn is_read_otherwise(serial: &str) -> bool {
+    let is_of_words = serial.contains(char::is_whitespace);
+    serial.contains([',', ';', '|']) || is_of_words && (serial.contains(':') || serial.starts_with(OURS.trim_end()))
 }
 
 /// Of the certificate's digest: nobody makes another one with these.
@@ -47,6 +54,10 @@ mod tests {
         assert_eq!(says(Some("PF3K0001")), format!("S/N:PF3K0001;{ours}"));
         assert_eq!(says(Some("PF 3K 01")), format!("PF 3K 01;{ours}"));
         assert_eq!(says(Some("a;b")), format!("MAC:52:54:00:AA:00:01;{ours}"));
+        for hostile in ["https://evil.example/ x", "tel: 123", "OXBOW1 9 CDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCD"] {
+            assert_eq!(says(Some(hostile)), format!("MAC:52:54:00:AA:00:01;{ours}"));
+        }
+        assert_eq!(says(Some("https://evil.example/")), format!("S/N:https://evil.example/;{ours}"));
         assert_eq!(says(None), format!("MAC:52:54:00:AA:00:01;{ours}"));
         assert_eq!(text(None, &[], NodeId(7), Digest::new([0xab; 32])), ours);
     }
