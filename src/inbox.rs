@@ -101,9 +101,9 @@ pub struct Heeded {
 /// Why the hub did not take what an agent sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotKept {
-    #[error("this station knows no run {0}")]
+    #[error("this station knows no run {}", .0.short())]
     UnknownRun(RunId),
-    #[error("in run {0} nobody has been given a job")]
+    #[error("in run {} nobody has been given a job", .0.short())]
     NoJob(RunId),
     #[error("the station cannot store it: {0}")]
     Store(String),

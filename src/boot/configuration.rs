@@ -28,9 +28,9 @@ use crate::domain::snapshot::{Catalogue, Snapshot, Station};
 /// Why a machine is given nothing to follow its image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotGiven {
-    #[error("this station knows no run {0}")]
+    #[error("this station knows no run {}", .0.short())]
     UnknownRun(RunId),
-    #[error("run {0} is over")]
+    #[error("run {} is over", .0.short())]
     Over(RunId),
     #[error("the station has no profile {0} any more")]
     NoProfile(ProfileId),

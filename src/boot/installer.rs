@@ -116,9 +116,9 @@ pub enum Served {
 /// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotServed {
-    #[error("this station knows no run {0}")]
+    #[error("this station knows no run {}", .0.short())]
     UnknownRun(RunId),
-    #[error("run {0} is over")]
+    #[error("run {} is over", .0.short())]
     Over(RunId),
     #[error("the station has no profile {0} any more")]
     NoProfile(ProfileId),

@@ -257,6 +257,11 @@ impl RunId {
     pub fn new(octets: [u8; 16]) -> Self {
         Self(octets)
     }
+
+    /// The first eight digits: enough to tell a node's runs apart where people read, and no token.
+    pub fn short(self) -> String {
+        self.0[..4].iter().map(|octet| format!("{octet:02x}")).collect()
+    }
 }
 
 impl FromStr for RunId {

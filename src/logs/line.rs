@@ -43,7 +43,7 @@ pub(super) struct Short(u32);
 
 impl Short {
     pub(super) fn of(run: RunId) -> Self {
-        Self::read(&run.to_string()[..SHORT]).unwrap_or(Self(0))
+        Self::read(&run.short()).unwrap_or(Self(0))
     }
 
     pub(super) fn number(self) -> u32 {

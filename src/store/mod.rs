@@ -8,6 +8,8 @@ mod owed;
 mod rows;
 mod schema;
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -82,6 +84,7 @@ struct Batch {
 /// Opens or makes the store in `file`. The thread is to be joined after the last handle is dropped.
 pub fn open(file: &Path) -> Result<(Store, Memory, JoinHandle<()>), StoreError> {
     let open_error = |source| StoreError::Open { file: file.to_owned(), source };
+    keep_from_others(file);
     let mut connection = Connection::open(file).map_err(open_error)?;
     match schema::migrate(&mut connection).map_err(open_error)? {
         schema::Migrated::Current => {}
@@ -94,6 +97,13 @@ pub fn open(file: &Path) -> Result<(Store, Memory, JoinHandle<()>), StoreError> 
     let (batches, queue) = mpsc::channel(BATCHES);
     let thread = std::thread::Builder::new().name("store".into()).spawn(move || write_all(connection, queue));
     Ok((Store { batches }, memory, thread.map_err(StoreError::Thread)?))
+}
+
+/// Runs' tokens are in it, and whatever lists say of machines. SQLite gives the files beside it the same rights. What is
+/// wrong with the file is found by opening it.
+fn keep_from_others(file: &Path) {
+    let there = OpenOptions::new().write(true).create(true).truncate(false).mode(OWNER_ALONE).open(file);
+    let _somebody_elses = there.and_then(|there| there.set_permissions(Permissions::from_mode(OWNER_ALONE)));
 }
 
 impl Store {
@@ -206,6 +216,7 @@ fn may_pass(err: &rusqlite::Error) -> bool {
     )
 }
 
+const OWNER_ALONE: u32 = 0o600;
 /// Batches that may wait. The hub waits when it is full: nothing acknowledged is ever dropped.
 const BATCHES: usize = 256;
 /// Batches that share a transaction.
@@ -215,6 +226,27 @@ const TOGETHER: usize = 128;
 mod tests {
     use super::*;
     use crate::domain::identity::Claims;
+
+    #[tokio::test]
+    async fn runs_tokens_are_read_by_the_stores_owner_alone_whatever_wrote_it_before() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let mode = |file: &Path| std::fs::metadata(file).expect("it is there").permissions().mode() & 0o777;
+        let (fresh, older) = (directory.path().join("oxbow.db"), directory.path().join("older.db"));
+        std::fs::write(&older, "")
+            .and_then(|()| std::fs::set_permissions(&older, Permissions::from_mode(0o644)))
+            .expect("a file");
+        for file in [&fresh, &older] {
+            let (store, _, thread) = open(file).expect("a store");
+            let node = Node::new(crate::domain::ids::NodeId(1), crate::domain::time::Timestamp::default());
+            store.write(vec![Effect::SaveNode(node.into())]).await.await.expect("the thread lives").expect("written");
+            for end in ["", "-wal", "-shm"] {
+                let file = format!("{}{end}", file.display());
+                assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
+            }
+            drop(store);
+            thread.join().expect("it ends in order");
+        }
+    }
 
     #[tokio::test]
     async fn what_people_have_set_is_there_after_a_restart() {

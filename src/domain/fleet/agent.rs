@@ -68,10 +68,10 @@ pub struct Task {
 /// Why a report was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
-    #[error("this station knows no run {0}")]
+    #[error("this station knows no run {}", .0.short())]
     UnknownRun(RunId),
     /// Nobody may have begun anything in it: its machine waits, or was never asked who it is.
-    #[error("in run {0} nobody has been given a job")]
+    #[error("in run {} nobody has been given a job", .0.short())]
     NoJob(RunId),
 }
 
@@ -90,7 +90,7 @@ impl Fleet {
         let recorded = node.runs.iter().find(|run| run.id == hello.run).cloned();
         let is_last = |run: &&Run| node.run().is_some_and(|last| last.id == run.id);
         if let Some(run) = recorded.as_ref().filter(|run| !run.is_open() || !is_last(run)) {
-            let reason = format!("run {} has ended", run.id);
+            let reason = format!("run {} has ended", run.id.short());
             return (Grant::Ended { reason }, self.settle(change));
         }
         if node.phase.has_own_system() {
@@ -155,9 +155,12 @@ impl Fleet {
         let other = self.node_mut(owner)?;
         let label = other.label();
         if other.runs.iter().any(|known| known.id == hello.run && known.expected.is_some()) {
-            let reason = format!("run {} is that of {label}: start this machine again", hello.run);
-            let what =
-                format!("agent at {}: says hello in run {}, which is another machine's", hello.address, hello.run);
+            let reason = format!("run {} is that of {label}: start this machine again", hello.run.short());
+            let what = format!(
+                "agent at {}: says hello in run {}, which is another machine's",
+                hello.address,
+                hello.run.short()
+            );
             change.log_once(now, other, Level::Warning, &what);
             if let Some(node) = self.node_mut(id).filter(|node| !node.is_at_work(now)) {
                 hold(node, now, reason.clone(), change);
@@ -237,7 +240,7 @@ impl Fleet {
         if current {
             take_report(now, node, &report, &mut change);
         } else if matches!(report, Report::Started { .. }) {
-            let what = format!("agent: {}, and run {run} has ended: not heeded", said(&report));
+            let what = format!("agent: {}, and run {} has ended: not heeded", said(&report), run.short());
             change.log(now, node, Level::Warning, &what);
         }
         change.save(id);
@@ -248,7 +251,8 @@ impl Fleet {
     pub fn not_taken(&mut self, now: Timestamp, run: RunId, from: Ipv4Addr, report: &Report) -> Vec<Effect> {
         let mut change = Change::default();
         let Some(node) = self.runs.get(&run).copied().and_then(|id| self.node_mut(id)) else { return Vec::new() };
-        let what = format!("agent at {from}: {}, and was given no job in run {run}: not heeded", said(report));
+        let what =
+            format!("agent at {from}: {}, and was given no job in run {}: not heeded", said(report), run.short());
         change.log_once(now, node, Level::Warning, &what);
         self.settle(change)
     }

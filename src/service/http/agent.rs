@@ -113,7 +113,7 @@ fn job(context: &Context, run: RunId) -> Response {
         if run.is_open() {
             bench.catalogue.job(&run.profile, &node.disks, run.next_report)
         } else {
-            Grant::Ended { reason: format!("run {} has ended", run.id) }
+            Grant::Ended { reason: format!("run {} has ended", run.id.short()) }
         }
     });
     kept(Some(granted.ok_or(NotKept::UnknownRun(run))), given)
@@ -132,7 +132,7 @@ async fn configuration(run: RunId, context: Context) -> Response {
         Ok(configuration) => configuration,
         Err(NotGiven::UnknownRun(run)) => return kept(Some(Err(NotKept::UnknownRun(run))), |()| Ack { next: 0 }),
         Err(why) => {
-            warn!(%run, "asked what follows the image, and not given: {why}");
+            warn!(run = run.short(), "asked what follows the image, and not given: {why}");
             return said(StatusCode::CONFLICT, &why.to_string());
         }
     };
@@ -167,7 +167,7 @@ async fn reports(run: RunId, context: Context, from: Ipv4Addr, body: Bytes) -> R
         }
         // An installer has no agent, and says so elsewhere.
         if reports.contains(&Report::SaidDone) {
-            warn!(%run, %from, "an agent says that an installer is done: not taken");
+            warn!(run = run.short(), %from, "an agent says that an installer is done: not taken");
             return said(StatusCode::CONFLICT, "an agent shows that the disk holds what it should, and says no more");
         }
         kept(context.inbox.ask(|done| Note::Reports { run, from, first, reports, done }).await, |next| Ack { next })

@@ -85,7 +85,7 @@ async fn called(context: &Context, run: RunId, query: &str, body: &[u8]) -> Resp
     let heard = context.inbox.ask(|done| Note::Home { run, said: sentences, done }).await;
     match heard.unwrap_or(Err(NotKept::Stopping)) {
         Ok(Heard::Provisioned) => {
-            info!(%run, "its own system has called");
+            info!(run = run.short(), "its own system has called");
             said(StatusCode::OK, "noted: its own system runs")
         }
         Ok(Heard::Again) => said(StatusCode::OK, "known: its own system runs"),

@@ -59,7 +59,7 @@ impl Visit {
             Ok(found) => found,
             Err(why) => {
                 let path = text::clean(path, PATH);
-                warn!(%run, path, "asked for what belongs to a run, and not given: {why}");
+                warn!(run = run.short(), path, "asked for what belongs to a run, and not given: {why}");
                 return said(status(&why), &why.to_string());
             }
         };
@@ -74,7 +74,7 @@ impl Visit {
                     body::file(&content, &digest.to_string(), "application/octet-stream", headers, Sending::default())
                 }
                 Err(err) => {
-                    warn!(%run, name, "an installer's file cannot be read: {err}");
+                    warn!(run = run.short(), name, "an installer's file cannot be read: {err}");
                     said(StatusCode::NOT_FOUND, "the station has no copy of this file any more")
                 }
             },
@@ -82,7 +82,7 @@ impl Visit {
             Served::Files(files) => match archive(&files) {
                 Ok(archive) => private(archive.into(), "application/x-tar"),
                 Err(err) => {
-                    warn!(%run, "the files of a node cannot be put together: {err}");
+                    warn!(run = run.short(), "the files of a node cannot be put together: {err}");
                     said(StatusCode::INTERNAL_SERVER_ERROR, &format!("the files cannot be put together: {err}"))
                 }
             },
@@ -108,7 +108,7 @@ impl Visit {
             self.context.inbox.ask(|done| Note::Reports { run, from, first: 0, reports: vec![Report::SaidDone], done });
         match kept.await.unwrap_or(Err(NotKept::Stopping)) {
             Ok(_) => {
-                info!(%run, "its installer says it is done");
+                info!(run = run.short(), "its installer says it is done");
                 said(StatusCode::OK, "noted: its installer says it is done")
             }
             Err(unknown @ (NotKept::UnknownRun(_) | NotKept::NoJob(_))) => {
