@@ -131,6 +131,8 @@ impl Heard {
 /// What the other program does with what comes.
 enum Then {
     Say(&'static str),
+    /// It answers with this, and then with more of it than anybody reads.
+    Pour(&'static str),
     /// It never answers, and keeps the connection for so long.
     Hold(Duration),
 }
@@ -191,6 +193,14 @@ fn converse(
             tell.send(Heard { headers, text }).ok()?;
             // Who asked may be gone.
             write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").ok();
+        }
+        Then::Pour(head) => {
+            tell.send(Heard { headers, text }).ok()?;
+            let more = [b'x'; 65536];
+            // Until whoever asked is gone.
+            if write!(stream, "{head}").is_ok() {
+                while stream.write_all(&more).is_ok() {}
+            }
         }
         Then::Hold(time) => {
             tell.send(Heard { headers, text }).ok()?;
@@ -342,6 +352,28 @@ async fn a_program_that_never_answers_holds_nobody_up_and_what_it_missed_is_coun
     );
     let line = sending.shown(|state| is_up(state) && format!("{state:?}").contains("dropped")).await;
     assert!(line.contains("5 dropped while it was away"), "{line}");
+    sending.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_an_end_is_not_read_to_it_and_the_next_one_is_told() {
+    let (listener, url) = local();
+    let heard = receive(listener, |number| match number {
+        0 => Then::Pour("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n"),
+        1 => Then::Pour("HTTP/1.1 200 OK\r\nx-endless: "),
+        2 => Then::Pour("HTTP/1.1 500 Broken\r\ntransfer-encoding: chunked\r\n\r\nffffff\r\n"),
+        _ => Then::Say("200 OK"),
+    });
+    let mut sending = Sending::to(url, |config| config.pause = Duration::from_millis(20));
+    sending.saw(1, Phase::Provisioned);
+    sending.saw(2, booting(Stage::Writing));
+    assert_eq!(next(&heard).what(), (1, "provisioned".into()));
+    // The second's first answer was none, and its next one an error: it is told again.
+    for _ in 0..3 {
+        assert_eq!(next(&heard).what(), (2, "writing".into()));
+    }
+    assert!(heard.try_recv().is_err(), "and no more");
+    sending.shown(is_up).await;
     sending.end().await;
 }
 
