@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
 use lab::{Bench, Simulated, Station};
@@ -43,6 +43,7 @@ source = "https://kim:sourcepass@mirror.example/os.raw"
 kernel_args = ["site.key=kernelargsecret"]
 [system.proxy]
 http = "http://kim:proxypass@proxy.example:3128"
+https = "http://kim:se%40cret%2Fword@proxy.example:3128"
 [[system.user]]
 name = "kim"
 password_hash = "HASH"
@@ -73,6 +74,7 @@ fn secrets(data: &Path) -> Vec<(&'static str, String)> {
         ("its core", "QwErTzUiOpAsDfGhJkLyXcVbNm"),
         ("an SSH key", SSH_KEY),
         ("a proxy's password", "proxypass"),
+        ("a proxy's password as it is meant", "se@cret/word"),
         ("the password of a source", "sourcepass"),
         ("a word of the kernel's command line", "kernelargsecret"),
         ("an installer's word", "argumentsecret"),
@@ -149,6 +151,11 @@ async fn planted() -> TempDir {
         Effect::SaveNode(node.clone().into()),
         line(Source::Station, "edited: licence + LICENCE-0815, pin 0815y → 4711x"),
         line(Source::Agent, &format!("asked http://10.77.0.1/r/{run}/files with {HASH}")),
+        line(
+            Source::Agent,
+            "407: the proxy does not take kim with proxypass, nor with se@cret/word or se%40cret%2Fword",
+        ),
+        line(Source::Agent, "the mirror does not take kim with sourcepass, argpass neither"),
         line(Source::Agent, "the disk gives up at sector 7"),
         line(Source::Syslog, "cloud-init: the login is kim / syslogsecret"),
     ];
@@ -281,6 +288,26 @@ fn the_packets_of_a_chosen_node_and_the_running_stations_services_are_in_the_bun
         services.filter(|service| service["name"] == name && service["state"] == "up").count()
     };
     assert_eq!((up("dhcp"), up("tftp"), up("http")), (1, 1, 1), "{station_now}");
+    // Whoever has the name of a run is given what belongs to its machine: nothing that people read has it.
+    let store = rusqlite::Connection::open(data.join("oxbow.db")).expect("the store");
+    let mut runs = store.prepare("SELECT id FROM runs").expect("a table");
+    let runs: Vec<String> =
+        runs.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("names");
+    assert!(runs.len() >= 2 && runs.iter().all(|run| run.len() == 32), "{runs:?}");
+    let in_logs = |words: &str| {
+        let found = Command::new("grep").args(["-rahF", "--", words]).arg(data.join("log")).output().expect("grep");
+        String::from_utf8_lossy(&found.stdout).into_owned()
+    };
+    for run in runs {
+        let asked = format!("http://{}/r/{run}/nothing", Bench::STATION);
+        assert!(bench.beside_station(|| ureq::get(&asked).call()).is_err(), "there is no such thing");
+        let (said, deadline) = (format!("run=\"{}\" path=\"nothing\"", &run[..8]), Instant::now() + LIMIT);
+        while in_logs(&said).is_empty() {
+            assert!(Instant::now() < deadline, "it is not said by its first digits: {}", in_logs("belongs to a run"));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(in_logs(&run), "", "whole");
+    }
     let token = fs::read_to_string(data.join("api-token")).expect("a token");
     assert!(files.values().all(|content| !String::from_utf8_lossy(content).contains(token.trim())));
     drop(station);

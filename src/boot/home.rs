@@ -1,8 +1,7 @@
 //! What a machine's own system says as it calls home: cloud-init's `phone_home` posts a form, others may say nothing.
 
-use crate::boot::script::decoded;
 use crate::domain::logline::Level;
-use crate::domain::text::clean;
+use crate::domain::text::{clean, percent_decoded};
 
 /// The sentences of `form` (application/x-www-form-urlencoded) that are worth keeping, fit for a log. It is a machine's word:
 /// names that nobody knows are left out, and all of it is short.
@@ -17,7 +16,7 @@ pub fn said(form: &str) -> Vec<String> {
                 format!("SSH host key ({})", KEYS.iter().find(|known| **known == key)?.trim_start_matches("pub_key_"))
             }
         };
-        let value = clean(&decoded(value), VALUE);
+        let value = clean(&percent_decoded(value), VALUE);
         // So says `phone_home` of what it does not know.
         (!value.is_empty() && value != "N/A").then(|| format!("{words} {value}"))
     };

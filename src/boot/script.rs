@@ -33,7 +33,7 @@ impl Asked {
     pub fn from_query(query: &str) -> Self {
         let mut asked = Self::default();
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            let value = decoded(value);
+            let value = text::percent_decoded(value);
             let said = || Some(text::clean(&value, NAME)).filter(|text| !text.is_empty());
             match key {
                 "mac" => asked.claims.macs.extend(value.parse::<MacAddr>().ok()),
@@ -187,33 +187,6 @@ pub(super) fn filled(template: &str, values: minijinja::Value) -> String {
 pub(super) fn harmless(text: &str) -> String {
     let plain = text::clean(text, 200).replace(['$', '{', '}', '|', '&', '#', '`', '"', '\'', '\\'], " ");
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Percent-decoded (RFC 3986 section 2.1); bytes that are not UTF-8 become `�`.
-pub(super) fn decoded(value: &str) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let escaped = tail
-            .get(..2)
-            .and_then(|pair| std::str::from_utf8(pair).ok())
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        match (first, escaped) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = tail;
-            }
-            (byte, _) => {
-                bytes.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What a machine says of itself, in iPXE's words: `netX` is the card that was opened last. `:uristring` because names of products hold blanks. Asset tag, board

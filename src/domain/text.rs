@@ -49,6 +49,33 @@ pub fn percent_encoded(name: &str) -> String {
     path
 }
 
+/// Percent-decoded (RFC 3986 section 2.1); bytes that are not UTF-8 become `�`.
+pub fn percent_decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = tail
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok())
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match (first, escaped) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            (b'+', _) => {
+                bytes.push(b' ');
+                rest = tail;
+            }
+            (byte, _) => {
+                bytes.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Whether it can be put on a terminal as it is: neither control, bidirectional nor invisible.
 pub fn is_printable(c: char) -> bool {
     let invisible = matches!(c,

@@ -355,19 +355,27 @@ fn secrets_of(profile: &Profile) -> Vec<String> {
         secrets.extend(user.ssh_keys.iter().filter_map(|key| key.split_whitespace().nth(1)).map(str::to_owned));
     }
     let proxies = &profile.system.proxies;
-    secrets.extend([&proxies.http, &proxies.https].into_iter().flatten().cloned());
+    let urls: Vec<&String> = [&proxies.http, &proxies.https, &profile.source].into_iter().flatten().collect();
+    secrets.extend(urls.iter().flat_map(|url| passwords_in(url)));
+    // Where a file is to be had may be known, unless it is for those alone who have been told the address.
+    let is_told = |url: &&String| profile.source.as_ref() != Some(*url) || url.contains(['@', '?']);
+    secrets.extend(urls.into_iter().filter(is_told).cloned());
     let words = match &profile.install {
         Install::Image(_) => profile.kernel_args.clone(),
         Install::Installer(installer) => installer.arguments.iter().map(|word| word.text.to_string()).collect(),
     };
-    secrets.extend(
-        words
-            .iter()
-            .filter_map(|word| word.split_once('='))
-            .map(|(_, value)| value.to_owned())
-            .filter(|value| is_long(value)),
-    );
+    for (_, value) in words.iter().filter_map(|word| word.split_once('=')) {
+        secrets.extend(passwords_in(value));
+        secrets.extend(Some(value.to_owned()).filter(|value| is_long(value)));
+    }
     secrets
+}
+
+/// What stands between the name and the host of a URL (RFC 3986 section 3.2.1), as it is written and as it is meant.
+fn passwords_in(url: &str) -> Vec<String> {
+    let login = url.split_once("://").and_then(|(_, place)| place.split('/').next()?.rsplit_once('@'));
+    let Some((_, password)) = login.and_then(|(login, _)| login.split_once(':')) else { return Vec::new() };
+    vec![password.to_owned(), text::percent_decoded(password)]
 }
 
 /// Lists may say anything of a machine, as its licence's key.
