@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lab::journey::{INSTALLED, OWN_OS, own_os, reaches};
-use lab::{Bench, Bus, Firmware, Station, built};
+use lab::{Bench, Bus, Firmware, Running, Station, built};
 
 #[test]
 fn a_bios_machine_that_cannot_load_its_install_system_says_why_and_restarts_until_it_can() {
@@ -55,20 +55,16 @@ fn restarts_until_it_can(bench: &Bench, firmware: Firmware) {
     let machine = bench.machine("starved").firmware(firmware).bus(Bus::Sata);
     let mut power = machine.power_on();
 
-    reaches(power.wait_for("could not be loaded from http://10.77.0.1, try 1 of 5", INSTALLED));
-    let shown = Instant::now();
     if sends_syslog {
+        reaches(power.wait_for("oxbow: this machine gets profile test", INSTALLED));
         let node = station.node(&machine.mac).expect("it is known");
         let log = station.data().join(format!("log/nodes/node-{:05}.log", node.id.as_u64().expect("a number")));
-        let said = "syslog info ipxe: oxbow: the install system could not be loaded from http://10.77.0.1, try 1 of 5";
-        while !fs::read_to_string(&log).is_ok_and(|log| log.contains(said)) {
-            assert!(shown.elapsed() < IN_LOG, "not in {} within {IN_LOG:?}", log.display());
-            thread::sleep(Duration::from_millis(10));
-        }
-        println!("iPXE: a line is in the log {} ms after it is on the console", shown.elapsed().as_millis());
+        one_is_in_the_log_within_a_second(&mut power, &log);
         let log = fs::read_to_string(&log).expect("a log");
         assert!(log.contains("syslog info ipxe: oxbow: asking http://10.77.0.1 what to do"), "{log}");
         assert!(log.contains("syslog info ipxe: oxbow: this machine gets profile test"), "{log}");
+    } else {
+        reaches(power.wait_for("could not be loaded from http://10.77.0.1, try 1 of 5", INSTALLED));
     }
     reaches(power.wait_for("THIS MACHINE IS NOT INSTALLED", SCREEN));
     reaches(power.wait_for(&format!("machine {} {}, profile test, run ", machine.serial, machine.mac), SCREEN));
@@ -81,11 +77,32 @@ fn restarts_until_it_can(bench: &Bench, firmware: Firmware) {
     reaches(power.wait_for(&own_os("sda"), OWN_OS));
 }
 
+/// iPXE says four times that it tries again, and that is in the log, one time within a second of being on its
+/// console; once in four times, as others may be at work here.
+#[track_caller]
+fn one_is_in_the_log_within_a_second(power: &mut Running, log: &Path) {
+    let mut tries = Vec::new();
+    for number in 1..=4 {
+        let words = format!("the install system could not be loaded from http://10.77.0.1, try {number} of 5");
+        reaches(power.wait_for(&words, SCREEN));
+        let shown = Instant::now();
+        while !fs::read_to_string(log).is_ok_and(|log| log.contains(&format!("syslog info ipxe: oxbow: {words}"))) {
+            assert!(shown.elapsed() < SCREEN, "{words}: not in {} within {SCREEN:?}", log.display());
+            thread::sleep(Duration::from_millis(10));
+        }
+        let took = shown.elapsed();
+        println!("iPXE: a line is in the log {} ms after it is on the console", took.as_millis());
+        tries.push(took);
+        if took < Duration::from_secs(1) {
+            return;
+        }
+    }
+    panic!("not within a second: {tries:?}");
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap_or_else(|err| panic!("{}: {err}", from.display()));
 }
 
 /// Five attempts with five seconds between them, several times over.
 const SCREEN: Duration = Duration::from_secs(120);
-/// A line takes a tenth of a second from iPXE to the log; the emulator and the station may be busy.
-const IN_LOG: Duration = Duration::from_secs(5);
