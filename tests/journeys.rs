@@ -221,6 +221,7 @@ fn pasted_and_scanned_text_never_triggers_keys() {
     let mut journey = Journey::at(sample::empty());
     journey.tell(Msg::Paste("q\nD y r\u{1b}[31m".into()));
     assert_eq!((journey.wishes.len(), journey.screen.popup.is_none()), (0, true));
+    journey.sees("what was pasted does nothing here: 2 registers machines, 3 imports lists");
     let mut typing = Journey::at(sample::busy());
     typing.type_text("/").tell(Msg::Paste("SN-4004\r\n".into())).sees("/SN-4004").sees("Nodes 1 of 12");
 }

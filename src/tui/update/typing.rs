@@ -50,6 +50,10 @@ pub(super) fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option
         let outcome = screen.form.pasted(text, screen.now, bench);
         return come_of(screen, outcome);
     }
+    if screen.field().is_none() {
+        screen.say(Meaning::Notice, "what was pasted does nothing here: 2 registers machines, 3 imports lists");
+        return None;
+    }
     type_text(screen, &clean(text, PASTED));
     None
 }
