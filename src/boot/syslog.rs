@@ -13,21 +13,12 @@ pub mod strangers;
 
 use syslog_loose::{IncompleteDate, Variant};
 
+use crate::domain::event::Saying;
 use crate::domain::logline::Level;
 use crate::domain::time::Timestamp;
 
-/// What a message says. Not yet fit for a terminal: a [`crate::domain::logline::LogLine`] makes it so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    pub level: Level,
-    /// `sshd[12]: Server listening`, and how the machine's clock is wrong if it is.
-    pub text: String,
-    /// What that clock showed, where the header says so.
-    pub by_its_clock: Option<Timestamp>,
-}
-
 /// What `message`, a datagram or a frame, says to somebody whose clock says `now`. None if it says nothing.
-pub fn read(message: &[u8], now: Timestamp) -> Option<Said> {
+pub fn read(message: &[u8], now: Timestamp) -> Option<Saying> {
     let message = String::from_utf8_lossy(message);
     let message = message.trim_matches(|c: char| c == '\0' || c.is_whitespace());
     let (severity, rest) = priority(message);
@@ -36,7 +27,7 @@ pub fn read(message: &[u8], now: Timestamp) -> Option<Said> {
     }
     let (text, by_its_clock) =
         if has_header(rest) { without_header(message, now) } else { (rest.trim_start().to_owned(), None) };
-    (!text.is_empty()).then_some(Said { level: level(severity), text, by_its_clock })
+    (!text.is_empty()).then_some(Saying { level: level(severity), text, by_its_clock })
 }
 
 /// The severity of `<PRI>`, and what follows (RFC 5424 section 6.2.1). Without one it is a notice, as of RFC 3164

@@ -58,12 +58,13 @@ pub enum Transfer {
     Failed { reason: String },
 }
 
-/// A line of syslog.
+/// A line of syslog. Not yet fit for a terminal: a [`crate::domain::logline::LogLine`] makes it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saying {
     pub level: Level,
+    /// `sshd[12]: Server listening`, and how the machine's clock is wrong if it is.
     pub text: String,
-    /// What its clock shows, where it says so. Recordings before this have none.
+    /// What that clock showed, where the header says so. Earlier recordings have none: there a line is a pair.
     #[serde(default)]
     pub by_its_clock: Option<Timestamp>,
 }
@@ -111,4 +112,16 @@ pub enum Event {
     Neighbour { mac: MacAddr, address: Ipv4Addr },
     /// Lines of the agent's log, the first of them numbered `first`.
     AgentLog { run: RunId, first: u32, lines: Vec<(Level, String)> },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_an_earlier_recording_is_read_as_one_without_a_clock_of_its_own() {
+        let level = serde_json::to_string(&Level::Warning).expect("JSON");
+        let pair: Saying = serde_json::from_str(&format!("[{level}, \"sshd: ready\"]")).expect("a line");
+        assert_eq!(pair, Saying { level: Level::Warning, text: "sshd: ready".into(), by_its_clock: None });
+    }
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Nothing is written over. A paper is there once it is whole: until then it is in a directory whose name begins with a dot,
-//! which is removed when nobody wants it any more, and with the next paper if the station was killed meanwhile. What is there outlives a power cut.
+//! which is removed when nobody wants it any more, and with the next paper if the station was killed meanwhile. What is
+//! there outlives a power cut.
 
 use std::fs;
 use std::os::unix::net::UnixStream;

@@ -16,7 +16,6 @@ use tracing::{debug, error, info, warn};
 
 use super::link::{self, Place};
 use super::{Context, ServiceError, udp};
-use crate::boot::syslog::Said;
 use crate::boot::syslog::frames::Frames;
 use crate::boot::syslog::gathered::Gathered;
 use crate::boot::syslog::strangers::Strangers;
@@ -110,7 +109,6 @@ fn tell(context: &Context, gathered: &mut Gathered, strangers: &mut Strangers) {
         let known: HashSet<Ipv4Addr> = bench.nodes.values().filter_map(|node| node.address).collect();
         for (address, lines) in told {
             if known.contains(&address) {
-                let lines = lines.into_iter().map(saying).collect();
                 context.inbox.mention(Note::Event(Event::Syslog { address, lines }));
             } else {
                 strangers.heard(now, address, &lines).into_iter().for_each(log);
@@ -121,12 +119,8 @@ fn tell(context: &Context, gathered: &mut Gathered, strangers: &mut Strangers) {
     strangers.missing(now).into_iter().for_each(log);
 }
 
-fn saying(Said { level, text, by_its_clock }: Said) -> Saying {
-    Saying { level, text, by_its_clock }
-}
-
 /// In the station's own log, which the screen shows too.
-fn log(Said { level, text, .. }: Said) {
+fn log(Saying { level, text, .. }: Saying) {
     match level {
         Level::Error => error!("{text}"),
         Level::Warning => warn!("{text}"),

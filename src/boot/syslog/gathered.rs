@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::{Said, read};
+use super::read;
 use crate::boot::pace::{Due, Pace};
+use crate::domain::event::Saying;
 use crate::domain::logline::Level;
 use crate::domain::time::Timestamp;
 
@@ -22,7 +23,7 @@ pub struct Gathered {
 #[derive(Debug, Default)]
 struct Sender {
     due: Due,
-    lines: Vec<Said>,
+    lines: Vec<Saying>,
     /// Lines that were left out since that was last said.
     left_out: u64,
     /// Connections that were not taken since that was last said.
@@ -75,7 +76,7 @@ impl Gathered {
     }
 
     /// What is to be told of each machine now, with how much was left out once it is over.
-    pub fn told(&mut self, now: Timestamp) -> Vec<(Ipv4Addr, Vec<Said>)> {
+    pub fn told(&mut self, now: Timestamp) -> Vec<(Ipv4Addr, Vec<Saying>)> {
         let mut told = Vec::new();
         for (address, sender) in &mut self.senders {
             let mut lines = std::mem::take(&mut sender.lines);
@@ -94,7 +95,7 @@ impl Sender {
     }
 
     /// What was not heard of it, in words.
-    fn shortfall(&mut self, now: Timestamp) -> Vec<Said> {
+    fn shortfall(&mut self, now: Timestamp) -> Vec<Saying> {
         let mut said = Vec::new();
         if self.left_out > 0 && self.due.next(now, EACH).is_some() {
             let lines = std::mem::take(&mut self.left_out);
@@ -107,7 +108,7 @@ impl Sender {
             let connections = std::mem::take(&mut self.turned_away);
             said.push(format!("{connections} connections for syslog were not taken: too many were open"));
         }
-        let warning = |text| Said { level: Level::Warning, text, by_its_clock: None };
+        let warning = |text| Saying { level: Level::Warning, text, by_its_clock: None };
         said.into_iter().map(warning).collect()
     }
 }

@@ -6,11 +6,12 @@
 //!  KEY=VALUE …
 //! ```
 
-use super::{Said, level};
+use super::level;
+use crate::domain::event::Saying;
 
 /// What `message` says, if a netconsole wrote it: nothing, if it is the rest of a line whose beginning is longer than what
 /// is kept of one. None if somebody else wrote it.
-pub(super) fn read(message: &str) -> Option<Option<Said>> {
+pub(super) fn read(message: &str) -> Option<Option<Saying>> {
     let (header, body) = message.split_once(';')?;
     let mut fields = header.split(',').peekable();
     let is_release = |first: &&str| !first.bytes().all(|byte| byte.is_ascii_digit()) && !first.contains(' ');
@@ -24,7 +25,7 @@ pub(super) fn read(message: &str) -> Option<Option<Said>> {
     let text = unescaped(body.lines().next().unwrap_or_default());
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
     let level = level(u8::try_from(severity).ok()?);
-    let said = Said { level, text: format!("[{seconds:5}.{rest:06}] {text}"), by_its_clock: None };
+    let said = Saying { level, text: format!("[{seconds:5}.{rest:06}] {text}"), by_its_clock: None };
     Some((!is_rest && !text.trim().is_empty()).then_some(said))
 }
 

@@ -3,8 +3,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::Said;
 use crate::boot::pace::{Due, Pace};
+use crate::domain::event::Saying;
 use crate::domain::logline::Level;
 use crate::domain::text::clean;
 use crate::domain::time::Timestamp;
@@ -19,14 +19,14 @@ pub struct Strangers {
 
 impl Strangers {
     /// Of what one of them has said since the last time, the sentences to keep.
-    pub fn heard(&mut self, now: Timestamp, address: Ipv4Addr, lines: &[Said]) -> Vec<Said> {
+    pub fn heard(&mut self, now: Timestamp, address: Ipv4Addr, lines: &[Saying]) -> Vec<Saying> {
         let mut kept = Vec::new();
         for (number, said) in lines.iter().enumerate() {
             match self.due.next(now, ALL).filter(|_| number < EACH) {
                 Some(due) => {
                     self.due = due;
                     let text = format!("{address}, which is no node's, says: {}", clean(&said.text, LINE));
-                    kept.push(Said { level: said.level, text, by_its_clock: None });
+                    kept.push(Saying { level: said.level, text, by_its_clock: None });
                 }
                 None => self.left_out += 1,
             }
@@ -40,13 +40,13 @@ impl Strangers {
     }
 
     /// How much was left out, once there is time to say so.
-    pub fn missing(&mut self, now: Timestamp) -> Option<Said> {
+    pub fn missing(&mut self, now: Timestamp) -> Option<Saying> {
         if self.left_out == 0 || !self.due.is_past(now) {
             return None;
         }
         let lines = std::mem::take(&mut self.left_out);
         let text = format!("{lines} lines of machines that are no node were left out: they said too much at once");
-        Some(Said { level: Level::Warning, text, by_its_clock: None })
+        Some(Saying { level: Level::Warning, text, by_its_clock: None })
     }
 }
 
@@ -64,8 +64,8 @@ mod tests {
         Timestamp::from_millis(1_777_802_400_000 + millis)
     }
 
-    fn said(text: &str) -> Said {
-        Said { level: Level::Error, text: text.into(), by_its_clock: None }
+    fn said(text: &str) -> Saying {
+        Saying { level: Level::Error, text: text.into(), by_its_clock: None }
     }
 
     #[test]
