@@ -18,7 +18,7 @@
 //!
 //! ## Who may import whom
 //!
-//! Kept by `tests/layering.rs`:
+//! Kept by `tests/it/house/layering.rs`:
 //!
 //! ```text
 //!             wire  main  cli                      know everyone

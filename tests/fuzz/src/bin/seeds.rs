@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 // Its counters are in this program too.
 use libfuzzer_sys as _;
 
-#[path = "../../../fixtures/pcap.rs"]
+#[path = "../../../it/lab/pcap.rs"]
 #[allow(dead_code, reason = "captures are read by their path here")]
 mod pcap;
 

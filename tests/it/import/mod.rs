@@ -1,0 +1,4 @@
+//! Lists of machines, as files and at the command line.
+
+mod cli;
+mod lists;
