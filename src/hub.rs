@@ -19,26 +19,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level as Severity, error, info};
 
-use crate::boot::talk::{self, Talk};
-use crate::boot::tape::Tape;
+use crate::boot::capture::CaptureRing;
+use crate::boot::limit::log_quota::{self, LogQuota};
 use crate::clock;
-use crate::domain::command::{Command, Refusal};
-use crate::domain::dhcp::{Choice, Dhcp};
+use crate::domain::command::Command;
 use crate::domain::doctor::Doctor;
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
-use crate::domain::fleet::{Fleet, Grant, Hello, Imported, Importing, ReportError};
+use crate::domain::fleet::{Fleet, Grant, Hello, ImportProgress, Importing, ReportError};
 use crate::domain::ids::{NodeId, RunId};
-use crate::domain::logline::{Level, LogLine, Source};
-use crate::domain::report::Report;
-use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
-use crate::domain::snapshot::{Catalogue, Snapshot, Station};
-use crate::domain::stream::{Origin, Said, Stream};
+use crate::domain::logline::{Level, LogLine, LogSource};
+use crate::domain::machine::report::Report;
+use crate::domain::refusal::Refusal;
+use crate::domain::snapshot::{Catalogue, Snapshot};
+use crate::domain::station::Station;
+use crate::domain::station::dhcp::{Dhcp, DhcpChoice};
+use crate::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::domain::station::stream::{LogStream, Origin, StreamLine};
 use crate::domain::time::Timestamp;
-use crate::herald::Herald;
-use crate::inbox::{Heeded, NotKept, Note, Outlet};
+use crate::inbox::{Heeded, Input, NotKept, Outlet};
 use crate::record::Recorder;
-use crate::store::{Store, Written};
+use crate::store::{Store, WriteOutcome};
+use crate::webhook_queue::WebhookQueue;
 
 /// Where lines about nodes go besides the store; the per-node log files.
 pub trait NodeLog: Send {
@@ -50,13 +52,13 @@ pub trait NodeLog: Send {
     }
 
     /// Calls `tell` when all that was written so far is in the files, with how many of the last lines were left out.
-    fn when_kept(&mut self, tell: Kept) {
+    fn when_kept(&mut self, tell: LinesStored) {
         tell(0);
     }
 }
 
 /// Who waits for lines to be in the files.
-pub type Kept = Box<dyn FnOnce(u32) + Send>;
+pub type LinesStored = Box<dyn FnOnce(u32) + Send>;
 
 /// The fleet and all that leads from it to the outside.
 pub struct Hub {
@@ -64,46 +66,46 @@ pub struct Hub {
     station: Arc<Station>,
     catalogue: Arc<Catalogue>,
     services: Vec<ServiceStatus>,
-    stream: Arc<Stream>,
+    stream: Arc<LogStream>,
     link_mbit: Option<u32>,
     room: Option<u64>,
     dhcp: Arc<Dhcp>,
     /// What the DHCP service is to find out before it is done.
     changing: Option<Changing>,
     doctor: Arc<Doctor>,
-    tape: Tape,
+    tape: CaptureRing,
     store: Store,
     node_log: Box<dyn NodeLog>,
     recorder: Option<Recorder>,
-    herald: Option<Herald>,
+    herald: Option<WebhookQueue>,
     /// How much agents say.
-    talk: Talk,
+    talk: LogQuota,
     publish: watch::Sender<Arc<Snapshot>>,
     version: u64,
     /// Long lists that are being taken in, the first of them now, and who waits for each.
-    importing: VecDeque<(Importing, Asked)>,
+    importing: VecDeque<(Importing, CommandReply)>,
     /// Answers that wait for the disk.
-    waiting: FuturesUnordered<BoxFuture<'static, (Written, Answer)>>,
+    waiting: FuturesUnordered<BoxFuture<'static, (WriteOutcome, AfterStore)>>,
 }
 
 /// Somebody wants DHCP to be something that it may not be.
 struct Changing {
-    to: Choice,
+    to: DhcpChoice,
     until: Instant,
-    done: Asked,
+    done: CommandReply,
 }
 
 /// Somebody who waits for a command.
-type Asked = oneshot::Sender<Result<(), Refusal>>;
+type CommandReply = oneshot::Sender<Result<(), Refusal>>;
 
 /// What is to be done when the store has answered.
-enum Answer {
+enum AfterStore {
     /// Nobody waits.
     None,
     /// Whoever asked is told how it went.
-    Tell(Box<dyn FnOnce(Written) + Send>),
+    Tell(Box<dyn FnOnce(WriteOutcome) + Send>),
     /// A long list is in the fleet already: it is taken back if it could not be stored.
-    Import { deed: Timestamp, done: Asked },
+    Import { deed: Timestamp, done: CommandReply },
 }
 
 impl Hub {
@@ -125,12 +127,12 @@ impl Hub {
             dhcp: Arc::default(),
             changing: None,
             doctor: Arc::default(),
-            tape: Tape::default(),
+            tape: CaptureRing::default(),
             store,
             node_log,
             recorder: None,
             herald: None,
-            talk: Talk::default(),
+            talk: LogQuota::default(),
             publish,
             version: 0,
             importing: VecDeque::new(),
@@ -148,7 +150,7 @@ impl Hub {
     }
 
     /// With a program elsewhere that is told of changes of phase.
-    pub fn heard_by(mut self, herald: Herald) -> Self {
+    pub fn heard_by(mut self, herald: WebhookQueue) -> Self {
         self.herald = Some(herald);
         self
     }
@@ -210,16 +212,16 @@ impl Hub {
     }
 
     /// Goes on where it was left when the store was asked.
-    async fn answer(&mut self, written: Written, answer: Answer, dropped: u64) {
+    async fn answer(&mut self, written: WriteOutcome, answer: AfterStore, dropped: u64) {
         let has_changed = self.store_is(&written);
         match answer {
-            Answer::None if has_changed => self.publish(dropped),
-            Answer::None => {}
-            Answer::Tell(tell) => {
+            AfterStore::None if has_changed => self.publish(dropped),
+            AfterStore::None => {}
+            AfterStore::Tell(tell) => {
                 self.publish(dropped);
                 tell(written);
             }
-            Answer::Import { deed, done } => {
+            AfterStore::Import { deed, done } => {
                 let answer = match written {
                     Ok(()) => Ok(()),
                     Err(reason) => {
@@ -240,7 +242,7 @@ impl Hub {
         for effect in effects {
             match effect {
                 Effect::Log { node, label, line } => {
-                    if line.source == Source::Station {
+                    if line.source == LogSource::Station {
                         info!(node = label, level = line.level.word(), "{}", line.text);
                     }
                     self.hear(Origin::Node { id: *node, label: label.as_str().into() }, line.clone());
@@ -260,66 +262,66 @@ impl Hub {
 
     /// The line is one of the stream that the screen shows of all nodes and services.
     fn hear(&mut self, by: Origin, line: LogLine) {
-        Arc::make_mut(&mut self.stream).push(Said { by, line });
+        Arc::make_mut(&mut self.stream).push(StreamLine { by, line });
     }
 
-    async fn take(&mut self, note: Note, dropped: u64) {
+    async fn take(&mut self, note: Input, dropped: u64) {
         let now = clock::now();
         if let Some(recorder) = &mut self.recorder {
             recorder.take(now, &note);
         }
         match note {
-            Note::Event(event) => {
+            Input::Event(event) => {
                 Arc::make_mut(&mut self.doctor).observe(now, &event);
                 let effects = self.fleet.observe(now, event);
                 self.write_behind(effects).await;
             }
-            Note::Packet(packet) => {
+            Input::Packet(packet) => {
                 if let Some(mac) = self.doctor.card(packet.who) {
                     self.tape.keep(mac, *packet);
                 }
             }
-            Note::Capture(macs, done) => drop(done.send(self.tape.pcap(&macs))),
-            Note::Leases(leases) => self.write_behind(leases.into_iter().map(Effect::SaveLease).collect()).await,
-            Note::Dhcp(dhcp) => self.dhcp = dhcp,
-            Note::DhcpTried(choice, met) => self.tried(choice, met, dropped).await,
-            Note::Command(Command::SetDhcp(choice), done) if self.is_to_be_tried(choice) => {
+            Input::Capture(macs, done) => drop(done.send(self.tape.pcap(&macs))),
+            Input::Leases(leases) => self.write_behind(leases.into_iter().map(Effect::SaveLease).collect()).await,
+            Input::Dhcp(dhcp) => self.dhcp = dhcp,
+            Input::DhcpTried(choice, met) => self.tried(choice, met, dropped).await,
+            Input::Command(Command::SetDhcp(choice), done) if self.is_to_be_tried(choice) => {
                 self.have_tried(choice, done, dropped);
             }
-            Note::Service(status) => self.take_service(status),
-            Note::Link(mbit) => self.link_mbit = mbit,
-            Note::Room(bytes) => self.room = bytes,
-            Note::Said(said) => self.hear(said.by, said.line),
-            Note::Catalogue(catalogue) => {
+            Input::Service(status) => self.take_service(status),
+            Input::Link(mbit) => self.link_mbit = mbit,
+            Input::Room(bytes) => self.room = bytes,
+            Input::Said(said) => self.hear(said.by, said.line),
+            Input::Catalogue(catalogue) => {
                 self.fleet.heed(&catalogue.placeholders);
                 self.catalogue = catalogue;
             }
-            Note::Command(command, done) => self.command(command, done, dropped).await,
-            Note::Hello(hello, done) => self.hello(&hello, done).await,
-            Note::Reports { run, from, first, reports, done } => self.reports(run, from, first, reports, done).await,
-            Note::Home { run, said, done } => match self.fleet.called_home(now, run, &said) {
+            Input::Command(command, done) => self.command(command, done, dropped).await,
+            Input::Hello(hello, done) => self.hello(&hello, done).await,
+            Input::Reports { run, from, first, reports, done } => self.reports(run, from, first, reports, done).await,
+            Input::Home { run, said, done } => match self.fleet.called_home(now, run, &said) {
                 Ok((heard, effects)) => self.answer_when_kept(effects, done, heard).await,
                 Err(why) => drop(done.send(Err(why.into()))),
             },
-            Note::Output { run, first, lines, done } => match self.fleet.first_boot_wrote(now, run, first, lines) {
+            Input::Output { run, first, lines, done } => match self.fleet.first_boot_wrote(now, run, first, lines) {
                 Ok((next, effects)) => {
                     self.write_behind(effects).await;
                     self.node_log.when_kept(Box::new(move |_| drop(done.send(Ok(next)))));
                 }
                 Err(why) => drop(done.send(Err(why.into()))),
             },
-            Note::Configuration { run, manifest, copies, done } => {
+            Input::Configuration { run, manifest, copies, done } => {
                 match self.fleet.configuration_given(now, run, manifest, copies) {
                     // As with a hello, a station that cannot store holds no machine up: no report of this run is
                     // acknowledged before the node is stored with what it was given.
                     Ok(effects) => {
                         let tell = Box::new(move |_| drop(done.send(Ok(()))));
-                        self.write(effects, Answer::Tell(tell)).await;
+                        self.write(effects, AfterStore::Tell(tell)).await;
                     }
                     Err(why) => drop(done.send(Err(why.into()))),
                 }
             }
-            Note::AgentLog { run, first, lines, done } => self.agent_log(run, first, lines, done).await,
+            Input::AgentLog { run, first, lines, done } => self.agent_log(run, first, lines, done).await,
         }
     }
 
@@ -327,17 +329,17 @@ impl Hub {
     async fn import_on(&mut self) {
         let Some((importing, done)) = self.importing.pop_front() else { return };
         match self.fleet.import_on(clock::now(), importing, &self.catalogue, ROWS) {
-            Imported::Partly(importing) => self.importing.push_front((importing, done)),
-            Imported::Wholly(effects) if effects.is_empty() => drop(done.send(Ok(()))),
+            ImportProgress::Partly(importing) => self.importing.push_front((importing, done)),
+            ImportProgress::Wholly(effects) if effects.is_empty() => drop(done.send(Ok(()))),
             // It takes the disk a second: machines are served meanwhile.
-            Imported::Wholly(effects) => {
+            ImportProgress::Wholly(effects) => {
                 self.log(&effects);
                 let deed = self.fleet.deeds().last().map(|deed| deed.at).unwrap_or_default();
                 let written = self.store.write_or_drop(effects).await;
-                let answer = Answer::Import { deed, done };
+                let answer = AfterStore::Import { deed, done };
                 self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
             }
-            Imported::Not(refusal, effects) => {
+            ImportProgress::Not(refusal, effects) => {
                 info!(%refusal, "refused");
                 self.write_behind(effects).await;
                 let _nobody_waits = done.send(Err(refusal));
@@ -345,7 +347,7 @@ impl Hub {
         }
     }
 
-    async fn command(&mut self, command: Command, done: Asked, dropped: u64) {
+    async fn command(&mut self, command: Command, done: CommandReply, dropped: u64) {
         info!(?command, "asked for");
         let command = match command {
             Command::Import(import) if import.rows.len() > ROWS => {
@@ -374,11 +376,13 @@ impl Hub {
     }
 
     /// Whether the service must see first that nobody else gives addresses. One that does not serve sees it as it starts.
-    fn is_to_be_tried(&self, choice: Choice) -> bool {
-        self.dhcp.mode.is_some() && choice != Choice::Proxy && choice != self.fleet.dhcp().unwrap_or(self.dhcp.choice)
+    fn is_to_be_tried(&self, choice: DhcpChoice) -> bool {
+        self.dhcp.mode.is_some()
+            && choice != DhcpChoice::Proxy
+            && choice != self.fleet.dhcp().unwrap_or(self.dhcp.choice)
     }
 
-    fn have_tried(&mut self, to: Choice, done: Asked, dropped: u64) {
+    fn have_tried(&mut self, to: DhcpChoice, done: CommandReply, dropped: u64) {
         info!(%to, "asked for: DHCP looks for other servers first");
         if self.changing.is_some() {
             return drop(done.send(Err(Refusal::DhcpIsChanging)));
@@ -388,7 +392,7 @@ impl Hub {
     }
 
     /// The service has looked; `met` is another server that answered.
-    async fn tried(&mut self, choice: Choice, met: Option<Ipv4Addr>, dropped: u64) {
+    async fn tried(&mut self, choice: DhcpChoice, met: Option<Ipv4Addr>, dropped: u64) {
         let Some(Changing { done, .. }) = self.changing.take_if(|changing| changing.to == choice) else { return };
         match met {
             Some(rival) => self.leave(done, Refusal::OtherServer(rival), dropped),
@@ -397,7 +401,7 @@ impl Hub {
     }
 
     /// What was to be changed stays as it is.
-    fn leave(&mut self, done: Asked, why: Refusal, dropped: u64) {
+    fn leave(&mut self, done: CommandReply, why: Refusal, dropped: u64) {
         info!(%why, "refused");
         self.publish(dropped);
         let _nobody_waits = done.send(Err(why));
@@ -409,7 +413,7 @@ impl Hub {
         // A station that cannot store lets machines work: what a hello says the agent says again if it is lost. Its
         // reports are not acknowledged before they are stored, so it does not restart the machine without its proof.
         let tell = Box::new(move |_| drop(done.send(Ok(grant))));
-        self.write(effects, Answer::Tell(tell)).await;
+        self.write(effects, AfterStore::Tell(tell)).await;
     }
 
     async fn reports(
@@ -457,7 +461,7 @@ impl Hub {
         let seen = usize::try_from(wanted.saturating_sub(first)).unwrap_or(usize::MAX).min(lines.len());
         let (taken, left_out) = self.talk.allow(now, run, lines.len() - seen);
         lines.truncate(seen + taken);
-        let before = left_out.before.map(|lines| self.fleet.log_goes_on(now, run, lines, talk::EACH.rate));
+        let before = left_out.before.map(|lines| self.fleet.log_goes_on(now, run, lines, log_quota::EACH.rate));
         self.write_behind(before.unwrap_or_default()).await;
         let effects = self.fleet.observe(now, Event::AgentLog { run, first, lines });
         self.log(&effects);
@@ -476,26 +480,26 @@ impl Hub {
         done: oneshot::Sender<Result<T, NotKept>>,
         answer: T,
     ) {
-        let tell = Box::new(move |written: Written| {
+        let tell = Box::new(move |written: WriteOutcome| {
             let _nobody_waits = done.send(written.map(|()| answer).map_err(NotKept::Store));
         });
-        self.write(effects, Answer::Tell(tell)).await;
+        self.write(effects, AfterStore::Tell(tell)).await;
     }
 
     async fn write_behind(&mut self, effects: Vec<Effect>) {
         if !effects.is_empty() {
-            self.write(effects, Answer::None).await;
+            self.write(effects, AfterStore::None).await;
         }
     }
 
-    async fn write(&mut self, effects: Vec<Effect>, answer: Answer) {
+    async fn write(&mut self, effects: Vec<Effect>, answer: AfterStore) {
         self.log(&effects);
         let written = self.store.write(only_latest(effects)).await;
         self.waiting.push(Box::pin(async move { (outcome(written).await, answer) }));
     }
 
     /// What was not kept has not happened: no log speaks of it.
-    async fn kept_or_dropped(&mut self, effects: Vec<Effect>) -> Written {
+    async fn kept_or_dropped(&mut self, effects: Vec<Effect>) -> WriteOutcome {
         let written = outcome(self.store.write_or_drop(only_latest(effects.clone())).await).await;
         self.store_is(&written);
         if written.is_ok() {
@@ -505,7 +509,7 @@ impl Hub {
     }
 
     /// Shows whether the store works. True when that has changed.
-    fn store_is(&mut self, written: &Written) -> bool {
+    fn store_is(&mut self, written: &WriteOutcome) -> bool {
         let state = match written {
             Ok(()) => ServiceState::Up { at: "what happens here is kept".into() },
             Err(what) => {
@@ -534,7 +538,7 @@ impl Hub {
             ServiceState::Stopped => Some((Level::Info, "stopped".into())),
         };
         if let Some((level, words)) = said {
-            let line = LogLine::new(clock::now(), Source::Station, level, &words);
+            let line = LogLine::new(clock::now(), LogSource::Station, level, &words);
             self.hear(Origin::Service(status.name), line);
         }
         self.services.retain(|known| known.name != status.name);
@@ -569,7 +573,7 @@ impl Hub {
     }
 }
 
-async fn outcome(written: oneshot::Receiver<Written>) -> Written {
+async fn outcome(written: oneshot::Receiver<WriteOutcome>) -> WriteOutcome {
     written.await.unwrap_or_else(|_| Err("the store has stopped".into()))
 }
 

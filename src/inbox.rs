@@ -15,26 +15,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::command::{Command, Refusal};
-use crate::domain::dhcp::{Choice, Dhcp};
+use crate::domain::command::Command;
 use crate::domain::digest::Digest;
-use crate::domain::doctor::packet::Packet;
+use crate::domain::doctor::packet::SeenPacket;
 use crate::domain::event::Event;
 use crate::domain::fleet::{Grant, Heard, Hello, ReportError};
 use crate::domain::ids::{MacAddr, RunId};
-use crate::domain::lease::Lease;
 use crate::domain::logline::Level;
-use crate::domain::report::Report;
-use crate::domain::service::ServiceStatus;
+use crate::domain::machine::report::Report;
+use crate::domain::refusal::Refusal;
 use crate::domain::snapshot::Catalogue;
-use crate::domain::stream::Said;
+use crate::domain::station::dhcp::{Dhcp, DhcpChoice};
+use crate::domain::station::lease::Lease;
+use crate::domain::station::service::ServiceStatus;
+use crate::domain::station::stream::StreamLine;
 
 /// One thing for the hub.
 #[derive(Debug)]
-pub enum Note {
+pub enum Input {
     Event(Event),
     /// A packet for the tape.
-    Packet(Box<Packet>),
+    Packet(Box<SeenPacket>),
     /// The packets that are kept of these cards, as a capture file. None when there are none.
     Capture(Vec<MacAddr>, oneshot::Sender<Option<Vec<u8>>>),
     Service(ServiceStatus),
@@ -43,12 +44,12 @@ pub enum Note {
     /// Bytes that are left on the disk of the station's data, if that can be known.
     Room(Option<u64>),
     /// A line of a service's own, for the screen; it is in the station's log file already.
-    Said(Box<Said>),
+    Said(Box<StreamLine>),
     Catalogue(Arc<Catalogue>),
     Leases(Vec<Lease>),
     Dhcp(Arc<Dhcp>),
     /// DHCP has looked whether it can be this, and may have met another server.
-    DhcpTried(Choice, Option<Ipv4Addr>),
+    DhcpTried(DhcpChoice, Option<Ipv4Addr>),
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Hello(Box<Hello>, oneshot::Sender<Result<Grant, NotKept>>),
     Reports {
@@ -123,14 +124,14 @@ impl From<ReportError> for NotKept {
 /// The sending side; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    notes: mpsc::Sender<Note>,
+    notes: mpsc::Sender<Input>,
     dropped: Arc<AtomicU64>,
 }
 
 /// The hub's side.
 #[derive(Debug)]
 pub struct Outlet {
-    pub notes: mpsc::Receiver<Note>,
+    pub notes: mpsc::Receiver<Input>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -144,30 +145,30 @@ pub fn inbox() -> (Inbox, Outlet) {
 impl Inbox {
     /// Tells what was seen, without ever waiting. Dropped, and counted, when the hub cannot keep up.
     pub fn saw(&self, event: Event) {
-        if self.notes.try_send(Note::Event(event)).is_err() {
+        if self.notes.try_send(Input::Event(event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Hands over what `note` makes, if there is room. Otherwise nothing is made, and it is to be offered again.
-    pub fn offer(&self, note: impl FnOnce() -> Note) -> bool {
+    pub fn offer(&self, note: impl FnOnce() -> Input) -> bool {
         self.notes.try_reserve().map(|room| room.send(note())).is_ok()
     }
 
     /// Tells what is good to know but moves no machine. It never takes the room of what does.
-    pub fn mention(&self, note: Note) {
+    pub fn mention(&self, note: Input) {
         if self.notes.capacity() < NOTES / 2 || self.notes.try_send(note).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Hands `note` over, waiting for room. Lost only when the hub has stopped.
-    pub async fn send(&self, note: Note) {
+    pub async fn send(&self, note: Input) {
         let _hub_has_stopped = self.notes.send(note).await;
     }
 
     /// Asks for something that is answered: `note` wraps the answer's way back.
-    pub async fn ask<T>(&self, note: impl FnOnce(oneshot::Sender<T>) -> Note) -> Option<T> {
+    pub async fn ask<T>(&self, note: impl FnOnce(oneshot::Sender<T>) -> Input) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         self.notes.send(note(answer)).await.ok()?;
         answered.await.ok()

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+
 use oxbow::cli;
 
 fn main() -> ExitCode {

@@ -14,7 +14,7 @@ use openssl::pkey::{Id, PKey, Private, Public};
 use openssl::sign::{Signer, Verifier};
 use serde_json::{Value, json};
 
-use crate::domain::certificate::{Certificate, canonical};
+use crate::domain::batch::certificate::{Certificate, canonical};
 use crate::domain::digest::Digest;
 
 /// The key that signs.
@@ -160,7 +160,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::domain::certificate::{FORMAT, FORMATS, Proof, Station, Step};
+    use crate::domain::batch::certificate::{CertifiedBy, CertifiedStep, FORMAT, FORMATS, Proof};
     use crate::domain::ids::NodeId;
 
     fn certificate() -> Certificate {
@@ -182,11 +182,15 @@ mod tests {
             image: None,
             configuration_sha256: None,
             verity_root_hash: None,
-            steps: vec![Step { stage: "seen".into(), at: "2026-11-23T14:02:11.000Z".into(), took_ms: Some(121_000) }],
+            steps: vec![CertifiedStep {
+                stage: "seen".into(),
+                at: "2026-11-23T14:02:11.000Z".into(),
+                took_ms: Some(121_000),
+            }],
             started: "2026-11-23T14:02:12.000Z".into(),
             ended: "2026-11-23T14:04:12.000Z".into(),
             batch: None,
-            station: Station { software: "oxbow 0.1.0".into(), host: "bench-2".into(), key_sha256: None },
+            station: CertifiedBy { software: "oxbow 0.1.0".into(), host: "bench-2".into(), key_sha256: None },
         }
     }
 

@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
-use crate::inbox::{Inbox, Note};
+use crate::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::inbox::{Inbox, Input};
 use crate::service::ServiceError;
 
 /// The station's tasks. All of them end when `stop` is cancelled.
@@ -54,7 +54,7 @@ impl Supervisor {
                     Err(error) => {
                         warn!(service = name.word(), source = ?error.source, hint = error.hint, "{error}");
                         let state = ServiceState::Down { what: error.what, hint: error.hint };
-                        inbox.send(Note::Service(ServiceStatus { name, state, restarts })).await;
+                        inbox.send(Input::Service(ServiceStatus { name, state, restarts })).await;
                     }
                 }
                 let pause = Duration::from_secs(1 << restarts.min(5)).min(LONGEST_PAUSE);
@@ -131,7 +131,7 @@ mod tests {
         let mut supervisor = Supervisor::new(stop.clone());
         supervisor.serve(ServiceName::Dhcp, inbox, || async { failing() });
         for restarts in 0..3 {
-            let Some(Note::Service(status)) = outlet.notes.recv().await else { panic!("no status") };
+            let Some(Input::Service(status)) = outlet.notes.recv().await else { panic!("no status") };
             assert_eq!(status.restarts, restarts);
             assert_eq!(status.state, ServiceState::Down { what: "cannot bind".into(), hint: "free the port".into() });
         }
@@ -143,7 +143,7 @@ mod tests {
         let (inbox, mut outlet) = inbox();
         let mut supervisor = Supervisor::new(CancellationToken::new());
         supervisor.serve(ServiceName::Tftp, inbox, || async { panic!("a bug") });
-        let Some(Note::Service(status)) = outlet.notes.recv().await else { panic!("no status") };
+        let Some(Input::Service(status)) = outlet.notes.recv().await else { panic!("no status") };
         assert!(matches!(status.state, ServiceState::Down { what, .. } if what.contains("a bug")));
         supervisor.shutdown(Duration::from_secs(1)).await;
     }

@@ -4,17 +4,17 @@ use lexopt::prelude::{Long, Short, Value};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::boot_args::BootArgs;
 use super::linux::Linux;
 use super::machine::{Machine, Survey};
-use super::orders::Orders;
-use super::patience::Patience;
-use super::station::Station;
-use crate::domain::disk::{DiskRule, Transport, in_bytes};
-use crate::protocol::{Answer, Job};
+use super::station::StationClient;
+use super::station::backoff::RetryPolicy;
+use crate::domain::machine::disk::{DiskRule, Transport, in_bytes};
+use crate::protocol::{AgentJob, HelloReply};
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum CliRequest {
     /// Nothing: the machine is to be installed, as the kernel's command line says.
     Install,
     Help,
@@ -37,15 +37,15 @@ oxbow-agent write --dry-run     ask the station what would be written where; not
 oxbow-agent --help, --version";
 
 /// Reads the program's arguments, its name not among them.
-pub fn asked(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Asked, String> {
+pub fn asked(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<CliRequest, String> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let (mut command, mut dry, mut words) = (String::new(), false, None);
     let (mut rule, mut needs) = (DiskRule::default(), 0);
     let said = |error: lexopt::Error| error.to_string();
     while let Some(argument) = parser.next().map_err(said)? {
         match argument {
-            Short('h') | Long("help") => return Ok(Asked::Help),
-            Short('V') | Long("version") => return Ok(Asked::Version),
+            Short('h') | Long("help") => return Ok(CliRequest::Help),
+            Short('V') | Long("version") => return Ok(CliRequest::Version),
             Value(name) if command.is_empty() => command = name.to_string_lossy().into_owned(),
             Long("rule") if command == "discover" => {
                 rule = with(&rule, &parser.value().map_err(said)?.to_string_lossy())?;
@@ -63,9 +63,9 @@ pub fn asked(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
         }
     }
     match (command.as_str(), dry) {
-        ("", _) => Ok(Asked::Install),
-        ("discover", _) => Ok(Asked::Discover(rule, needs)),
-        ("write", true) => Ok(Asked::DryRun(words)),
+        ("", _) => Ok(CliRequest::Install),
+        ("discover", _) => Ok(CliRequest::Discover(rule, needs)),
+        ("write", true) => Ok(CliRequest::DryRun(words)),
         ("write", false) => {
             Err("write alone is not done from here: write --dry-run shows it; oxbow-agent without words \
                                  does all of it"
@@ -117,18 +117,18 @@ pub fn discovered(survey: &Survey, rule: &DiskRule, needs: u64) -> String {
 }
 
 /// Asks the station of `orders` what this machine is to get; what would be done, or why nothing would.
-pub fn rehearsed(orders: &Orders, machine: &dyn Machine) -> Result<String, String> {
-    let station = Station::new(orders, machine.dialer(), &Patience::default());
+pub fn rehearsed(orders: &BootArgs, machine: &dyn Machine) -> Result<String, String> {
+    let station = StationClient::new(orders, machine.dialer(), &RetryPolicy::default());
     let survey = machine.survey(orders.boot_nic);
     match station.job().map_err(|trouble| format!("{trouble} ({})", station.url()))? {
-        Answer::Job(job) => would(&job, &survey),
-        Answer::Later { reason, .. } => Err(format!("the station says to wait: {reason}")),
-        Answer::Ended { reason } => Err(format!("nothing to do: {reason}")),
-        Answer::Unknown => Err("the station's answer is unknown to this agent, which is older".to_owned()),
+        HelloReply::Job(job) => would(&job, &survey),
+        HelloReply::Later { reason, .. } => Err(format!("the station says to wait: {reason}")),
+        HelloReply::Ended { reason } => Err(format!("nothing to do: {reason}")),
+        HelloReply::Unknown => Err("the station's answer is unknown to this agent, which is older".to_owned()),
     }
 }
 
-fn would(job: &Job, survey: &Survey) -> Result<String, String> {
+fn would(job: &AgentJob, survey: &Survey) -> Result<String, String> {
     let disk = job.disk.choose(&survey.disks, job.disk_bytes).map_err(|no| no.to_string())?;
     let image = job.image.rsplit('/').next().unwrap_or(&job.image);
     let mut lines = vec![
@@ -144,14 +144,14 @@ fn would(job: &Job, survey: &Survey) -> Result<String, String> {
 }
 
 /// The machine this program runs on, as far as a person asks.
-pub fn answer(asked: &Asked) -> Result<String, String> {
+pub fn answer(asked: &CliRequest) -> Result<String, String> {
     match asked {
-        Asked::Help | Asked::Install => Ok(HELP.to_owned()),
-        Asked::Version => Ok(concat!("oxbow-agent ", env!("CARGO_PKG_VERSION")).to_owned()),
-        Asked::Discover(rule, needs) => Ok(discovered(&Linux.survey(None), rule, *needs)),
-        Asked::DryRun(words) => {
+        CliRequest::Help | CliRequest::Install => Ok(HELP.to_owned()),
+        CliRequest::Version => Ok(concat!("oxbow-agent ", env!("CARGO_PKG_VERSION")).to_owned()),
+        CliRequest::Discover(rule, needs) => Ok(discovered(&Linux.survey(None), rule, *needs)),
+        CliRequest::DryRun(words) => {
             let orders = match words {
-                Some(words) => words.parse().map_err(|no: super::orders::NoOrders| no.to_string())?,
+                Some(words) => words.parse().map_err(|no: super::boot_args::BadBootArgs| no.to_string())?,
                 None => Linux.orders().map_err(|no| no.to_string())?,
             };
             rehearsed(&orders, &Linux)
@@ -162,16 +162,16 @@ pub fn answer(asked: &Asked) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::disk::{Disk, Pick, Volume};
+    use crate::domain::machine::disk::{Disk, DiskVolume, Pick};
 
-    fn ask(words: &str) -> Result<Asked, String> {
+    fn ask(words: &str) -> Result<CliRequest, String> {
         asked(words.split_whitespace().map(Into::into))
     }
 
     fn survey() -> Survey {
         let disk = |path: &str, bytes| Disk { path: path.into(), transport: Transport::Sata, bytes, ..Disk::default() };
         let mut small = disk("/dev/sda", 64_000_000_000);
-        small.volumes = vec![Volume { name: "data".into(), label: "photos".into(), ..Volume::default() }];
+        small.volumes = vec![DiskVolume { name: "data".into(), label: "photos".into(), ..DiskVolume::default() }];
         let mut survey = Survey { disks: vec![small, disk("/dev/sdb", 500_000_000_000)], ..Survey::default() };
         survey.claims.serial = "FB-0042".parse().ok();
         survey
@@ -179,9 +179,9 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_understood_or_said_to_be_wrong() {
-        assert_eq!(ask(""), Ok(Asked::Install));
-        assert_eq!(ask("discover --help"), Ok(Asked::Help));
-        assert_eq!(ask("write --dry-run"), Ok(Asked::DryRun(None)));
+        assert_eq!(ask(""), Ok(CliRequest::Install));
+        assert_eq!(ask("discover --help"), Ok(CliRequest::Help));
+        assert_eq!(ask("write --dry-run"), Ok(CliRequest::DryRun(None)));
         for (words, says) in [
             ("write", "write alone is not done from here"),
             ("discover --dry-run", "--dry-run"),
@@ -201,7 +201,7 @@ mod tests {
         let asked = ask("discover --rule pick=largest --rule transport=nvme,sata --rule min_bytes=5 --needs 7");
         let transport = vec![Transport::Nvme, Transport::Sata];
         let rule = DiskRule { pick: Pick::Largest, transport, min_bytes: 5, ..DiskRule::default() };
-        assert_eq!(asked, Ok(Asked::Discover(rule, 7)));
+        assert_eq!(asked, Ok(CliRequest::Discover(rule, 7)));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! How a run ends without success, and what the person in front of the machine reads.
 
-use super::orders::StationUrl;
-use crate::domain::report::{FailureKind, Step};
+use super::boot_args::StationUrl;
+use crate::domain::machine::report::{FailureKind, Step};
 
 /// What went wrong at which step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", step.word())]
-pub struct Failure {
+pub struct RunFailure {
     pub step: Step,
     pub kind: FailureKind,
     /// One clause, with its numbers.
@@ -15,19 +15,19 @@ pub struct Failure {
 
 /// Why work stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    Failed(Failure),
+pub enum StopReason {
+    Failed(RunFailure),
     SwitchedOff,
 }
 
-impl Stop {
+impl StopReason {
     pub fn failed(step: Step, kind: FailureKind, detail: impl Into<String>) -> Self {
-        Self::Failed(Failure { step, kind, detail: detail.into() })
+        Self::Failed(RunFailure { step, kind, detail: detail.into() })
     }
 }
 
 /// The failure as a box of plain characters, 60 columns wide.
-pub fn boxed(failure: &Failure, machine: &str, station: StationUrl) -> Vec<String> {
+pub fn boxed(failure: &RunFailure, machine: &str, station: StationUrl) -> Vec<String> {
     let rule = format!("+{}+", "-".repeat(WIDTH + 2));
     let station = station.to_string();
     let facts = [
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_box_says_what_where_and_what_to_try() {
-        let failure = Failure {
+        let failure = RunFailure {
             step: Step::Prepare,
             kind: FailureKind::NoDisk,
             detail: "the largest disk that fits the rule holds 32.0 GB, the image needs 64.0 GB".into(),

@@ -6,13 +6,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::terminal::Terminal;
-use crate::domain::configuration::{Configuration, FileFact, PlacedArchive};
-use crate::domain::disk::Disk;
-use crate::domain::identity::Claims;
+use super::console::terminal::Terminal;
 use crate::domain::ids::MacAddr;
-use crate::domain::inventory::Inventory;
-use crate::domain::report::FailureKind;
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::disk::Disk;
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::machine::report::FailureKind;
+use crate::domain::profile::configuration::{Configuration, FileFact, PlacedArchive};
 
 /// The agent's surroundings: identity, disks, network, console, power.
 pub trait Machine: Sync {

@@ -18,88 +18,61 @@
 //! away, except in the middle of a download ([`patience::Patience::stalled`]). It takes its surroundings as a
 //! [`machine::Machine`]: [`linux::Linux`] in the initramfs, simulated ones in `sim` and in tests.
 
+pub mod boot_args;
 pub mod cli;
-pub mod connection;
 pub mod failure;
 pub mod linux;
 pub mod machine;
-pub mod orders;
-pub mod patience;
-pub mod pump;
-pub mod terminal;
+mod shutdown;
 
-mod arrival;
-mod courier;
-mod download;
-mod farewell;
-mod head;
-mod journal;
-mod letters;
-mod mailbox;
-mod marks;
-mod meter;
-mod panel;
+pub mod console;
+pub mod image;
+pub mod outcome;
 mod session;
-mod station;
-mod tls;
-mod verify;
+pub mod station;
 mod watchdog;
-mod write;
 
 use std::thread;
 
-use self::courier::Courier;
-use self::failure::Failure;
-use self::farewell::Farewell;
-use self::journal::Journal;
+use self::boot_args::BootArgs;
+use self::console::journal::Journal;
+use self::image::pump::Blocks;
 use self::machine::Machine;
-use self::mailbox::Mailbox;
-use self::orders::Orders;
-use self::patience::Patience;
-use self::pump::Blocks;
 use self::session::Session;
-use self::station::Station;
-use self::watchdog::{Alarm, Watch};
-use crate::domain::identity::Claims;
-use crate::protocol::{Hello, VERSION};
+use self::shutdown::Farewell;
+use self::station::StationClient;
+use self::station::backoff::RetryPolicy;
+use self::station::outbox::Outbox;
+use self::station::sender::ReportSender;
+use self::watchdog::{Activity, WatchdogAlarm};
+use crate::agent::outcome::AgentOutcome;
+use crate::domain::machine::claims::Claims;
+use crate::protocol::{HelloMessage, VERSION};
 
 /// What the agent is told from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    pub orders: Orders,
-    pub patience: Patience,
+pub struct AgentConfig {
+    pub orders: BootArgs,
+    pub patience: RetryPolicy,
     pub blocks: Blocks,
 }
 
-impl Config {
+impl AgentConfig {
     /// The orders with everything else as it is on real machines.
-    pub fn new(orders: Orders) -> Self {
-        Self { orders, patience: Patience::default(), blocks: Blocks::default() }
+    pub fn new(orders: BootArgs) -> Self {
+        Self { orders, patience: RetryPolicy::default(), blocks: Blocks::default() }
     }
 }
 
-/// How the agent's work ended. The machine was told to restart then, unless it was switched off before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The disk holds the image and the station has the proof.
-    Installed,
-    /// The run failed; the station knows why, unless the machine was switched off meanwhile.
-    Failed(Failure),
-    /// The station had ended the run, for this reason, before there was anything to do.
-    Ended(String),
-    /// In the middle of the work.
-    SwitchedOff,
-}
-
 /// Installs `machine` as the station of `config` says, and restarts it.
-pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
-    let Config { orders, patience, blocks } = config;
-    let mailbox = Mailbox::default();
+pub fn run(config: &AgentConfig, machine: &dyn Machine) -> AgentOutcome {
+    let AgentConfig { orders, patience, blocks } = config;
+    let mailbox = Outbox::default();
     let journal = Journal::new(machine, &mailbox);
-    let station = Station::new(orders, machine.dialer(), patience);
+    let station = StationClient::new(orders, machine.dialer(), patience);
     let survey = machine.survey(orders.boot_nic);
     survey.remarks.iter().for_each(|remark| journal.warning("hello", remark));
-    let hello = Hello {
+    let hello = HelloMessage {
         version: VERSION,
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         claims: survey.claims,
@@ -108,7 +81,7 @@ pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
     };
     let name = name(&hello.claims);
     journal.show(|panel| (panel.machine, panel.station) = (name.clone(), orders.station.to_string()));
-    let watch = Watch::new(*patience);
+    let watch = Activity::new(*patience);
     let farewell = Farewell {
         machine,
         station: &station,
@@ -120,7 +93,7 @@ pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
         patience: *patience,
         hung: false,
     };
-    let courier = Courier {
+    let courier = ReportSender {
         machine,
         station: &station,
         mailbox: &mailbox,
@@ -140,8 +113,8 @@ pub fn run(config: &Config, machine: &dyn Machine) -> Outcome {
         blocks: *blocks,
     };
     let hear = |alarm| match alarm {
-        Alarm::Warning(step, text) => journal.warning(journal::word(step), &text),
-        Alarm::Tripped(failure) => drop(Farewell { hung: true, ..farewell }.in_failure(failure)),
+        WatchdogAlarm::Warning(step, text) => journal.warning(console::journal::word(step), &text),
+        WatchdogAlarm::Tripped(failure) => drop(Farewell { hung: true, ..farewell }.in_failure(failure)),
     };
     thread::scope(|scope| {
         scope.spawn(|| courier.serve());

@@ -7,17 +7,17 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::failure::{Failure, Stop};
+use super::failure::{RunFailure, StopReason};
 use super::machine::Medium;
-use super::patience::Patience;
-use crate::domain::report::{FailureKind, Step};
+use super::station::backoff::RetryPolicy;
+use crate::domain::machine::report::{FailureKind, Step};
 
 /// What the work is at, known to whoever works and to the watchdog.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Activity {
     state: Mutex<State>,
     changed: Condvar,
-    patience: Patience,
+    patience: RetryPolicy,
 }
 
 #[derive(Debug)]
@@ -27,16 +27,16 @@ struct State {
     /// Since when nothing has moved.
     since: Instant,
     /// What a disk was asked for and has not answered.
-    asked: Option<Asked>,
+    asked: Option<DiskRequest>,
     /// The disk that was opened last.
     disk: Option<String>,
     warned: bool,
-    tripped: Option<Failure>,
+    tripped: Option<RunFailure>,
     over: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Asked {
+struct DiskRequest {
     disk: String,
     act: Act,
     since: Instant,
@@ -54,15 +54,15 @@ enum Act {
 
 /// What the watchdog has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Alarm {
+pub(super) enum WatchdogAlarm {
     /// Half of the patience is gone.
     Warning(Step, String),
     /// All of it. The run has failed; nobody else says so.
-    Tripped(Failure),
+    Tripped(RunFailure),
 }
 
-impl Watch {
-    pub(super) fn new(patience: Patience) -> Self {
+impl Activity {
+    pub(super) fn new(patience: RetryPolicy) -> Self {
         let state = State {
             step: None,
             since: Instant::now(),
@@ -90,10 +90,10 @@ impl Watch {
     }
 
     /// Nothing is watched any more; an error if it is too late for that.
-    pub(super) fn rest(&self) -> Result<(), Stop> {
+    pub(super) fn rest(&self) -> Result<(), StopReason> {
         let mut state = self.lock();
         state.step = None;
-        state.tripped.clone().map_or(Ok(()), |failure| Err(Stop::Failed(failure)))
+        state.tripped.clone().map_or(Ok(()), |failure| Err(StopReason::Failed(failure)))
     }
 
     /// The disk that is written, once it was opened.
@@ -119,7 +119,7 @@ impl Watch {
     }
 
     fn during<T>(&self, disk: &str, act: Act, ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        self.lock().asked = Some(Asked { disk: disk.to_owned(), act, since: Instant::now() });
+        self.lock().asked = Some(DiskRequest { disk: disk.to_owned(), act, since: Instant::now() });
         let answer = ask();
         let mut state = self.lock();
         (state.asked, state.since, state.warned) = (None, Instant::now(), false);
@@ -127,16 +127,16 @@ impl Watch {
     }
 
     /// Watches until [`Self::end`], or until the patience is gone.
-    pub(super) fn serve(&self, mut hear: impl FnMut(Alarm)) {
+    pub(super) fn serve(&self, mut hear: impl FnMut(WatchdogAlarm)) {
         let mut state = self.lock();
         while !state.over {
             let alarm = state.alarm(&self.patience);
             let is_last = match &alarm {
-                Some(Alarm::Tripped(failure)) => {
+                Some(WatchdogAlarm::Tripped(failure)) => {
                     state.tripped = Some(failure.clone());
                     true
                 }
-                Some(Alarm::Warning(..)) => {
+                Some(WatchdogAlarm::Warning(..)) => {
                     state.warned = true;
                     false
                 }
@@ -162,20 +162,20 @@ impl Watch {
 }
 
 impl State {
-    fn alarm(&self, patience: &Patience) -> Option<Alarm> {
+    fn alarm(&self, patience: &RetryPolicy) -> Option<WatchdogAlarm> {
         let step = self.step?;
         let of_disk = self.asked.as_ref().map(|asked| {
-            let Asked { disk, act, since } = asked;
+            let DiskRequest { disk, act, since } = asked;
             (since.elapsed(), patience.disk, format!("{disk}: {}: the disk has not answered", act.words()))
         });
         let of_step = (self.since.elapsed(), patience.step, format!("{}: nothing has moved", step.word()));
         let due = |(silent, limit, what): &(Duration, Duration, String)| {
             if silent >= limit {
                 let detail = format!("{what} for {}", seconds(*limit));
-                Some(Alarm::Tripped(Failure { step, kind: FailureKind::Hung, detail }))
+                Some(WatchdogAlarm::Tripped(RunFailure { step, kind: FailureKind::Hung, detail }))
             } else if !self.warned && *silent >= *limit / 2 {
                 let text = format!("{what} for {}; given up after {}", seconds(*silent), seconds(*limit));
-                Some(Alarm::Warning(step, text))
+                Some(WatchdogAlarm::Warning(step, text))
             } else {
                 None
             }
@@ -198,7 +198,7 @@ impl Act {
 
 /// A medium under watch. One that comes back after the watchdog has given it up is an error.
 pub(super) struct Watched<'a> {
-    watch: &'a Watch,
+    watch: &'a Activity,
     disk: String,
     medium: Box<dyn Medium>,
     at: u64,
@@ -247,38 +247,38 @@ const GLANCE: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
 
-    fn patience(disk: u64, step: u64) -> Patience {
+    fn patience(disk: u64, step: u64) -> RetryPolicy {
         let [disk, step] = [disk, step].map(Duration::from_millis);
-        Patience { disk, step, ..Patience::default() }
+        RetryPolicy { disk, step, ..RetryPolicy::default() }
     }
 
-    fn alarms(watch: &Watch) -> Vec<Alarm> {
+    fn alarms(watch: &Activity) -> Vec<WatchdogAlarm> {
         let mut heard = Vec::new();
         watch.serve(|alarm| heard.push(alarm));
         heard
     }
 
-    fn detail(alarm: &Alarm) -> &str {
+    fn detail(alarm: &WatchdogAlarm) -> &str {
         match alarm {
-            Alarm::Warning(_, text) => text,
-            Alarm::Tripped(failure) => &failure.detail,
+            WatchdogAlarm::Warning(_, text) => text,
+            WatchdogAlarm::Tripped(failure) => &failure.detail,
         }
     }
 
     #[test]
     fn a_step_in_which_nothing_moves_is_warned_of_and_then_given_up() {
-        let watch = Watch::new(patience(60_000, 200));
+        let watch = Activity::new(patience(60_000, 200));
         watch.begin(Step::Configure);
         let heard = alarms(&watch);
         assert_eq!(heard.len(), 2, "{heard:?}");
-        assert!(matches!(heard[0], Alarm::Warning(Step::Configure, _)), "{heard:?}");
+        assert!(matches!(heard[0], WatchdogAlarm::Warning(Step::Configure, _)), "{heard:?}");
         assert_eq!(detail(&heard[1]), "configuring: nothing has moved for 0.2 s");
         assert!(watch.rest().is_err(), "too late");
     }
 
     #[test]
     fn what_moves_now_and_then_and_what_is_not_watched_is_left_alone() {
-        let watch = Watch::new(patience(60_000, 2000));
+        let watch = Activity::new(patience(60_000, 2000));
         std::thread::scope(|scope| {
             let heard = scope.spawn(|| alarms(&watch));
             watch.begin(Step::Write);
@@ -290,7 +290,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(2500));
             watch.end();
             let heard = heard.join().expect("it ends");
-            assert!(!heard.iter().any(|alarm| matches!(alarm, Alarm::Tripped(_))), "{heard:?}");
+            assert!(!heard.iter().any(|alarm| matches!(alarm, WatchdogAlarm::Tripped(_))), "{heard:?}");
         });
     }
 
@@ -316,7 +316,7 @@ mod tests {
                 Ok(0)
             }
         }
-        let watch = Watch::new(patience(200, 60_000));
+        let watch = Activity::new(patience(200, 60_000));
         watch.begin(Step::Write);
         std::thread::scope(|scope| {
             let heard = scope.spawn(|| alarms(&watch));

@@ -4,13 +4,13 @@
 use std::error::Error as _;
 use std::process::ExitCode;
 
-use oxbow::agent::cli::{self, Asked};
+use oxbow::agent::cli::{self, CliRequest};
 use oxbow::agent::linux::Linux;
-use oxbow::agent::{Config, run};
+use oxbow::agent::{AgentConfig, run};
 
 fn main() -> ExitCode {
     match cli::asked(std::env::args_os().skip(1)) {
-        Ok(Asked::Install) => install(),
+        Ok(CliRequest::Install) => install(),
         Ok(asked) => match cli::answer(&asked) {
             Ok(text) => {
                 println!("{text}");
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 fn install() -> ExitCode {
     match Linux.orders() {
         Ok(orders) => {
-            let outcome = run(&Config::new(orders), &Linux);
+            let outcome = run(&AgentConfig::new(orders), &Linux);
             println!("the agent ends without a restart: {outcome:?}");
             // Whoever started the agent decides what a machine does that neither works nor restarts.
             ExitCode::FAILURE

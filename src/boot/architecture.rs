@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::domain::event::Firmware;
 use crate::domain::ids::MacAddr;
-use crate::domain::quirk::Oui;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::quirk::Oui;
 
 /// A client's architecture as DHCP option 93 numbers it (RFC 4578 section 2.1). Any number can be on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -17,7 +17,7 @@ pub struct ArchCode(pub u16);
 /// How a client loads its boot program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Transport {
+pub enum LoaderTransport {
     Tftp,
     Http,
 }
@@ -25,11 +25,11 @@ pub enum Transport {
 /// What is known of one architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Architecture {
+pub struct ArchitectureRow {
     pub code: ArchCode,
     pub name: String,
     pub firmware: Firmware,
-    pub transport: Transport,
+    pub transport: LoaderTransport,
     /// The file's name below the boot-files folder. None: there is nothing here that this architecture could load.
     pub file: Option<String>,
     /// Makers of cards whose machines say that they are a BIOS, and are this.
@@ -37,9 +37,9 @@ pub struct Architecture {
     pub ouis: Vec<Oui>,
 }
 
-impl Architecture {
+impl ArchitectureRow {
     /// Whether there is a program here that this architecture loads over `transport`.
-    pub fn loads_over(&self, transport: Transport) -> bool {
+    pub fn loads_over(&self, transport: LoaderTransport) -> bool {
         self.transport == transport && self.file.is_some()
     }
 }
@@ -51,7 +51,7 @@ impl ArchCode {
 
     /// What a machine with this card is that says it is `self`.
     pub fn meant(self, mac: Option<MacAddr>) -> Self {
-        let made = |row: &&Architecture| mac.is_some_and(|mac| row.ouis.iter().any(|oui| oui.made(mac)));
+        let made = |row: &&ArchitectureRow| mac.is_some_and(|mac| row.ouis.iter().any(|oui| oui.made(mac)));
         match self {
             Self::BIOS => ROWS.iter().find(made).map_or(self, |row| row.code),
             said => said,
@@ -59,12 +59,12 @@ impl ArchCode {
     }
 
     /// The row of this architecture. None for a number that nobody has described.
-    pub fn row(self) -> Option<&'static Architecture> {
+    pub fn row(self) -> Option<&'static ArchitectureRow> {
         ROWS.iter().find(|row| row.code == self)
     }
 
     /// The name of the boot program that is loaded over `transport`.
-    pub fn file(self, transport: Transport) -> Option<&'static str> {
+    pub fn file(self, transport: LoaderTransport) -> Option<&'static str> {
         self.row().filter(|row| row.loads_over(transport))?.file.as_deref()
     }
 }
@@ -80,16 +80,16 @@ impl fmt::Display for ArchCode {
 }
 
 #[derive(Deserialize)]
-struct Table {
-    architecture: Vec<Architecture>,
+struct ArchitectureTable {
+    architecture: Vec<ArchitectureRow>,
 }
 
-fn parse(text: &str) -> Result<Vec<Architecture>, toml::de::Error> {
-    toml::from_str(text).map(|table: Table| table.architecture)
+fn parse(text: &str) -> Result<Vec<ArchitectureRow>, toml::de::Error> {
+    toml::from_str(text).map(|table: ArchitectureTable| table.architecture)
 }
 
 /// Embedded, and valid by the test below.
-static ROWS: LazyLock<Vec<Architecture>> = LazyLock::new(|| parse(TABLE).unwrap_or_default());
+static ROWS: LazyLock<Vec<ArchitectureRow>> = LazyLock::new(|| parse(TABLE).unwrap_or_default());
 
 const TABLE: &str = include_str!("../../assets/architectures.toml");
 
@@ -107,12 +107,15 @@ mod tests {
 
     #[test]
     fn bios_loads_undionly_and_every_x64_number_loads_snponly() {
-        let tftp = |code| ArchCode(code).file(Transport::Tftp);
+        let tftp = |code| ArchCode(code).file(LoaderTransport::Tftp);
         assert_eq!(tftp(0), Some("undionly.kpxe"));
         assert_eq!([7, 8, 9].map(tftp), [Some("snponly.efi"); 3]);
         assert_eq!([6, 10, 16, 4711].map(tftp), [None; 4], "never another architecture's file");
-        assert_eq!(ArchCode(16).file(Transport::Http), Some("ipxe.efi"));
-        assert_eq!((tftp(11), ArchCode(19).file(Transport::Http)), (Some("ipxe-arm64.efi"), Some("ipxe-arm64.efi")));
+        assert_eq!(ArchCode(16).file(LoaderTransport::Http), Some("ipxe.efi"));
+        assert_eq!(
+            (tftp(11), ArchCode(19).file(LoaderTransport::Http)),
+            (Some("ipxe-arm64.efi"), Some("ipxe-arm64.efi"))
+        );
     }
 
     #[test]

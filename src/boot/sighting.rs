@@ -2,22 +2,26 @@
 
 use std::net::Ipv4Addr;
 
-use crate::boot::client::Client;
-use crate::boot::dhcp::{Answer, Silence, Verdict};
-use crate::boot::request::{Kind, Request};
-use crate::boot::tftp::transfer::End;
-use crate::domain::doctor::sighting::{self as seen, Asked, Cause, Door, Reply, Sighting, Speaker, Terms, Tftp, Who};
-use crate::domain::event::{Event, Firmware};
+use crate::boot::dhcp::client::BootClient;
+use crate::boot::dhcp::request::{Request, RequestType};
+use crate::boot::dhcp::{DhcpReply, Silence, Verdict};
+use crate::boot::tftp::transfer::TransferEnd;
+use crate::domain::event::Event;
 use crate::domain::ids::MacAddr;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::sighting as seen;
+use crate::domain::machine::sighting::{
+    Cause, DhcpAsked, DhcpPort, DhcpReplied, DhcpSpeaker, Sighting, Terms, Tftp, Who,
+};
 
 /// A DHCP message as it was decided about. None for what is no machine's request.
-pub fn dhcp(door: Door, packet: &[u8], mac: Option<MacAddr>, verdict: &Verdict) -> Option<Event> {
+pub fn dhcp(door: DhcpPort, packet: &[u8], mac: Option<MacAddr>, verdict: &Verdict) -> Option<Event> {
     if matches!(verdict, Verdict::Silence(Silence::OwnProbe)) {
         return None;
     }
     let request = Request::parse(packet).ok()?;
     // On port 4011 a machine may put its GUID where its card's address belongs: then it is known by the address it has.
-    let address = request.ciaddr.filter(|_| door == Door::BootServer);
+    let address = request.ciaddr.filter(|_| door == DhcpPort::BootServer);
     let who = Who { mac, address };
     let sighting = Sighting::Dhcp { asked: asked(door, &request), reply: reply(verdict) };
     (mac.is_some() || address.is_some()).then(|| Event::Sighted { who, sighting: Box::new(sighting) })
@@ -35,14 +39,14 @@ pub fn begun(peer: Ipv4Addr, file: &str, terms: Terms) -> Event {
 }
 
 /// How that ended.
-pub fn ended(peer: Ipv4Addr, file: &str, end: &End) -> Event {
+pub fn ended(peer: Ipv4Addr, file: &str, end: &TransferEnd) -> Event {
     // The terms are those it began with.
     let terms = Terms::default();
     let how = match end {
-        End::Done { bytes } => Tftp::Done { bytes: *bytes },
-        End::Probed => Tftp::Probed,
-        End::Aborted(fault) => Tftp::Aborted { reason: fault.to_string(), terms },
-        End::Lost { sent } => Tftp::Lost { sent: *sent, terms },
+        TransferEnd::Done { bytes } => Tftp::Done { bytes: *bytes },
+        TransferEnd::Probed => Tftp::Probed,
+        TransferEnd::Aborted(fault) => Tftp::Aborted { reason: fault.to_string(), terms },
+        TransferEnd::Lost { sent } => Tftp::Lost { sent: *sent, terms },
     };
     tftp(peer, file, how)
 }
@@ -63,17 +67,17 @@ fn tftp(peer: Ipv4Addr, file: &str, how: Tftp) -> Event {
     Event::Sighted { who: Who::at(peer), sighting: Box::new(Sighting::Tftp { file: file.to_owned(), how }) }
 }
 
-fn asked(door: Door, request: &Request) -> Asked {
-    let client = Client::of(request);
-    Asked {
+fn asked(door: DhcpPort, request: &Request) -> DhcpAsked {
+    let client = BootClient::of(request);
+    DhcpAsked {
         door,
-        kind: request.kind.map_or(seen::Kind::Bootp, kind),
+        kind: request.kind.map_or(seen::DhcpMessageType::Bootp, kind),
         speaker: match client {
-            Client::Ipxe { .. } => Speaker::Ipxe,
-            Client::HttpClient(_) => Speaker::HttpBoot,
-            Client::OtherArch(_) if request.vendor_class.starts_with(b"HTTPClient") => Speaker::HttpBoot,
-            Client::Pxe(_) | Client::OtherArch(_) => Speaker::Pxe,
-            Client::Plain => Speaker::Plain,
+            BootClient::Ipxe { .. } => DhcpSpeaker::Ipxe,
+            BootClient::HttpClient(_) => DhcpSpeaker::HttpBoot,
+            BootClient::OtherArch(_) if request.vendor_class.starts_with(b"HTTPClient") => DhcpSpeaker::HttpBoot,
+            BootClient::Pxe(_) | BootClient::OtherArch(_) => DhcpSpeaker::Pxe,
+            BootClient::Plain => DhcpSpeaker::Plain,
         },
         firmware: client.arch().and_then(|arch| arch.row()).map_or(Firmware::Other, |row| row.firmware),
         arch: client.arch().map_or(0, |arch| arch.0),
@@ -85,29 +89,29 @@ fn asked(door: Door, request: &Request) -> Asked {
     }
 }
 
-fn kind(kind: Kind) -> seen::Kind {
+fn kind(kind: RequestType) -> seen::DhcpMessageType {
     match kind {
-        Kind::Discover => seen::Kind::Discover,
-        Kind::Request => seen::Kind::Request,
-        Kind::Inform => seen::Kind::Inform,
-        Kind::Decline => seen::Kind::Decline,
-        Kind::Release => seen::Kind::Release,
-        Kind::Other(number) => seen::Kind::Other(number),
+        RequestType::Discover => seen::DhcpMessageType::Discover,
+        RequestType::Request => seen::DhcpMessageType::Request,
+        RequestType::Inform => seen::DhcpMessageType::Inform,
+        RequestType::Decline => seen::DhcpMessageType::Decline,
+        RequestType::Release => seen::DhcpMessageType::Release,
+        RequestType::Other(number) => seen::DhcpMessageType::Other(number),
     }
 }
 
-fn reply(verdict: &Verdict) -> Reply {
+fn reply(verdict: &Verdict) -> DhcpReplied {
     match verdict {
         Verdict::Reply(answer) => read(answer),
-        Verdict::Overheard(_) => Reply::Overheard,
-        Verdict::Silence(silence) => Reply::Silent(cause(*silence)),
+        Verdict::Overheard(_) => DhcpReplied::Overheard,
+        Verdict::Silence(silence) => DhcpReplied::Silent(cause(*silence)),
     }
 }
 
 /// What the machine reads in the answer, whatever it was meant to say.
-fn read(answer: &Answer) -> Reply {
+fn read(answer: &DhcpReply) -> DhcpReplied {
     if let Some(lacks) = answer.lacks.filter(|lacks| matches!(lacks, Silence::Unsupported(_))) {
-        return Reply::Silent(cause(lacks));
+        return DhcpReplied::Silent(cause(lacks));
     }
     let message = &answer.message;
     let address = message.get(16..20).and_then(|field| <[u8; 4]>::try_from(field).ok()).map(Ipv4Addr::from);
@@ -116,9 +120,9 @@ fn read(answer: &Answer) -> Reply {
     let file = (!file.is_empty()).then(|| String::from_utf8_lossy(file).into_owned());
     // Every answer of the station begins its options with the message type.
     match message.get(240..243) {
-        Some([53, 1, OFFER]) => Reply::Offered { address, file },
-        Some([53, 1, NAK]) => Reply::Refused,
-        _ => Reply::Acked { address, file },
+        Some([53, 1, OFFER]) => DhcpReplied::Offered { address, file },
+        Some([53, 1, NAK]) => DhcpReplied::Refused,
+        _ => DhcpReplied::Acked { address, file },
     }
 }
 

@@ -4,29 +4,29 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::bench::{Bench, Place};
-use super::say;
-use crate::config::Problem;
-use crate::domain::batch::Order;
+use super::connection::{Conversation, StationArgs};
+use super::print;
+use crate::config::ConfigProblem;
+use crate::domain::batch::BatchOrder;
 use crate::domain::batch::unit::Unit;
-use crate::paper::report::{figures, headline};
+use crate::export::report::{figures, headline};
 use crate::protocol::batch::BatchRow;
-use crate::protocol::control::{Answer, Ask};
+use crate::protocol::control::{ControlReply, ControlRequest};
 
 /// Exit status: 0 done, 1 refused, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
-pub(super) struct Batch {
+pub(super) struct BatchArgs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// Print JSON, as GET /api/v1/batch does
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<BatchCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum BatchCommand {
     /// How the batch stands: expected against seen, and every machine that is not done (what `oxbow batch` alone does too)
     Status {
         /// Another than the latest
@@ -49,20 +49,23 @@ enum What {
     Close,
 }
 
-pub(super) fn run(options: &Batch) -> ExitCode {
+pub(super) fn run(options: &BatchArgs) -> ExitCode {
     let ask = match &options.what {
-        None => Ask::Batch { number: None, units: true, or_bench: false },
-        Some(What::Status { number }) => Ask::Batch { number: *number, units: true, or_bench: false },
-        Some(What::Open { name, work_order, operator, list }) => {
+        None => ControlRequest::Batch { number: None, units: true, or_bench: false },
+        Some(BatchCommand::Status { number }) => {
+            ControlRequest::Batch { number: *number, units: true, or_bench: false }
+        }
+        Some(BatchCommand::Open { name, work_order, operator, list }) => {
             // A list is known by its file's name.
             let list = list.as_ref().map(|list| list.rsplit('/').next().unwrap_or(list).to_owned());
-            let order = Order { name: name.clone(), work_order: work_order.clone(), operator: operator.clone(), list };
-            Ask::OpenBatch { order }
+            let order =
+                BatchOrder { name: name.clone(), work_order: work_order.clone(), operator: operator.clone(), list };
+            ControlRequest::OpenBatch { order }
         }
-        Some(What::Close) => Ask::CloseBatch,
+        Some(BatchCommand::Close) => ControlRequest::CloseBatch,
     };
     match told(&options.place, ask) {
-        Err(problems) => say::failed(&problems),
+        Err(problems) => print::failed(&problems),
         Ok((batch, units, last)) => {
             match batch {
                 Some(batch) if options.json => json(&batch, &units),
@@ -70,20 +73,23 @@ pub(super) fn run(options: &Batch) -> ExitCode {
                 None => {}
             }
             match last {
-                Answer::Done { said } if said.is_empty() => ExitCode::SUCCESS,
-                last => say::outcome(&last),
+                ControlReply::Done { said } if said.is_empty() => ExitCode::SUCCESS,
+                last => print::outcome(&last),
             }
         }
     }
 }
 
 /// What the bench answers: a batch, its machines, and its last word.
-pub(super) fn told(place: &Place, ask: Ask) -> Result<(Option<BatchRow>, Vec<Unit>, Answer), Vec<Problem>> {
-    let mut bench = Bench::open(place, ask.is_question())?;
+pub(super) fn told(
+    place: &StationArgs,
+    ask: ControlRequest,
+) -> Result<(Option<BatchRow>, Vec<Unit>, ControlReply), Vec<ConfigProblem>> {
+    let mut bench = Conversation::open(place, ask.is_question())?;
     let (mut batch, mut units) = (None, Vec::new());
     let hear = |answer| match answer {
-        Answer::Batch(row) => batch = Some(*row),
-        Answer::Unit(unit) => units.push(*unit),
+        ControlReply::Batch(row) => batch = Some(*row),
+        ControlReply::Unit(unit) => units.push(*unit),
         _ => {}
     };
     let last = bench.ask(ask, &[], hear).map_err(|problem| vec![problem])?;
@@ -92,18 +98,18 @@ pub(super) fn told(place: &Place, ask: Ask) -> Result<(Option<BatchRow>, Vec<Uni
 
 fn json(batch: &BatchRow, units: &[Unit]) {
     let page = serde_json::json!({ "batch": batch, "units": units });
-    say::raw(&format!("{}\n", say::escaped(&format!("{page:#}"))));
+    print::raw(&format!("{}\n", print::escaped(&format!("{page:#}"))));
 }
 
 fn show(batch: &BatchRow, units: &[Unit]) {
-    say::line(&headline(batch));
-    say::line(&batch.tally.in_words());
+    print::line(&headline(batch));
+    print::line(&batch.tally.in_words());
     if let Some(figures) = figures(&batch.tally) {
-        say::line(&figures);
+        print::line(&figures);
     }
     for unit in units.iter().filter(|unit| !unit.standing.is_done()) {
         let reason = unit.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let unknown = if unit.expected { "" } else { " (nobody registered it)" };
-        say::line(&format!("{} {}{unknown}{reason}", unit.name, unit.standing.word()));
+        print::line(&format!("{} {}{unknown}{reason}", unit.name, unit.standing.word()));
     }
 }

@@ -8,27 +8,27 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 
 use super::complain;
-use crate::config::{DATA, Problem};
-use crate::service::tls::{Exported, Format, TlsError};
-use crate::wire::TLS;
+use crate::config::{ConfigProblem, DATA};
+use crate::service::tls::{CertificateFormat, Exported, TlsError};
+use crate::station::TLS;
 
 /// Shows the station's certificate authority, or gives out its certificate
 #[derive(Debug, clap::Args)]
 pub(super) struct Ca {
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<CaCommand>,
     /// Where the station keeps its memory
     #[arg(long, value_name = "DIR", env = "OXBOW_DATA", default_value = DATA, global = true)]
     data: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum CaCommand {
     /// Write the authority's certificate; its key never leaves the station
     Export {
         /// pem for programs, der for most firmware's setup, esl (EFI signature list) for firmware that takes those
-        #[arg(long, value_enum, default_value_t = Written::Pem)]
-        format: Written,
+        #[arg(long, value_enum, default_value_t = CertificateOutput::Pem)]
+        format: CertificateOutput,
         /// The file to write [default: standard output]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -36,7 +36,7 @@ enum What {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Written {
+enum CertificateOutput {
     Pem,
     Der,
     Esl,
@@ -49,7 +49,7 @@ pub(super) fn run(ca: &Ca) -> ExitCode {
             show(&exported, &directory);
             Ok(())
         }
-        Some(What::Export { format, out }) => write(&exported, *format, out.as_deref()),
+        Some(CaCommand::Export { format, out }) => write(&exported, *format, out.as_deref()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,18 +57,19 @@ pub(super) fn run(ca: &Ca) -> ExitCode {
     }
 }
 
-fn read(directory: &Path) -> Result<Exported, Problem> {
+fn read(directory: &Path) -> Result<Exported, ConfigProblem> {
     Exported::read(directory).map_err(|error| match &error {
         TlsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound && !directory.exists() => {
-            Problem {
+            ConfigProblem {
                 what: format!("there is no certificate authority in {}", directory.display()),
                 hint: "the station makes it when it is first started; name its data with --data".into(),
             }
         }
-        TlsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            Problem { what: error.to_string(), hint: "run it as the user that runs the station, usually root".into() }
-        }
-        _ => Problem { what: error.to_string(), hint: error.hint().into() },
+        TlsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ConfigProblem {
+            what: error.to_string(),
+            hint: "run it as the user that runs the station, usually root".into(),
+        },
+        _ => ConfigProblem { what: error.to_string(), hint: error.hint().into() },
     })
 }
 
@@ -81,17 +82,17 @@ fn show(exported: &Exported, directory: &Path) {
     println!("give it to machines: `oxbow ca export`, or http://STATION/ca.pem, /ca.der and /ca.esl");
 }
 
-fn write(exported: &Exported, format: Written, out: Option<&Path>) -> Result<(), Problem> {
+fn write(exported: &Exported, format: CertificateOutput, out: Option<&Path>) -> Result<(), ConfigProblem> {
     let content = exported.form(match format {
-        Written::Pem => Format::Pem,
-        Written::Der => Format::Der,
-        Written::Esl => Format::Esl,
+        CertificateOutput::Pem => CertificateFormat::Pem,
+        CertificateOutput::Der => CertificateFormat::Der,
+        CertificateOutput::Esl => CertificateFormat::Esl,
     });
     let (place, written) = match out {
         Some(file) => (file.display().to_string(), fs::write(file, content)),
         None => ("standard output".to_owned(), io::stdout().write_all(content)),
     };
-    written.map_err(|error| Problem {
+    written.map_err(|error| ConfigProblem {
         what: format!("{place} cannot be written: {error}"),
         hint: "name another file with --out".into(),
     })

@@ -3,35 +3,35 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::bench::{Bench, Place};
-use super::say;
-use crate::paper::{Unmade, list, patient};
+use super::connection::{Conversation, StationArgs};
+use super::print;
+use crate::export::{Unmade, list, patient};
 
 /// Exit status: 0 done, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
-pub(super) struct Export {
+pub(super) struct ExportArgs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// The list, which must not be there yet; without it the list is printed
     file: Option<PathBuf>,
 }
 
-pub(super) fn run(options: &Export) -> ExitCode {
+pub(super) fn run(options: &ExportArgs) -> ExitCode {
     match export(options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(unmade) => say::unmade(&unmade),
+        Err(unmade) => print::unmade(&unmade),
     }
 }
 
-fn export(options: &Export) -> Result<(), Unmade> {
-    let mut bench = Bench::open(&options.place, true)?;
+fn export(options: &ExportArgs) -> Result<(), Unmade> {
+    let mut bench = Conversation::open(&options.place, true)?;
     let list = list::make(bench.talk(), &patient)?;
     match &options.file {
         Some(file) => {
             list::save(file, &list.csv)?;
-            say::line(&format!("machines in {}: {}", file.display(), list.machines));
+            print::line(&format!("machines in {}: {}", file.display(), list.machines));
         }
-        None => say::raw(&list.csv),
+        None => print::raw(&list.csv),
     }
     Ok(())
 }

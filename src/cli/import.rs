@@ -5,18 +5,18 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::bench::{Bench, Place};
-use super::say;
-use crate::config::Problem;
+use super::connection::{Conversation, StationArgs};
+use super::print;
+use crate::config::ConfigProblem;
 use crate::domain::ids::ProfileId;
 use crate::domain::import::{self, FILE_LIMIT};
-use crate::protocol::control::{Answer, Ask, Counts, List, ListRow, Trouble};
+use crate::protocol::control::{ControlReply, ControlRequest, ListCounts, ListProblem, ListRequest, ListRow};
 
 /// Exit status: 0 done, 1 the list has problems and nothing was stored, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
-pub(super) struct Import {
+pub(super) struct ImportArgs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// The list: CSV as spreadsheets write it
     #[arg(required_unless_present_any = ["template", "undo"])]
     file: Option<PathBuf>,
@@ -43,21 +43,21 @@ pub(super) struct Import {
     idle: bool,
 }
 
-pub(super) fn run(options: &Import) -> ExitCode {
+pub(super) fn run(options: &ImportArgs) -> ExitCode {
     match &options.file {
         _ if options.template => {
-            say::raw(import::template());
+            print::raw(import::template());
             ExitCode::SUCCESS
         }
-        Some(file) => take_in(options, file).unwrap_or_else(|problems| say::failed(&problems)),
-        None => take_back(options).unwrap_or_else(|problems| say::failed(&problems)),
+        Some(file) => take_in(options, file).unwrap_or_else(|problems| print::failed(&problems)),
+        None => take_back(options).unwrap_or_else(|problems| print::failed(&problems)),
     }
 }
 
-fn take_in(options: &Import, file: &Path) -> Result<ExitCode, Vec<Problem>> {
+fn take_in(options: &ImportArgs, file: &Path) -> Result<ExitCode, Vec<ConfigProblem>> {
     let bytes = read(file).map_err(|problem| vec![problem])?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let list = List {
+    let list = ListRequest {
         file: name.clone(),
         bytes: bytes.len(),
         profile: options.profile.clone(),
@@ -65,23 +65,23 @@ fn take_in(options: &Import, file: &Path) -> Result<ExitCode, Vec<Problem>> {
         all: options.all,
         errors: options.errors.is_some(),
     };
-    let ask = Ask::Import(list);
-    let mut bench = Bench::open(&options.place, ask.is_question())?;
+    let ask = ControlRequest::Import(list);
+    let mut bench = Conversation::open(&options.place, ask.is_question())?;
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
-    let mut progress = Progress { lines, shown: String::new(), seconds: 0 };
-    let (mut told, mut counts, mut errors) = (Vec::new(), Counts::default(), String::new());
+    let mut progress = ImportProgressLine { lines, shown: String::new(), seconds: 0 };
+    let (mut told, mut counts, mut errors) = (Vec::new(), ListCounts::default(), String::new());
     let answer = bench.ask(ask, &bytes, |answer| match answer {
-        Answer::Flaw(trouble) => told.push(flaw(&name, &trouble)),
-        Answer::Row(row) => told.push(in_words(&name, &row)),
+        ControlReply::Flaw(trouble) => told.push(flaw(&name, &trouble)),
+        ControlReply::Row(row) => told.push(in_words(&name, &row)),
         // All that is to be seen has come: it is shown before anything is stored.
-        Answer::Counts(all) => {
+        ControlReply::Counts(all) => {
             progress.end();
             counts = all;
-            told.drain(..).for_each(|text| say::raw(&text));
+            told.drain(..).for_each(|text| print::raw(&text));
             summary(&name, &counts);
         }
-        Answer::Errors { piece } => errors.push_str(&piece),
-        Answer::Working { on, percent } => progress.show(&on, percent),
+        ControlReply::Errors { piece } => errors.push_str(&piece),
+        ControlReply::Working { on, percent } => progress.show(&on, percent),
         _ => {}
     });
     progress.end();
@@ -89,34 +89,35 @@ fn take_in(options: &Import, file: &Path) -> Result<ExitCode, Vec<Problem>> {
     if let Some(to) = options.errors.as_deref().filter(|_| !errors.is_empty()) {
         std::fs::write(to, &errors).map_err(|err| {
             let what = format!("cannot write {}: {err}", to.display());
-            vec![Problem { what, hint: "name another place with --errors".into() }]
+            vec![ConfigProblem { what, hint: "name another place with --errors".into() }]
         })?;
-        say::line(&format!("the rows to correct are in {}", to.display()));
+        print::line(&format!("the rows to correct are in {}", to.display()));
     }
     match &answer {
-        Answer::Refused { why, hint: None } if counts.errors > 0 && options.errors.is_none() => {
+        ControlReply::Refused { why, hint: None } if counts.errors > 0 && options.errors.is_none() => {
             let hint = format!("correct the list, or save the rows with --errors {}", import::errors_file_name(&name));
-            say::problem(why, Some(&hint));
-            Ok(ExitCode::from(say::REFUSED))
+            print::problem(why, Some(&hint));
+            Ok(ExitCode::from(print::REFUSED))
         }
-        Answer::Done { .. } if !options.dry_run && counts.new + counts.changes > 0 => {
-            let code = say::outcome(&answer);
-            say::line("`oxbow import --undo` takes it back within a minute");
+        ControlReply::Done { .. } if !options.dry_run && counts.new + counts.changes > 0 => {
+            let code = print::outcome(&answer);
+            print::line("`oxbow import --undo` takes it back within a minute");
             Ok(code)
         }
-        answer => Ok(say::outcome(answer)),
+        answer => Ok(print::outcome(answer)),
     }
 }
 
-fn take_back(options: &Import) -> Result<ExitCode, Vec<Problem>> {
-    let mut bench = Bench::open(&options.place, true)?;
-    let answer = bench.ask(Ask::UndoImport { idle: options.idle }, &[], drop).map_err(|problem| vec![problem])?;
-    Ok(say::outcome(&answer))
+fn take_back(options: &ImportArgs) -> Result<ExitCode, Vec<ConfigProblem>> {
+    let mut bench = Conversation::open(&options.place, true)?;
+    let answer =
+        bench.ask(ControlRequest::UndoImport { idle: options.idle }, &[], drop).map_err(|problem| vec![problem])?;
+    Ok(print::outcome(&answer))
 }
 
 /// The file, or one byte more than a list may have.
-fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    let cannot = |err: io::Error| Problem {
+fn read(path: &Path) -> Result<Vec<u8>, ConfigProblem> {
+    let cannot = |err: io::Error| ConfigProblem {
         what: format!("cannot read {}: {err}", path.display()),
         hint: "name a file that is there".into(),
     };
@@ -127,66 +128,71 @@ fn read(path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 /// `hosts.csv: the file is empty`, and what to do.
-fn flaw(file: &str, trouble: &Trouble) -> String {
-    format!("{}: {}\n  hint: {}\n", say::clean(file), say::clean(&trouble.problem), say::clean(&trouble.hint))
+fn flaw(file: &str, trouble: &ListProblem) -> String {
+    format!("{}: {}\n  hint: {}\n", print::clean(file), print::clean(&trouble.problem), print::clean(&trouble.hint))
 }
 
 /// `row 2  changes  SN-1  Profile demo → emt-s`, and below it what is wrong.
 fn in_words(file: &str, row: &ListRow) -> String {
     let changes = row.changes.join(", ");
-    let first = format!("row {:<6} {:8} {:24} {}", row.row, row.standing, say::clean(&row.label), say::clean(&changes));
+    let first =
+        format!("row {:<6} {:8} {:24} {}", row.row, row.standing, print::clean(&row.label), print::clean(&changes));
     let mut text = format!("{}\n", first.trim_end());
     let errors = row.errors.iter().map(|trouble| ("error", trouble));
-    for (what, Trouble { column, problem, hint }) in errors.chain(row.warnings.iter().map(|found| ("warning", found))) {
+    for (what, ListProblem { column, problem, hint }) in
+        errors.chain(row.warnings.iter().map(|found| ("warning", found)))
+    {
         let column = column.as_ref().map(|column| format!(", {column}")).unwrap_or_default();
         let place = format!("{file}:{}{column}", row.row);
         text.push_str(&format!(
             "  {what}: {}\n  hint: {}\n",
-            say::clean(&format!("{place}: {problem}")),
-            say::clean(hint)
+            print::clean(&format!("{place}: {problem}")),
+            print::clean(hint)
         ));
     }
     text
 }
 
-fn summary(file: &str, counts: &Counts) {
+fn summary(file: &str, counts: &ListCounts) {
     if counts.untold > 0 {
         let many = counts.untold;
-        say::line(&format!("and {many} more rows with problems: --all shows them, --errors saves those with errors"));
+        print::line(&format!("and {many} more rows with problems: --all shows them, --errors saves those with errors"));
     }
     if counts.flaws == 0 {
-        let Counts { new, same, changes, errors, warnings, .. } = counts;
+        let ListCounts { new, same, changes, errors, warnings, .. } = counts;
         let warned = if *warnings > 0 { format!(", {warnings} with a warning") } else { String::new() };
-        say::line(&format!("{file}: {new} new, {same} the same, {changes} with changes, {errors} with errors{warned}"));
+        print::line(&format!(
+            "{file}: {new} new, {same} the same, {changes} with changes, {errors} with errors{warned}"
+        ));
     }
 }
 
 /// What the station is doing with a long list, on standard error.
-struct Progress {
+struct ImportProgressLine {
     lines: usize,
     shown: String,
     seconds: usize,
 }
 
-impl Progress {
+impl ImportProgressLine {
     fn show(&mut self, on: &str, percent: Option<u8>) {
         if self.lines <= LONG {
             return;
         }
-        let words = format!("{} {} lines", say::clean(on), self.lines);
+        let words = format!("{} {} lines", print::clean(on), self.lines);
         let again = self.shown == words;
         self.seconds = if again { self.seconds + 1 } else { 0 };
         match (io::stderr().is_terminal(), again) {
             (true, true) => {
                 let percent = percent.map(|percent| format!(", {percent} %")).unwrap_or_default();
-                say::note(&format!("\r{words}, {} s{percent}", self.seconds));
+                print::note(&format!("\r{words}, {} s{percent}", self.seconds));
             }
             (true, false) => {
                 self.end();
-                say::note(&words);
+                print::note(&words);
             }
             (false, true) => {}
-            (false, false) => say::note(&format!("{words}\n")),
+            (false, false) => print::note(&format!("{words}\n")),
         }
         self.shown = words;
     }
@@ -194,7 +200,7 @@ impl Progress {
     /// The next line begins at its beginning.
     fn end(&mut self) {
         if !std::mem::take(&mut self.shown).is_empty() && io::stderr().is_terminal() {
-            say::note("\n");
+            print::note("\n");
         }
     }
 }

@@ -3,18 +3,18 @@
 use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 
-use super::bench::{Bench, Place};
-use super::say;
-use crate::config::Problem;
-use crate::paper::label::{self, Ground};
-use crate::paper::{Unmade, patient};
-use crate::wire::SEAL;
+use super::connection::{Conversation, StationArgs};
+use super::print;
+use crate::config::ConfigProblem;
+use crate::export::label::{self, LabelGround};
+use crate::export::{Unmade, patient};
+use crate::station::SEAL;
 
 /// Exit status: 0 done, 1 there is no such batch, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
-pub(super) struct Label {
+pub(super) struct LabelArgs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// The batch; 0 is the whole bench [default: the latest; the whole bench where none was ever opened]
     #[arg(long, value_name = "NUMBER")]
     batch: Option<u32>,
@@ -34,38 +34,39 @@ pub(super) struct Label {
     node: String,
 }
 
-pub(super) fn run(options: &Label) -> ExitCode {
+pub(super) fn run(options: &LabelArgs) -> ExitCode {
     match shown(options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(unmade) => say::unmade(&unmade),
+        Err(unmade) => print::unmade(&unmade),
     }
 }
 
-fn shown(options: &Label) -> Result<(), Unmade> {
+fn shown(options: &LabelArgs) -> Result<(), Unmade> {
     let seal = options.place.data()?.join(SEAL);
-    let mut bench = Bench::open(&options.place, true)?;
+    let mut bench = Conversation::open(&options.place, true)?;
     let label = label::make(bench.talk(), options.batch, &options.node, &seal, &patient)?;
     if options.text {
-        say::line(&label.text);
+        print::line(&label.text);
         return Ok(());
     }
-    let ground = if options.light { Ground::Light } else { Ground::Dark };
+    let ground = if options.light { LabelGround::Light } else { LabelGround::Dark };
     let picture = if options.svg {
         label::svg(&label.text).map(|picture| picture + "\n")
     } else if options.ascii {
         label::ascii(&label.text, ground)
     } else if has_colours() {
-        label::blocks(&label.text, Ground::Light).map(|picture| black_on_white(&picture))
+        label::blocks(&label.text, LabelGround::Light).map(|picture| black_on_white(&picture))
     } else {
         label::blocks(&label.text, ground)
     };
-    let too_long = || Problem::new("its serial is longer than a code can hold", "correct it with `oxbow nodes edit`");
+    let too_long =
+        || ConfigProblem::new("its serial is longer than a code can hold", "correct it with `oxbow nodes edit`");
     let picture = picture.ok_or_else(too_long)?;
     if !options.svg {
-        say::line(&label.name);
-        say::line(&label.text);
+        print::line(&label.name);
+        print::line(&label.text);
     }
-    say::raw(&picture);
+    print::raw(&picture);
     Ok(())
 }
 

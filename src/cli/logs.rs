@@ -2,24 +2,24 @@
 
 use std::process::ExitCode;
 
-use super::bench::{Bench, Place};
-use super::say;
+use super::connection::{Conversation, StationArgs};
+use super::print;
 use crate::clock;
-use crate::config::Problem;
+use crate::config::ConfigProblem;
 use crate::domain::ids::NodeId;
 use crate::domain::logline::Level;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::logs::index::{Index, Question};
-use crate::paper::Unmade;
-use crate::protocol::control::{Answer, Ask};
-use crate::wire::{NODE_LOGS, SEARCH};
+use crate::export::Unmade;
+use crate::logs::index::{LogIndex, SearchQuery};
+use crate::protocol::control::{ControlReply, ControlRequest};
+use crate::station::{NODE_LOGS, SEARCH};
 
 /// Exit status: 0 found, 1 nothing is so or the node is not there, 2 it could not be looked.
 #[derive(Debug, clap::Args)]
 pub(super) struct Logs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// Of this node alone: its name, serial, UUID, MAC address, or number as #7
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
@@ -47,25 +47,25 @@ pub(super) fn run(options: &Logs) -> ExitCode {
     match search(options) {
         Ok(answer) => {
             for line in &answer.lines {
-                say::raw(&format!("{}\n", text::clean(line, LONGEST)));
+                print::raw(&format!("{}\n", text::clean(line, LONGEST)));
             }
             if answer.has_more {
-                say::note(&format!("these are the newest {}: older ones with --limit\n", options.limit));
+                print::note(&format!("these are the newest {}: older ones with --limit\n", options.limit));
             }
             if answer.lines.is_empty() {
-                say::note("no line is so\n");
+                print::note("no line is so\n");
                 return ExitCode::from(1);
             }
             ExitCode::SUCCESS
         }
-        Err(unmade) => say::unmade(&unmade),
+        Err(unmade) => print::unmade(&unmade),
     }
 }
 
-fn search(options: &Logs) -> Result<crate::logs::index::Answer, Unmade> {
+fn search(options: &Logs) -> Result<crate::logs::index::SearchResult, Unmade> {
     let data = options.place.data()?;
     let node = options.node.as_deref().map(|node| number(options, node)).transpose()?;
-    let question = Question {
+    let question = SearchQuery {
         node,
         run: options.run.clone(),
         level: options.level.as_deref().map(|level| match level {
@@ -81,16 +81,16 @@ fn search(options: &Logs) -> Result<crate::logs::index::Answer, Unmade> {
     let cannot = |err: &dyn std::error::Error| {
         let why = err.source().map(|why| format!(": {why}")).unwrap_or_default();
         let hint = format!("the lines themselves are in {}, for grep", logs.display());
-        Unmade::from(vec![Problem { what: format!("{err}{why}"), hint }])
+        Unmade::from(vec![ConfigProblem { what: format!("{err}{why}"), hint }])
     };
     if !logs.is_dir() {
         let what = format!("there are no logs of nodes in {}", logs.display());
-        return Err(Unmade::from(vec![Problem {
+        return Err(Unmade::from(vec![ConfigProblem {
             what,
             hint: "name the place of the station's data with --data".into(),
         }]));
     }
-    let mut index = Index::open(&data.join(SEARCH), &logs).map_err(|err| cannot(&err))?;
+    let mut index = LogIndex::open(&data.join(SEARCH), &logs).map_err(|err| cannot(&err))?;
     while index.catch_up().map_err(|err| cannot(&err))? {}
     index.search(&question, options.limit).map_err(|err| cannot(&err))
 }
@@ -100,15 +100,15 @@ fn number(options: &Logs, node: &str) -> Result<NodeId, Unmade> {
     if let Some(number) = node.strip_prefix('#').and_then(|number| number.parse().ok()) {
         return Ok(NodeId(number));
     }
-    let mut bench = Bench::open(&options.place, true)?;
+    let mut bench = Conversation::open(&options.place, true)?;
     let mut found = None;
-    let answer = bench.ask(Ask::Node { which: node.to_owned() }, &[], |answer| {
-        if let Answer::Node(row) = answer {
+    let answer = bench.ask(ControlRequest::Node { which: node.to_owned() }, &[], |answer| {
+        if let ControlReply::Node(row) = answer {
             found = Some(row.id);
         }
     });
     match (answer, found) {
-        (Ok(Answer::Done { .. }), Some(id)) => Ok(id),
+        (Ok(ControlReply::Done { .. }), Some(id)) => Ok(id),
         (Ok(answer), _) => Err(Unmade::Said(Box::new(answer))),
         (Err(problem), _) => Err(Unmade::from(vec![problem])),
     }

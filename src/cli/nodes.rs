@@ -7,36 +7,36 @@ use std::str::FromStr;
 
 use clap::Subcommand;
 
-use super::bench::{Bench, Place};
-use super::say;
+use super::connection::{Conversation, StationArgs};
+use super::print;
 use crate::clock;
-use crate::config::Problem;
+use crate::config::ConfigProblem;
 use crate::domain::doctor::verdict::Severity;
-use crate::domain::edit::{Edit, SITE, Set};
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
-use crate::domain::inventory::Inventory;
-use crate::domain::policy::Policy;
-use crate::domain::question::who;
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::node::edit::{Edit, SITE, Set};
+use crate::domain::node::question::who;
+use crate::domain::station::policy::Policy;
 use crate::domain::text;
 use crate::domain::time::{Timestamp, in_words};
-use crate::paper::talk::capture_of;
-use crate::protocol::control::{Answer, Ask, How, Wish};
+use crate::export::client::capture_of;
+use crate::protocol::control::{ControlReply, ControlRequest, How, RegisterRequest};
 use crate::protocol::nodes::{NodeRow, StrangerRow, VerdictRow};
 
 /// Nodes are named by number (#7), name, serial, UUID or MAC address.
 #[derive(Debug, clap::Args)]
 pub(super) struct Nodes {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// Print JSON, as GET /api/v1/nodes does
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<NodesCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum NodesCommand {
     /// Every node, one a line (what `oxbow nodes` alone does too)
     List,
     /// One node and what happened to it last, or a MAC address that is no node's
@@ -87,7 +87,7 @@ enum What {
         out: Option<PathBuf>,
     },
     /// Say who the machine is that is in conflict with a node
-    Resolve { node: String, how: Way },
+    Resolve { node: String, how: ResolveWay },
 }
 
 #[derive(Debug, clap::Args)]
@@ -140,7 +140,7 @@ struct Correction {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Way {
+enum ResolveWay {
     /// It is the node; the others it was in conflict with are forgotten
     ForgetOthers,
     /// It is the node, which gets the identifiers it showed
@@ -153,7 +153,7 @@ enum Way {
 #[derive(Debug, clap::Args)]
 pub(super) struct PolicyArgs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// default: they get the default profile; hold: they wait for approval; refuse: they get nothing; allow-list: they
     /// go on to their own disk
     policy: Option<Policy>,
@@ -163,7 +163,7 @@ pub(super) struct PolicyArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct DhcpArgs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// show: what it is now, and why; authoritative: the station gives the addresses; proxy: the site's DHCP server does;
     /// auto: proxy where another server answers
     #[arg(value_parser = ["show", "authoritative", "proxy", "auto"])]
@@ -171,133 +171,140 @@ pub(super) struct DhcpArgs {
 }
 
 pub(super) fn run(nodes: &Nodes) -> ExitCode {
-    let asks = match asks(nodes.what.as_ref().unwrap_or(&What::List)) {
+    let asks = match asks(nodes.what.as_ref().unwrap_or(&NodesCommand::List)) {
         Ok(asks) => asks,
         Err(why) => {
-            say::problem(&why, Some("`oxbow nodes --help` explains it"));
-            return ExitCode::from(say::FAILED);
+            print::problem(&why, Some("`oxbow nodes --help` explains it"));
+            return ExitCode::from(print::FAILED);
         }
     };
-    let mut bench = match Bench::open(&nodes.place, asks.iter().all(Ask::is_question)) {
+    let mut bench = match Conversation::open(&nodes.place, asks.iter().all(ControlRequest::is_question)) {
         Ok(bench) => bench,
-        Err(problems) => return say::failed(&problems),
+        Err(problems) => return print::failed(&problems),
     };
     let mut code = ExitCode::SUCCESS;
     for ask in asks {
-        let (question, many) = (ask.is_question(), ask == Ask::Nodes);
-        let capture = matches!(ask, Ask::Capture { .. });
+        let (question, many) = (ask.is_question(), ask == ControlRequest::Nodes);
+        let capture = matches!(ask, ControlRequest::Capture { .. });
         let (mut rows, mut log, mut strangers, mut trail) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut packets = String::new();
         let hear = |answer| match answer {
-            Answer::Node(row) => rows.push(*row),
-            Answer::Stranger(row) => strangers.push(*row),
-            Answer::Trail { at, times, text } => trail.push((at, times, text)),
-            Answer::Packets { piece } => packets.push_str(&piece),
-            Answer::Log { at, source, level, text } => log.push((at, source, level, text)),
+            ControlReply::Node(row) => rows.push(*row),
+            ControlReply::Stranger(row) => strangers.push(*row),
+            ControlReply::Trail { at, times, text } => trail.push((at, times, text)),
+            ControlReply::Packets { piece } => packets.push_str(&piece),
+            ControlReply::Log { at, source, level, text } => log.push((at, source, level, text)),
             _ => {}
         };
         match bench.ask(ask, &[], hear) {
-            Ok(Answer::Done { .. }) if capture => {
+            Ok(ControlReply::Done { .. }) if capture => {
                 if let Err(problem) = keep(nodes.what.as_ref(), &packets) {
-                    return say::failed(&[problem]);
+                    return print::failed(&[problem]);
                 }
             }
-            Ok(Answer::Done { .. }) if question && nodes.json => json(&rows, many),
-            Ok(Answer::Done { .. }) if many => {
+            Ok(ControlReply::Done { .. }) if question && nodes.json => json(&rows, many),
+            Ok(ControlReply::Done { .. }) if many => {
                 table(&rows);
                 verdicts(&rows, &strangers);
             }
-            Ok(Answer::Done { .. }) if question => {
+            Ok(ControlReply::Done { .. }) if question => {
                 rows.iter().for_each(details);
                 verdicts(&[], &strangers);
                 for (at, times, text) in trail {
                     let times = if times > 1 { format!(" x{times}") } else { String::new() };
-                    say::line(&format!("{}{times} {text}", moment(Timestamp::from_millis(at))));
+                    print::line(&format!("{}{times} {text}", moment(Timestamp::from_millis(at))));
                 }
                 for (at, source, level, text) in log {
-                    say::line(&format!("{} {source} {level} {text}", moment(Timestamp::from_millis(at))));
+                    print::line(&format!("{} {source} {level} {text}", moment(Timestamp::from_millis(at))));
                 }
             }
             // The first that is refused says how the program ends; the others are done all the same.
             Ok(answer) => {
-                let ended = say::outcome(&answer);
-                if !matches!(answer, Answer::Done { .. }) {
+                let ended = print::outcome(&answer);
+                if !matches!(answer, ControlReply::Done { .. }) {
                     code = ended;
                 }
             }
-            Err(problem) => return say::failed(&[problem]),
+            Err(problem) => return print::failed(&[problem]),
         }
     }
     code
 }
 
 pub(super) fn policy(options: &PolicyArgs) -> ExitCode {
-    say_once(&options.place, options.policy.map_or(Ask::Policy, |policy| Ask::SetPolicy { policy }))
+    say_once(
+        &options.place,
+        options.policy.map_or(ControlRequest::Policy, |policy| ControlRequest::SetPolicy { policy }),
+    )
 }
 
 pub(super) fn dhcp(options: &DhcpArgs) -> ExitCode {
     let choice = options.choice.as_deref().and_then(|word| word.parse().ok());
-    say_once(&options.place, choice.map_or(Ask::Dhcp, |choice| Ask::SetDhcp { choice }))
+    say_once(&options.place, choice.map_or(ControlRequest::Dhcp, |choice| ControlRequest::SetDhcp { choice }))
 }
 
 /// Asks one thing and says how it went.
-fn say_once(place: &Place, ask: Ask) -> ExitCode {
-    let mut bench = match Bench::open(place, ask.is_question()) {
+fn say_once(place: &StationArgs, ask: ControlRequest) -> ExitCode {
+    let mut bench = match Conversation::open(place, ask.is_question()) {
         Ok(bench) => bench,
-        Err(problems) => return say::failed(&problems),
+        Err(problems) => return print::failed(&problems),
     };
     match bench.ask(ask, &[], drop) {
-        Ok(answer) => say::outcome(&answer),
-        Err(problem) => say::failed(&[problem]),
+        Ok(answer) => print::outcome(&answer),
+        Err(problem) => print::failed(&[problem]),
     }
 }
 
 /// What is asked of the bench, one thing after the other.
-fn asks(what: &What) -> Result<Vec<Ask>, String> {
-    let each = |nodes: &[String], ask: fn(String) -> Ask| nodes.iter().cloned().map(ask).collect();
+fn asks(what: &NodesCommand) -> Result<Vec<ControlRequest>, String> {
+    let each = |nodes: &[String], ask: fn(String) -> ControlRequest| nodes.iter().cloned().map(ask).collect();
     Ok(match what {
-        What::List => vec![Ask::Nodes],
-        What::Show { node } => vec![Ask::Node { which: node.clone() }],
-        What::Register(register) => vec![Ask::Register(register.wish())],
-        What::Edit { node, edit } => vec![Ask::Edit { which: node.clone(), edit: edit.edit() }],
-        What::Undo => vec![Ask::Undo],
-        What::Assign { node, profile } => {
+        NodesCommand::List => vec![ControlRequest::Nodes],
+        NodesCommand::Show { node } => vec![ControlRequest::Node { which: node.clone() }],
+        NodesCommand::Register(register) => vec![ControlRequest::Register(register.wish())],
+        NodesCommand::Edit { node, edit } => vec![ControlRequest::Edit { which: node.clone(), edit: edit.edit() }],
+        NodesCommand::Undo => vec![ControlRequest::Undo],
+        NodesCommand::Assign { node, profile } => {
             let profile = match profile.as_str() {
                 "default" => None,
                 name => Some(name.parse().map_err(|err| format!("profile {name:?}: {err}"))?),
             };
-            vec![Ask::Assign { which: node.clone(), profile }]
+            vec![ControlRequest::Assign { which: node.clone(), profile }]
         }
-        What::Capture { node, .. } => vec![Ask::Capture { which: node.clone() }],
-        What::Loader { node, program } => {
+        NodesCommand::Capture { node, .. } => vec![ControlRequest::Capture { which: node.clone() }],
+        NodesCommand::Loader { node, program } => {
             let loader = match program.as_str() {
                 "auto" => None,
                 name => Some(name.parse()?),
             };
-            vec![Ask::ChooseLoader { which: node.clone(), loader }]
+            vec![ControlRequest::ChooseLoader { which: node.clone(), loader }]
         }
-        What::Rearm { nodes } => each(nodes, |which| Ask::Rearm { which }),
-        What::Forget { nodes } => each(nodes, |which| Ask::Forget { which }),
-        What::Approve { nodes, all, profile, asked } => {
+        NodesCommand::Rearm { nodes } => each(nodes, |which| ControlRequest::Rearm { which }),
+        NodesCommand::Forget { nodes } => each(nodes, |which| ControlRequest::Forget { which }),
+        NodesCommand::Approve { nodes, all, profile, asked } => {
             let by = who(|name| std::env::var(name).ok());
-            let approve =
-                |which| Ask::Approve { which, profile: profile.clone(), by: by.clone(), asked: asked.clone() };
+            let approve = |which| ControlRequest::Approve {
+                which,
+                profile: profile.clone(),
+                by: by.clone(),
+                asked: asked.clone(),
+            };
             if *all { vec![approve(None)] } else { nodes.iter().cloned().map(Some).map(approve).collect() }
         }
-        What::Resolve { node, how } => {
+        NodesCommand::Resolve { node, how } => {
             let how = match how {
-                Way::ForgetOthers => How::ForgetOthers,
-                Way::MoveIdentifiers => How::MoveIdentifiers,
-                Way::TellApart => How::TellApart,
+                ResolveWay::ForgetOthers => How::ForgetOthers,
+                ResolveWay::MoveIdentifiers => How::MoveIdentifiers,
+                ResolveWay::TellApart => How::TellApart,
             };
-            vec![Ask::Resolve { which: node.clone(), how }]
+            vec![ControlRequest::Resolve { which: node.clone(), how }]
         }
     })
 }
 
 impl Register {
-    fn wish(&self) -> Wish {
-        Wish {
+    fn wish(&self) -> RegisterRequest {
+        RegisterRequest {
             name: self.name.clone(),
             hostname: self.hostname.clone(),
             macs: self.mac.clone(),
@@ -353,7 +360,7 @@ fn json(rows: &[NodeRow], many: bool) {
         [one] if !many => serde_json::to_string_pretty(one),
         rows => serde_json::to_string_pretty(rows),
     };
-    say::raw(&say::escaped(&format!("{}\n", json.unwrap_or_default())));
+    print::raw(&print::escaped(&format!("{}\n", json.unwrap_or_default())));
 }
 
 fn table(rows: &[NodeRow]) {
@@ -381,17 +388,17 @@ fn table(rows: &[NodeRow]) {
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
-    say::raw(&text);
+    print::raw(&text);
     if rows.is_empty() {
-        say::note("no node is known yet\n");
+        print::note("no node is known yet\n");
     }
 }
 
 /// Who does not boot and why, below the table.
 fn verdicts(rows: &[NodeRow], strangers: &[StrangerRow]) {
     let said = |who: &str, verdict: &VerdictRow| {
-        say::line(&format!("{who}: {}", verdict.what));
-        say::raw(&format!("  hint: {}\n", say::clean(&verdict.hint)));
+        print::line(&format!("{who}: {}", verdict.what));
+        print::raw(&format!("  hint: {}\n", print::clean(&verdict.hint)));
     };
     for (name, verdict) in rows.iter().filter_map(|row| Some((&row.name, row.verdict.as_ref()?))) {
         said(name, verdict);
@@ -402,15 +409,15 @@ fn verdicts(rows: &[NodeRow], strangers: &[StrangerRow]) {
 }
 
 /// Writes a capture file that came as hexadecimal digits.
-fn keep(what: Option<&What>, digits: &str) -> Result<(), Problem> {
-    let Some(What::Capture { node, out }) = what else { return Ok(()) };
+fn keep(what: Option<&NodesCommand>, digits: &str) -> Result<(), ConfigProblem> {
+    let Some(NodesCommand::Capture { node, out }) = what else { return Ok(()) };
     let bytes = capture_of(digits);
     let path = out.clone().unwrap_or_else(|| format!("{}.pcap", text::file_name(node)).into());
-    std::fs::write(&path, &bytes).map_err(|err| Problem {
+    std::fs::write(&path, &bytes).map_err(|err| ConfigProblem {
         what: format!("cannot write {}: {err}", path.display()),
         hint: "name another file with --out".into(),
     })?;
-    say::line(&format!("saved in {}: open it in Wireshark, or read it with tcpdump -vr", path.display()));
+    print::line(&format!("saved in {}: open it in Wireshark, or read it with tcpdump -vr", path.display()));
     Ok(())
 }
 
@@ -457,10 +464,10 @@ fn details(row: &NodeRow) {
     let disks = row.disks.iter().map(|disk| ("disk", disk.in_full()));
     let facts: Vec<(&str, String)> = facts.into_iter().chain(warnings).chain(parts).chain(disks).collect();
     for (what, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
-        say::raw(&format!("{what:11}{}\n", say::clean(fact)));
+        print::raw(&format!("{what:11}{}\n", print::clean(fact)));
     }
     for (key, value) in &row.metadata {
-        say::line(&format!("{key}: {value}"));
+        print::line(&format!("{key}: {value}"));
     }
 }
 

@@ -6,26 +6,26 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::bench::{Bench, Place};
-use super::say;
-use crate::config::Problem;
+use super::connection::{Conversation, StationArgs};
+use super::print;
+use crate::config::ConfigProblem;
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::quirk::Quirk;
-use crate::domain::quirk_file;
-use crate::protocol::control::{Answer, Ask};
-use crate::wire::QUIRKS;
+use crate::domain::machine::quirk::Quirk;
+use crate::domain::node::quirk_file;
+use crate::protocol::control::{ControlReply, ControlRequest};
+use crate::station::QUIRKS;
 
 /// What is done differently for certain machines.
 #[derive(Debug, clap::Args)]
-pub(super) struct Quirks {
+pub(super) struct QuirksArgs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<QuirksCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum QuirksCommand {
     /// The rows in force, and the troubles that are known (what `oxbow quirks` alone does too)
     List,
     /// This site's rows and what was learned at this bench, as a file for another one
@@ -34,41 +34,41 @@ enum What {
     Import { file: PathBuf },
 }
 
-pub(super) fn run(quirks: &Quirks) -> ExitCode {
+pub(super) fn run(quirks: &QuirksArgs) -> ExitCode {
     let export = match &quirks.what {
-        None | Some(What::List) => false,
-        Some(What::Export) => true,
-        Some(What::Import { file }) => {
+        None | Some(QuirksCommand::List) => false,
+        Some(QuirksCommand::Export) => true,
+        Some(QuirksCommand::Import { file }) => {
             return match import(&quirks.place, file) {
                 Ok(said) => {
-                    say::line(&said);
+                    print::line(&said);
                     ExitCode::SUCCESS
                 }
-                Err(problems) => say::failed(&problems),
+                Err(problems) => print::failed(&problems),
             };
         }
     };
-    let mut bench = match Bench::open(&quirks.place, true) {
+    let mut bench = match Conversation::open(&quirks.place, true) {
         Ok(bench) => bench,
-        Err(problems) => return say::failed(&problems),
+        Err(problems) => return print::failed(&problems),
     };
     let hear = |answer| {
-        if let Answer::Text { text } = answer {
-            say::raw(&say::escaped(&format!("{}\n", text.trim_end())));
+        if let ControlReply::Text { text } = answer {
+            print::raw(&print::escaped(&format!("{}\n", text.trim_end())));
         }
     };
-    match bench.ask(Ask::Quirks { export }, &[], hear) {
-        Ok(Answer::Done { said }) => {
-            say::note(&format!("{said}\n"));
+    match bench.ask(ControlRequest::Quirks { export }, &[], hear) {
+        Ok(ControlReply::Done { said }) => {
+            print::note(&format!("{said}\n"));
             ExitCode::SUCCESS
         }
-        Ok(answer) => say::outcome(&answer),
-        Err(problem) => say::failed(&[problem]),
+        Ok(answer) => print::outcome(&answer),
+        Err(problem) => print::failed(&[problem]),
     }
 }
 
 /// Writes the rows that are new behind the site's own, wholly or not at all.
-fn import(place: &Place, file: &Path) -> Result<String, Vec<Problem>> {
+fn import(place: &StationArgs, file: &Path) -> Result<String, Vec<ConfigProblem>> {
     let site = place.data()?.join(QUIRKS);
     let (new, _) = rows(file)?;
     let (known, text) = if site.exists() { rows(&site)? } else { (Vec::new(), String::new()) };
@@ -81,25 +81,25 @@ fn import(place: &Place, file: &Path) -> Result<String, Vec<Problem>> {
     quirk_file::parse(QUIRKS, &text).map_err(|wrong| explained(&site, wrong))?;
     replace(&site, &text).map_err(|err| {
         let what = format!("cannot write {}: {err}", site.display());
-        vec![Problem { what, hint: "use the account that the station runs under, which is usually root".into() }]
+        vec![ConfigProblem { what, hint: "use the account that the station runs under, which is usually root".into() }]
     })?;
     let rows = if new.len() == 1 { "1 row".to_owned() } else { format!("{} rows", new.len()) };
     Ok(format!("added {rows} to {}", site.display()))
 }
 
 /// The site's rows in a file, and its text.
-fn rows(file: &Path) -> Result<(Vec<Quirk>, String), Vec<Problem>> {
+fn rows(file: &Path) -> Result<(Vec<Quirk>, String), Vec<ConfigProblem>> {
     let text = std::fs::read_to_string(file).map_err(|err| {
         let what = format!("cannot read {}: {err}", file.display());
-        vec![Problem { what, hint: "name a file that `oxbow quirks export` has written".into() }]
+        vec![ConfigProblem { what, hint: "name a file that `oxbow quirks export` has written".into() }]
     })?;
     let quirks = quirk_file::parse(&file.display().to_string(), &text).map_err(|wrong| explained(file, wrong))?;
     Ok((quirks.rows.iter().filter(|row| row.is_sites).cloned().collect(), text))
 }
 
-fn explained(file: &Path, wrong: Vec<Diagnostic>) -> Vec<Problem> {
+fn explained(file: &Path, wrong: Vec<Diagnostic>) -> Vec<ConfigProblem> {
     let named = |found: Diagnostic| Diagnostic { file: file.display().to_string(), ..found };
-    wrong.into_iter().map(named).map(|found| Problem { what: found.place_and_what(), hint: found.hint }).collect()
+    wrong.into_iter().map(named).map(|found| ConfigProblem { what: found.place_and_what(), hint: found.hint }).collect()
 }
 
 /// A station that reads it meanwhile sees the old file or the new one.

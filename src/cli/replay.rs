@@ -11,20 +11,19 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Problem;
-use crate::domain::command::Refusal;
+use crate::config::ConfigProblem;
+use crate::domain::refusal::Refusal;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
-use crate::inbox::{Note, Outlet, inbox};
-use crate::record::scene::Scene;
-use crate::record::{Line, Recording, read};
-use crate::tui;
-use crate::tui::run::{Replay as Shown, run_replay};
-use crate::tui::theme::Looks;
-use crate::tui::{Calls, Exit, Options, Wish};
+use crate::inbox::{Input, Outlet, inbox};
+use crate::record::replay::Scene;
+use crate::record::{RecordedLine, Recording, read};
+use crate::tui::run::{ReplayLink as Shown, run_replay};
+use crate::tui::style::theme::Looks;
+use crate::tui::{self, Calls, Exit, ReplayControl, TuiOptions};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Replay {
+pub(super) struct ReplayArgs {
     /// The recording, as `oxbow run --record` made it
     file: PathBuf,
     /// How many times as fast as it was; 0 stands at the beginning
@@ -35,16 +34,16 @@ pub(super) struct Replay {
     ascii: bool,
 }
 
-pub(super) fn run(options: &Replay) -> ExitCode {
+pub(super) fn run(options: &ReplayArgs) -> ExitCode {
     match show(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => super::complain(&[problem]),
     }
 }
 
-fn show(options: &Replay) -> Result<(), Problem> {
+fn show(options: &ReplayArgs) -> Result<(), ConfigProblem> {
     let path = options.file.display();
-    let problem = |what: String, hint: &str| Problem { what, hint: hint.into() };
+    let problem = |what: String, hint: &str| ConfigProblem { what, hint: hint.into() };
     let recording = read(&options.file)
         .map_err(|err| problem(format!("cannot read {path}: {err}"), "name a file that `oxbow run --record` made"))?;
     if recording.lines.is_empty() {
@@ -66,7 +65,8 @@ fn show(options: &Replay) -> Result<(), Problem> {
         scope.spawn(move || player.play(&wished, &publish));
         runtime.spawn(refuse_all(outlet));
         let looks = Looks { ascii: options.ascii, ..Looks::default() };
-        let options = Options { looks, bell: Calls::Never, flash: Calls::default(), runtime: runtime.handle().clone() };
+        let options =
+            TuiOptions { looks, bell: Calls::Never, flash: Calls::default(), runtime: runtime.handle().clone() };
         // The player ends when nobody can wish any more.
         run_replay(bench, inbox, stop, options, Shown { time, wishes })
     });
@@ -95,7 +95,7 @@ fn tui_hint(err: &tui::TuiError) -> &'static str {
 /// Nothing is done to a bench that was.
 async fn refuse_all(mut outlet: Outlet) {
     while let Some(note) = outlet.notes.recv().await {
-        if let Note::Command(_, done) = note {
+        if let Input::Command(_, done) = note {
             let _nobody_waits = done.send(Err(Refusal::NotStored("this is a recording".into())));
         }
     }
@@ -128,7 +128,7 @@ impl Moment {
 /// Takes line after line into the scene.
 struct Player {
     scene: Scene,
-    lines: Vec<Line>,
+    lines: Vec<RecordedLine>,
     next: usize,
     shown: Arc<Moment>,
 }
@@ -152,7 +152,7 @@ impl Player {
     }
 
     /// Until nobody looks any more.
-    fn play(&mut self, wished: &Receiver<Wish>, publish: &watch::Sender<Arc<Snapshot>>) {
+    fn play(&mut self, wished: &Receiver<ReplayControl>, publish: &watch::Sender<Arc<Snapshot>>) {
         let mut last = Instant::now();
         loop {
             match wished.recv_timeout(EACH) {
@@ -167,18 +167,18 @@ impl Player {
         }
     }
 
-    fn heed(&mut self, wish: Wish) {
+    fn heed(&mut self, wish: ReplayControl) {
         let speed = self.shown.speed.load(Ordering::Relaxed);
         match wish {
-            Wish::Step => {
+            ReplayControl::Step => {
                 self.shown.speed.store(0, Ordering::Relaxed);
                 let to = self.lines.get(self.next).map_or(self.shown.end, |line| line.at.as_millis());
                 self.shown.millis.fetch_max(to, Ordering::Relaxed);
                 self.take();
                 self.scene.tick(self.now());
             }
-            Wish::Faster => self.shown.speed.store((speed * 2).clamp(1, FASTEST), Ordering::Relaxed),
-            Wish::Slower => self.shown.speed.store(speed / 2, Ordering::Relaxed),
+            ReplayControl::Faster => self.shown.speed.store((speed * 2).clamp(1, FASTEST), Ordering::Relaxed),
+            ReplayControl::Slower => self.shown.speed.store(speed / 2, Ordering::Relaxed),
         }
     }
 
@@ -226,7 +226,7 @@ mod tests {
         let mut player = player(1);
         player.advance(1_500);
         assert_eq!((player.snapshot().link_mbit, player.shown.read().1.as_str()), (Some(2_000), "x1"));
-        player.heed(Wish::Faster);
+        player.heed(ReplayControl::Faster);
         assert_eq!(player.shown.read().1, "x2");
         player.advance(100_000);
         assert_eq!((player.snapshot().link_mbit, player.shown.read().1.as_str()), (Some(60_000), "x2"));
@@ -246,7 +246,7 @@ mod tests {
             (60_000, 60_000, "stands 3/3"),
             (60_000, 180_000, "end"),
         ] {
-            player.heed(Wish::Step);
+            player.heed(ReplayControl::Step);
             player.advance(0);
             assert_eq!((player.snapshot().link_mbit, player.now().as_millis()), (Some(link), at));
             assert_eq!(player.shown.read().1, words);

@@ -5,47 +5,46 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::bench::{Bench, Place};
-use super::say;
-use crate::config::Problem;
-use crate::domain::certificate::{Certificate, FORMATS};
-use crate::domain::paper::Format;
+use super::connection::{Conversation, StationArgs};
+use super::print;
+use crate::config::ConfigProblem;
+use crate::domain::batch::certificate::{Certificate, FORMATS};
+use crate::domain::batch::export::ReportFormat;
 use crate::domain::text;
-use crate::paper::report;
-use crate::paper::{Unmade, patient};
+use crate::export::{Unmade, patient, report};
 use crate::seal::{self, NotGenuine, PUBLIC};
-use crate::wire::SEAL;
+use crate::station::SEAL;
 
 /// Exit status: 0 done, 1 there is no such batch, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
-pub(super) struct Report {
+pub(super) struct ReportArgs {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// The batch; 0 is the whole bench [default: the latest; the whole bench where none was ever opened]
     #[arg(long, value_name = "NUMBER")]
     batch: Option<u32>,
     /// csv (a row for each machine), json, html (to print), certificates [default: all of them]
     #[arg(long, value_name = "FORMAT", value_delimiter = ',')]
-    format: Vec<Word>,
+    format: Vec<ReportFormatArg>,
     /// Where it is written: a directory that is not there yet, or is empty
     directory: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Word {
+enum ReportFormatArg {
     Csv,
     Json,
     Html,
     Certificates,
 }
 
-impl From<Word> for Format {
-    fn from(word: Word) -> Self {
+impl From<ReportFormatArg> for ReportFormat {
+    fn from(word: ReportFormatArg) -> Self {
         match word {
-            Word::Csv => Self::Csv,
-            Word::Json => Self::Json,
-            Word::Html => Self::Html,
-            Word::Certificates => Self::Certificates,
+            ReportFormatArg::Csv => Self::Csv,
+            ReportFormatArg::Json => Self::Json,
+            ReportFormatArg::Html => Self::Html,
+            ReportFormatArg::Certificates => Self::Certificates,
         }
     }
 }
@@ -54,7 +53,7 @@ impl From<Word> for Format {
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// The public key of the station that signed them, as it is beside a report [default: this station's own]
     #[arg(long, value_name = "PUBLIC.PEM")]
     key: Option<PathBuf>,
@@ -63,22 +62,22 @@ pub(super) struct Verify {
     files: Vec<PathBuf>,
 }
 
-pub(super) fn run(options: &Report) -> ExitCode {
+pub(super) fn run(options: &ReportArgs) -> ExitCode {
     match report(options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(unmade) => say::unmade(&unmade),
+        Err(unmade) => print::unmade(&unmade),
     }
 }
 
-fn report(options: &Report) -> Result<(), Unmade> {
+fn report(options: &ReportArgs) -> Result<(), Unmade> {
     let seal = options.place.data()?.join(SEAL);
-    let mut bench = Bench::open(&options.place, true)?;
-    let formats: Vec<Format> = options.format.iter().copied().map(Format::from).collect();
-    let formats = if formats.is_empty() { &Format::ALL } else { formats.as_slice() };
+    let mut bench = Conversation::open(&options.place, true)?;
+    let formats: Vec<ReportFormat> = options.format.iter().copied().map(ReportFormat::from).collect();
+    let formats = if formats.is_empty() { &ReportFormat::ALL } else { formats.as_slice() };
     let made = report::make(bench.talk(), options.batch, formats, &seal, &patient)?;
     report::write(&made, &options.directory, &patient)?;
     let machines = if made.machines == 1 { "1 machine".into() } else { format!("{} machines", made.machines) };
-    say::line(&format!("{machines}, certificates: {}: {}", made.certificates, options.directory.display()));
+    print::line(&format!("{machines}, certificates: {}: {}", made.certificates, options.directory.display()));
     Ok(())
 }
 
@@ -88,11 +87,14 @@ pub(super) fn verify(options: &Verify) -> ExitCode {
         None => options.place.data().map(|data| data.join(SEAL).join(PUBLIC)),
     };
     let public = match key.map(|file| (read(&file), file)) {
-        Err(problems) => return say::failed(&problems),
+        Err(problems) => return print::failed(&problems),
         Ok((Ok(public), _)) => public,
         Ok((Err(err), file)) => {
             let what = format!("the station's public key cannot be read from {}: {err}", file.display());
-            return say::failed(&[Problem::new(what, "name it with --key: it is public.pem beside the certificates")]);
+            return print::failed(&[ConfigProblem::new(
+                what,
+                "name it with --key: it is public.pem beside the certificates",
+            )]);
         }
     };
     let mut code = ExitCode::SUCCESS;
@@ -101,14 +103,14 @@ pub(super) fn verify(options: &Verify) -> ExitCode {
             Ok(text) => text,
             Err(err) => {
                 let what = format!("{} cannot be read: {err}", file.display());
-                return say::failed(&[Problem::new(what, "name a certificate that is there")]);
+                return print::failed(&[ConfigProblem::new(what, "name a certificate that is there")]);
             }
         };
         match seal::verify(&text, &public) {
-            Ok(certificate) => say::line(&format!("{}: genuine: {}", file.display(), in_words(&certificate))),
+            Ok(certificate) => print::line(&format!("{}: genuine: {}", file.display(), in_words(&certificate))),
             Err(err) => {
-                say::problem(&format!("{} is not genuine: {err}", file.display()), Some(advice(&err)));
-                code = ExitCode::from(say::REFUSED);
+                print::problem(&format!("{} is not genuine: {err}", file.display()), Some(advice(&err)));
+                code = ExitCode::from(print::REFUSED);
             }
         }
     }

@@ -4,19 +4,19 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::bench::{Bench, Place};
-use super::say;
+use super::connection::{Conversation, StationArgs};
+use super::print;
 use crate::domain::profile::Profile;
-use crate::paper::support::{self, About};
-use crate::paper::{Unmade, patient};
+use crate::export::support::{self, About};
+use crate::export::{Unmade, patient};
 use crate::service::images;
-use crate::wire::{API_TOKEN, PLACEHOLDERS, QUIRKS};
+use crate::station::{API_TOKEN, PLACEHOLDERS, QUIRKS};
 
 /// Exit status: 0 done, 1 a node that is not there, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct Support {
     #[command(flatten)]
-    place: Place,
+    place: StationArgs,
     /// With all that is known of this node, and its packets; may be given again. Nodes in trouble are in it by themselves
     #[arg(long = "node", value_name = "NODE")]
     nodes: Vec<String>,
@@ -30,7 +30,7 @@ pub(super) struct Support {
 pub(super) fn run(options: &Support) -> ExitCode {
     match support(options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(unmade) => say::unmade(&unmade),
+        Err(unmade) => print::unmade(&unmade),
     }
 }
 
@@ -40,7 +40,7 @@ fn support(options: &Support) -> Result<(), Unmade> {
     }
     let settings = options.place.settings()?;
     let folders = options.place.folders(None)?;
-    let mut bench = Bench::open(&options.place, true)?;
+    let mut bench = Conversation::open(&options.place, true)?;
     let (quirks, placeholders) = (folders.data.join(QUIRKS), folders.data.join(PLACEHOLDERS));
     let profiles = images::read(&folders.profiles, None, &quirks, &placeholders).profiles;
     let profiles: Vec<&Profile> = profiles.values().collect();
@@ -55,8 +55,8 @@ fn support(options: &Support) -> Result<(), Unmade> {
     let archive = support::make(bench.talk(), &about, &patient)?;
     support::save(&options.file, &archive)?;
     for what in &archive.left_out {
-        say::line(&format!("left out: {what}"));
+        print::line(&format!("left out: {what}"));
     }
-    say::line(&format!("{}: {} kB; look through it before you mail it", options.file.display(), archive.kilobytes()));
+    print::line(&format!("{}: {} kB; look through it before you mail it", options.file.display(), archive.kilobytes()));
     Ok(())
 }

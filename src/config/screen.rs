@@ -10,16 +10,16 @@ pub struct ScreenSettings {
     /// Colours of the screen: as many as the terminal has, or these; deuteranopia, protanopia and tritanopia are for eyes
     /// that see fewer [default: auto]
     #[arg(long, value_name = "PALETTE", env = "OXBOW_PALETTE")]
-    pub palette: Option<Palette>,
+    pub palette: Option<PaletteSetting>,
     /// What is behind the letters [default: auto, dark where the terminal does not say]
     #[arg(long, value_name = "GROUND", env = "OXBOW_BACKGROUND")]
     pub background: Option<Background>,
     /// What a bell is rung for: failures, and the end of the batch [default: all]
     #[arg(long, value_name = "NEWS", env = "OXBOW_BELL")]
-    pub bell: Option<News>,
+    pub bell: Option<AlarmSetting>,
     /// What makes the first lines stand out for three seconds [default: all]
     #[arg(long, value_name = "NEWS", env = "OXBOW_FLASH")]
-    pub flash: Option<News>,
+    pub flash: Option<AlarmSetting>,
     /// Serve on when the terminal is closed, as when an SSH connection is lost; SIGTERM stops the station
     #[arg(long, env = "OXBOW_KEEP_SERVING")]
     pub keep_serving: bool,
@@ -27,7 +27,7 @@ pub struct ScreenSettings {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Palette {
+pub enum PaletteSetting {
     Auto,
     /// Weight alone
     Mono,
@@ -53,7 +53,7 @@ pub enum Background {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum News {
+pub enum AlarmSetting {
     All,
     Failures,
     Never,
@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn a_flag_comes_before_the_file_and_a_palette_that_is_none_is_named() {
         let filed: ScreenSettings = toml::from_str("palette = '256'\nbackground = 'light'").expect("settings");
-        let flags = ScreenSettings { palette: Some(Palette::Tritanopia), ..ScreenSettings::default() };
-        let (palette, background) = (Some(Palette::Tritanopia), Some(Background::Light));
+        let flags = ScreenSettings { palette: Some(PaletteSetting::Tritanopia), ..ScreenSettings::default() };
+        let (palette, background) = (Some(PaletteSetting::Tritanopia), Some(Background::Light));
         let both = ScreenSettings { palette, background, ..ScreenSettings::default() };
         assert_eq!(flags.over(filed), both);
         let said = toml::from_str::<ScreenSettings>("palette = 'pink'").expect_err("none").to_string();

@@ -1,16 +1,15 @@
 //! `[webhook]` of the configuration file: who is told when machines come to another phase.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use openssl::base64::decode_block;
 use openssl::x509::X509;
 use serde::Deserialize;
 
-use super::Problem;
-use crate::domain::phase;
+use super::ConfigProblem;
+use crate::domain::node::phase;
 
 /// As it is written. In the file alone: what is on a command line or in the environment others can read.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -69,12 +68,12 @@ impl WebhookSettings {
     }
 
     /// None if there is none. Everything that is wrong is added to `problems`.
-    pub fn check(&self, problems: &mut Vec<Problem>) -> Option<Webhook> {
+    pub fn check(&self, problems: &mut Vec<ConfigProblem>) -> Option<Webhook> {
         if *self == Self::default() {
             return None;
         }
         let before = problems.len();
-        let mut wrong = |what: String, hint: &str| problems.push(Problem::new(format!("webhook: {what}"), hint));
+        let mut wrong = |what: String, hint: &str| problems.push(ConfigProblem::new(format!("webhook: {what}"), hint));
         let Some(url) = &self.url else {
             wrong("it has no url".into(), "say where it is, as url = \"https://erp.example/oxbow\", or take it out");
             return None;

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use crate::domain::batch::Batch;
-use crate::domain::deed::Deed;
-use crate::domain::dhcp::Chosen;
+use crate::domain::ids::placeholder::Placeholders;
 use crate::domain::ids::{NodeId, RunId};
-use crate::domain::lease::Lease;
 use crate::domain::logline::LogLine;
+use crate::domain::machine::report::Report;
 use crate::domain::node::Node;
-use crate::domain::placeholder::Placeholders;
-use crate::domain::policy::Policy;
-use crate::domain::report::Report;
+use crate::domain::station::dhcp::Chosen;
+use crate::domain::station::lease::Lease;
+use crate::domain::station::policy::Policy;
 use crate::domain::time::Timestamp;
+use crate::domain::undo::UndoEntry;
 
 /// One thing to carry out, complete in itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub enum Effect {
     /// The same, but it may come back with all of them for a minute from this moment: [`Effect::SaveNode`] brings it.
     SetAside { node: NodeId, at: Timestamp },
     /// Store what can be taken back; older deeds that no longer can are dropped, and what was set aside for them.
-    SaveDeed(Arc<Deed>),
+    SaveDeed(Arc<UndoEntry>),
     /// Store the batch as it is now.
     SaveBatch(Arc<Batch>),
     /// It was taken back.

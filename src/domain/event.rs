@@ -4,39 +4,14 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::doctor::sighting::{Sighting, Who};
-use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, ProfileId, RunId};
 use crate::domain::logline::Level;
-use crate::domain::progress::Arrived;
-use crate::domain::report::Step;
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::progress::Arrived;
+use crate::domain::machine::report::Step;
+use crate::domain::machine::sighting::{Sighting, Who};
 use crate::domain::time::Timestamp;
-
-/// What kind of network boot client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Firmware {
-    Bios,
-    UefiX64,
-    /// iPXE, of whatever firmware.
-    Ipxe,
-    /// A DHCP client that does not boot from the network.
-    Plain,
-    #[serde(other)]
-    Other,
-}
-
-impl Firmware {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Bios => "BIOS",
-            Self::UefiX64 => "UEFI x64",
-            Self::Ipxe => "iPXE",
-            Self::Plain => "plain",
-            Self::Other => "other",
-        }
-    }
-}
 
 /// Which answer a DHCP request got (RFC 2131 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +27,7 @@ pub enum DhcpAnswer {
 
 /// How a transfer of a network boot program ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Transfer {
+pub enum LoaderTransfer {
     Started,
     Done { bytes: u64 },
     Failed { reason: String },
@@ -60,7 +35,7 @@ pub enum Transfer {
 
 /// A line of syslog. Not yet fit for a terminal: a [`crate::domain::logline::LogLine`] makes it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Saying {
+pub struct SyslogLine {
     pub level: Level,
     /// `sshd[12]: Server listening`, and how the machine's clock is wrong if it is.
     pub text: String,
@@ -86,9 +61,9 @@ pub enum Event {
     /// A DHCP request went unanswered on purpose.
     DhcpSilence { mac: Option<MacAddr>, reason: String },
     /// The machine at this address said so by syslog.
-    Syslog { address: Ipv4Addr, lines: Vec<Saying> },
+    Syslog { address: Ipv4Addr, lines: Vec<SyslogLine> },
     /// A file was sent by TFTP.
-    Loader { address: Ipv4Addr, file: String, transfer: Transfer },
+    Loader { address: Ipv4Addr, file: String, transfer: LoaderTransfer },
     /// A machine was given a script that installs; its run begins.
     ScriptServed { claims: Claims, address: Ipv4Addr, run: RunId, profile: ProfileId },
     /// A machine was sent to its own disk.
@@ -121,7 +96,7 @@ mod tests {
     #[test]
     fn a_line_of_an_earlier_recording_is_read_as_one_without_a_clock_of_its_own() {
         let level = serde_json::to_string(&Level::Warning).expect("JSON");
-        let pair: Saying = serde_json::from_str(&format!("[{level}, \"sshd: ready\"]")).expect("a line");
-        assert_eq!(pair, Saying { level: Level::Warning, text: "sshd: ready".into(), by_its_clock: None });
+        let pair: SyslogLine = serde_json::from_str(&format!("[{level}, \"sshd: ready\"]")).expect("a line");
+        assert_eq!(pair, SyslogLine { level: Level::Warning, text: "sshd: ready".into(), by_its_clock: None });
     }
 }

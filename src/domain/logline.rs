@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 /// Who said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum LogSource {
     /// What the station itself saw of the node.
     Station,
     /// The agent inside the network-booted system.
@@ -24,7 +24,7 @@ pub enum Source {
     Unknown,
 }
 
-impl Source {
+impl LogSource {
     pub fn word(self) -> &'static str {
         match self {
             Self::Station => "station",
@@ -64,14 +64,14 @@ pub struct LogLine {
     pub at: Timestamp,
     /// What the clock of whoever said it showed, where that came with it. It may be wrong.
     pub by_its_clock: Option<Timestamp>,
-    pub source: Source,
+    pub source: LogSource,
     pub level: Level,
     pub text: Arc<str>,
 }
 
 impl LogLine {
     /// A line of what `raw` says, made fit for a terminal.
-    pub fn new(at: Timestamp, source: Source, level: Level, raw: &str) -> Self {
+    pub fn new(at: Timestamp, source: LogSource, level: Level, raw: &str) -> Self {
         Self { at, by_its_clock: None, source, level, text: text::clean(raw, LINE_LIMIT).into() }
     }
 

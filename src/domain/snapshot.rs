@@ -7,29 +7,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::batch::Batch;
-use crate::domain::deed::{Deed, What};
-use crate::domain::dhcp::{Choice, Dhcp};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::digest::Digest;
 use crate::domain::doctor::Doctor;
-use crate::domain::doctor::bulletin::{Case, Patient};
-use crate::domain::doctor::verdict::Verdict;
-use crate::domain::event::Firmware;
-use crate::domain::https::Https;
-use crate::domain::identity::{Claims, Identity, Index};
+use crate::domain::doctor::log::{LoggedVerdict, Patient};
+use crate::domain::doctor::verdict::Diagnosis;
+use crate::domain::ids::placeholder::Placeholders;
 use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
-use crate::domain::image::ImageState;
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::quirk::{Effects, QuirkSubject, Quirks};
 use crate::domain::node::Node;
-use crate::domain::phase::Phase;
-use crate::domain::placeholder::Placeholders;
-use crate::domain::plan::{CIRCLES, Plan, Refuse, Wait};
-use crate::domain::policy::Policy;
-use crate::domain::profile::{After, Installer, Profile, sums};
-use crate::domain::quirk::{Effects, Machine, Quirks};
-use crate::domain::run::Run;
-use crate::domain::service::ServiceStatus;
-use crate::domain::stream::Stream;
+use crate::domain::node::identity::{Identity, IdentityIndex};
+use crate::domain::node::phase::Phase;
+use crate::domain::node::run::Run;
+use crate::domain::profile::image::ImageState;
+use crate::domain::profile::{After, Installer, Profile};
+use crate::domain::sha256sum;
+use crate::domain::station::Station;
+use crate::domain::station::dhcp::{Dhcp, DhcpChoice};
+use crate::domain::station::plan::{BootPlan, CIRCLES, Refuse, Wait};
+use crate::domain::station::policy::Policy;
+use crate::domain::station::service::ServiceStatus;
+use crate::domain::station::stream::LogStream;
 use crate::domain::time::Timestamp;
+use crate::domain::undo::{UndoAction, UndoEntry};
 
 /// Everything readers may see. Cheap to clone: what is large is shared.
 #[derive(Clone, Debug, Default)]
@@ -40,61 +42,32 @@ pub struct Snapshot {
     pub at: Timestamp,
     pub station: Arc<Station>,
     pub nodes: BTreeMap<NodeId, Arc<Node>>,
-    pub index: Arc<Index>,
+    pub index: Arc<IdentityIndex>,
     pub catalogue: Arc<Catalogue>,
     /// What becomes of machines nobody registered.
     pub policy: Policy,
-    /// What was done last, the newest last; it can be taken back for as long as [`Deed::undo_left`] says.
-    pub deeds: Vec<Arc<Deed>>,
+    /// What was done last, the newest last; it can be taken back for as long as [`UndoEntry::undo_left`] says.
+    pub deeds: Vec<Arc<UndoEntry>>,
     /// The latest batches, the newest last; that one may be open.
     pub batches: Vec<Arc<Batch>>,
     pub services: Vec<ServiceStatus>,
     /// What all nodes and services said last.
-    pub stream: Arc<Stream>,
+    pub stream: Arc<LogStream>,
     /// Megabits a second of the card that leads to the machines, if it says so.
     pub link_mbit: Option<u32>,
     /// Bytes that are left on the disk of the station's data, if that is known.
     pub room: Option<u64>,
     pub dhcp: Arc<Dhcp>,
     /// What DHCP is to be, if somebody chose; else what the settings say.
-    pub dhcp_chosen: Option<Choice>,
+    pub dhcp_chosen: Option<DhcpChoice>,
     /// What somebody wants DHCP to be, if the service finds that it can.
-    pub dhcp_asked: Option<Choice>,
+    pub dhcp_asked: Option<DhcpChoice>,
     /// What was seen of machines on their way, and why they got no further.
     pub doctor: Arc<Doctor>,
     /// Machines whose packets are not kept any more, as there was no room.
     pub packets_dropped: u64,
     /// Observations that were dropped because the hub could not keep up.
     pub dropped: u64,
-}
-
-/// The station itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Station {
-    pub version: &'static str,
-    pub interface: String,
-    pub address: Ipv4Addr,
-    /// Where machines reach it by HTTP, as `http://10.77.0.1`; no slash at the end.
-    pub base_url: String,
-    /// Where by HTTPS; none if that cannot be had.
-    pub https: Option<Https>,
-    /// Machines are served by HTTPS or not at all.
-    pub require_https: bool,
-    pub started: Timestamp,
-}
-
-impl Default for Station {
-    fn default() -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION"),
-            interface: String::new(),
-            address: Ipv4Addr::UNSPECIFIED,
-            base_url: String::new(),
-            https: None,
-            require_https: false,
-            started: Timestamp::default(),
-        }
-    }
 }
 
 /// Profiles and images as they were last read.
@@ -118,24 +91,24 @@ pub struct Catalogue {
 
 impl Snapshot {
     /// What the machine that claims this is to do now.
-    pub fn plan(&self, claims: &Claims) -> Plan {
+    pub fn plan(&self, claims: &Claims) -> BootPlan {
         let node = match self.index.recognise(&self.nodes, claims) {
             Identity::Known(id) => self.nodes.get(&id),
             Identity::New => None,
-            Identity::Conflict(nodes) => return Plan::Wait(Wait::Conflict(nodes)),
+            Identity::Conflict(nodes) => return BootPlan::Wait(Wait::Conflict(nodes)),
         };
         if node.is_some_and(|node| node.phase.has_own_system()) {
-            return Plan::LocalDisk;
+            return BootPlan::LocalDisk;
         }
         let barred = self.policy.bars().filter(|_| !node.is_some_and(|node| node.is_vouched_for()));
         if let Some(plan) = barred {
             return plan;
         }
         match (node, self.catalogue.install(node.and_then(|node| node.profile.as_ref()))) {
-            (Some(node), Plan::Install(id))
+            (Some(node), BootPlan::Install(id))
                 if node.silent_installers >= CIRCLES && self.catalogue.boots_installer(&id) =>
             {
-                Plan::Wait(Wait::InstallerInCircle(id))
+                BootPlan::Wait(Wait::InstallerInCircle(id))
             }
             (_, plan) => plan,
         }
@@ -144,13 +117,13 @@ impl Snapshot {
 
 impl Snapshot {
     /// The newest deed, if it can still be taken back.
-    pub fn undoable(&self, now: Timestamp) -> Option<&Arc<Deed>> {
+    pub fn undoable(&self, now: Timestamp) -> Option<&Arc<UndoEntry>> {
         self.deeds.last().filter(|deed| deed.undo_left(now).is_some())
     }
 
     /// The newest import, whether or not it can still be taken back.
-    pub fn last_import(&self) -> Option<&Arc<Deed>> {
-        self.deeds.iter().rev().find(|deed| matches!(deed.what, What::Import { .. }))
+    pub fn last_import(&self) -> Option<&Arc<UndoEntry>> {
+        self.deeds.iter().rev().find(|deed| matches!(deed.what, UndoAction::Import { .. }))
     }
 }
 
@@ -159,22 +132,22 @@ impl Snapshot {
 pub struct Stranger {
     pub mac: MacAddr,
     pub last: Timestamp,
-    pub verdict: Verdict,
+    pub verdict: Diagnosis,
 }
 
 impl Snapshot {
     /// Why the machine of `node` got no further, if anything is wrong.
-    pub fn verdict(&self, node: &Node, now: Timestamp) -> Option<Verdict> {
+    pub fn verdict(&self, node: &Node, now: Timestamp) -> Option<Diagnosis> {
         self.doctor.verdict_of(node, now)
     }
 
     /// Every verdict of this moment, on nodes and on machines that are none.
-    pub fn cases(&self, now: Timestamp) -> Vec<Case> {
+    pub fn cases(&self, now: Timestamp) -> Vec<LoggedVerdict> {
         let nodes = self.nodes.values().filter_map(|node| {
             let (mac, verdict) = (self.doctor.latest(node)?, self.verdict(node, now)?);
-            Some(Case { patient: Patient::Node(node.id), mac, name: Some(node.label()), verdict })
+            Some(LoggedVerdict { patient: Patient::Node(node.id), mac, name: Some(node.label()), verdict })
         });
-        let strangers = self.strangers(now).into_iter().map(|Stranger { mac, verdict, .. }| Case {
+        let strangers = self.strangers(now).into_iter().map(|Stranger { mac, verdict, .. }| LoggedVerdict {
             patient: Patient::Stranger(mac),
             mac,
             name: None,
@@ -206,7 +179,7 @@ impl Snapshot {
         let node = self.known(claims);
         let product = node.and_then(|node| node.product.as_deref());
         let mac = claims.macs.first().copied();
-        let effects = self.catalogue.quirks.of(Machine { architecture, firmware, mac, product });
+        let effects = self.catalogue.quirks.of(QuirkSubject { architecture, firmware, mac, product });
         let chosen = node.and_then(|node| node.loader.choice.clone());
         Effects { program: chosen.or(effects.program.clone()), ..effects }
     }
@@ -242,7 +215,7 @@ impl Snapshot {
 impl Snapshot {
     /// What the agent of `run`, whose work has ended or was refused, is to do now.
     /// None: nobody here knows of it.
-    pub fn word(&self, run: RunId) -> Option<Word> {
+    pub fn word(&self, run: RunId) -> Option<RestartWord> {
         let has_run = |node: &&Arc<Node>| node.runs.iter().any(|known| known.id == run);
         let node = self.nodes.values().find(has_run)?;
         let last = node.run().filter(|last| last.id == run);
@@ -255,13 +228,13 @@ impl Snapshot {
             | Phase::Held { .. }
             | Phase::Conflict { .. } => false,
         };
-        Some(if last.is_some_and(stays) { Word::Wait } else { Word::Reboot })
+        Some(if last.is_some_and(stays) { RestartWord::Wait } else { RestartWord::Reboot })
     }
 }
 
 /// The station's word to an agent that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum RestartWord {
     Wait,
     Reboot,
 }
@@ -293,7 +266,7 @@ impl Catalogue {
             (Some(demanded), _) => {
                 (demanded, format!("profile {} demands", profile.id), "correct the profile's `sha256`")
             }
-            (None, Some(sum)) => (*sum, format!("{} says", sums::file_of(file)), "take that list away"),
+            (None, Some(sum)) => (*sum, format!("{} says", sha256sum::file_of(file)), "take that list away"),
             (None, None) => return state.clone(),
         };
         match state {
@@ -313,26 +286,26 @@ impl Catalogue {
     }
 
     /// The plan for a node with this assigned profile, or none for the default.
-    pub(crate) fn install(&self, assigned: Option<&ProfileId>) -> Plan {
+    pub(crate) fn install(&self, assigned: Option<&ProfileId>) -> BootPlan {
         let Some(id) = assigned.or(self.default_profile.as_ref()) else {
-            return Plan::Refuse(Refuse::NoProfile);
+            return BootPlan::Refuse(Refuse::NoProfile);
         };
         let Some(profile) = self.profiles.get(id) else {
-            return Plan::Refuse(Refuse::UnknownProfile(id.clone()));
+            return BootPlan::Refuse(Refuse::UnknownProfile(id.clone()));
         };
         let id = id.clone();
-        let mut plan = Plan::Install(id.clone());
+        let mut plan = BootPlan::Install(id.clone());
         for (_, state) in self.files(profile) {
             match state {
                 Some(ImageState::Ready(_)) => {}
                 Some(ImageState::Broken { what, .. }) => {
-                    return Plan::Refuse(Refuse::BrokenImage { profile: id, what });
+                    return BootPlan::Refuse(Refuse::BrokenImage { profile: id, what });
                 }
                 Some(ImageState::Checking { done, total }) => {
                     let percent = u8::try_from(done.saturating_mul(100) / total.max(1)).unwrap_or(100);
-                    plan = Plan::Wait(Wait::ImageBeingChecked { profile: id.clone(), percent });
+                    plan = BootPlan::Wait(Wait::ImageBeingChecked { profile: id.clone(), percent });
                 }
-                None => plan = Plan::Wait(Wait::ImageBeingChecked { profile: id.clone(), percent: 0 }),
+                None => plan = BootPlan::Wait(Wait::ImageBeingChecked { profile: id.clone(), percent: 0 }),
             }
         }
         plan

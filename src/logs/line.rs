@@ -11,15 +11,15 @@
 //! is sent again is known, also by a station that was killed meanwhile. The whole name is a token and stands in no log.
 
 use crate::domain::ids::RunId;
-use crate::domain::logline::{Level, LogLine, Source};
+use crate::domain::logline::{Level, LogLine, LogSource};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 
 /// What is read of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Written<'l> {
+pub(super) struct ParsedLine<'l> {
     pub at: Timestamp,
-    pub source: Source,
+    pub source: LogSource,
     pub level: Level,
     /// Of an agent's line: which one of which run.
     pub mark: Option<Mark>,
@@ -82,13 +82,13 @@ pub(super) fn remark(at: Timestamp, words: &str) -> String {
 }
 
 /// None for what is no line of a log.
-pub(super) fn read(line: &str) -> Option<Written<'_>> {
+pub(super) fn read(line: &str) -> Option<ParsedLine<'_>> {
     let (at, rest) = line.split_once(' ')?;
     let at = moment(at)?;
     let (label, rest) = rest.split_once(' ')?;
     if label == REMARK {
-        let (source, level) = (Source::Station, Level::Info);
-        return Some(Written { at, source, level, mark: None, by_its_clock: None, text: rest, is_remark: true });
+        let (source, level) = (LogSource::Station, Level::Info);
+        return Some(ParsedLine { at, source, level, mark: None, by_its_clock: None, text: rest, is_remark: true });
     }
     let (source, rest) = rest.split_once(' ')?;
     let (source, mark) = source.split_once(':').unwrap_or((source, ""));
@@ -96,11 +96,11 @@ pub(super) fn read(line: &str) -> Option<Written<'_>> {
     let source = source_of(source);
     // An agent's mark is the agent's alone.
     let (mark, by_its_clock) = match source {
-        Source::Agent => (mark_of(mark), None),
-        Source::Syslog => (None, moment(mark)),
-        Source::Station | Source::CloudInit | Source::Unknown => (None, None),
+        LogSource::Agent => (mark_of(mark), None),
+        LogSource::Syslog => (None, moment(mark)),
+        LogSource::Station | LogSource::CloudInit | LogSource::Unknown => (None, None),
     };
-    Some(Written { at, source, level: level_of(level), mark, by_its_clock, text, is_remark: false })
+    Some(ParsedLine { at, source, level: level_of(level), mark, by_its_clock, text, is_remark: false })
 }
 
 fn mark_of(text: &str) -> Option<Mark> {
@@ -113,9 +113,9 @@ fn moment(text: &str) -> Option<Timestamp> {
     u64::try_from(at).ok().map(Timestamp::from_millis)
 }
 
-fn source_of(word: &str) -> Source {
-    let known = [Source::Station, Source::Agent, Source::Syslog, Source::CloudInit];
-    known.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown)
+fn source_of(word: &str) -> LogSource {
+    let known = [LogSource::Station, LogSource::Agent, LogSource::Syslog, LogSource::CloudInit];
+    known.into_iter().find(|source| source.word() == word).unwrap_or(LogSource::Unknown)
 }
 
 fn level_of(word: &str) -> Level {
@@ -140,7 +140,7 @@ mod tests {
 
     const AT: Timestamp = Timestamp::from_millis(1_777_802_400_123);
 
-    fn line(source: Source, text: &str) -> LogLine {
+    fn line(source: LogSource, text: &str) -> LogLine {
         LogLine::new(AT, source, Level::Warning, text)
     }
 
@@ -148,23 +148,26 @@ mod tests {
     fn what_is_written_is_read_as_it_was_said() {
         let run: RunId = format!("5f3a9c01{}", "0".repeat(24)).parse().expect("a run");
         let mark = Mark { run: Short::of(run), number: 17 };
-        let text = written("press 07", &line(Source::Agent, "write: 12 % of a b"), Some(mark));
+        let text = written("press 07", &line(LogSource::Agent, "write: 12 % of a b"), Some(mark));
         assert_eq!(text, "2026-05-03T10:00:00.123Z press_07 agent:5f3a9c01.17 warning write: 12 % of a b\n");
-        let source = Source::Agent;
+        let source = LogSource::Agent;
         let read_back = read(text.trim_end()).expect("a line");
         let text = "write: 12 % of a b";
         let level = Level::Warning;
         assert_eq!(
             read_back,
-            Written { at: AT, source, level, mark: Some(mark), by_its_clock: None, text, is_remark: false }
+            ParsedLine { at: AT, source, level, mark: Some(mark), by_its_clock: None, text, is_remark: false }
         );
-        let empty = written("x", &line(Source::Syslog, ""), None);
-        assert_eq!(read(empty.trim_end_matches('\n')).map(|line| (line.source, line.text)), Some((Source::Syslog, "")));
+        let empty = written("x", &line(LogSource::Syslog, ""), None);
+        assert_eq!(
+            read(empty.trim_end_matches('\n')).map(|line| (line.source, line.text)),
+            Some((LogSource::Syslog, ""))
+        );
     }
 
     #[test]
     fn a_machine_that_calls_itself_as_the_station_does_is_not_taken_for_it() {
-        let text = written("oxbow:", &line(Source::Agent, "all is well"), None);
+        let text = written("oxbow:", &line(LogSource::Agent, "all is well"), None);
         assert!(!read(text.trim_end()).expect("a line").is_remark, "{text}");
         // Nor does one that speaks by syslog say which line of an agent it is.
         let forged = "2026-05-03T10:00:00.123Z x syslog:5f3a9c01.17 info no";
@@ -174,15 +177,15 @@ mod tests {
     #[test]
     fn the_stations_time_and_the_machines_own_stand_side_by_side() {
         let its = Timestamp::from_millis(1_546_300_803_004);
-        let text = written("press-07", &line(Source::Syslog, "sshd: ready").by_its_clock(Some(its)), None);
+        let text = written("press-07", &line(LogSource::Syslog, "sshd: ready").by_its_clock(Some(its)), None);
         assert_eq!(text, "2026-05-03T10:00:00.123Z press-07 syslog:2019-01-01T00:00:03.004Z warning sshd: ready\n");
         let read_back = read(text.trim_end()).expect("a line");
         assert_eq!((read_back.at, read_back.by_its_clock, read_back.text), (AT, Some(its), "sshd: ready"));
-        assert_eq!((read_back.source, read_back.mark), (Source::Syslog, None));
+        assert_eq!((read_back.source, read_back.mark), (LogSource::Syslog, None));
         for odd in ["syslog:", "syslog:yesterday", "syslog"] {
             let text = format!("2026-05-03T10:00:00.123Z press-07 {odd} warning sshd: ready");
             let read_back = read(&text).map(|line| (line.source, line.by_its_clock, line.text));
-            assert_eq!(read_back, Some((Source::Syslog, None, "sshd: ready")), "{odd}");
+            assert_eq!(read_back, Some((LogSource::Syslog, None, "sshd: ready")), "{odd}");
         }
     }
 

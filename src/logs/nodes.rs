@@ -18,24 +18,25 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::files::{LogFiles, Put};
 use super::line::{self, Mark, Short};
-pub use super::past::recall;
-pub use super::shelf::Bounds;
-use super::shelf::{Put, Shelf};
 use crate::clock;
 use crate::domain::effect::Effect;
 use crate::domain::ids::{NodeId, RunId};
-use crate::domain::logline::{LogLine, Source};
+use crate::domain::logline::{LogLine, LogSource};
 use crate::domain::node::Node;
-use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
 use crate::domain::time::Timestamp;
-use crate::hub::{Kept, NodeLog};
-use crate::inbox::{Inbox, Note};
+use crate::hub::{LinesStored, NodeLog};
+use crate::inbox::{Inbox, Input};
+
+pub use super::files::LogBounds;
+pub use super::recovery::recall;
 
 /// The hub's side.
 #[derive(Debug)]
 pub struct NodeLogs {
-    entries: SyncSender<Entry>,
+    entries: SyncSender<LogEntry>,
     queue: Arc<Queue>,
 }
 
@@ -48,14 +49,14 @@ struct Queue {
     crowded_out: AtomicU64,
 }
 
-enum Entry {
+enum LogEntry {
     Node(Arc<Node>),
     Line { node: NodeId, label: String, line: LogLine },
     Agent { node: NodeId, label: String, run: RunId, first: u32, lines: Vec<LogLine> },
-    Tell(Kept),
+    Tell(LinesStored),
 }
 
-impl Entry {
+impl LogEntry {
     fn lines(&self) -> usize {
         match self {
             Self::Node(_) | Self::Tell(_) => 0,
@@ -67,11 +68,16 @@ impl Entry {
 
 /// Starts writing nodes' logs in `directory`, where those of `nodes` may be already. How it goes is told to `inbox`. The
 /// thread ends when the [`NodeLogs`] is dropped.
-pub fn start(directory: &Path, bounds: Bounds, nodes: &[Node], inbox: Inbox) -> io::Result<(NodeLogs, JoinHandle<()>)> {
-    let shelf = Shelf::open(directory, bounds, nodes)?;
+pub fn start(
+    directory: &Path,
+    bounds: LogBounds,
+    nodes: &[Node],
+    inbox: Inbox,
+) -> io::Result<(NodeLogs, JoinHandle<()>)> {
+    let shelf = LogFiles::open(directory, bounds, nodes)?;
     let (entries, received) = sync_channel(ENTRIES);
     let queue = Arc::new(Queue::default());
-    let clerk = Clerk {
+    let clerk = NodeLogWriter {
         shelf,
         inbox,
         queue: queue.clone(),
@@ -79,7 +85,7 @@ pub fn start(directory: &Path, bounds: Bounds, nodes: &[Node], inbox: Inbox) -> 
         owed: BTreeMap::new(),
         over: BTreeMap::new(),
         trouble: None,
-        tally: Tally::default(),
+        tally: DroppedLines::default(),
         is_news: true,
         told: None,
         told_at: None,
@@ -92,16 +98,16 @@ impl NodeLog for NodeLogs {
     fn write(&mut self, effects: &[Effect]) {
         // Where a node is comes first: its file depends on it.
         let nodes = effects.iter().filter_map(|effect| match effect {
-            Effect::SaveNode(node) => Some(Entry::Node(node.clone())),
+            Effect::SaveNode(node) => Some(LogEntry::Node(node.clone())),
             _ => None,
         });
         let lines = effects.iter().filter_map(|effect| match effect {
             Effect::Log { node, label, line } => {
-                Some(Entry::Line { node: *node, label: label.clone(), line: line.clone() })
+                Some(LogEntry::Line { node: *node, label: label.clone(), line: line.clone() })
             }
             Effect::LogAgent { node, label, run, first, lines } => {
                 let (label, lines) = (label.clone(), lines.clone());
-                Some(Entry::Agent { node: *node, label, run: *run, first: *first, lines })
+                Some(LogEntry::Agent { node: *node, label, run: *run, first: *first, lines })
             }
             _ => None,
         });
@@ -113,8 +119,8 @@ impl NodeLog for NodeLogs {
         self.has_room_for(lines) && entries + lines + 2 <= ENTRIES
     }
 
-    fn when_kept(&mut self, tell: Kept) {
-        self.hand_over(Entry::Tell(tell));
+    fn when_kept(&mut self, tell: LinesStored) {
+        self.hand_over(LogEntry::Tell(tell));
     }
 }
 
@@ -124,7 +130,7 @@ impl NodeLogs {
     }
 
     /// A line for which there is no room is counted. Who waits for one that is not taken hears nothing, and repeats it.
-    fn hand_over(&self, entry: Entry) {
+    fn hand_over(&self, entry: LogEntry) {
         let lines = entry.lines();
         if self.has_room_for(lines) {
             self.queue.entries.fetch_add(1, Ordering::Relaxed);
@@ -141,7 +147,7 @@ impl NodeLogs {
 
 /// What was left out since the station started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
+struct DroppedLines {
     /// The disk would not have them.
     unwritten: u64,
     /// Their run had said as much as is kept of one.
@@ -151,8 +157,8 @@ struct Tally {
 }
 
 /// Who writes.
-struct Clerk {
-    shelf: Shelf,
+struct NodeLogWriter {
+    shelf: LogFiles,
     inbox: Inbox,
     queue: Arc<Queue>,
     /// Of the lines that came last, those that are in no file.
@@ -163,15 +169,15 @@ struct Clerk {
     over: BTreeMap<NodeId, u64>,
     /// Why the last write failed.
     trouble: Option<String>,
-    tally: Tally,
+    tally: DroppedLines,
     /// Whether any of this has changed since it was told.
     is_news: bool,
     told: Option<ServiceState>,
     told_at: Option<Instant>,
 }
 
-impl Clerk {
-    fn work(mut self, queue: &Receiver<Entry>) {
+impl NodeLogWriter {
+    fn work(mut self, queue: &Receiver<LogEntry>) {
         loop {
             if self.is_news && self.may_tell() {
                 self.tell();
@@ -192,26 +198,26 @@ impl Clerk {
         self.pay();
     }
 
-    fn take(&mut self, entry: Entry) {
+    fn take(&mut self, entry: LogEntry) {
         match entry {
-            Entry::Node(node) => match self.shelf.heed(&node) {
+            LogEntry::Node(node) => match self.shelf.heed(&node) {
                 Ok(false) => {}
                 Ok(true) => self.begun(&node),
                 Err(err) => self.failed(&err),
             },
-            Entry::Line { node, label, line } => {
+            LogEntry::Line { node, label, line } => {
                 // The station's own words are few, and say how it ended.
-                let reserve = if line.source == Source::Station { RESERVE } else { 0 };
+                let reserve = if line.source == LogSource::Station { RESERVE } else { 0 };
                 self.put(node, line.at, &[line::written(&label, &line, None)], reserve);
             }
-            Entry::Agent { node, label, run, first, lines } => {
+            LogEntry::Agent { node, label, run, first, lines } => {
                 let run = Short::of(run);
                 let marked = (first..).zip(&lines);
                 let marked = marked.map(|(number, line)| line::written(&label, line, Some(Mark { run, number })));
                 let at = lines.first().map_or_else(clock::now, |line| line.at);
                 self.left_out = self.put(node, at, &marked.collect::<Vec<_>>(), 0);
             }
-            Entry::Tell(tell) => tell(std::mem::take(&mut self.left_out)),
+            LogEntry::Tell(tell) => tell(std::mem::take(&mut self.left_out)),
         }
     }
 
@@ -327,14 +333,14 @@ impl Clerk {
             return;
         }
         let status = ServiceStatus { name: ServiceName::NodeLogs, state: state.clone(), restarts: 0 };
-        if self.inbox.offer(|| Note::Service(status)) {
+        if self.inbox.offer(|| Input::Service(status)) {
             (self.told, self.told_at) = (Some(state), Some(Instant::now()));
             self.is_news = false;
         }
     }
 
     fn state(&self) -> ServiceState {
-        let Tally { unwritten, over, removed } = self.tally;
+        let DroppedLines { unwritten, over, removed } = self.tally;
         let crowded = self.queue.crowded_out.load(Ordering::Relaxed);
         if let Some(why) = &self.trouble {
             let what = format!("nodes' logs cannot be written: {why}; lines left out so far: {}", rough(unwritten));
@@ -393,14 +399,14 @@ mod tests {
     }
 
     impl Bench {
-        fn new(bounds: Bounds) -> Self {
+        fn new(bounds: LogBounds) -> Self {
             let directory = tempfile::TempDir::new().expect("a directory");
             let (inbox, outlet) = inbox();
             let (logs, thread) = start(directory.path(), bounds, &[], inbox).expect("a thread");
             Self { directory, logs, outlet, thread }
         }
 
-        fn says(&mut self, node: u32, source: Source, words: &str) {
+        fn says(&mut self, node: u32, source: LogSource, words: &str) {
             let line = LogLine::new(AT, source, Level::Info, words);
             self.logs.write(&[Effect::Log { node: NodeId(node), label: format!("node {node}"), line }]);
         }
@@ -412,7 +418,7 @@ mod tests {
             let mut seen = Vec::new();
             while Instant::now() < deadline {
                 match self.outlet.notes.try_recv() {
-                    Ok(Note::Service(ServiceStatus { state, .. })) if what(&state) => return seen.len() + 1,
+                    Ok(Input::Service(ServiceStatus { state, .. })) if what(&state) => return seen.len() + 1,
                     Ok(other) => seen.push(other),
                     Err(_) => std::thread::sleep(Duration::from_millis(5)),
                 }
@@ -433,16 +439,16 @@ mod tests {
 
     #[test]
     fn what_the_disk_would_not_have_is_counted_shown_and_said_in_the_log_once_it_will_again() {
-        let mut bench = Bench::new(Bounds::default());
+        let mut bench = Bench::new(LogBounds::default());
         let in_the_way = bench.directory.path().join("node-00001.log");
         fs::create_dir(&in_the_way).expect("a directory");
-        bench.says(1, Source::Syslog, "lost");
-        bench.says(1, Source::Syslog, "lost too");
-        bench.says(2, Source::Syslog, "another's is kept");
+        bench.says(1, LogSource::Syslog, "lost");
+        bench.says(1, LogSource::Syslog, "lost too");
+        bench.says(2, LogSource::Syslog, "another's is kept");
         bench.shows(|state| matches!(state, ServiceState::Down { what, .. } if what.ends_with("so far: 2")));
         fs::remove_dir(&in_the_way).expect("it was there");
         bench.shows(|state| matches!(state, ServiceState::Up { at } if at.contains("2 lines left out for want")));
-        bench.says(1, Source::Syslog, "kept");
+        bench.says(1, LogSource::Syslog, "kept");
         let directory = bench.end();
         let of_first = text(directory.path(), 1);
         let lines: Vec<&str> = of_first.lines().collect();
@@ -453,9 +459,9 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_full_is_not_told_of_with_every_line() {
-        let mut bench = Bench::new(Bounds::default());
+        let mut bench = Bench::new(LogBounds::default());
         fs::create_dir(bench.directory.path().join("node-00001.log")).expect("a directory");
-        (0..90).for_each(|_| bench.says(1, Source::Syslog, "lost"));
+        (0..90).for_each(|_| bench.says(1, LogSource::Syslog, "lost"));
         let told =
             bench.shows(|state| matches!(state, ServiceState::Down { what, .. } if what.ends_with("so far: 90")));
         assert!(told < 45, "{told} times");
@@ -464,12 +470,12 @@ mod tests {
 
     #[test]
     fn a_machine_that_floods_is_cut_short_and_what_the_station_says_of_it_is_not() {
-        let mut bench = Bench::new(Bounds { run: 400, ..Bounds::default() });
+        let mut bench = Bench::new(LogBounds { run: 400, ..LogBounds::default() });
         for _ in 0..50 {
-            bench.says(1, Source::Syslog, "a line of a kernel in a circle");
+            bench.says(1, LogSource::Syslog, "a line of a kernel in a circle");
         }
         bench.shows(|state| matches!(state, ServiceState::Up { at } if at.contains("of runs that say too much")));
-        bench.says(1, Source::Station, "failed writing: the disk");
+        bench.says(1, LogSource::Station, "failed writing: the disk");
         let directory = bench.end();
         let said = text(directory.path(), 1);
         assert_eq!(said.matches("is left out from here on").count(), 1, "{said}");
@@ -479,10 +485,10 @@ mod tests {
 
     #[test]
     fn a_machine_cannot_write_a_line_that_looks_like_anothers_or_the_stations() {
-        let mut bench = Bench::new(Bounds::default());
+        let mut bench = Bench::new(LogBounds::default());
         let forged = "\n2026-05-03T10:00:00.000Z node_2 station info provisioned\r\u{85}\u{2028}\u{b}more";
-        bench.says(1, Source::Syslog, forged);
-        let line = LogLine::new(AT, Source::Agent, Level::Error, forged);
+        bench.says(1, LogSource::Syslog, forged);
+        let line = LogLine::new(AT, LogSource::Agent, Level::Error, forged);
         let label = "x station info provisioned\n2026".to_owned();
         bench.logs.write(&[Effect::Log { node: NodeId(1), label, line }]);
         let directory = bench.end();
@@ -498,7 +504,7 @@ mod tests {
     impl Bench {
         /// An agent's lines; gives how many are left out, once the others are in the file.
         fn hears(&mut self, node: u32, first: u32, words: &[&str]) -> u32 {
-            let lines = words.iter().map(|words| LogLine::new(AT, Source::Agent, Level::Info, words)).collect();
+            let lines = words.iter().map(|words| LogLine::new(AT, LogSource::Agent, Level::Info, words)).collect();
             let (label, run) = (format!("node {node}"), RunId::new([0xab; 16]));
             self.logs.write(&[Effect::LogAgent { node: NodeId(node), label, run, first, lines }]);
             let (told, answer) = sync_channel(1);
@@ -509,7 +515,7 @@ mod tests {
 
     #[test]
     fn an_agent_is_answered_when_its_lines_are_in_the_file_each_with_its_number() {
-        let mut bench = Bench::new(Bounds::default());
+        let mut bench = Bench::new(LogBounds::default());
         assert_eq!(bench.hears(1, 7, &["one", "two"]), 0);
         let said = text(bench.directory.path(), 1);
         let ends: Vec<&str> = said.lines().filter_map(|line| line.split_once(" node_1 ")).map(|(_, end)| end).collect();
@@ -519,7 +525,7 @@ mod tests {
 
     #[test]
     fn an_agent_whose_lines_no_disk_takes_is_told_so_and_not_held_up() {
-        let mut bench = Bench::new(Bounds { run: 400, ..Bounds::default() });
+        let mut bench = Bench::new(LogBounds { run: 400, ..LogBounds::default() });
         let in_the_way = bench.directory.path().join("node-00001.log");
         fs::create_dir(&in_the_way).expect("a directory");
         assert_eq!(bench.hears(1, 0, &["lost", "lost too"]), 2);
@@ -537,7 +543,7 @@ mod tests {
     fn lines_that_come_faster_than_they_are_written_are_not_taken_and_take_no_memory() {
         let (entries, received) = sync_channel(ENTRIES);
         let mut logs = NodeLogs { entries, queue: Arc::default() };
-        let lines = vec![LogLine::new(AT, Source::Agent, Level::Info, "x"); 256];
+        let lines = vec![LogLine::new(AT, LogSource::Agent, Level::Info, "x"); 256];
         let batch =
             [Effect::LogAgent { node: NodeId(1), label: "x".into(), run: RunId::new([1; 16]), first: 0, lines }];
         let mut taken = 0;

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::batch::tally::Tally;
+use crate::domain::batch::counts::BatchCounts;
 use crate::domain::batch::unit::Unit;
-use crate::domain::batch::{Batch, Order, WHOLE_BENCH};
-use crate::domain::snapshot::{Snapshot, Station};
+use crate::domain::batch::{Batch, BatchOrder, WHOLE_BENCH};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::station::Station;
 use crate::domain::time::Timestamp;
 
 /// A batch as it is now, or as it was when it was closed. Times are milliseconds since the Unix epoch.
@@ -15,12 +16,12 @@ pub struct BatchRow {
     /// None: these are the machines of the whole bench.
     pub number: Option<u32>,
     #[serde(flatten)]
-    pub order: Order,
+    pub order: BatchOrder,
     pub opened: u64,
     pub closed: Option<u64>,
     /// When this was said.
     pub at: u64,
-    pub tally: Tally,
+    pub tally: BatchCounts,
     pub station: StationRow,
 }
 
@@ -45,7 +46,7 @@ impl BatchRow {
 
     /// The whole bench, as if it were one.
     pub fn of_bench(bench: &Snapshot, now: Timestamp) -> (Self, Vec<Unit>) {
-        let order = Order { name: "the whole bench".into(), ..Order::default() };
+        let order = BatchOrder { name: "the whole bench".into(), ..BatchOrder::default() };
         let (row, units) = Self::with(bench, &Batch::open(WHOLE_BENCH, order, Timestamp::default()), now);
         let opened = bench.station.started.as_millis();
         (Self { number: None, opened, ..row }, units)
@@ -59,7 +60,7 @@ impl BatchRow {
             opened: batch.opened.as_millis(),
             closed: batch.closed.as_ref().map(|closed| closed.at.as_millis()),
             at: now.as_millis(),
-            tally: Tally::of(&units),
+            tally: BatchCounts::of(&units),
             station: StationRow::from(&*bench.station),
         };
         (row, units)

@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::BatchRow;
 use super::nodes::{NodeRow, StrangerRow};
-use crate::domain::batch::Order;
+use crate::domain::batch::BatchOrder;
 use crate::domain::batch::unit::Unit;
-use crate::domain::dhcp::Choice;
-use crate::domain::edit::Edit;
 use crate::domain::ids::{Hostname, MacAddr, ProfileId, Serial, SystemUuid};
-use crate::domain::policy::Policy;
-use crate::domain::quirk::Loader;
+use crate::domain::machine::quirk::BootProgram;
+use crate::domain::node::edit::Edit;
+use crate::domain::station::dhcp::DhcpChoice;
+use crate::domain::station::policy::Policy;
 use crate::protocol::station::StationNow;
 
 /// The version that this crate speaks.
@@ -41,10 +41,10 @@ impl<T> Message<T> {
     }
 }
 
-/// What somebody at the command line wants. Nodes are named as people name them, see [`crate::domain::naming`].
+/// What somebody at the command line wants. Nodes are named as people name them, see [`crate::domain::node::lookup`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub enum Ask {
+pub enum ControlRequest {
     /// Every node.
     Nodes,
     /// One node with what happened to it last.
@@ -55,7 +55,7 @@ pub enum Ask {
     Capture {
         which: String,
     },
-    Register(Wish),
+    Register(RegisterRequest),
     Edit {
         which: String,
         edit: Edit,
@@ -78,7 +78,7 @@ pub enum Ask {
         /// Who says so.
         #[serde(default)]
         by: Option<String>,
-        /// The [`crate::domain::question::Question::mark`]s of what is said yes to.
+        /// The [`crate::domain::node::question::Question::mark`]s of what is said yes to.
         #[serde(default)]
         asked: Vec<String>,
     },
@@ -94,10 +94,10 @@ pub enum Ask {
     },
     Dhcp,
     SetDhcp {
-        choice: Choice,
+        choice: DhcpChoice,
     },
     /// A list of machines, whose bytes follow the line.
-    Import(List),
+    Import(ListRequest),
     /// What is done differently for certain machines: for people, or as a file for another bench.
     Quirks {
         export: bool,
@@ -106,7 +106,7 @@ pub enum Ask {
     ChooseLoader {
         which: String,
         /// None for what is usual.
-        loader: Option<Loader>,
+        loader: Option<BootProgram>,
     },
     UndoImport {
         /// Only for nodes that have not begun to work.
@@ -124,14 +124,14 @@ pub enum Ask {
         or_bench: bool,
     },
     OpenBatch {
-        order: Order,
+        order: BatchOrder,
     },
     CloseBatch,
     #[serde(other)]
     Unknown,
 }
 
-impl Ask {
+impl ControlRequest {
     /// Whether it changes nothing.
     pub fn is_question(&self) -> bool {
         match self {
@@ -166,7 +166,7 @@ impl Ask {
 /// A machine to make known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Wish {
+pub struct RegisterRequest {
     pub name: Option<String>,
     pub hostname: Option<Hostname>,
     pub macs: Vec<MacAddr>,
@@ -190,7 +190,7 @@ pub enum How {
 /// A list and what is wanted of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct List {
+pub struct ListRequest {
     /// The file, as the person knows it.
     pub file: String,
     /// How many bytes follow.
@@ -208,7 +208,7 @@ pub struct List {
 /// What the station says. The last answer to an ask is a final one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub enum Answer {
+pub enum ControlReply {
     Node(Box<NodeRow>),
     /// A machine that is no node, and why it does not boot.
     Stranger(Box<StrangerRow>),
@@ -230,10 +230,10 @@ pub enum Answer {
         text: String,
     },
     /// What is wrong with a list as a whole.
-    Flaw(Trouble),
+    Flaw(ListProblem),
     /// A row of a list.
     Row(ListRow),
-    Counts(Counts),
+    Counts(ListCounts),
     /// The next piece of the list of errors.
     Errors {
         piece: String,
@@ -271,7 +271,7 @@ pub enum Answer {
     Unknown,
 }
 
-impl Answer {
+impl ControlReply {
     /// Whether nothing comes after it.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Refused { .. } | Self::Failed { .. })
@@ -288,13 +288,13 @@ pub struct ListRow {
     pub label: String,
     /// `Profile demo → emt-s`.
     pub changes: Vec<String>,
-    pub errors: Vec<Trouble>,
-    pub warnings: Vec<Trouble>,
+    pub errors: Vec<ListProblem>,
+    pub warnings: Vec<ListProblem>,
 }
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct ListProblem {
     pub column: Option<String>,
     pub problem: String,
     pub hint: String,
@@ -303,7 +303,7 @@ pub struct Trouble {
 /// How many rows of each kind a list has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Counts {
+pub struct ListCounts {
     pub new: usize,
     pub same: usize,
     pub changes: usize,
@@ -321,18 +321,23 @@ mod tests {
 
     #[test]
     fn what_a_newer_oxbow_says_is_unknown_and_no_error() {
-        let ask: Message<Ask> = serde_json::from_str(r#"{"version":9,"body":{"what":"dance","to":3}}"#).expect("JSON");
-        assert_eq!((ask.version, ask.body), (9, Ask::Unknown));
-        let answer: Answer = serde_json::from_str(r#"{"what":"sing","song":"x"}"#).expect("JSON");
-        assert_eq!(answer, Answer::Unknown);
+        let ask: Message<ControlRequest> =
+            serde_json::from_str(r#"{"version":9,"body":{"what":"dance","to":3}}"#).expect("JSON");
+        assert_eq!((ask.version, ask.body), (9, ControlRequest::Unknown));
+        let answer: ControlReply = serde_json::from_str(r#"{"what":"sing","song":"x"}"#).expect("JSON");
+        assert_eq!(answer, ControlReply::Unknown);
     }
 
     #[test]
     fn messages_come_back_as_they_were_sent() {
-        let list = List { file: "a.csv".into(), bytes: 3, dry_run: true, ..List::default() };
-        for ask in [Ask::Nodes, Ask::Import(list), Ask::Resolve { which: "#1".into(), how: How::TellApart }] {
+        let list = ListRequest { file: "a.csv".into(), bytes: 3, dry_run: true, ..ListRequest::default() };
+        for ask in [
+            ControlRequest::Nodes,
+            ControlRequest::Import(list),
+            ControlRequest::Resolve { which: "#1".into(), how: How::TellApart },
+        ] {
             let text = serde_json::to_string(&Message::new(ask.clone())).expect("JSON");
-            assert_eq!(serde_json::from_str::<Message<Ask>>(&text).expect("JSON").body, ask, "{text}");
+            assert_eq!(serde_json::from_str::<Message<ControlRequest>>(&text).expect("JSON").body, ask, "{text}");
         }
     }
 }

@@ -30,22 +30,22 @@ pub mod webhook;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::configuration::Configuration;
 use crate::domain::digest::Digest;
-use crate::domain::disk::{Disk, DiskRule};
-use crate::domain::identity::Claims;
-use crate::domain::image::Format;
-use crate::domain::inventory::Inventory;
 use crate::domain::logline::Level;
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::disk::{Disk, DiskRule};
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::machine::report::{Report, Step};
 use crate::domain::profile::After;
-use crate::domain::report::{Report, Step};
+use crate::domain::profile::configuration::Configuration;
+use crate::domain::profile::image::ImageFormat;
 
 /// The version that this crate speaks. A reader takes any version and treats what it does not know as `Unknown`.
 pub const VERSION: u16 = 1;
 
 /// The agent introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
+pub struct HelloMessage {
     pub version: u16,
     /// The agent's own version, for the log.
     pub agent: String,
@@ -59,14 +59,14 @@ pub struct Hello {
 /// The station's answer to a hello.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
-pub enum Answer {
-    Job(Box<Job>),
+pub enum HelloReply {
+    Job(Box<AgentJob>),
     /// Say hello again after this many seconds.
     Later {
         seconds: u32,
         reason: String,
     },
-    /// Nothing more in this run: ask for a [`Word`].
+    /// Nothing more in this run: ask for a [`AgentOrder`].
     Ended {
         reason: String,
     },
@@ -76,12 +76,12 @@ pub enum Answer {
 
 /// What to put on the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
+pub struct AgentJob {
     pub version: u16,
     pub profile: String,
     /// Path of the image on the station, beginning with `/`.
     pub image: String,
-    pub format: Format,
+    pub format: ImageFormat,
     /// The file as it travels: length in bytes and digest.
     pub bytes: u64,
     pub sha256: Digest,
@@ -162,7 +162,7 @@ pub struct LogLines {
 /// What an agent whose work has ended is to do. It asks every few seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
-pub enum Word {
+pub enum AgentOrder {
     Wait,
     Restart,
     #[serde(other)]

@@ -5,16 +5,16 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::disk::Disk;
-use crate::domain::doctor::verdict::Verdict;
-use crate::domain::eim::Eim;
+use crate::domain::doctor::verdict::Diagnosis;
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, Serial, SystemUuid, if_usable};
-use crate::domain::inventory::Inventory;
 use crate::domain::logline::LogLine;
+use crate::domain::machine::disk::Disk;
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::machine::progress::StepProgress;
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, SAID_DONE};
-use crate::domain::progress::Progress;
-use crate::domain::question::Question;
+use crate::domain::node::eim::Eim;
+use crate::domain::node::phase::{Phase, SAID_DONE};
+use crate::domain::node::question::Question;
 use crate::domain::snapshot::{Snapshot, Stranger};
 use crate::domain::time::Timestamp;
 
@@ -142,9 +142,9 @@ impl NodeRow {
     }
 }
 
-impl From<Verdict> for VerdictRow {
-    fn from(verdict: Verdict) -> Self {
-        let Verdict { stage, severity, what, hint, .. } = verdict;
+impl From<Diagnosis> for VerdictRow {
+    fn from(verdict: Diagnosis) -> Self {
+        let Diagnosis { stage, severity, what, hint, .. } = verdict;
         Self { stage: stage.word().into(), severity: severity.word().into(), what, hint }
     }
 }
@@ -180,7 +180,7 @@ impl From<&Node> for NodeRow {
             uuid: node.uuid,
             profile: node.profile.clone(),
             phase: node.phase.word().to_owned(),
-            percent: node.progress.as_ref().map(Progress::percent),
+            percent: node.progress.as_ref().map(StepProgress::percent),
             retries: node.progress.as_ref().map(|progress| progress.arrived.retries),
             stage,
             reason,

@@ -1,7 +1,7 @@
 //! The paths that agent, scripts and station agree on.
 
 use crate::domain::ids::RunId;
-use crate::domain::image::ImageInfo;
+use crate::domain::profile::image::ImageInfo;
 
 pub fn hello(run: RunId) -> String {
     of_run(run, "hello")
@@ -40,9 +40,9 @@ pub fn image(image: &ImageInfo) -> String {
 pub const SCRIPT: &str = "/boot.ipxe";
 /// Kernel and initramfs are below this.
 pub const BOOT: &str = "/boot/";
-pub use crate::domain::image::PLACE as IMAGES;
 /// Words on the kernel's command line that the agent reads.
-pub use crate::domain::run::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
+pub use crate::domain::node::run::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
+pub use crate::domain::profile::image::PLACE as IMAGES;
 
 fn of_run(run: RunId, what: &str) -> String {
     format!("/agent/v1/runs/{run}/{what}")

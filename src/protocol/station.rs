@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::image::ImageState;
-use crate::domain::profile::system::{Network, System};
+use crate::domain::profile::image::ImageState;
+use crate::domain::profile::system::{NetworkSetup, System};
 use crate::domain::profile::{CloudInitAt, FirstBoot, Install, Profile};
-use crate::domain::service::{ServiceState, ServiceStatus};
-use crate::domain::snapshot::{Catalogue, Snapshot, Station};
+use crate::domain::snapshot::{Catalogue, Snapshot};
+use crate::domain::station::Station;
+use crate::domain::station::service::{ServiceState, ServiceStatus};
 use crate::domain::time::Timestamp;
 
 /// The station, its services and what it has to install. Times are milliseconds since the Unix epoch.
@@ -155,8 +156,8 @@ impl ProfileRow {
             accounts: users.len(),
             proxies: !proxies.is_empty(),
             network: network.as_ref().map(|network| match network {
-                Network::Dhcp => "dhcp".into(),
-                Network::Static { .. } => "static".into(),
+                NetworkSetup::Dhcp => "dhcp".into(),
+                NetworkSetup::Static { .. } => "static".into(),
             }),
             layout: profile.layout.is_some(),
             boot_entry: profile.boot_entry.is_some(),

@@ -14,16 +14,16 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::eim::Eim;
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, RunId, Serial, SystemUuid, if_usable};
 use crate::domain::node::Node;
-use crate::domain::phase::Phase;
-use crate::domain::snapshot::Station;
+use crate::domain::node::eim::Eim;
+use crate::domain::node::phase::Phase;
+use crate::domain::station::Station;
 use crate::domain::time::Timestamp;
 
 /// The body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Body {
+pub struct WebhookBody {
     #[serde(rename = "type")]
     pub kind: String,
     /// [`VERSION`].
@@ -118,8 +118,8 @@ impl PhaseChange {
     }
 
     /// As it is sent; `timestamp` is the same as `at`.
-    pub fn body(&self, timestamp: String) -> Body {
-        Body { kind: KIND.into(), version: VERSION, timestamp, data: self.clone() }
+    pub fn body(&self, timestamp: String) -> WebhookBody {
+        WebhookBody { kind: KIND.into(), version: VERSION, timestamp, data: self.clone() }
     }
 }
 

@@ -20,24 +20,24 @@ use jiff::tz::TimeZone;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::images::Identity;
-use super::{Context, ServiceError};
+use super::images::FileIdentity;
+use super::{ServiceContext, ServiceError};
 use crate::clock;
 use crate::domain::command::Command;
-use crate::domain::import::{self, FILE_LIMIT, Options, Preview};
-use crate::domain::service::ServiceName;
+use crate::domain::import::{self, FILE_LIMIT, ImportOptions, Preview};
 use crate::domain::snapshot::Catalogue;
+use crate::domain::station::service::ServiceName;
 use crate::domain::time::Timestamp;
-use crate::inbox::Note;
+use crate::inbox::Input;
 
 /// Where lists are put.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct ImportFolderConfig {
     pub folder: PathBuf,
 }
 
 /// Looks into the folder every second until told to stop.
-pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+pub async fn serve(context: ServiceContext, config: ImportFolderConfig) -> Result<(), ServiceError> {
     let folder = &config.folder;
     fs::create_dir_all(folder.join(DONE)).map_err(|err| ServiceError {
         what: format!("cannot make the import folder {}: {err}", folder.display()),
@@ -45,13 +45,13 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
         source: Some(err),
     })?;
     context.up(ServiceName::ImportFolder, folder.display()).await;
-    let mut known: BTreeMap<PathBuf, List> = BTreeMap::new();
+    let mut known: BTreeMap<PathBuf, PendingList> = BTreeMap::new();
     loop {
         let lists = lists(folder);
         known.retain(|path, _| lists.contains(path));
         for path in lists {
-            let Some(identity) = Identity::of(&path) else { continue };
-            let list = known.entry(path.clone()).or_insert_with(|| List::new(identity.clone()));
+            let Some(identity) = FileIdentity::of(&path) else { continue };
+            let list = known.entry(path.clone()).or_insert_with(|| PendingList::new(identity.clone()));
             let profiles = context.snapshot().catalogue.clone();
             if list.is_due(identity, &profiles) {
                 let words = take_in(&context, &path).await;
@@ -66,8 +66,8 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
 }
 
 /// A file in the folder, as far as it has been looked at.
-struct List {
-    identity: Identity,
+struct PendingList {
+    identity: FileIdentity,
     /// Since when it has not changed.
     since: Instant,
     looked: Option<Look>,
@@ -79,13 +79,13 @@ struct Look {
     words: String,
 }
 
-impl List {
-    fn new(identity: Identity) -> Self {
+impl PendingList {
+    fn new(identity: FileIdentity) -> Self {
         Self { identity, since: Instant::now(), looked: None }
     }
 
     /// Whether the file is whole, and there is a reason to look at it.
-    fn is_due(&mut self, identity: Identity, profiles: &Arc<Catalogue>) -> bool {
+    fn is_due(&mut self, identity: FileIdentity, profiles: &Arc<Catalogue>) -> bool {
         if self.identity != identity {
             *self = Self { looked: None, ..Self::new(identity) };
         }
@@ -120,13 +120,13 @@ enum Ended {
     Left(String),
 }
 
-async fn take_in(context: &Context, path: &Path) -> Ended {
+async fn take_in(context: &ServiceContext, path: &Path) -> Ended {
     let (bench, file) = (context.snapshot(), path.to_owned());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let left = |why: &str| Ended::Left(format!("{name} is left where it is: {why}"));
     let look = move || {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        read(&file).map(|bytes| import::preview(&name, &bytes, clock::now(), &bench, &Options::default()))
+        read(&file).map(|bytes| import::preview(&name, &bytes, clock::now(), &bench, &ImportOptions::default()))
     };
     let preview = match tokio::task::spawn_blocking(look).await {
         Ok(Ok(preview)) => preview,
@@ -140,7 +140,7 @@ async fn take_in(context: &Context, path: &Path) -> Ended {
             Err(err) => left(&format!("{why}, if it could be written: {err}")),
         };
     };
-    match context.inbox.ask(|done| Note::Command(Command::Import(rows), done)).await {
+    match context.inbox.ask(|done| Input::Command(Command::Import(rows), done)).await {
         Some(Ok(())) => {}
         Some(Err(refusal)) => {
             let told = fs::write(beside(path), import::problem_csv(&refusal.to_string()));

@@ -4,13 +4,12 @@
 //! another one, and the socket hears nothing any more, without an error. So the interface is looked at every second, and
 //! sockets are opened anew when it is not the one they were opened on.
 
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
+use std::{fmt, io};
 
 use nix::ifaddrs::getifaddrs;
 use nix::libc;
@@ -20,14 +19,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tracing::{info, warn};
 
-use super::{Context, ServiceError};
+use super::{ServiceContext, ServiceError};
 use crate::domain::ids::MacAddr;
-use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
-use crate::inbox::Note;
+use crate::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::inbox::Input;
 
 /// The interface that a service is for, and the address that it must have.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct BoundInterface {
     pub interface: String,
     pub address: Ipv4Addr,
 }
@@ -44,16 +43,16 @@ struct Card {
 
 /// Why nothing can be served there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Missing {
+enum LinkProblem {
     Interface,
     Off,
     Address,
 }
 
-impl Place {
-    fn look(&self) -> Result<Card, Missing> {
-        let index = if_nametoindex(self.interface.as_str()).map_err(|_| Missing::Interface)?;
-        let own = getifaddrs().map_err(|_| Missing::Interface)?.filter(|own| own.interface_name == self.interface);
+impl BoundInterface {
+    fn look(&self) -> Result<Card, LinkProblem> {
+        let index = if_nametoindex(self.interface.as_str()).map_err(|_| LinkProblem::Interface)?;
+        let own = getifaddrs().map_err(|_| LinkProblem::Interface)?.filter(|own| own.interface_name == self.interface);
         let (mut flags, mut has_address) = (InterfaceFlags::empty(), false);
         for one in own {
             flags |= one.flags;
@@ -61,26 +60,26 @@ impl Place {
             has_address |= address == Some(self.address);
         }
         if !flags.contains(InterfaceFlags::IFF_UP) {
-            return Err(Missing::Off);
+            return Err(LinkProblem::Off);
         }
         if !has_address {
-            return Err(Missing::Address);
+            return Err(LinkProblem::Address);
         }
         Ok(Card { index, has_carrier: flags.contains(InterfaceFlags::IFF_RUNNING), mbit: speed(&self.interface) })
     }
 
-    fn explain(&self, missing: Missing) -> ServiceState {
+    fn explain(&self, missing: LinkProblem) -> ServiceState {
         let Self { interface, address } = self;
         let (what, hint) = match missing {
-            Missing::Interface => (
+            LinkProblem::Interface => (
                 format!("interface {interface} is gone: plug it in"),
                 format!("it is served again by itself, once it has its address {address}"),
             ),
-            Missing::Off => (
+            LinkProblem::Off => (
                 format!("interface {interface} is switched off"),
                 format!("switch it on, as `ip link set {interface} up`; it is served again by itself"),
             ),
-            Missing::Address => (
+            LinkProblem::Address => (
                 format!("interface {interface} does not have its address {address} any more"),
                 format!("give it back, as `ip address add {address}/24 dev {interface}`; it is served again by itself"),
             ),
@@ -103,7 +102,7 @@ impl Place {
     }
 
     /// The interface, once it can be served. Until then `name` is down, and says why. None when the station stops.
-    async fn found(&self, context: &Context, name: ServiceName) -> Option<Card> {
+    async fn found(&self, context: &ServiceContext, name: ServiceName) -> Option<Card> {
         let mut said = None;
         loop {
             match self.look() {
@@ -130,9 +129,9 @@ fn speed(interface: &str) -> Option<u32> {
 
 /// Runs `session` while the interface is there, and anew on every card that takes its place. Ends as the session does.
 pub(super) async fn while_there<S>(
-    context: &Context,
+    context: &ServiceContext,
     name: ServiceName,
-    place: &Place,
+    place: &BoundInterface,
     mut session: impl FnMut() -> S,
 ) -> Result<(), ServiceError>
 where
@@ -157,9 +156,9 @@ where
 
 /// Runs `service`, whose sockets do not mind when the card is another one, and says when nobody can reach it.
 pub async fn beside(
-    context: Context,
+    context: ServiceContext,
     name: ServiceName,
-    place: Place,
+    place: BoundInterface,
     service: impl Future<Output = Result<(), ServiceError>>,
 ) -> Result<(), ServiceError> {
     let watch = async {
@@ -170,7 +169,7 @@ pub async fn beside(
             if place.found(&context, name).await.is_some()
                 && let Some(as_before) = said
             {
-                context.inbox.send(Note::Service(as_before)).await;
+                context.inbox.send(Input::Service(as_before)).await;
             }
         }
     };
@@ -181,7 +180,7 @@ pub async fn beside(
 }
 
 /// Says how the interface itself is, until told to stop.
-pub async fn serve(context: Context, place: Place) -> Result<(), ServiceError> {
+pub async fn serve(context: ServiceContext, place: BoundInterface) -> Result<(), ServiceError> {
     let mut said = None;
     loop {
         let found = place.look();
@@ -192,7 +191,7 @@ pub async fn serve(context: Context, place: Place) -> Result<(), ServiceError> {
                 Err(missing) => place.explain(missing),
             };
             info!(interface = place.interface, ?found, "the interface");
-            context.inbox.send(Note::Link(found.ok().and_then(|card| card.mbit))).await;
+            context.inbox.send(Input::Link(found.ok().and_then(|card| card.mbit))).await;
             say(&context, ServiceName::Network, state).await;
             said = Some(found);
         }
@@ -203,15 +202,15 @@ pub async fn serve(context: Context, place: Place) -> Result<(), ServiceError> {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for BoundInterface {
     /// `s0 as 10.77.0.1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} as {}", self.interface, self.address)
     }
 }
 
-async fn say(context: &Context, name: ServiceName, state: ServiceState) {
-    context.inbox.send(Note::Service(ServiceStatus { name, state, restarts: 0 })).await;
+async fn say(context: &ServiceContext, name: ServiceName, state: ServiceState) {
+    context.inbox.send(Input::Service(ServiceStatus { name, state, restarts: 0 })).await;
 }
 
 /// The ARP that passes on an interface, as Ethernet frames.

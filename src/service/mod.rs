@@ -1,21 +1,21 @@
 //! The loops that own sockets. Each is a `serve` that runs until it is told to stop or fails; what to answer is decided
 //! elsewhere (`boot`, `domain`), here it is only carried out. A file that names a socket holds no `if` about a packet.
 
-pub mod bulletin;
 pub mod control;
 pub mod dhcp;
+pub mod doctor_log;
 pub mod http;
 pub mod images;
 pub mod import_folder;
 pub mod link;
-mod rival;
+mod observer;
+mod rogue;
 pub mod router_advert;
 pub mod syslog;
 pub mod tftp;
 pub mod tls;
 mod udp;
 pub mod webhook;
-mod witness;
 
 use std::io;
 use std::sync::Arc;
@@ -23,20 +23,20 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::service::{ServiceName, ServiceState, ServiceStatus};
 use crate::domain::snapshot::Snapshot;
-use crate::inbox::{Inbox, Note};
+use crate::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
+use crate::inbox::{Inbox, Input};
 
 /// What every service is given.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct ServiceContext {
     pub inbox: Inbox,
     pub bench: watch::Receiver<Arc<Snapshot>>,
     /// Cancelled when the station stops.
     pub stop: CancellationToken,
 }
 
-impl Context {
+impl ServiceContext {
     /// The bench as it is now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.bench.borrow().clone()
@@ -45,13 +45,13 @@ impl Context {
     /// Says that `name` is serving at `at`. That it has failed is said by its supervisor.
     pub async fn up(&self, name: ServiceName, at: impl ToString) {
         let state = ServiceState::Up { at: at.to_string() };
-        self.inbox.send(Note::Service(ServiceStatus { name, state, restarts: 0 })).await;
+        self.inbox.send(Input::Service(ServiceStatus { name, state, restarts: 0 })).await;
     }
 
     /// Says that `name` cannot serve and that trying again would not help.
     pub async fn down(&self, name: ServiceName, what: impl ToString, hint: &str) {
         let state = ServiceState::Down { what: what.to_string(), hint: hint.to_owned() };
-        self.inbox.send(Note::Service(ServiceStatus { name, state, restarts: 0 })).await;
+        self.inbox.send(Input::Service(ServiceStatus { name, state, restarts: 0 })).await;
     }
 }
 

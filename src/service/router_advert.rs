@@ -11,33 +11,33 @@ use tokio::net::UdpSocket;
 use tokio::time::sleep;
 use tracing::{debug, info};
 
-use super::link::Place;
-use super::{Context, ServiceError, link, udp};
+use super::link::{self, BoundInterface};
+use super::{ServiceContext, ServiceError, udp};
 use crate::boot::router_advert;
 use crate::domain::ids::MacAddr;
-use crate::domain::service::ServiceName;
+use crate::domain::station::service::ServiceName;
 
 /// Where to answer.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct RouterAdvertConfig {
     pub interface: String,
     /// The station's IPv4 address there.
     pub address: Ipv4Addr,
 }
 
 /// Answers until told to stop. An interface without IPv6 is no fault: nobody can ask there.
-pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
-    let Config { interface, address } = config;
-    let place = Place { interface, address };
+pub async fn serve(context: ServiceContext, config: RouterAdvertConfig) -> Result<(), ServiceError> {
+    let RouterAdvertConfig { interface, address } = config;
+    let place = BoundInterface { interface, address };
     let session = || session(context.clone(), place.interface.clone());
     link::while_there(&context, ServiceName::RouterAdvert, &place, session).await
 }
 
-async fn session(context: Context, interface: String) -> Result<(), ServiceError> {
+async fn session(context: ServiceContext, interface: String) -> Result<(), ServiceError> {
     let mut told = None;
     loop {
-        let door =
-            Door::open(&interface).map_err(|error| ServiceError::bind(&format!("ICMPv6 on {interface}"), error))?;
+        let door = RouterSocket::open(&interface)
+            .map_err(|error| ServiceError::bind(&format!("ICMPv6 on {interface}"), error))?;
         let at = match &door {
             Some(_) => interface.clone(),
             None => format!("not needed: no IPv6 on {interface}"),
@@ -54,7 +54,7 @@ async fn session(context: Context, interface: String) -> Result<(), ServiceError
 }
 
 /// Answers until the interface has to be looked at again.
-async fn attend(door: Option<Door>) {
+async fn attend(door: Option<RouterSocket>) {
     if let Some(door) = door
         && let Err(error) = door.answer_all().await
     {
@@ -64,14 +64,14 @@ async fn attend(door: Option<Door>) {
 }
 
 /// A socket that hears what is sent to all routers on the link, and the address it answers from.
-struct Door {
+struct RouterSocket {
     /// A raw one: tokio has no type for it, and its UDP socket only sends and receives.
     socket: UdpSocket,
     mac: MacAddr,
     index: u32,
 }
 
-impl Door {
+impl RouterSocket {
     /// None when the interface has no Ethernet or no link-local address; also while that is still being checked for
     /// duplicates (RFC 4862 section 5.4).
     fn open(interface: &str) -> io::Result<Option<Self>> {

@@ -14,26 +14,26 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, error, info, warn};
 
-use super::link::{self, Place};
-use super::{Context, ServiceError, udp};
+use super::link::{self, BoundInterface};
+use super::{ServiceContext, ServiceError, udp};
+use crate::boot::syslog::aggregate::Aggregate;
 use crate::boot::syslog::frames::Frames;
-use crate::boot::syslog::gathered::Gathered;
-use crate::boot::syslog::strangers::Strangers;
+use crate::boot::syslog::unknown_senders::UnknownSenders;
 use crate::clock;
-use crate::domain::event::{Event, Saying};
+use crate::domain::event::{Event, SyslogLine};
 use crate::domain::logline::Level;
-use crate::domain::service::ServiceName;
-use crate::inbox::Note;
+use crate::domain::station::service::ServiceName;
+use crate::inbox::Input;
 
 /// Where machines send it, by UDP and by TCP.
 pub const PORT: u16 = 514;
 
 /// Listens until told to stop, on whatever card is behind the interface. Fails if a port cannot be had.
-pub async fn serve(context: Context, place: Place) -> Result<(), ServiceError> {
+pub async fn serve(context: ServiceContext, place: BoundInterface) -> Result<(), ServiceError> {
     link::while_there(&context, ServiceName::Syslog, &place, || session(context.clone(), place.clone())).await
 }
 
-async fn session(context: Context, place: Place) -> Result<(), ServiceError> {
+async fn session(context: ServiceContext, place: BoundInterface) -> Result<(), ServiceError> {
     let at = SocketAddrV4::new(place.address, PORT);
     let refused = |kind: &str, error| ServiceError::bind(&format!("{kind} {at} on {}", place.interface), error);
     let datagrams = udp::bound(&place.interface, at).map_err(|error| refused("UDP", error))?;
@@ -41,7 +41,7 @@ async fn session(context: Context, place: Place) -> Result<(), ServiceError> {
     let connections = TcpListener::bind(at).await.map_err(|error| refused("TCP", error))?;
     context.up(ServiceName::Syslog, format!("{at}, UDP and TCP")).await;
 
-    let (mut gathered, mut strangers) = (Gathered::default(), Strangers::default());
+    let (mut gathered, mut strangers) = (Aggregate::default(), UnknownSenders::default());
     let mut packet = vec![0; LARGEST];
     let (sender, mut framed) = mpsc::channel(FRAMES);
     let mut speakers = JoinSet::new();
@@ -101,7 +101,7 @@ async fn hear(mut stream: TcpStream, from: Ipv4Addr, to: &mpsc::Sender<(Ipv4Addr
     from
 }
 
-fn tell(context: &Context, gathered: &mut Gathered, strangers: &mut Strangers) {
+fn tell(context: &ServiceContext, gathered: &mut Aggregate, strangers: &mut UnknownSenders) {
     let now = clock::now();
     let told = gathered.told(now);
     if !told.is_empty() {
@@ -109,7 +109,7 @@ fn tell(context: &Context, gathered: &mut Gathered, strangers: &mut Strangers) {
         let known: HashSet<Ipv4Addr> = bench.nodes.values().filter_map(|node| node.address).collect();
         for (address, lines) in told {
             if known.contains(&address) {
-                context.inbox.mention(Note::Event(Event::Syslog { address, lines }));
+                context.inbox.mention(Input::Event(Event::Syslog { address, lines }));
             } else {
                 strangers.heard(now, address, &lines).into_iter().for_each(log);
             }
@@ -120,7 +120,7 @@ fn tell(context: &Context, gathered: &mut Gathered, strangers: &mut Strangers) {
 }
 
 /// In the station's own log, which the screen shows too.
-fn log(Saying { level, text, .. }: Saying) {
+fn log(SyslogLine { level, text, .. }: SyslogLine) {
     match level {
         Level::Error => error!("{text}"),
         Level::Warning => warn!("{text}"),

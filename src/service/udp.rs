@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tracing::debug;
 
-use crate::boot::tftp::packet::Packet;
+use crate::boot::tftp::packet::TftpPacket;
 
 /// A socket at `address` that hears and speaks on `interface` only (SO_BINDTODEVICE), and may broadcast. Another
 /// program's socket on the port is noticed: the port is not shared.
@@ -101,13 +101,13 @@ pub(super) async fn send_from(
 }
 
 /// A socket to one peer.
-pub(super) struct Line {
+pub(super) struct ConnectedUdp {
     socket: UdpSocket,
     /// Several packets go in one call, as far as is known.
     takes_runs: bool,
 }
 
-impl Line {
+impl ConnectedUdp {
     pub(super) fn new(connected: UdpSocket) -> Self {
         Self { socket: connected, takes_runs: true }
     }
@@ -118,8 +118,8 @@ impl Line {
 
     /// Sends packets of which all but the last are of one length, with as few calls as the system takes (UDP_SEGMENT,
     /// udp(7)): what a network sees is the same.
-    pub(super) async fn send(&mut self, packets: &[Packet]) -> io::Result<()> {
-        let size = packets.first().map_or(1, Packet::size);
+    pub(super) async fn send(&mut self, packets: &[TftpPacket]) -> io::Result<()> {
+        let size = packets.first().map_or(1, TftpPacket::size);
         let together = if self.takes_runs { (LONGEST_RUN / size.max(1)).clamp(1, PACKETS_IN_RUN) } else { 1 };
         for run in packets.chunks(together) {
             match self.send_run(run, size).await {
@@ -136,8 +136,8 @@ impl Line {
         Ok(())
     }
 
-    async fn send_run(&self, run: &[Packet], size: usize) -> io::Result<()> {
-        let parts: Vec<io::IoSlice> = run.iter().flat_map(Packet::parts).map(io::IoSlice::new).collect();
+    async fn send_run(&self, run: &[TftpPacket], size: usize) -> io::Result<()> {
+        let parts: Vec<io::IoSlice> = run.iter().flat_map(TftpPacket::parts).map(io::IoSlice::new).collect();
         let size = u16::try_from(size).map_err(io::Error::other)?;
         let send = || {
             let segments = [ControlMessage::UdpGsoSegments(&size)];

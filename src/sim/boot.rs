@@ -5,20 +5,20 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::addresses::{Addresses, IpError};
-use super::dhcp::{Reply, Speaker};
-use super::identity::{Firmware, Identity, MANUFACTURER, PRODUCT};
-use super::ipxe::{Action, Answer, Ipxe};
+use super::dhcp::{DhcpClient, LeaseReply};
+use super::identity::{BootFirmware, MANUFACTURER, PRODUCT, SimIdentity};
+use super::ipxe::{ActionResult, Ipxe, IpxeAction};
 use super::power::{Off, Power};
-use super::segment::{NoLease, Segment};
-use super::tftp::{Client, TftpError, Wishes};
+use super::segment::{Cable, NoLease};
+use super::tftp::{TftpClient, TftpError, Wishes};
 use super::web::{Web, WebError};
 use crate::domain::digest::Digest;
 
 /// A machine's firmware and the wire it boots from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NetworkBoot<'a> {
-    pub(super) who: &'a Identity,
-    pub(super) segment: &'a Segment,
+pub(super) struct BootAttempt<'a> {
+    pub(super) who: &'a SimIdentity,
+    pub(super) segment: &'a Cable,
     pub(super) addresses: &'a Addresses,
     pub(super) power: &'a Power,
 }
@@ -38,7 +38,7 @@ pub(super) enum Booted {
 
 /// Why a boot led nowhere. Firmware starts over.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum BootError {
     #[error(transparent)]
     NoLease(#[from] NoLease),
     #[error("DHCP server {0} names no boot file")]
@@ -59,19 +59,19 @@ pub(super) enum Trouble {
     Off(#[from] Off),
 }
 
-impl NetworkBoot<'_> {
-    pub(super) fn run(&self) -> Result<Booted, Trouble> {
-        let lease = self.lease(Speaker::Rom)?;
-        let file = lease.boot_file.clone().ok_or(Trouble::NoBootFile(lease.server))?;
+impl BootAttempt<'_> {
+    pub(super) fn run(&self) -> Result<Booted, BootError> {
+        let lease = self.lease(DhcpClient::Rom)?;
+        let file = lease.boot_file.clone().ok_or(BootError::NoBootFile(lease.server))?;
         // iPXE looks for it in what its loader was answered, as soon as it starts.
         let mut trust = lease.trust;
-        let tftp = Client { from: lease.address, server: lease.next_server, power: self.power };
+        let tftp = TftpClient { from: lease.address, server: lease.next_server, power: self.power };
         let script = match self.who.firmware {
-            Firmware::Bios => {
+            BootFirmware::Bios => {
                 tftp.fetch(&file, Wishes::BIOS)?;
                 self.script_by_dhcp(&mut trust)?
             }
-            Firmware::Uefi => {
+            BootFirmware::Uefi => {
                 tftp.probe(&file)?;
                 tftp.fetch(&file, Wishes::UEFI)?;
                 // iPXE's EFI builds look beside themselves first.
@@ -86,52 +86,52 @@ impl NetworkBoot<'_> {
         self.obey(&script, lease.address, trust)
     }
 
-    fn lease(&self, speaker: Speaker) -> Result<Reply, Trouble> {
+    fn lease(&self, speaker: DhcpClient) -> Result<LeaseReply, BootError> {
         let lease = self.segment.lease(self.who, speaker, self.power)?;
         self.addresses.add(lease.address, lease.prefix)?;
         Ok(lease)
     }
 
     /// iPXE asks for itself and is sent to its script.
-    fn script_by_dhcp(&self, trust: &mut Option<Digest>) -> Result<String, Trouble> {
-        let lease = self.lease(Speaker::Ipxe)?;
+    fn script_by_dhcp(&self, trust: &mut Option<Digest>) -> Result<String, BootError> {
+        let lease = self.lease(DhcpClient::Ipxe)?;
         *trust = trust.or(lease.trust);
-        let file = lease.boot_file.ok_or(Trouble::NoBootFile(lease.server))?;
+        let file = lease.boot_file.ok_or(BootError::NoBootFile(lease.server))?;
         if !file.starts_with("http://") && !file.starts_with("https://") {
-            return Err(Trouble::Circle { server: lease.server, file });
+            return Err(BootError::Circle { server: lease.server, file });
         }
         Ok(Web { from: lease.address, trust: *trust, power: self.power }.text(&file)?)
     }
 
-    fn obey(&self, script: &str, address: Ipv4Addr, trust: Option<Digest>) -> Result<Booted, Trouble> {
+    fn obey(&self, script: &str, address: Ipv4Addr, trust: Option<Digest>) -> Result<Booted, BootError> {
         if !script.starts_with("#!ipxe") {
-            return Err(Trouble::NoScript);
+            return Err(BootError::NoScript);
         }
         let web = Web { from: address, trust, power: self.power };
         let mut ipxe = Ipxe::begin(settings(self.who, address, trust), script);
-        let mut answer = Answer::Done;
+        let mut answer = ActionResult::Done;
         loop {
             self.power.check()?;
             answer = match ipxe.next(answer) {
-                Action::Script { url } => web.text(&url).map_or(Answer::Failed, Answer::Text),
-                Action::Load { url } => web.load(&url).map_or(Answer::Failed, |()| Answer::Done),
-                Action::Sleep { seconds } => {
+                IpxeAction::Script { url } => web.text(&url).map_or(ActionResult::Failed, ActionResult::Text),
+                IpxeAction::Load { url } => web.load(&url).map_or(ActionResult::Failed, |()| ActionResult::Done),
+                IpxeAction::Sleep { seconds } => {
                     self.power.pause(Duration::from_secs(seconds))?;
-                    Answer::Done
+                    ActionResult::Done
                 }
-                Action::Boot { cmdline } => return Ok(Booted::Kernel { cmdline, address }),
-                Action::OwnDisk => return Ok(Booted::OwnDisk { address }),
-                Action::GiveUp => return Err(Trouble::GaveUp),
+                IpxeAction::Boot { cmdline } => return Ok(Booted::Kernel { cmdline, address }),
+                IpxeAction::OwnDisk => return Ok(Booted::OwnDisk { address }),
+                IpxeAction::GiveUp => return Err(BootError::GaveUp),
             }
         }
     }
 }
 
 /// What iPXE knows of the machine (https://ipxe.org/cfg).
-fn settings(who: &Identity, address: Ipv4Addr, trust: Option<Digest>) -> BTreeMap<String, String> {
+fn settings(who: &SimIdentity, address: Ipv4Addr, trust: Option<Digest>) -> BTreeMap<String, String> {
     let (platform, buildarch) = match who.firmware {
-        Firmware::Bios => ("pcbios", "i386"),
-        Firmware::Uefi => ("efi", "x86_64"),
+        BootFirmware::Bios => ("pcbios", "i386"),
+        BootFirmware::Uefi => ("efi", "x86_64"),
     };
     let settings = [
         ("mac", who.mac.to_string()),

@@ -2,12 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use super::identity::{Firmware, Identity};
+use super::identity::{BootFirmware, SimIdentity};
 use crate::domain::digest::Digest;
 
 /// Which program of the machine speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaker {
+pub(super) enum DhcpClient {
     /// The network card's ROM or the UEFI firmware.
     Rom,
     /// iPXE, after it was loaded.
@@ -16,14 +16,14 @@ pub(super) enum Speaker {
 
 /// The two things a client says on its way to a lease (RFC 2131 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum DhcpRequest {
     Discover,
     Request { server: Ipv4Addr, address: Ipv4Addr },
 }
 
 /// The bytes of a message. The broadcast flag is always set: many machines share one real interface, which has none of
 /// their addresses yet.
-pub(super) fn message(who: &Identity, speaker: Speaker, ask: Ask, xid: u32, secs: u16) -> Vec<u8> {
+pub(super) fn message(who: &SimIdentity, speaker: DhcpClient, ask: DhcpRequest, xid: u32, secs: u16) -> Vec<u8> {
     let mut bytes = vec![0; OPTIONS];
     bytes[..4].copy_from_slice(&[REQUEST, ETHERNET, 6, 0]);
     bytes[4..8].copy_from_slice(&xid.to_be_bytes());
@@ -32,23 +32,23 @@ pub(super) fn message(who: &Identity, speaker: Speaker, ask: Ask, xid: u32, secs
     bytes[28..34].copy_from_slice(&who.mac.octets());
     bytes[236..240].copy_from_slice(&MAGIC);
     match speaker {
-        Speaker::Rom => rom_options(&mut bytes, who, ask),
-        Speaker::Ipxe => ipxe_options(&mut bytes, who, ask),
+        DhcpClient::Rom => rom_options(&mut bytes, who, ask),
+        DhcpClient::Ipxe => ipxe_options(&mut bytes, who, ask),
     }
     bytes.push(END);
     bytes
 }
 
 /// In the order of EDK2's NetworkPkg.
-fn rom_options(bytes: &mut Vec<u8>, who: &Identity, ask: Ask) {
+fn rom_options(bytes: &mut Vec<u8>, who: &SimIdentity, ask: DhcpRequest) {
     kind(bytes, ask);
     chosen(bytes, ask);
-    option(bytes, 57, if ask == Ask::Discover { &[0x05, 0xc0] } else { &[0xff, 0x00] });
+    option(bytes, 57, if ask == DhcpRequest::Discover { &[0x05, 0xc0] } else { &[0xff, 0x00] });
     option(bytes, 55, ROM_WANTS);
     option(bytes, 97, &client_uuid(who));
     let (undi, class) = match who.firmware {
-        Firmware::Bios => ([1, 2, 1], "PXEClient:Arch:00000:UNDI:002001"),
-        Firmware::Uefi => ([1, 3, 0], "PXEClient:Arch:00007:UNDI:003000"),
+        BootFirmware::Bios => ([1, 2, 1], "PXEClient:Arch:00000:UNDI:002001"),
+        BootFirmware::Uefi => ([1, 3, 0], "PXEClient:Arch:00007:UNDI:003000"),
     };
     option(bytes, 94, &undi);
     option(bytes, 93, &who.firmware.architecture());
@@ -56,13 +56,13 @@ fn rom_options(bytes: &mut Vec<u8>, who: &Identity, ask: Ask) {
 }
 
 /// In the order of iPXE.
-fn ipxe_options(bytes: &mut Vec<u8>, who: &Identity, ask: Ask) {
+fn ipxe_options(bytes: &mut Vec<u8>, who: &SimIdentity, ask: DhcpRequest) {
     kind(bytes, ask);
     option(bytes, 57, &[0x05, 0xc0]);
     option(bytes, 93, &who.firmware.architecture());
     let (undi, class, features) = match who.firmware {
-        Firmware::Bios => ([1, 2, 1], "PXEClient:Arch:00000:UNDI:002001", IPXE_BIOS),
-        Firmware::Uefi => ([1, 3, 10], "PXEClient:Arch:00007:UNDI:003010", IPXE_UEFI),
+        BootFirmware::Bios => ([1, 2, 1], "PXEClient:Arch:00000:UNDI:002001", IPXE_BIOS),
+        BootFirmware::Uefi => ([1, 3, 10], "PXEClient:Arch:00007:UNDI:003010", IPXE_UEFI),
     };
     option(bytes, 94, &undi);
     option(bytes, 60, class.as_bytes());
@@ -76,19 +76,19 @@ fn ipxe_options(bytes: &mut Vec<u8>, who: &Identity, ask: Ask) {
     chosen(bytes, ask);
 }
 
-fn kind(bytes: &mut Vec<u8>, ask: Ask) {
-    option(bytes, 53, &[if ask == Ask::Discover { 1 } else { 3 }]);
+fn kind(bytes: &mut Vec<u8>, ask: DhcpRequest) {
+    option(bytes, 53, &[if ask == DhcpRequest::Discover { 1 } else { 3 }]);
 }
 
-fn chosen(bytes: &mut Vec<u8>, ask: Ask) {
-    if let Ask::Request { server, address } = ask {
+fn chosen(bytes: &mut Vec<u8>, ask: DhcpRequest) {
+    if let DhcpRequest::Request { server, address } = ask {
         option(bytes, 54, &server.octets());
         option(bytes, 50, &address.octets());
     }
 }
 
 /// Type 0 and the UUID as it lies in the SMBIOS table: its first three fields little-endian.
-fn client_uuid(who: &Identity) -> Vec<u8> {
+fn client_uuid(who: &SimIdentity) -> Vec<u8> {
     let mut bytes = vec![0];
     bytes.extend(who.uuid.swapped().octets());
     bytes
@@ -101,7 +101,7 @@ fn option(bytes: &mut Vec<u8>, code: u8, value: &[u8]) {
 
 /// An offer or an acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct LeaseReply {
     pub(super) xid: u32,
     pub(super) kind: ReplyKind,
     pub(super) address: Ipv4Addr,
@@ -122,13 +122,13 @@ pub(super) enum ReplyKind {
     Nak,
 }
 
-impl Reply {
+impl LeaseReply {
     /// The reply in a packet; none if it is something else, or of no use.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         if bytes.first() != Some(&REPLY) || bytes.get(236..240)? != MAGIC {
             return None;
         }
-        let options = Options(bytes.get(OPTIONS..)?);
+        let options = OptionReader(bytes.get(OPTIONS..)?);
         let address = |at: usize| bytes.get(at..at + 4).and_then(ip);
         let server = options.find(54).and_then(ip)?;
         let header_file = text(bytes.get(108..236)?);
@@ -147,7 +147,7 @@ impl Reply {
             prefix: options.find(1).and_then(ip).map_or(24, |mask| mask.to_bits().leading_ones()),
             trust: options
                 .find(175)
-                .and_then(|inner| Options(inner).find(TRUST))
+                .and_then(|inner| OptionReader(inner).find(TRUST))
                 .and_then(|digest| digest.try_into().ok())
                 .map(Digest::new),
         })
@@ -155,9 +155,9 @@ impl Reply {
 }
 
 /// Codes, lengths and values (RFC 2132 section 2).
-struct Options<'p>(&'p [u8]);
+struct OptionReader<'p>(&'p [u8]);
 
-impl<'p> Options<'p> {
+impl<'p> OptionReader<'p> {
     fn find(&self, wanted: u8) -> Option<&'p [u8]> {
         let mut rest = self.0;
         loop {
@@ -225,12 +225,12 @@ mod tests {
     }
 
     /// The machine that was captured.
-    fn qemu(firmware: Firmware, tail: [u8; 3]) -> Identity {
+    fn qemu(firmware: BootFirmware, tail: [u8; 3]) -> SimIdentity {
         let [a, b, c] = tail;
         let mut uuid = [0; 16];
         uuid[6..].copy_from_slice(&[0x40, 0, 0x80, 0, 0x52, 0x54, 0, a, b, c]);
         let mac = [0x52, 0x54, 0, a, b, c];
-        Identity { firmware, ..Identity::of(mac, uuid, "captured") }
+        SimIdentity { firmware, ..SimIdentity::of(mac, uuid, "captured") }
     }
 
     /// Captured packets have their own transaction, time and, from iPXE, no broadcast flag.
@@ -243,27 +243,27 @@ mod tests {
 
     #[test]
     fn uefi_firmware_is_imitated_byte_for_byte() {
-        let who = qemu(Firmware::Uefi, [0x77, 0x01, 0x10]);
+        let who = qemu(BootFirmware::Uefi, [0x77, 0x01, 0x10]);
         let (said, xid, secs) = as_said(captured!("ovmf-discover"));
-        assert_eq!(message(&who, Speaker::Rom, Ask::Discover, xid, secs), said);
+        assert_eq!(message(&who, DhcpClient::Rom, DhcpRequest::Discover, xid, secs), said);
         let (said, xid, secs) = as_said(captured!("ovmf-request"));
-        let ask = Ask::Request { server: [10, 77, 0, 1].into(), address: [10, 77, 0, 144].into() };
-        assert_eq!(message(&who, Speaker::Rom, ask, xid, secs), said);
+        let ask = DhcpRequest::Request { server: [10, 77, 0, 1].into(), address: [10, 77, 0, 144].into() };
+        assert_eq!(message(&who, DhcpClient::Rom, ask, xid, secs), said);
     }
 
     #[test]
     fn ipxe_is_imitated_byte_for_byte() {
-        let who = qemu(Firmware::Bios, [0xea, 0xd0, 0xb1]);
+        let who = qemu(BootFirmware::Bios, [0xea, 0xd0, 0xb1]);
         let (said, xid, secs) = as_said(captured!("ipxe-bios-discover"));
-        assert_eq!(message(&who, Speaker::Ipxe, Ask::Discover, xid, secs), said);
+        assert_eq!(message(&who, DhcpClient::Ipxe, DhcpRequest::Discover, xid, secs), said);
         let (said, xid, secs) = as_said(captured!("ipxe-bios-request"));
-        let ask = Ask::Request { server: [10, 77, 0, 1].into(), address: [10, 77, 0, 173].into() };
-        assert_eq!(message(&who, Speaker::Ipxe, ask, xid, secs), said);
+        let ask = DhcpRequest::Request { server: [10, 77, 0, 1].into(), address: [10, 77, 0, 173].into() };
+        assert_eq!(message(&who, DhcpClient::Ipxe, ask, xid, secs), said);
     }
 
     #[test]
     fn an_offer_says_address_server_and_boot_file() {
-        let offer = Reply::parse(&captured!("offer-to-ovmf")).expect("an offer");
+        let offer = LeaseReply::parse(&captured!("offer-to-ovmf")).expect("an offer");
         let server = Ipv4Addr::new(10, 77, 0, 1);
         assert_eq!((offer.kind, offer.address), (ReplyKind::Offer, [10, 77, 0, 144].into()));
         assert_eq!((offer.server, offer.next_server, offer.prefix), (server, server, 24));
@@ -272,23 +272,23 @@ mod tests {
 
     #[test]
     fn an_ack_to_ipxe_names_a_script() {
-        let ack = Reply::parse(&captured!("ack-to-ipxe")).expect("an ack");
+        let ack = LeaseReply::parse(&captured!("ack-to-ipxe")).expect("an ack");
         assert_eq!((ack.kind, ack.boot_file.as_deref()), (ReplyKind::Ack, Some("http://10.77.0.1/boot.ipxe")));
     }
 
     #[test]
     fn an_ack_may_say_whom_to_trust() {
         let mut ack = captured!("ack-to-ipxe");
-        assert_eq!(Reply::parse(&ack).expect("an ack").trust, None);
+        assert_eq!(LeaseReply::parse(&ack).expect("an ack").trust, None);
         let end = ack.iter().rposition(|byte| *byte == END).expect("an end");
         ack.splice(end..end, [[175, 37, 176, 1, 1, TRUST, 32].as_slice(), &[0xca; 32]].concat());
-        assert_eq!(Reply::parse(&ack).expect("an ack").trust, Some(Digest::new([0xca; 32])));
+        assert_eq!(LeaseReply::parse(&ack).expect("an ack").trust, Some(Digest::new([0xca; 32])));
     }
 
     #[test]
     fn what_is_cut_off_or_no_reply_is_nothing() {
         let offer = captured!("offer-to-ovmf");
-        assert!((0..offer.len().min(249)).all(|length| Reply::parse(&offer[..length]).is_none()));
-        assert_eq!(Reply::parse(&captured!("ovmf-discover")), None);
+        assert!((0..offer.len().min(249)).all(|length| LeaseReply::parse(&offer[..length]).is_none()));
+        assert_eq!(LeaseReply::parse(&captured!("ovmf-discover")), None);
     }
 }

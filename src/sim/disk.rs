@@ -13,7 +13,7 @@ use crate::agent::machine::Medium;
 #[derive(Debug)]
 pub(super) struct SparseDisk {
     file: File,
-    pace: Option<Pace>,
+    pace: Option<SpeedLimit>,
     /// Whether the file is emptied when nobody needs its content any more.
     forgetful: bool,
 }
@@ -23,7 +23,7 @@ impl SparseDisk {
     pub(super) fn open(path: &Path, bytes: u64, pace: Option<u64>, forgetful: bool) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         file.set_len(bytes)?;
-        Ok(Self { file, pace: pace.map(Pace::new), forgetful })
+        Ok(Self { file, pace: pace.map(SpeedLimit::new), forgetful })
     }
 }
 
@@ -102,13 +102,13 @@ impl Medium for WornDisk {
 
 /// Holds whoever moves bytes back to a rate.
 #[derive(Debug)]
-struct Pace {
+struct SpeedLimit {
     bytes_per_second: u64,
     began: Instant,
     moved: u64,
 }
 
-impl Pace {
+impl SpeedLimit {
     fn new(bytes_per_second: u64) -> Self {
         Self { bytes_per_second: bytes_per_second.max(1), began: Instant::now(), moved: 0 }
     }

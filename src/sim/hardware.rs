@@ -11,19 +11,19 @@ use sha2::{Digest as _, Sha256};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::disk::{SparseDisk, WornDisk};
-use super::identity::Identity;
+use super::identity::SimIdentity;
 use super::power::Power;
 use crate::agent::machine::{Aid, Configured, Dialer, Machine, Medium, Survey, Unconfigured};
-use crate::domain::configuration::Configuration;
 use crate::domain::digest::Digest;
-use crate::domain::disk::{Disk, Transport};
 use crate::domain::ids::MacAddr;
-use crate::domain::report::FailureKind;
+use crate::domain::machine::disk::{Disk, Transport};
+use crate::domain::machine::report::FailureKind;
+use crate::domain::profile::configuration::Configuration;
 
 /// A machine between power-on and restart.
 #[derive(Debug)]
 pub(super) struct Hardware {
-    pub(super) who: Identity,
+    pub(super) who: SimIdentity,
     pub(super) address: Ipv4Addr,
     pub(super) disk: PathBuf,
     pub(super) pace: Option<u64>,

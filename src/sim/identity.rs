@@ -2,28 +2,28 @@
 
 use std::str::FromStr;
 
-use crate::domain::identity::Claims;
 use crate::domain::ids::{MacAddr, SystemUuid};
-use crate::domain::inventory::{Inventory, Nic};
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::inventory::{Inventory, Nic};
 
 /// What stands in its SMBIOS and on its network card.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct SimIdentity {
     pub(super) mac: MacAddr,
     pub(super) uuid: SystemUuid,
     /// As it stands there: it may be what nobody filled in.
     pub(super) serial: String,
-    pub(super) firmware: Firmware,
+    pub(super) firmware: BootFirmware,
 }
 
 /// How it boots from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Firmware {
+pub(super) enum BootFirmware {
     Bios,
     Uefi,
 }
 
-impl Firmware {
+impl BootFirmware {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Bios => "BIOS",
@@ -40,14 +40,14 @@ impl Firmware {
     }
 }
 
-impl Identity {
+impl SimIdentity {
     /// Machine `number`, counted from 1: the same one every time. Odd ones are BIOS, even ones UEFI.
     pub(super) fn numbered(number: u16) -> Self {
         let [high, low] = number.to_be_bytes();
         let mac = [0x52, 0x54, 0x00, 0x5b, high, low];
         let mut uuid = *b"\x6f\x78\x62\x6f\x77\x73\x41\x69\x80\x6d\0\0\0\0\0\0";
         uuid[10..].copy_from_slice(&mac);
-        let firmware = if number % 2 == 1 { Firmware::Bios } else { Firmware::Uefi };
+        let firmware = if number % 2 == 1 { BootFirmware::Bios } else { BootFirmware::Uefi };
         Self { firmware, ..Self::of(mac, uuid, &format!("SIM-{number:04}")) }
     }
 
@@ -57,12 +57,12 @@ impl Identity {
             mac: MacAddr::new(mac).expect("no group address"),
             uuid: SystemUuid::new(uuid).expect("no placeholder"),
             serial: serial.to_owned(),
-            firmware: Firmware::Bios,
+            firmware: BootFirmware::Bios,
         }
     }
 
     /// The same with other marks, as far as they are given.
-    pub(super) fn with(self, marks: &Marks) -> Self {
+    pub(super) fn with(self, marks: &IdentityOverride) -> Self {
         Self {
             mac: marks.mac.unwrap_or(self.mac),
             uuid: marks.uuid.unwrap_or(self.uuid),
@@ -72,7 +72,7 @@ impl Identity {
     }
 
     pub(super) fn inventory(&self) -> Inventory {
-        let is_uefi = self.firmware == Firmware::Uefi;
+        let is_uefi = self.firmware == BootFirmware::Uefi;
         let (name, driver) = ("eth0".to_owned(), Some("simulated".to_owned()));
         Inventory {
             cpu: Some("Simulated processor".to_owned()),
@@ -101,13 +101,13 @@ impl Identity {
 
 /// What one machine has instead of its usual marks, written as `serial=SN-1,uuid=…,mac=…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct IdentityOverride {
     mac: Option<MacAddr>,
     uuid: Option<SystemUuid>,
     serial: Option<String>,
 }
 
-impl FromStr for Marks {
+impl FromStr for IdentityOverride {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -133,14 +133,14 @@ mod tests {
 
     #[test]
     fn no_two_machines_of_a_large_bench_are_the_same() {
-        let all: Vec<Identity> = (1..=500).map(Identity::numbered).collect();
+        let all: Vec<SimIdentity> = (1..=500).map(SimIdentity::numbered).collect();
         let distinct = |marks: Vec<String>| marks.into_iter().collect::<std::collections::BTreeSet<_>>().len();
         assert_eq!(distinct(all.iter().map(|who| who.mac.to_string()).collect()), 500);
         assert_eq!(distinct(all.iter().map(|who| who.uuid.to_string()).collect()), 500);
         assert_eq!(distinct(all.iter().map(|who| who.serial.to_string()).collect()), 500);
         assert_eq!(
             (all[0].serial.as_str(), all[0].firmware, all[1].firmware),
-            ("SIM-0001", Firmware::Bios, Firmware::Uefi)
+            ("SIM-0001", BootFirmware::Bios, BootFirmware::Uefi)
         );
     }
 }

@@ -7,11 +7,11 @@ use super::web::{Web, WebError};
 
 /// What a kernel that is no agent's was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Installer {
+pub(super) struct SimInstaller {
     answers: String,
 }
 
-impl Installer {
+impl SimInstaller {
     /// The installer that this command line starts, if it starts one: a word says where its answers are.
     pub(super) fn of(cmdline: &str) -> Option<Self> {
         let url = cmdline.split_whitespace().find_map(|word| word.strip_prefix("url="))?;
@@ -45,8 +45,8 @@ mod tests {
     #[test]
     fn an_installer_is_known_by_its_answers_and_calls_where_they_say() {
         let cmdline = "initrd=initrd.gz auto=true url=http://10.77.0.1/r/07/answers hostname=debian";
-        assert_eq!(Installer::of(cmdline), Some(Installer { answers: "http://10.77.0.1/r/07/answers".into() }));
-        assert_eq!(Installer::of("oxbow.station=http://10.77.0.1 oxbow.run=07"), None);
+        assert_eq!(SimInstaller::of(cmdline), Some(SimInstaller { answers: "http://10.77.0.1/r/07/answers".into() }));
+        assert_eq!(SimInstaller::of("oxbow.station=http://10.77.0.1 oxbow.run=07"), None);
         let answers = "# http://a/done\nd-i x string \\\n until wget -q http://10.77.0.1/r/07/done; do sleep 5; done\n";
         assert_eq!(home(answers), Some("http://10.77.0.1/r/07/done"));
         assert_eq!(home("d-i x string poweroff\n"), None);

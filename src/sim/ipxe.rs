@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) struct Ipxe {
     settings: BTreeMap<String, String>,
     /// Scripts that called each other, the running one last.
-    scripts: Vec<Script>,
+    scripts: Vec<RunningScript>,
     /// The kernel that was fetched: its command line.
     kernel: Option<String>,
     pending: Option<Pending>,
@@ -19,7 +19,7 @@ pub(super) struct Ipxe {
 
 /// What iPXE wants done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum IpxeAction {
     /// Fetch a script; its text is the answer.
     Script {
         url: String,
@@ -43,7 +43,7 @@ pub(super) enum Action {
 
 /// How an action went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ActionResult {
     Done,
     Text(String),
     Failed,
@@ -62,16 +62,16 @@ enum Pending {
 impl Ipxe {
     /// An iPXE that begins with the script `text`.
     pub(super) fn begin(settings: BTreeMap<String, String>, text: &str) -> Self {
-        Self { settings, scripts: vec![Script::new(text)], kernel: None, pending: None, steps: 0 }
+        Self { settings, scripts: vec![RunningScript::new(text)], kernel: None, pending: None, steps: 0 }
     }
 
-    /// Goes on to the next action. The first time there is nothing to answer: [`Answer::Done`].
-    pub(super) fn next(&mut self, answer: Answer) -> Action {
+    /// Goes on to the next action. The first time there is nothing to answer: [`ActionResult::Done`].
+    pub(super) fn next(&mut self, answer: ActionResult) -> IpxeAction {
         let mut went_well = self.take_in(answer);
         while self.steps < STEPS {
             self.steps += 1;
             let Some(script) = self.scripts.last_mut() else {
-                return if went_well { Action::OwnDisk } else { Action::GiveUp };
+                return if went_well { IpxeAction::OwnDisk } else { IpxeAction::GiveUp };
             };
             match script.next(went_well) {
                 Next::Command(words) => match self.execute(&words) {
@@ -84,23 +84,23 @@ impl Ipxe {
                 }
             }
         }
-        Action::GiveUp
+        IpxeAction::GiveUp
     }
 
-    fn take_in(&mut self, answer: Answer) -> bool {
+    fn take_in(&mut self, answer: ActionResult) -> bool {
         match (self.pending.take(), answer) {
-            (_, Answer::Failed) => false,
-            (Some(Pending::Chain { replace }), Answer::Text(text)) if text.starts_with("#!ipxe") => {
+            (_, ActionResult::Failed) => false,
+            (Some(Pending::Chain { replace }), ActionResult::Text(text)) if text.starts_with("#!ipxe") => {
                 if replace {
                     self.scripts.pop();
                 }
-                self.scripts.push(Script::new(&text));
+                self.scripts.push(RunningScript::new(&text));
                 true
             }
             // Not a script: nothing that could be run.
-            (Some(Pending::Chain { .. }), Answer::Text(_) | Answer::Done) => false,
-            (Some(Pending::Key), Answer::Text(_) | Answer::Done) => false,
-            (Some(Pending::Other) | None, Answer::Text(_) | Answer::Done) => true,
+            (Some(Pending::Chain { .. }), ActionResult::Text(_) | ActionResult::Done) => false,
+            (Some(Pending::Key), ActionResult::Text(_) | ActionResult::Done) => false,
+            (Some(Pending::Other) | None, ActionResult::Text(_) | ActionResult::Done) => true,
         }
     }
 
@@ -113,7 +113,7 @@ impl Ipxe {
         match (*name, url) {
             ("chain" | "imgexec", Some(url)) => {
                 self.pending = Some(Pending::Chain { replace: options.contains(&"--replace") });
-                Executed::Asks(Action::Script { url })
+                Executed::Asks(IpxeAction::Script { url })
             }
             ("kernel" | "imgselect", Some(url)) => {
                 self.kernel = Some(rest[1..].join(" "));
@@ -121,7 +121,7 @@ impl Ipxe {
             }
             ("initrd" | "module", Some(url)) => self.load(url),
             ("boot", None) => match self.kernel.take() {
-                Some(cmdline) => Executed::Asks(Action::Boot { cmdline }),
+                Some(cmdline) => Executed::Asks(IpxeAction::Boot { cmdline }),
                 None => Executed::Went(false),
             },
             ("imgfree", _) => {
@@ -130,13 +130,13 @@ impl Ipxe {
             }
             ("sleep", Some(seconds)) => {
                 self.pending = Some(Pending::Other);
-                Executed::Asks(Action::Sleep { seconds: seconds.parse().unwrap_or(1) })
+                Executed::Asks(IpxeAction::Sleep { seconds: seconds.parse().unwrap_or(1) })
             }
             ("prompt", _) => {
                 self.pending = Some(Pending::Key);
                 let limit = arguments.iter().position(|word| *word == "--timeout").and_then(|at| arguments.get(at + 1));
                 let millis = limit.and_then(|limit| limit.parse::<u64>().ok()).unwrap_or_default();
-                Executed::Asks(Action::Sleep { seconds: millis / 1000 })
+                Executed::Asks(IpxeAction::Sleep { seconds: millis / 1000 })
             }
             ("set", Some(setting)) => {
                 let name = setting.split(':').next().unwrap_or_default().to_owned();
@@ -149,7 +149,7 @@ impl Ipxe {
                 Executed::Went(true)
             }
             // Its firmware begins again.
-            ("reboot", _) => Executed::Asks(Action::GiveUp),
+            ("reboot", _) => Executed::Asks(IpxeAction::GiveUp),
             ("isset", value) => Executed::Went(value.is_some()),
             ("iseq", _) => Executed::Went(matches!(rest[..], [left, right] if left == right)),
             ("goto", Some(label)) => Executed::Went(self.scripts.last_mut().is_some_and(|script| script.go_to(&label))),
@@ -157,16 +157,16 @@ impl Ipxe {
                 let code = code.and_then(|code| code.parse::<i64>().ok()).unwrap_or(0);
                 self.scripts.clear();
                 // A firmware that is given back the boot goes on to its next device, whatever the code says.
-                Executed::Asks(if code == 0 { Action::OwnDisk } else { Action::GiveUp })
+                Executed::Asks(if code == 0 { IpxeAction::OwnDisk } else { IpxeAction::GiveUp })
             }
-            ("sanboot", _) => Executed::Asks(Action::OwnDisk),
+            ("sanboot", _) => Executed::Asks(IpxeAction::OwnDisk),
             _ => Executed::Went(true),
         }
     }
 
     fn load(&mut self, url: String) -> Executed {
         self.pending = Some(Pending::Other);
-        Executed::Asks(Action::Load { url })
+        Executed::Asks(IpxeAction::Load { url })
     }
 
     /// `command` with every `${setting:type}` replaced by its value, the inner of two first; one that is not set has none.
@@ -186,12 +186,12 @@ impl Ipxe {
 
 enum Executed {
     Went(bool),
-    Asks(Action),
+    Asks(IpxeAction),
 }
 
 /// A script and the place in it.
 #[derive(Clone, Debug)]
-struct Script {
+struct RunningScript {
     lines: Vec<String>,
     at: usize,
     /// What is left of the present line: commands, each with what must be true of the one before.
@@ -209,7 +209,7 @@ enum Next {
     Ended(bool),
 }
 
-impl Script {
+impl RunningScript {
     fn new(text: &str) -> Self {
         Self { lines: text.lines().map(|line| line.trim().to_owned()).collect(), at: 0, rest: VecDeque::new() }
     }
@@ -298,22 +298,22 @@ mod tests {
     use super::*;
 
     /// Runs `script`, answering every action as `answers` say, and gives the actions as text.
-    fn actions(script: &str, answers: &[Answer]) -> Vec<String> {
+    fn actions(script: &str, answers: &[ActionResult]) -> Vec<String> {
         let settings =
             [("mac", "52:54:00:5b:00:01"), ("serial", "SIM 1"), ("uuid", "6f78626f-7773-4169-806d-5254005b0001")];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let mut ipxe = Ipxe::begin(settings, script);
-        std::iter::once(&Answer::Done).chain(answers).map(|answer| said(&ipxe.next(answer.clone()))).collect()
+        std::iter::once(&ActionResult::Done).chain(answers).map(|answer| said(&ipxe.next(answer.clone()))).collect()
     }
 
-    fn said(action: &Action) -> String {
+    fn said(action: &IpxeAction) -> String {
         match action {
-            Action::Script { url } => format!("script {url}"),
-            Action::Load { url } => format!("load {url}"),
-            Action::Sleep { seconds } => format!("sleep {seconds}"),
-            Action::Boot { cmdline } => format!("boot {cmdline}"),
-            Action::OwnDisk => "own disk".into(),
-            Action::GiveUp => "give up".into(),
+            IpxeAction::Script { url } => format!("script {url}"),
+            IpxeAction::Load { url } => format!("load {url}"),
+            IpxeAction::Sleep { seconds } => format!("sleep {seconds}"),
+            IpxeAction::Boot { cmdline } => format!("boot {cmdline}"),
+            IpxeAction::OwnDisk => "own disk".into(),
+            IpxeAction::GiveUp => "give up".into(),
         }
     }
 
@@ -330,12 +330,12 @@ mod tests {
     fn a_machine_says_who_it_is_and_asks_again_until_it_is_answered() {
         let asked = "script http://10.77.0.1/boot.ipxe?mac=52-54-00-5b-00-01&serial=SIM%201\
             &uuid=6f78626f-7773-4169-806d-5254005b0001&x=";
-        assert_eq!(actions(ASK, &[Answer::Failed, Answer::Done]), [asked, "sleep 3", asked]);
+        assert_eq!(actions(ASK, &[ActionResult::Failed, ActionResult::Done]), [asked, "sleep 3", asked]);
     }
 
     #[test]
     fn kernel_and_initramfs_are_loaded_and_booted_with_the_scripts_words() {
-        let answers = [Answer::Text(INSTALL.into()), Answer::Done, Answer::Done];
+        let answers = [ActionResult::Text(INSTALL.into()), ActionResult::Done, ActionResult::Done];
         assert_eq!(
             actions(ASK, &answers)[1..],
             ["load http://10.77.0.1/boot/vmlinuz", "load http://10.77.0.1/boot/initramfs.img", "boot a=1 oxbow.run=x"]
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn what_cannot_be_loaded_is_tried_again_later() {
         assert_eq!(
-            actions(INSTALL, &[Answer::Failed, Answer::Done, Answer::Failed]),
+            actions(INSTALL, &[ActionResult::Failed, ActionResult::Done, ActionResult::Failed]),
             ["load http://10.77.0.1/boot/vmlinuz", "sleep 5", "script http://10.77.0.1/boot.ipxe", "sleep 5"]
         );
     }
@@ -355,7 +355,7 @@ mod tests {
         let script = "#!ipxe\nset card:int32 0\n:again\ninc tries\niseq ${tries} 3 && goto restart ||\n\
             prompt --key 0x02 --timeout 3000 Ctrl-B for the command line && shell ||\ngoto again\n\
             :restart\nisset ${net${card}/mac} && isset ${net1/mac} || reboot\nsleep 9\n";
-        assert_eq!(actions(script, &[Answer::Done, Answer::Done]), ["sleep 3", "sleep 3", "give up"]);
+        assert_eq!(actions(script, &[ActionResult::Done, ActionResult::Done]), ["sleep 3", "sleep 3", "give up"]);
     }
 
     #[test]
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_script_that_was_called_comes_back_and_one_that_replaced_does_not() {
-        let called = Answer::Text("#!ipxe\necho inner\n".into());
+        let called = ActionResult::Text("#!ipxe\necho inner\n".into());
         assert_eq!(
             actions("#!ipxe\nchain http://a/b && sleep 1\n", std::slice::from_ref(&called)),
             ["script http://a/b", "sleep 1"]
@@ -382,8 +382,8 @@ mod tests {
 
     #[test]
     fn scripts_that_fail_or_go_round_in_circles_end() {
-        assert_eq!(actions("#!ipxe\nchain http://a/b\nsleep 9\n", &[Answer::Failed])[1], "give up");
-        assert_eq!(actions("#!ipxe\nchain http://a/b\n", &[Answer::Text("<html>".into())])[1], "give up");
+        assert_eq!(actions("#!ipxe\nchain http://a/b\nsleep 9\n", &[ActionResult::Failed])[1], "give up");
+        assert_eq!(actions("#!ipxe\nchain http://a/b\n", &[ActionResult::Text("<html>".into())])[1], "give up");
         assert_eq!(actions("#!ipxe\n:x\ngoto x\n", &[]), ["give up"]);
         assert_eq!(actions("#!ipxe\ngoto nowhere\n", &[]), ["give up"]);
     }

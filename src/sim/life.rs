@@ -6,22 +6,23 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::addresses::Addresses;
-use super::boot::{Booted, NetworkBoot, Trouble};
+use super::boot::{BootAttempt, BootError, Booted};
 use super::hardware::Hardware;
-use super::identity::Identity;
-use super::installer::Installer;
+use super::identity::SimIdentity;
+use super::installer::SimInstaller;
 use super::power::{Off, Power};
-use super::segment::Segment;
-use super::summary::{End, Told};
+use super::segment::Cable;
+use super::summary::{EndState, MachineResult};
 use super::web::{Web, WebError};
-use crate::agent::patience::Patience;
-use crate::agent::pump::Blocks;
-use crate::agent::{Config, Outcome, run};
+use crate::agent::image::pump::Blocks;
+use crate::agent::outcome::AgentOutcome;
+use crate::agent::station::backoff::RetryPolicy;
+use crate::agent::{AgentConfig, run};
 
 /// A machine and what it hangs on.
 pub(super) struct Life {
-    pub(super) who: Identity,
-    pub(super) segment: Arc<Segment>,
+    pub(super) who: SimIdentity,
+    pub(super) segment: Arc<Cable>,
     pub(super) addresses: Arc<Addresses>,
     pub(super) disk: PathBuf,
     pub(super) pace: Option<u64>,
@@ -35,35 +36,35 @@ pub(super) struct Life {
 
 impl Life {
     /// Lives until the machine runs its own system, or the power is off.
-    pub(super) fn live(&self, delay: Duration) -> Told {
-        let mut end = End::Unfinished("not switched on yet".to_owned());
+    pub(super) fn live(&self, delay: Duration) -> MachineResult {
+        let mut end = EndState::Unfinished("not switched on yet".to_owned());
         let _switched_off_before = self.power.pause(delay);
         let began = Instant::now();
-        while self.power.is_on() && !matches!(end, End::Provisioned | End::OwnDisk | End::SwitchedOff) {
+        while self.power.is_on() && !matches!(end, EndState::Provisioned | EndState::OwnDisk | EndState::SwitchedOff) {
             end = self.boot(end);
         }
-        Told { who: self.who.clone(), end, after: began.elapsed() }
+        MachineResult { who: self.who.clone(), end, after: began.elapsed() }
     }
 
     /// One boot, and where it leaves the machine that was at `before`.
-    fn boot(&self, before: End) -> End {
+    fn boot(&self, before: EndState) -> EndState {
         let boot =
-            NetworkBoot { who: &self.who, segment: &self.segment, addresses: &self.addresses, power: &self.power };
+            BootAttempt { who: &self.who, segment: &self.segment, addresses: &self.addresses, power: &self.power };
         match boot.run() {
-            Ok(Booted::Kernel { cmdline, address }) => match Installer::of(&cmdline) {
+            Ok(Booted::Kernel { cmdline, address }) => match SimInstaller::of(&cmdline) {
                 Some(installer) => self.installer(&installer, address),
                 None => self.agent(&cmdline, address),
             },
-            Ok(Booted::OwnDisk { address }) if before == End::Installed => {
+            Ok(Booted::OwnDisk { address }) if before == EndState::Installed => {
                 self.call_home(address);
-                End::Provisioned
+                EndState::Provisioned
             }
-            Ok(Booted::OwnDisk { .. }) => End::OwnDisk,
-            Err(Trouble::Off(Off)) => before,
+            Ok(Booted::OwnDisk { .. }) => EndState::OwnDisk,
+            Err(BootError::Off(Off)) => before,
             Err(trouble) => {
                 let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
                 // A trouble on the way back does not undo what was installed.
-                if before == End::Installed { before } else { End::Unfinished(trouble.to_string()) }
+                if before == EndState::Installed { before } else { EndState::Unfinished(trouble.to_string()) }
             }
         }
     }
@@ -80,24 +81,24 @@ impl Life {
         }
     }
 
-    fn installer(&self, installer: &Installer, address: std::net::Ipv4Addr) -> End {
+    fn installer(&self, installer: &SimInstaller, address: std::net::Ipv4Addr) -> EndState {
         let web = Web { from: address, trust: None, power: &self.power };
         match installer.run(web, &self.power) {
-            Ok(true) => End::Installed,
-            Ok(false) => End::Unfinished("its installer was not told where to call".to_owned()),
+            Ok(true) => EndState::Installed,
+            Ok(false) => EndState::Unfinished("its installer was not told where to call".to_owned()),
             Err(error) => {
                 let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
-                End::Unfinished(error.to_string())
+                EndState::Unfinished(error.to_string())
             }
         }
     }
 
-    fn agent(&self, cmdline: &str, address: std::net::Ipv4Addr) -> End {
+    fn agent(&self, cmdline: &str, address: std::net::Ipv4Addr) -> EndState {
         let orders = match cmdline.parse() {
             Ok(orders) => orders,
             Err(error) => {
                 let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
-                return End::Unfinished(format!("{error}"));
+                return EndState::Unfinished(format!("{error}"));
             }
         };
         let hardware = Hardware {
@@ -113,16 +114,16 @@ impl Life {
             is_off: AtomicBool::new(false),
             home: self.home.clone(),
         };
-        match run(&Config { orders, patience: Patience::default(), blocks: BLOCKS }, &hardware) {
+        match run(&AgentConfig { orders, patience: RetryPolicy::default(), blocks: BLOCKS }, &hardware) {
             // Its profile wanted it so; nobody switches it on again.
-            Outcome::Installed if hardware.is_off.load(Ordering::Relaxed) => End::SwitchedOff,
-            Outcome::Installed => {
+            AgentOutcome::Installed if hardware.is_off.load(Ordering::Relaxed) => EndState::SwitchedOff,
+            AgentOutcome::Installed => {
                 let _going_off_is_seen_above = self.power.pause(SELF_TEST);
-                End::Installed
+                EndState::Installed
             }
-            Outcome::Failed(failure) => End::Failed(failure.to_string()),
-            Outcome::Ended(reason) => End::Unfinished(reason),
-            Outcome::SwitchedOff => End::Unfinished("the agent was at work".to_owned()),
+            AgentOutcome::Failed(failure) => EndState::Failed(failure.to_string()),
+            AgentOutcome::Ended(reason) => EndState::Unfinished(reason),
+            AgentOutcome::SwitchedOff => EndState::Unfinished("the agent was at work".to_owned()),
         }
     }
 }

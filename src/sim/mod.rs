@@ -26,35 +26,34 @@ mod summary;
 mod tftp;
 mod web;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use self::addresses::Addresses;
-use self::identity::Identity;
+use self::identity::SimIdentity;
 use self::life::Life;
 use self::power::Power;
-use self::segment::Segment;
-use self::summary::{End, Told};
+use self::segment::Cable;
+use self::summary::{EndState, MachineResult};
 use crate::domain::text::file_name;
 
-pub use self::identity::Marks;
+pub use self::identity::IdentityOverride;
 pub use self::summary::Summary;
 
 /// Which machines, where, how fast, for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct SimOptions {
     /// The interface that leads to the station.
     pub interface: String,
     pub machines: u16,
     /// Marks of the first machines; the others have their own.
-    pub marks: Vec<Marks>,
+    pub marks: Vec<IdentityOverride>,
     /// Where the disks are files; they stay there. Without it they are temporary, and emptied once they are proven.
     pub disk_dir: Option<PathBuf>,
     /// Bytes a second that each disk reads or writes at most.
@@ -86,21 +85,21 @@ pub enum SimError {
 
 /// Brings up the machines of `options` and comes back when all of them run their own systems, when the time is over, or
 /// at a signal to end. Addresses and temporary disks are gone then.
-pub fn run(options: Options) -> Result<Summary, SimError> {
+pub fn run(options: SimOptions) -> Result<Summary, SimError> {
     let began = Instant::now();
     let disks = Disks::make(options.disk_dir.as_deref())?;
-    let bench = Bench::open(&options)?;
-    let mut told: Vec<Told> = (1..=options.machines)
-        .map(|number| Told {
-            who: Identity::numbered(number)
-                .with(options.marks.get(usize::from(number) - 1).unwrap_or(&Marks::default())),
-            end: End::Unfinished("still at work".to_owned()),
+    let bench = SimBench::open(&options)?;
+    let mut told: Vec<MachineResult> = (1..=options.machines)
+        .map(|number| MachineResult {
+            who: SimIdentity::numbered(number)
+                .with(options.marks.get(usize::from(number) - 1).unwrap_or(&IdentityOverride::default())),
+            end: EndState::Unfinished("still at work".to_owned()),
             after: began.elapsed(),
         })
         .collect();
     // One for each machine: nobody ever waits to tell.
     let (tell, mut stories) = mpsc::channel(told.len().max(1));
-    for (at, Told { who, .. }) in told.iter().enumerate() {
+    for (at, MachineResult { who, .. }) in told.iter().enumerate() {
         let is = |number: Option<u16>| number.is_some_and(|number| usize::from(number) == at + 1);
         let life = Life {
             worn: is(options.worn_disk),
@@ -149,20 +148,20 @@ async fn signalled() {
 }
 
 /// What all machines hang on. Dropped, it takes the power, the addresses and the thread that listens with it.
-struct Bench {
+struct SimBench {
     power: Arc<Power>,
-    segment: Arc<Segment>,
+    segment: Arc<Cable>,
     addresses: Arc<Addresses>,
 }
 
-impl Bench {
-    fn open(options: &Options) -> Result<Self, SimError> {
+impl SimBench {
+    fn open(options: &SimOptions) -> Result<Self, SimError> {
         let interface = options.interface.clone();
         let addresses = Addresses::on(&interface)
             .map_err(|error| SimError::Interface { interface: interface.clone(), reason: error.to_string() })?;
         let mut first_xid = [0; 4];
         getrandom::fill(&mut first_xid).map_err(|error| SimError::Start(io::Error::other(error.to_string())))?;
-        let segment = Segment::open(&interface, u32::from_ne_bytes(first_xid))
+        let segment = Cable::open(&interface, u32::from_ne_bytes(first_xid))
             .map_err(|source| SimError::Port { interface, source })?;
         let bench = Self { power: Arc::default(), segment: Arc::new(segment), addresses: Arc::new(addresses) };
         let (segment, power) = (bench.segment.clone(), bench.power.clone());
@@ -171,7 +170,7 @@ impl Bench {
         Ok(bench)
     }
 
-    fn life(&self, who: Identity, disks: &Disks, pace: Option<u64>) -> Life {
+    fn life(&self, who: SimIdentity, disks: &Disks, pace: Option<u64>) -> Life {
         Life {
             disk: disks.directory.join(format!("{}.disk", file_name(&format!("{}-{}", who.serial, who.mac)))),
             forgetful: disks.temporary,
@@ -187,7 +186,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for SimBench {
     fn drop(&mut self) {
         self.power.switch_off();
         self.addresses.remove();

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::dhcp::{Ask, Reply, ReplyKind, Speaker, message};
-use super::identity::Identity;
+use super::dhcp::{DhcpClient, DhcpRequest, LeaseReply, ReplyKind, message};
+use super::identity::SimIdentity;
 use super::power::{Off, Power};
 
 /// Sends for every machine and hands each answer to the one that waits for it.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(super) struct Cable {
     socket: UdpSocket,
-    waiting: Mutex<HashMap<u32, SyncSender<Reply>>>,
+    waiting: Mutex<HashMap<u32, SyncSender<LeaseReply>>>,
     xids: AtomicU32,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum NoLease {
     Off(#[from] Off),
 }
 
-impl Segment {
+impl Cable {
     /// Opens UDP port 68 on `interface`. `first_xid` sets this simulation apart from others on the same wire.
     pub(super) fn open(interface: &str, first_xid: u32) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
@@ -60,7 +60,7 @@ impl Segment {
                 let _going_off_is_seen_above = power.pause(Duration::from_millis(1));
                 continue;
             };
-            let Some(reply) = Reply::parse(&packet[..length]) else { continue };
+            let Some(reply) = LeaseReply::parse(&packet[..length]) else { continue };
             if let Some(waiting) = self.waiting().get(&reply.xid) {
                 let _more_answers_than_anyone_needs = waiting.try_send(reply);
             }
@@ -68,11 +68,11 @@ impl Segment {
     }
 
     /// An address and a boot file for the machine, asked for as `speaker` does.
-    pub(super) fn lease(&self, who: &Identity, speaker: Speaker, power: &Power) -> Result<Reply, NoLease> {
+    pub(super) fn lease(&self, who: &SimIdentity, speaker: DhcpClient, power: &Power) -> Result<LeaseReply, NoLease> {
         let transaction = self.transaction();
         let mut secs = 0;
         for wait in OFFER_WAITS {
-            self.say(&message(who, speaker, Ask::Discover, transaction.xid, secs))?;
+            self.say(&message(who, speaker, DhcpRequest::Discover, transaction.xid, secs))?;
             if let Some(offer) = transaction.answer(ReplyKind::Offer, wait, power)? {
                 return self.request(&transaction, who, speaker, &offer, power);
             }
@@ -84,12 +84,12 @@ impl Segment {
     fn request(
         &self,
         transaction: &Transaction<'_>,
-        who: &Identity,
-        speaker: Speaker,
-        offer: &Reply,
+        who: &SimIdentity,
+        speaker: DhcpClient,
+        offer: &LeaseReply,
         power: &Power,
-    ) -> Result<Reply, NoLease> {
-        let ask = Ask::Request { server: offer.server, address: offer.address };
+    ) -> Result<LeaseReply, NoLease> {
+        let ask = DhcpRequest::Request { server: offer.server, address: offer.address };
         for wait in ACK_WAITS {
             self.say(&message(who, speaker, ask, transaction.xid, 0))?;
             match transaction.answer(ReplyKind::Ack, wait, power)? {
@@ -112,7 +112,7 @@ impl Segment {
         Transaction { xid, replies, segment: self }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<u32, SyncSender<Reply>>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<u32, SyncSender<LeaseReply>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,13 +120,13 @@ impl Segment {
 /// The answers to one machine's present questions.
 struct Transaction<'s> {
     xid: u32,
-    replies: Receiver<Reply>,
-    segment: &'s Segment,
+    replies: Receiver<LeaseReply>,
+    segment: &'s Cable,
 }
 
 impl Transaction<'_> {
     /// The next answer of this kind (or a refusal, where an acknowledgement is awaited) within `wait`.
-    fn answer(&self, kind: ReplyKind, wait: Duration, power: &Power) -> Result<Option<Reply>, Off> {
+    fn answer(&self, kind: ReplyKind, wait: Duration, power: &Power) -> Result<Option<LeaseReply>, Off> {
         let until = Instant::now() + wait;
         loop {
             power.check()?;

@@ -3,27 +3,27 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::identity::Identity;
+use super::identity::SimIdentity;
 
 /// Every machine, in the order they were switched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    pub(super) machines: Vec<Told>,
+    pub(super) machines: Vec<MachineResult>,
     pub(super) took: Duration,
 }
 
 /// What became of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) who: Identity,
-    pub(super) end: End,
+pub(super) struct MachineResult {
+    pub(super) who: SimIdentity,
+    pub(super) end: EndState,
     /// Since it was switched on.
     pub(super) after: Duration,
 }
 
 /// Where a machine was when it or the simulation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum EndState {
     /// Installed, restarted, and sent to its own disk.
     Provisioned,
     /// Sent to its own disk without being installed first: the station had it as provisioned.
@@ -39,28 +39,29 @@ pub(super) enum End {
 impl Summary {
     /// How many machines were installed and sent to their own disk, or switched off.
     pub fn provisioned(&self) -> usize {
-        self.count(|end| matches!(end, End::Provisioned | End::SwitchedOff))
+        self.count(|end| matches!(end, EndState::Provisioned | EndState::SwitchedOff))
     }
 
     /// Whether every machine runs its own system.
     pub fn is_success(&self) -> bool {
-        self.count(|end| matches!(end, End::Provisioned | End::OwnDisk | End::SwitchedOff)) == self.machines.len()
+        self.count(|end| matches!(end, EndState::Provisioned | EndState::OwnDisk | EndState::SwitchedOff))
+            == self.machines.len()
     }
 
-    fn count(&self, which: impl Fn(&End) -> bool) -> usize {
+    fn count(&self, which: impl Fn(&EndState) -> bool) -> usize {
         self.machines.iter().filter(|told| which(&told.end)).count()
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Told { who, end, after } in &self.machines {
+        for MachineResult { who, end, after } in &self.machines {
             let seconds = after.as_secs_f64();
             writeln!(f, "{}  {}  {}  {seconds:6.1} s  {end}", who.serial, who.mac, who.firmware.word())?;
         }
-        let (all, failed) = (self.machines.len(), self.count(|end| matches!(end, End::Failed(_))));
-        let unfinished = self.count(|end| matches!(end, End::Unfinished(_) | End::Installed));
-        let (provisioned, at_home) = (self.provisioned(), self.count(|end| *end == End::OwnDisk));
+        let (all, failed) = (self.machines.len(), self.count(|end| matches!(end, EndState::Failed(_))));
+        let unfinished = self.count(|end| matches!(end, EndState::Unfinished(_) | EndState::Installed));
+        let (provisioned, at_home) = (self.provisioned(), self.count(|end| *end == EndState::OwnDisk));
         let seconds = self.took.as_secs_f64();
         write!(
             f,
@@ -69,7 +70,7 @@ impl fmt::Display for Summary {
     }
 }
 
-impl fmt::Display for End {
+impl fmt::Display for EndState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Provisioned => f.write_str("provisioned"),
@@ -88,8 +89,13 @@ mod tests {
 
     #[test]
     fn a_summary_counts_and_names_every_machine() {
-        let told = |number, end| Told { who: Identity::numbered(number), end, after: Duration::from_millis(12_340) };
-        let machines = vec![told(1, End::Provisioned), told(2, End::Failed("writing: the disk is full".into()))];
+        let told = |number, end| MachineResult {
+            who: SimIdentity::numbered(number),
+            end,
+            after: Duration::from_millis(12_340),
+        };
+        let machines =
+            vec![told(1, EndState::Provisioned), told(2, EndState::Failed("writing: the disk is full".into()))];
         let summary = Summary { machines, took: Duration::from_secs(20) };
         assert_eq!(
             summary.to_string(),

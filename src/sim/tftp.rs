@@ -8,7 +8,7 @@ use super::power::{Off, Power};
 
 /// A client at a machine's own address.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Client<'p> {
+pub(super) struct TftpClient<'p> {
     pub(super) from: Ipv4Addr,
     pub(super) server: Ipv4Addr,
     pub(super) power: &'p Power,
@@ -45,28 +45,28 @@ impl Wishes {
     const PROBE: Self = Self { size: true, ..Self::UEFI };
 }
 
-impl Client<'_> {
+impl TftpClient<'_> {
     /// Asks how long `file` is and then aborts, as EDK2 does before it makes room for the file.
     pub(super) fn probe(&self, file: &str) -> Result<(), TftpError> {
-        let mut transfer = Transfer::begin(*self, file, Wishes::PROBE)?;
+        let mut transfer = ClientTransfer::begin(*self, file, Wishes::PROBE)?;
         match transfer.receive()? {
-            Packet::Options(_) | Packet::Data { .. } => {
+            ServerPacket::Options(_) | ServerPacket::Data { .. } => {
                 transfer.send(&error(8, "User aborted the transfer"))?;
                 Ok(())
             }
-            Packet::Error { reason } => Err(TftpError::Refused { file: file.to_owned(), reason }),
+            ServerPacket::Error { reason } => Err(TftpError::Refused { file: file.to_owned(), reason }),
         }
     }
 
     /// The whole of `file`.
     pub(super) fn fetch(&self, file: &str, wishes: Wishes) -> Result<Vec<u8>, TftpError> {
-        Transfer::begin(*self, file, wishes)?.whole()
+        ClientTransfer::begin(*self, file, wishes)?.whole()
     }
 }
 
 /// One transfer and what was said last in it.
-struct Transfer<'f> {
-    client: Client<'f>,
+struct ClientTransfer<'f> {
+    client: TftpClient<'f>,
     file: &'f str,
     socket: UdpSocket,
     /// The server's port of this transfer, once it has answered (RFC 1350 section 4).
@@ -75,8 +75,8 @@ struct Transfer<'f> {
     buffer: Vec<u8>,
 }
 
-impl<'f> Transfer<'f> {
-    fn begin(client: Client<'f>, file: &'f str, wishes: Wishes) -> Result<Self, TftpError> {
+impl<'f> ClientTransfer<'f> {
+    fn begin(client: TftpClient<'f>, file: &'f str, wishes: Wishes) -> Result<Self, TftpError> {
         let io = |source| TftpError::Io { file: file.to_owned(), source };
         let socket = UdpSocket::bind((client.from, 0)).map_err(io)?;
         socket.set_read_timeout(Some(RETRY)).map_err(io)?;
@@ -91,11 +91,11 @@ impl<'f> Transfer<'f> {
         let (mut block, mut window) = (DEFAULT_BLOCK, 1);
         loop {
             match self.receive()? {
-                Packet::Options(options) => {
+                ServerPacket::Options(options) => {
                     (block, window) = (options.block, options.window);
                     self.send(&ack(0))?;
                 }
-                Packet::Data { number, bytes } if number == expected => {
+                ServerPacket::Data { number, bytes } if number == expected => {
                     content.extend_from_slice(bytes);
                     let last = bytes.len() < usize::from(block);
                     if last || number.wrapping_sub(acknowledged) >= window {
@@ -108,12 +108,14 @@ impl<'f> Transfer<'f> {
                     expected = expected.wrapping_add(1);
                 }
                 // A block of the window is missing: the server is told once how far we are, and again by time-out.
-                Packet::Data { .. } if acknowledged != expected.wrapping_sub(1) => {
+                ServerPacket::Data { .. } if acknowledged != expected.wrapping_sub(1) => {
                     acknowledged = expected.wrapping_sub(1);
                     self.send(&ack(acknowledged))?;
                 }
-                Packet::Data { .. } => {}
-                Packet::Error { reason } => return Err(TftpError::Refused { file: self.file.to_owned(), reason }),
+                ServerPacket::Data { .. } => {}
+                ServerPacket::Error { reason } => {
+                    return Err(TftpError::Refused { file: self.file.to_owned(), reason });
+                }
             }
         }
     }
@@ -130,7 +132,7 @@ impl<'f> Transfer<'f> {
     }
 
     /// The server's next packet; what was said last is repeated while there is none.
-    fn receive(&mut self) -> Result<Packet<'_>, TftpError> {
+    fn receive(&mut self) -> Result<ServerPacket<'_>, TftpError> {
         let mut length = None;
         for _ in 0..TRIES {
             self.client.power.check()?;
@@ -145,14 +147,14 @@ impl<'f> Transfer<'f> {
                 Err(source) => return Err(TftpError::Io { file: self.file.to_owned(), source }),
             }
         }
-        let packet = length.and_then(|length| Packet::parse(&self.buffer[..length]));
+        let packet = length.and_then(|length| ServerPacket::parse(&self.buffer[..length]));
         packet.ok_or_else(|| TftpError::Silence { file: self.file.to_owned(), server: self.client.server })
     }
 }
 
 /// What a server sends.
 #[derive(Debug, PartialEq, Eq)]
-enum Packet<'b> {
+enum ServerPacket<'b> {
     Data { number: u16, bytes: &'b [u8] },
     Options(Granted),
     Error { reason: String },
@@ -165,7 +167,7 @@ struct Granted {
     window: u16,
 }
 
-impl<'b> Packet<'b> {
+impl<'b> ServerPacket<'b> {
     fn parse(bytes: &'b [u8]) -> Option<Self> {
         match bytes {
             [0, 3, high, low, bytes @ ..] => Some(Self::Data { number: u16::from_be_bytes([*high, *low]), bytes }),
@@ -245,12 +247,15 @@ mod tests {
     #[test]
     fn what_a_server_grants_is_read() {
         assert_eq!(
-            Packet::parse(&packet(6, "blksize 1432 windowsize 4 tsize 451")),
-            Some(Packet::Options(Granted { block: 1432, window: 4 }))
+            ServerPacket::parse(&packet(6, "blksize 1432 windowsize 4 tsize 451")),
+            Some(ServerPacket::Options(Granted { block: 1432, window: 4 }))
         );
-        assert_eq!(Packet::parse(b"\0\x05\0\x01no such file\0"), Some(Packet::Error { reason: "no such file".into() }));
-        assert_eq!(Packet::parse(b"\0\x03\0\x02ab"), Some(Packet::Data { number: 2, bytes: b"ab" }));
-        assert_eq!(Packet::parse(b"\0\x04\0\x02"), None);
+        assert_eq!(
+            ServerPacket::parse(b"\0\x05\0\x01no such file\0"),
+            Some(ServerPacket::Error { reason: "no such file".into() })
+        );
+        assert_eq!(ServerPacket::parse(b"\0\x03\0\x02ab"), Some(ServerPacket::Data { number: 2, bytes: b"ab" }));
+        assert_eq!(ServerPacket::parse(b"\0\x04\0\x02"), None);
     }
 
     /// A server on a thread that sends `content` in blocks of 512 with windows of `window`, losing block `lost` once.
@@ -280,8 +285,8 @@ mod tests {
             }
         });
         let power = Power::default();
-        let client = Client { from: Ipv4Addr::LOCALHOST, server: Ipv4Addr::LOCALHOST, power: &power };
-        let mut transfer = Transfer::begin(client, "x", Wishes::UEFI)?;
+        let client = TftpClient { from: Ipv4Addr::LOCALHOST, server: Ipv4Addr::LOCALHOST, power: &power };
+        let mut transfer = ClientTransfer::begin(client, "x", Wishes::UEFI)?;
         transfer.peer = Some(address);
         transfer.repeat()?;
         transfer.whole()

@@ -8,8 +8,8 @@ use ureq::BodyReader;
 
 use super::hardware::dialer;
 use super::power::{Off, Power};
-use crate::agent::connection::client;
-use crate::agent::orders::{StationUrl, Trust};
+use crate::agent::boot_args::{StationUrl, Trust};
+use crate::agent::station::connection::client;
 use crate::domain::digest::Digest;
 
 /// A browser of few words at the address `from`.

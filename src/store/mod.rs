@@ -4,7 +4,7 @@
 //! written in the order they come, many in one transaction: whatever has queued up while the last one was committed.
 //! What a full disk did not take is [`Owed`]: written with what comes next, and nothing after it is acknowledged before.
 
-mod owed;
+mod pending;
 mod rows;
 mod schema;
 
@@ -17,16 +17,15 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
+use self::pending::Owed;
 use crate::domain::batch;
-use crate::domain::deed::Deed;
-use crate::domain::dhcp::Chosen;
 use crate::domain::effect::Effect;
-use crate::domain::lease::Lease;
+use crate::domain::ids::placeholder::Placeholders;
 use crate::domain::node::Node;
-use crate::domain::placeholder::Placeholders;
-use crate::domain::policy::Policy;
-
-use self::owed::Owed;
+use crate::domain::station::dhcp::Chosen;
+use crate::domain::station::lease::Lease;
+use crate::domain::station::policy::Policy;
+use crate::domain::undo::UndoEntry;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +49,7 @@ pub enum StoreError {
 pub struct Memory {
     pub nodes: Vec<Node>,
     /// What can be taken back, the newest last, and the nodes that were forgotten and may come back.
-    pub deeds: Vec<Deed>,
+    pub deeds: Vec<UndoEntry>,
     pub set_aside: Vec<Node>,
     /// The latest batches, the newest last.
     pub batches: Vec<batch::Batch>,
@@ -65,20 +64,20 @@ pub struct Memory {
 }
 
 /// How a write went.
-pub type Written = Result<(), String>;
+pub type WriteOutcome = Result<(), String>;
 
 /// The sending side. Dropping every handle ends the thread, which closes the file in order.
 #[derive(Clone, Debug)]
 pub struct Store {
-    batches: mpsc::Sender<Batch>,
+    batches: mpsc::Sender<WriteBatch>,
 }
 
 #[derive(Debug)]
-struct Batch {
+struct WriteBatch {
     effects: Vec<Effect>,
     /// Whether it is to be written later if it cannot be written now.
     has_happened: bool,
-    done: oneshot::Sender<Written>,
+    done: oneshot::Sender<WriteOutcome>,
 }
 
 /// Opens or makes the store in `file`. The thread is to be joined after the last handle is dropped.
@@ -109,24 +108,24 @@ fn keep_from_others(file: &Path) {
 impl Store {
     /// Hands over effects of what has happened; the receiver hears when they are on the disk. If they cannot be written
     /// they are tried again with the next ones. Waits when [`BATCHES`] are queued.
-    pub async fn write(&self, effects: Vec<Effect>) -> oneshot::Receiver<Written> {
+    pub async fn write(&self, effects: Vec<Effect>) -> oneshot::Receiver<WriteOutcome> {
         self.hand_over(effects, true).await
     }
 
     /// Hands over effects of what happens only if they can be written.
-    pub async fn write_or_drop(&self, effects: Vec<Effect>) -> oneshot::Receiver<Written> {
+    pub async fn write_or_drop(&self, effects: Vec<Effect>) -> oneshot::Receiver<WriteOutcome> {
         self.hand_over(effects, false).await
     }
 
-    async fn hand_over(&self, effects: Vec<Effect>, has_happened: bool) -> oneshot::Receiver<Written> {
+    async fn hand_over(&self, effects: Vec<Effect>, has_happened: bool) -> oneshot::Receiver<WriteOutcome> {
         let (done, written) = oneshot::channel();
-        let _thread_has_ended = self.batches.send(Batch { effects, has_happened, done }).await;
+        let _thread_has_ended = self.batches.send(WriteBatch { effects, has_happened, done }).await;
         written
     }
 }
 
-fn write_all(connection: Connection, mut queue: mpsc::Receiver<Batch>) {
-    let mut desk = Desk { connection, owed: Owed::default(), trouble: None };
+fn write_all(connection: Connection, mut queue: mpsc::Receiver<WriteBatch>) {
+    let mut desk = StoreWriter { connection, owed: Owed::default(), trouble: None };
     while let Some(first) = queue.blocking_recv() {
         let mut batches = vec![first];
         while let Some(next) = (batches.len() < TOGETHER).then(|| queue.try_recv().ok()).flatten() {
@@ -143,16 +142,16 @@ fn write_all(connection: Connection, mut queue: mpsc::Receiver<Batch>) {
     }
 }
 
-struct Desk {
+struct StoreWriter {
     connection: Connection,
     owed: Owed,
     /// Why the last transaction failed.
     trouble: Option<String>,
 }
 
-impl Desk {
+impl StoreWriter {
     /// All in one transaction; or, when one of them cannot ever be written, one by one, so that it takes no other along.
-    fn write(&mut self, mut batches: Vec<Batch>) {
+    fn write(&mut self, mut batches: Vec<WriteBatch>) {
         let written = self.transact(&batches);
         if let Err(err) = &written
             && (batches.len() > 1 || !self.owed.is_empty())
@@ -188,7 +187,7 @@ impl Desk {
         }
     }
 
-    fn transact(&mut self, batches: &[Batch]) -> rusqlite::Result<()> {
+    fn transact(&mut self, batches: &[WriteBatch]) -> rusqlite::Result<()> {
         let effects = self.owed.effects().chain(batches.iter().flat_map(|batch| &batch.effects));
         rows::write(&mut self.connection, effects)
     }
@@ -225,7 +224,7 @@ const TOGETHER: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::identity::Claims;
+    use crate::domain::machine::claims::Claims;
 
     #[tokio::test]
     async fn runs_tokens_are_read_by_the_stores_owner_alone_whatever_wrote_it_before() {
@@ -256,14 +255,10 @@ mod tests {
         assert_eq!((memory.policy, memory.shared), (None, Placeholders::default()));
         let mut shared = Placeholders::default();
         let (uuid, macs) = ("4c4c4544-0042-4a10-8052-b7c04f4d3432".parse().ok(), "52:54:00:00:00:01".parse().ok());
-        shared.add(&Claims {
-            serial: "SN-1".parse().ok(),
-            uuid,
-            macs: macs.into_iter().collect(),
-            ..Claims::default()
-        });
-        use crate::domain::dhcp::Choice;
-        let dhcp = Chosen { choice: Some(Choice::Proxy), setting: Some(Choice::Auto) };
+        Claims { serial: "SN-1".parse().ok(), uuid, macs: macs.into_iter().collect(), ..Claims::default() }
+            .add_to(&mut shared);
+        use crate::domain::station::dhcp::DhcpChoice;
+        let dhcp = Chosen { choice: Some(DhcpChoice::Proxy), setting: Some(DhcpChoice::Auto) };
         let effects =
             vec![Effect::SavePolicy(Policy::Hold), Effect::SaveDhcp(dhcp), Effect::SaveShared(shared.clone())];
         store.write(effects).await.await.expect("the thread lives").expect("written");
@@ -276,19 +271,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_forgotten_node_is_kept_for_a_minute_with_all_its_rows() {
-        use crate::domain::deed::{UNDO_FOR, What};
         use crate::domain::ids::NodeId;
-        use crate::domain::logline::{Level, LogLine, Source};
+        use crate::domain::logline::{Level, LogLine, LogSource};
         use crate::domain::time::Timestamp;
+        use crate::domain::undo::{UNDO_FOR, UndoAction};
         let directory = tempfile::TempDir::new().expect("a directory");
         let file = directory.path().join("oxbow.db");
         let at = Timestamp::from_millis(1_000_000);
         let node = Node::new(NodeId(1), at);
         let deed = |at, nodes| {
-            let what = What::Forget { label: "x".into(), nodes };
-            Effect::SaveDeed(Deed { at, what }.into())
+            let what = UndoAction::Forget { label: "x".into(), nodes };
+            Effect::SaveDeed(UndoEntry { at, what }.into())
         };
-        let line = LogLine::new(at, Source::Station, Level::Info, "seen");
+        let line = LogLine::new(at, LogSource::Station, Level::Info, "seen");
         let log = Effect::Log { node: node.id, label: String::new(), line };
         let save = || Effect::SaveNode(node.clone().into());
         let kept = async |effects: Vec<Effect>| {
@@ -311,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_turns_out_to_be_another_machines_is_that_ones_after_a_restart_too() {
         use crate::domain::ids::{NodeId, RunId};
-        use crate::domain::run::Run;
+        use crate::domain::node::run::Run;
         let directory = tempfile::TempDir::new().expect("a directory");
         let file = directory.path().join("oxbow.db");
         let (store, _, thread) = open(&file).expect("a store");
@@ -335,12 +330,12 @@ mod tests {
         drop(open(&file).map(|(store, _, thread)| (drop(store), thread.join())));
         let connection = Connection::open(&file).expect("the store");
         connection.execute_batch("PRAGMA query_only = on").expect("a connection that cannot write");
-        let mut desk = Desk { connection, owed: Owed::default(), trouble: None };
+        let mut desk = StoreWriter { connection, owed: Owed::default(), trouble: None };
         let mut write = |effects: Vec<Effect>, has_happened, may_write: bool| {
             let pragma = if may_write { "PRAGMA query_only = off" } else { "PRAGMA query_only = on" };
             desk.connection.execute_batch(pragma).expect("switched");
             let (done, mut written) = oneshot::channel();
-            desk.write(vec![Batch { effects, has_happened, done }]);
+            desk.write(vec![WriteBatch { effects, has_happened, done }]);
             (written.try_recv().expect("an answer").is_ok(), desk.owed.is_empty())
         };
         let node =
@@ -365,12 +360,12 @@ mod tests {
                 "CREATE TRIGGER no BEFORE INSERT ON nodes WHEN new.id = 2 BEGIN SELECT RAISE(ABORT, 'no'); END",
             )
             .expect("a trigger");
-        let mut desk = Desk { connection, owed: Owed::default(), trouble: None };
+        let mut desk = StoreWriter { connection, owed: Owed::default(), trouble: None };
         let (batches, answers): (Vec<_>, Vec<_>) = (1..=3)
             .map(|id| {
                 let (done, written) = oneshot::channel();
                 let node = Node::new(crate::domain::ids::NodeId(id), Default::default());
-                (Batch { effects: vec![Effect::SaveNode(node.into())], has_happened: true, done }, written)
+                (WriteBatch { effects: vec![Effect::SaveNode(node.into())], has_happened: true, done }, written)
             })
             .unzip();
         desk.write(batches);
@@ -381,13 +376,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_log_of_a_machine_that_fails_in_a_circle_does_not_fill_the_disk() {
-        use crate::domain::logline::{Level, LogLine, Source};
+        use crate::domain::logline::{Level, LogLine, LogSource};
         let directory = tempfile::TempDir::new().expect("a directory");
         let file = directory.path().join("oxbow.db");
         let (store, _, thread) = open(&file).expect("a new store");
         let node = Node::new(crate::domain::ids::NodeId(1), Default::default());
         let line = |_| {
-            let line = LogLine::new(Default::default(), Source::Station, Level::Info, "again");
+            let line = LogLine::new(Default::default(), LogSource::Station, Level::Info, "again");
             Effect::Log { node: node.id, label: String::new(), line }
         };
         let effects = std::iter::once(Effect::SaveNode(node.clone().into())).chain((0..5000).map(line)).collect();

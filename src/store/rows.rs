@@ -9,15 +9,15 @@ use serde::de::DeserializeOwned;
 
 use super::Memory;
 use crate::domain::batch::Batch;
-use crate::domain::deed::{Deed, UNDO_FOR};
 use crate::domain::effect::Effect;
 use crate::domain::fleet::BATCHES;
 use crate::domain::ids::NodeId;
-use crate::domain::lease::Lease;
-use crate::domain::logline::{LogLine, Source};
+use crate::domain::logline::{LogLine, LogSource};
 use crate::domain::node::Node;
-use crate::domain::run::{Outcome, Run};
+use crate::domain::node::run::{Run, RunOutcome};
+use crate::domain::station::lease::Lease;
 use crate::domain::time::Timestamp;
+use crate::domain::undo::{UNDO_FOR, UndoEntry};
 
 /// Writes all of them or none.
 pub(super) fn write<'e>(
@@ -64,7 +64,7 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
         // What machines say is in their log files alone, and is read from there: thousands of lines a second are not to hold
         // up what is acknowledged.
         Effect::LogAgent { .. } => Ok(()),
-        Effect::Log { line, .. } if line.source != Source::Station => Ok(()),
+        Effect::Log { line, .. } if line.source != LogSource::Station => Ok(()),
         Effect::Log { node, line, .. } => {
             let sql = "INSERT INTO events(node, at, source, level, text) SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM nodes WHERE id = ?1)";
             let row = params![node.0, millis(line.at), line.source.word(), line.level.word(), &*line.text];
@@ -75,7 +75,7 @@ fn write_one(to: &Transaction<'_>, effect: &Effect) -> rusqlite::Result<()> {
 }
 
 /// What can be taken back no more goes, with the nodes that waited for it.
-fn save_deed(to: &Transaction<'_>, deed: &Deed) -> rusqlite::Result<()> {
+fn save_deed(to: &Transaction<'_>, deed: &UndoEntry) -> rusqlite::Result<()> {
     let too_late = millis(deed.at).saturating_sub(i64::try_from(UNDO_FOR.as_millis()).unwrap_or(i64::MAX));
     to.prepare_cached("DELETE FROM deeds WHERE at < ?1")?.execute([too_late])?;
     to.prepare_cached("DELETE FROM nodes WHERE forgotten < ?1")?.execute([too_late])?;
@@ -105,7 +105,7 @@ fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
         serial,
         uuid,
         node.phase.word(),
-        json(&Body::of(node))?
+        json(&NodeBody::of(node))?
     ])?;
     let sql = "INSERT INTO runs(id, node, place, started, ended, outcome, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
         ON CONFLICT(id) DO UPDATE SET node = ?2, place = ?3, ended = ?5, outcome = ?6, body = ?7
@@ -127,22 +127,22 @@ fn save_node(to: &Transaction<'_>, node: &Node) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn outcome_word(outcome: &Outcome) -> &'static str {
+fn outcome_word(outcome: &RunOutcome) -> &'static str {
     match outcome {
-        Outcome::Proven => "proven",
-        Outcome::SaidDone => "said_done",
-        Outcome::Failed(_) => "failed",
-        Outcome::Interrupted => "interrupted",
-        Outcome::Unknown => "unknown",
+        RunOutcome::Proven => "proven",
+        RunOutcome::SaidDone => "said_done",
+        RunOutcome::Failed(_) => "failed",
+        RunOutcome::Interrupted => "interrupted",
+        RunOutcome::Unknown => "unknown",
     }
 }
 
 /// A node as it is stored: its runs have rows of their own.
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Body(Node);
+struct NodeBody(Node);
 
-impl Body {
+impl NodeBody {
     fn of(node: &Node) -> Self {
         Self(Node { runs: Vec::new(), ..node.clone() })
     }
@@ -171,7 +171,7 @@ pub(super) fn load(from: &Connection) -> rusqlite::Result<Memory> {
     let mut deeds = from.prepare("SELECT at, body FROM deeds ORDER BY at")?;
     for row in deeds.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))? {
         let (at, body) = row?;
-        memory.deeds.extend(understood::<Deed>(&mut memory.unreadable, "deed", at, &body));
+        memory.deeds.extend(understood::<UndoEntry>(&mut memory.unreadable, "deed", at, &body));
     }
     let sql = "SELECT number, body FROM (SELECT * FROM batches ORDER BY number DESC LIMIT ?1) ORDER BY number";
     let mut batches = from.prepare(sql)?;
@@ -209,7 +209,7 @@ fn line_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<LogLine> {
     // The words are those of `Source::word` and `Level::word`; one of a newer oxbow reads as unknown.
     let word = |at: usize| row.get::<_, String>(at).map(serde_json::Value::from);
     let text: String = row.get(3)?;
-    let source = serde_json::from_value(word(1)?).unwrap_or(Source::Unknown);
+    let source = serde_json::from_value(word(1)?).unwrap_or(LogSource::Unknown);
     let level = serde_json::from_value(word(2)?).unwrap_or(crate::domain::logline::Level::Unknown);
     Ok(LogLine { at: moment(row.get(0)?), by_its_clock: None, source, level, text: text.into() })
 }

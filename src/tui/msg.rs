@@ -6,13 +6,14 @@ use std::sync::Arc;
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Size;
 
-use crate::domain::command::{Command, Refusal};
+use crate::domain::batch::export::Export;
+use crate::domain::command::Command;
 use crate::domain::ids::MacAddr;
 use crate::domain::import::Preview;
-use crate::domain::paper::Paper;
+use crate::domain::refusal::Refusal;
 use crate::domain::time::Timestamp;
-use crate::tui::clerk::News;
-use crate::tui::files::{Found, Job};
+use crate::tui::workers::export::ExportNews;
+use crate::tui::workers::lists::{ListJob, ListResult};
 
 /// Something that happened to the screen.
 #[derive(Clone, Debug)]
@@ -28,22 +29,22 @@ pub enum Msg {
     /// There is a newer snapshot.
     Bench,
     Tick(Timestamp),
-    Answered(Answer),
+    Answered(HubReply),
     /// What was found on disks and sticks.
-    Found(Found),
+    Found(ListResult),
     /// How a paper gets on.
-    Paper(News),
+    Paper(ExportNews),
 }
 
 /// What the loop is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    Ask(Ask),
+pub enum UiEffect {
+    Ask(HubRequest),
     /// Something with files, which may take its time.
-    Files(Job),
+    Files(ListJob),
     /// Have a paper written, of this name, as `the report of batch 3`.
     Write {
-        paper: Paper,
+        paper: Export,
         deed: String,
     },
     /// The paper under way is not wanted any more.
@@ -51,13 +52,13 @@ pub enum Effect {
     /// Be heard by somebody who looks elsewhere.
     Bell,
     /// Something for who shows a recording.
-    Replay(Wish),
+    Replay(ReplayControl),
     Quit,
 }
 
 /// How a recording goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum ReplayControl {
     /// To what was taken in next, and stand there.
     Step,
     /// Twice as fast, or on from a stand.
@@ -68,15 +69,15 @@ pub enum Wish {
 
 /// Something for the hub, and what to call it when the answer comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    pub what: What,
+pub struct HubRequest {
+    pub what: HubAction,
     /// As `re-arm press-07`.
     pub deed: String,
 }
 
 /// What the hub is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum HubAction {
     One(Command),
     /// Each for itself: what one is refused does not keep the others from being done.
     Each(Vec<Command>),
@@ -92,15 +93,15 @@ pub enum What {
     },
 }
 
-impl Ask {
+impl HubRequest {
     pub fn one(command: Command, deed: impl Into<String>) -> Self {
-        Self { what: What::One(command), deed: deed.into() }
+        Self { what: HubAction::One(command), deed: deed.into() }
     }
 }
 
-/// The answer to an [`Ask`].
+/// The answer to an [`HubRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HubReply {
     pub deed: String,
     pub result: Result<(), NotDone>,
 }

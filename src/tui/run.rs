@@ -15,27 +15,27 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::domain::paper::Unkept;
-use crate::domain::question::who;
+use crate::domain::batch::export::ExportError;
+use crate::domain::node::question::who;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::inbox::Inbox;
-use crate::tui::alarm::Calls;
-use crate::tui::clerk::{Clerk, News, Office};
-use crate::tui::courier::Courier;
-use crate::tui::files::{Files, Folders};
-use crate::tui::haste::Haste;
-use crate::tui::msg::{Effect, Msg, Wish};
-use crate::tui::screen::Screen;
+use crate::tui::input::debounce::Haste;
+use crate::tui::input::scanner::Wedge;
+use crate::tui::msg::{Msg, ReplayControl, UiEffect};
+use crate::tui::state::Screen;
+use crate::tui::state::alarm::Calls;
+use crate::tui::style::theme::{Looks, Meaning, Theme};
 use crate::tui::terminal::{Console, Tty};
-use crate::tui::theme::{Looks, Meaning, Theme};
 use crate::tui::update::update;
 use crate::tui::view::view;
-use crate::tui::wedge::Wedge;
+use crate::tui::workers::export::{ExportFn, ExportNews, ExportThread};
+use crate::tui::workers::hub::HubClient;
+use crate::tui::workers::lists::{Files, ListFolders};
 
 /// What the screen is told when it starts.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct TuiOptions {
     /// What was chosen of how it looks, whatever the terminal says of itself.
     pub looks: Looks,
     /// What a bell rings for, and what makes the first lines stand out.
@@ -78,9 +78,9 @@ pub fn run(
     bench: watch::Receiver<Arc<Snapshot>>,
     inbox: Inbox,
     stop: CancellationToken,
-    options: Options,
+    options: TuiOptions,
 ) -> Result<Exit, TuiError> {
-    run_in(bench, inbox, stop, options, Folders::default(), None)
+    run_in(bench, inbox, stop, options, ListFolders::default(), None)
 }
 
 /// As [`run`], with lists of machines in these folders, and somebody who writes papers.
@@ -88,20 +88,20 @@ pub fn run_in(
     mut bench: watch::Receiver<Arc<Snapshot>>,
     inbox: Inbox,
     stop: CancellationToken,
-    options: Options,
-    folders: Folders,
-    office: Option<Office>,
+    options: TuiOptions,
+    folders: ListFolders,
+    office: Option<ExportFn>,
 ) -> Result<Exit, TuiError> {
     let theme = Theme::detect(|name| std::env::var(name).ok(), options.looks);
     // crossterm leaves colours out where there is NO_COLOR; a person who chose some knows better.
     force_color_output(theme.is_coloured());
-    let courier =
-        Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
+    let courier = HubClient::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop)
+        .map_err(TuiError::Terminal)?;
     let can_be = office.is_some();
-    let clerk = Clerk::start(office).map_err(TuiError::Terminal)?;
+    let clerk = ExportThread::start(office).map_err(TuiError::Terminal)?;
     let files = Files::start(folders).map_err(TuiError::Terminal)?;
     let helpers = Helpers { courier, files, clerk, replay: None };
-    let Options { bell, flash, .. } = options;
+    let TuiOptions { bell, flash, .. } = options;
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
     let mut screen = Screen { bell, flash, ..Screen::new(theme, TimeZone::system(), size, clock::now()) };
@@ -126,19 +126,19 @@ pub fn run_on(
     stop: CancellationToken,
     runtime: Handle,
 ) -> io::Result<Exit> {
-    let folders = Folders::default();
-    let courier = Courier::start(runtime, inbox, folders.captures.clone(), &stop)?;
-    let helpers = Helpers { courier, files: Files::start(folders)?, clerk: Clerk::start(None)?, replay: None };
+    let folders = ListFolders::default();
+    let courier = HubClient::start(runtime, inbox, folders.captures.clone(), &stop)?;
+    let helpers = Helpers { courier, files: Files::start(folders)?, clerk: ExportThread::start(None)?, replay: None };
     let mut screen = Screen::new(theme, TimeZone::system(), console.size()?, clock::now());
     drive(&mut screen, console, &helpers, &mut bench, &stop)
 }
 
 /// What a replay is told by keys, and tells.
 #[derive(Clone)]
-pub struct Replay {
+pub struct ReplayLink {
     /// The moment that is shown, and how fast it goes, as `x4`.
     pub time: Arc<dyn Fn() -> (Timestamp, String) + Send + Sync>,
-    pub wishes: Sender<Wish>,
+    pub wishes: Sender<ReplayControl>,
 }
 
 /// As [`run`], of a bench that was: its time is the recording's.
@@ -146,16 +146,16 @@ pub fn run_replay(
     mut bench: watch::Receiver<Arc<Snapshot>>,
     inbox: Inbox,
     stop: CancellationToken,
-    options: Options,
-    replay: Replay,
+    options: TuiOptions,
+    replay: ReplayLink,
 ) -> Result<Exit, TuiError> {
     let theme = Theme::detect(|name| std::env::var(name).ok(), options.looks);
     force_color_output(theme.is_coloured());
-    let folders = Folders::default();
-    let courier =
-        Courier::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop).map_err(TuiError::Terminal)?;
+    let folders = ListFolders::default();
+    let courier = HubClient::start(options.runtime.clone(), inbox, folders.captures.clone(), &stop)
+        .map_err(TuiError::Terminal)?;
     let (files, now) = (Files::start(folders).map_err(TuiError::Terminal)?, (replay.time)().0);
-    let clerk = Clerk::start(None).map_err(TuiError::Terminal)?;
+    let clerk = ExportThread::start(None).map_err(TuiError::Terminal)?;
     let helpers = Helpers { courier, files, clerk, replay: Some(replay) };
     let mut tty = Tty::open(options.runtime).map_err(TuiError::Terminal)?.ok_or(TuiError::NoTerminal)?;
     let size = tty.size().map_err(TuiError::Terminal)?;
@@ -228,10 +228,10 @@ fn drive(
 
 /// Those who do what takes time.
 struct Helpers {
-    courier: Courier,
+    courier: HubClient,
     files: Files,
-    clerk: Clerk,
-    replay: Option<Replay>,
+    clerk: ExportThread,
+    replay: Option<ReplayLink>,
 }
 
 /// Says whether this was the end.
@@ -244,34 +244,34 @@ fn take(
 ) -> io::Result<bool> {
     match update(screen, live, msg) {
         None => Ok(false),
-        Some(Effect::Quit) => Ok(true),
-        Some(Effect::Bell) => console.bell().map(|()| false),
-        Some(Effect::Replay(wish)) => {
+        Some(UiEffect::Quit) => Ok(true),
+        Some(UiEffect::Bell) => console.bell().map(|()| false),
+        Some(UiEffect::Replay(wish)) => {
             let _it_has_ended = helpers.replay.as_ref().map(|replay| replay.wishes.send(wish));
             Ok(false)
         }
-        Some(Effect::Files(job)) => {
+        Some(UiEffect::Files(job)) => {
             if !helpers.files.send(job, live, screen.now) {
                 screen.say(Meaning::Warning, "the files before are still being read: try again in a moment");
             }
             Ok(false)
         }
-        Some(Effect::Write { paper, deed }) => {
+        Some(UiEffect::Write { paper, deed }) => {
             if helpers.clerk.send(paper) {
                 return Ok(false);
             }
-            let busy = Unkept::Problem {
+            let busy = ExportError::Problem {
                 what: "another paper is being written".into(),
                 hint: "try again when it is done".into(),
             };
             tracing::warn!("not written: {deed}: {busy}");
-            take(screen, live, helpers, console, Msg::Paper(News::Ended(Err(busy))))
+            take(screen, live, helpers, console, Msg::Paper(ExportNews::Ended(Err(busy))))
         }
-        Some(Effect::DropPaper) => {
+        Some(UiEffect::DropPaper) => {
             helpers.clerk.drop_it();
             Ok(false)
         }
-        Some(Effect::Ask(ask)) => match helpers.courier.send(ask) {
+        Some(UiEffect::Ask(ask)) => match helpers.courier.send(ask) {
             Ok(()) => Ok(false),
             Err(answer) => take(screen, live, helpers, console, Msg::Answered(answer)),
         },
@@ -313,7 +313,7 @@ mod tests {
 
     use super::*;
     use crate::inbox::inbox;
-    use crate::tui::theme::Palette;
+    use crate::tui::style::theme::Palette;
 
     /// A console whose keys were pressed before and whose screen can be looked at.
     struct Scripted {
@@ -376,12 +376,12 @@ mod tests {
     fn driven(console: &mut Scripted, stop: &CancellationToken) -> io::Result<Exit> {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let (inbox, _outlet) = inbox();
-        let courier = Courier::start(runtime.handle().clone(), inbox, "/nowhere".into(), stop).expect("a courier");
+        let courier = HubClient::start(runtime.handle().clone(), inbox, "/nowhere".into(), stop).expect("a courier");
         let (_hub, mut bench) = watch::channel(Arc::new(Snapshot::default()));
         let theme = Theme::new(Palette::Mono, false);
         let mut screen = Screen::new(theme, TimeZone::UTC, Size::new(80, 24), Timestamp::default());
-        let files = Files::start(Folders::default()).expect("a thread");
-        let clerk = Clerk::start(None).expect("no thread");
+        let files = Files::start(ListFolders::default()).expect("a thread");
+        let clerk = ExportThread::start(None).expect("no thread");
         let helpers = Helpers { courier, files, clerk, replay: None };
         drive(&mut screen, console, &helpers, &mut bench, stop)
     }

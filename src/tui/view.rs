@@ -5,10 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::domain::snapshot::Snapshot;
-use crate::tui::glyphs::fold_to_ascii;
-use crate::tui::layout::{MIN_HEIGHT, MIN_WIDTH, layout};
-use crate::tui::screen::Screen;
-use crate::tui::{footer, header, panes, popups, wall};
+use crate::tui::panes::{self, footer, header, wall};
+use crate::tui::popups;
+use crate::tui::state::Screen;
+use crate::tui::style::glyphs::fold_to_ascii;
+use crate::tui::style::layout::{MIN_HEIGHT, MIN_WIDTH, layout};
 
 /// Draws `live`, or the moment at which the view was frozen.
 pub fn view(screen: &Screen, live: &Snapshot, area: Rect, frame: &mut Frame<'_>) {

@@ -6,12 +6,12 @@ use std::path::{Component, Path, PathBuf};
 
 use tar::{Archive, Entry, EntryType, Header};
 
-use crate::domain::image::{Format, HEAD};
+use crate::domain::profile::image::{HEAD, ImageFormat};
 use crate::domain::text::clean;
 
 /// What is to be made of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sort {
+pub enum EntrySort {
     Directory,
     File,
     /// To wherever this is.
@@ -22,7 +22,7 @@ pub enum Sort {
 
 /// Why an archive is not for a disk.
 #[derive(Debug, thiserror::Error)]
-pub enum Flaw {
+pub enum ArchiveFlaw {
     /// It could not be read to its end.
     #[error("{0}")]
     Unreadable(#[source] io::Error),
@@ -36,15 +36,15 @@ pub enum Flaw {
 }
 
 /// How a file that begins with `head` is packed. What is packed by nothing that is known is taken for a tar.
-pub fn format(head: &[u8]) -> Format {
-    Format::of(head).unwrap_or(Format::Raw)
+pub fn format(head: &[u8]) -> ImageFormat {
+    ImageFormat::of(head).unwrap_or(ImageFormat::Raw)
 }
 
 /// The place of an entry below the directory, and what is to be made there. None: nothing. `before` is how many things
 /// there are already.
-pub fn sort(entry: &Entry<'_, impl Read>, before: usize) -> Result<Option<(PathBuf, Sort)>, Flaw> {
-    let path = entry.path().map_err(Flaw::Unreadable)?.into_owned();
-    let refused = |what| Flaw::Refused { entry: clean(&path.to_string_lossy(), WORDS), what };
+pub fn sort(entry: &Entry<'_, impl Read>, before: usize) -> Result<Option<(PathBuf, EntrySort)>, ArchiveFlaw> {
+    let path = entry.path().map_err(ArchiveFlaw::Unreadable)?.into_owned();
+    let refused = |what| ArchiveFlaw::Refused { entry: clean(&path.to_string_lossy(), WORDS), what };
     let place = beneath(&path).ok_or_else(|| refused("leads out of the directory it is unpacked into"))?;
     if place.as_os_str().is_empty() {
         // `./`, the directory itself.
@@ -54,16 +54,16 @@ pub fn sort(entry: &Entry<'_, impl Read>, before: usize) -> Result<Option<(PathB
         return Err(refused("is one thing too many: an archive holds at most 500000"));
     }
     let target = || {
-        let target = entry.link_name().map_err(Flaw::Unreadable)?;
+        let target = entry.link_name().map_err(ArchiveFlaw::Unreadable)?;
         target.map(|target| target.into_owned()).ok_or_else(|| refused("is a link to nothing"))
     };
     let sort = match entry.header().entry_type() {
-        EntryType::Directory => Sort::Directory,
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Sort::File,
-        EntryType::Symlink => Sort::Link(target()?),
+        EntryType::Directory => EntrySort::Directory,
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntrySort::File,
+        EntryType::Symlink => EntrySort::Link(target()?),
         EntryType::Link => {
             let outside = || refused("is a link out of the directory it is unpacked into");
-            Sort::Same(beneath(&target()?).ok_or_else(outside)?)
+            EntrySort::Same(beneath(&target()?).ok_or_else(outside)?)
         }
         EntryType::XGlobalHeader => return Ok(None),
         _ => return Err(refused("is a device or a pipe, which is not unpacked")),
@@ -72,19 +72,19 @@ pub fn sort(entry: &Entry<'_, impl Read>, before: usize) -> Result<Option<(PathB
 }
 
 /// Reads an archive that is not packed, or not any more, to its end; gives the number of things in it.
-pub fn check(mut content: impl Read) -> Result<usize, Flaw> {
+pub fn check(mut content: impl Read) -> Result<usize, ArchiveFlaw> {
     let mut head = Vec::new();
-    content.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(Flaw::Unreadable)?;
+    content.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(ArchiveFlaw::Unreadable)?;
     if !begins_one(&head) {
         return Err(no_tar(&head));
     }
     let mut archive = Archive::new(Cursor::new(head).chain(&mut content));
     let mut things = 0;
-    for entry in archive.entries().map_err(Flaw::Unreadable)? {
-        things += usize::from(sort(&entry.map_err(Flaw::Unreadable)?, things)?.is_some());
+    for entry in archive.entries().map_err(ArchiveFlaw::Unreadable)? {
+        things += usize::from(sort(&entry.map_err(ArchiveFlaw::Unreadable)?, things)?.is_some());
     }
-    io::copy(&mut content, &mut io::sink()).map_err(Flaw::Unreadable)?;
-    if things == 0 { Err(Flaw::Empty) } else { Ok(things) }
+    io::copy(&mut content, &mut io::sink()).map_err(ArchiveFlaw::Unreadable)?;
+    if things == 0 { Err(ArchiveFlaw::Empty) } else { Ok(things) }
 }
 
 /// Whether the first block is a header: its sum is right (POSIX.1-1988, ustar; the same in all other forms).
@@ -97,15 +97,15 @@ fn begins_one(head: &[u8]) -> bool {
     said.is_ok_and(|said| said == sum)
 }
 
-fn no_tar(head: &[u8]) -> Flaw {
+fn no_tar(head: &[u8]) -> ArchiveFlaw {
     if !head.is_empty() && head.iter().all(|byte| *byte == 0) {
         // The end of a tar, or of nothing.
-        return Flaw::Empty;
+        return ArchiveFlaw::Empty;
     }
-    Flaw::NoTar(match Format::of(head) {
+    ArchiveFlaw::NoTar(match ImageFormat::of(head) {
         Err(other) => other.what,
-        Ok(Format::Raw) => "something else",
-        Ok(Format::Gzip | Format::Xz | Format::Zstd | Format::Bzip2) => "packed once more",
+        Ok(ImageFormat::Raw) => "something else",
+        Ok(ImageFormat::Gzip | ImageFormat::Xz | ImageFormat::Zstd | ImageFormat::Bzip2) => "packed once more",
     })
 }
 

@@ -4,43 +4,48 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxbow::domain::command::{Command, Import, Undo};
+use tokio_util::sync::CancellationToken;
+
+use oxbow::domain::command::{Command, ImportList, Undo};
 use oxbow::domain::effect::Effect;
 use oxbow::domain::fleet::Fleet;
-use oxbow::domain::import::{self, Options};
-use oxbow::domain::profile_file;
-use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
+use oxbow::domain::import::{self, ImportOptions};
+use oxbow::domain::profile::file;
+use oxbow::domain::snapshot::{Catalogue, Snapshot};
+use oxbow::domain::station::Station;
 use oxbow::domain::time::Timestamp;
 use oxbow::hub::{Hub, NodeLog};
-use oxbow::inbox::{Inbox, Note, inbox};
+use oxbow::inbox::{Inbox, Input, inbox};
 use oxbow::store;
-use tokio_util::sync::CancellationToken;
 
 const ROWS: u32 = 100_000;
 const NOW: Timestamp = Timestamp::from_millis(0);
 
 fn main() {
-    let profile = profile_file::parse("emt-s.toml", "schema = 1\nimage = \"emt.raw.gz\"\n").expect("a profile");
+    let profile = file::parse("emt-s.toml", "schema = 1\nimage = \"emt.raw.gz\"\n").expect("a profile");
     let catalogue = Arc::new(Catalogue { profiles: [(profile.id.clone(), profile)].into(), ..Catalogue::default() });
     let mut bench = Snapshot { catalogue: catalogue.clone(), ..Snapshot::default() };
     let mut fleet = Fleet::default();
 
     let text = list("emt-s");
     println!("{ROWS} rows, {} MB", text.len() / 1_000_000);
-    measured("preview, all new", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default()));
+    measured("preview, all new", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &ImportOptions::default()));
     let wrong = list("emt");
-    let errors =
-        measured("preview, all wrong", || import::preview("a.csv", wrong.as_bytes(), NOW, &bench, &Options::default()));
+    let errors = measured("preview, all wrong", || {
+        import::preview("a.csv", wrong.as_bytes(), NOW, &bench, &ImportOptions::default())
+    });
     measured("errors as CSV", || import::errors_csv(&errors));
     drop(errors);
-    let preview = import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default());
+    let preview = import::preview("a.csv", text.as_bytes(), NOW, &bench, &ImportOptions::default());
     let import = preview.import().expect("all rows are right");
     let effects =
         measured("import", || fleet.apply(NOW, Command::Import(import.clone()), &catalogue)).expect("possible");
     measured("import, stored", || stored(effects));
     waited(&import, &catalogue);
     (bench.nodes, bench.index) = (fleet.nodes().clone(), fleet.index().clone());
-    measured("preview, all the same", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &Options::default()));
+    measured("preview, all the same", || {
+        import::preview("a.csv", text.as_bytes(), NOW, &bench, &ImportOptions::default())
+    });
     let deed = fleet.deeds().last().map(|deed| deed.at).unwrap_or_default();
     let undo = Command::Undo { deed, scope: Undo::All };
     measured("undo", || fleet.apply(NOW, undo.clone(), &catalogue)).expect("possible");
@@ -57,7 +62,7 @@ fn stored(effects: Vec<Effect>) {
 }
 
 /// How long others wait for the hub while it takes the list in, and while it takes it back.
-fn waited(import: &Import, catalogue: &Arc<Catalogue>) {
+fn waited(import: &ImportList, catalogue: &Arc<Catalogue>) {
     let directory = tempfile::TempDir::new().expect("a directory");
     let (store, _, thread) = store::open(&directory.path().join("oxbow.db")).expect("a new store");
     let runtime =
@@ -67,7 +72,7 @@ fn waited(import: &Import, catalogue: &Arc<Catalogue>) {
         let (inbox, outlet) = inbox();
         let stop = CancellationToken::new();
         let hub = tokio::spawn(hub.run(outlet, stop.clone()));
-        inbox.send(Note::Catalogue(catalogue.clone())).await;
+        inbox.send(Input::Catalogue(catalogue.clone())).await;
         let imported = others_wait(&inbox, Command::Import(import.clone())).await;
         let deed = bench.borrow().last_import().map(|deed| deed.at).unwrap_or_default();
         let undone = others_wait(&inbox, Command::Undo { deed, scope: Undo::All }).await;
@@ -83,11 +88,11 @@ fn waited(import: &Import, catalogue: &Arc<Catalogue>) {
 /// The longest time that anybody else waits while the hub carries out `command`.
 async fn others_wait(inbox: &Inbox, command: Command) -> Duration {
     let to = inbox.clone();
-    let command = tokio::spawn(async move { to.ask(|back| Note::Command(command, back)).await });
+    let command = tokio::spawn(async move { to.ask(|back| Input::Command(command, back)).await });
     let mut longest = Duration::ZERO;
     while !command.is_finished() {
         let asked = Instant::now();
-        inbox.ask(|back| Note::Capture(Vec::new(), back)).await;
+        inbox.ask(|back| Input::Capture(Vec::new(), back)).await;
         longest = longest.max(asked.elapsed());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

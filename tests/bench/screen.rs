@@ -4,28 +4,13 @@
 //! keys go through the loop that technicians have, beside a hub that publishes as fast as the real one does.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use jiff::tz::TimeZone;
-use oxbow::domain::ids::NodeId;
-use oxbow::domain::logline::{Level, LogLine, Source};
-use oxbow::domain::node::Node;
-use oxbow::domain::phase::{Failure, Phase, Stage};
-use oxbow::domain::progress::{Arrived, Progress};
-use oxbow::domain::report::{FailureKind, Step};
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::domain::stream::{Origin, Said, Stream};
-use oxbow::domain::time::Timestamp;
-use oxbow::inbox::inbox;
-use oxbow::tui::run::run_on;
-use oxbow::tui::status::Status;
-use oxbow::tui::terminal::Console;
-use oxbow::tui::{Msg, Palette, Screen, Theme, update, view};
 use ratatui::backend::{CrosstermBackend, TestBackend};
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Constraint, Rect, Size};
@@ -33,6 +18,21 @@ use ratatui::widgets::{Row, Table};
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use oxbow::domain::ids::NodeId;
+use oxbow::domain::logline::{Level, LogLine, LogSource};
+use oxbow::domain::machine::progress::{Arrived, StepProgress};
+use oxbow::domain::machine::report::{FailureKind, Step};
+use oxbow::domain::node::Node;
+use oxbow::domain::node::phase::{Failure, Phase, Stage};
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::stream::{LogStream, Origin, StreamLine};
+use oxbow::domain::time::Timestamp;
+use oxbow::inbox::inbox;
+use oxbow::tui::run::run_on;
+use oxbow::tui::style::status::NodeStatus;
+use oxbow::tui::terminal::Console;
+use oxbow::tui::{Msg, Palette, Screen, Theme, update, view};
 
 const NODES: u32 = 10_000;
 const LINES_A_SECOND: usize = 5_000;
@@ -99,7 +99,7 @@ fn naive() -> Vec<Duration> {
         advance(&mut bench);
         let began = Instant::now();
         let rows = bench.nodes.values().map(|node| {
-            let (status, verdict) = Status::judged(&bench, node, bench.at);
+            let (status, verdict) = NodeStatus::judged(&bench, node, bench.at);
             let progress =
                 node.progress.as_ref().map(|progress| format!("{}%", progress.percent())).unwrap_or_default();
             let mac = node.macs.first().map(ToString::to_string).unwrap_or_default();
@@ -272,7 +272,7 @@ fn node(number: u32, now: Timestamp) -> Node {
         }
         0..=5 => Phase::Provisioned,
         6 | 7 => {
-            node.progress = Some(Progress::begin(Step::Write, now, 0, 8_000_000_000));
+            node.progress = Some(StepProgress::begin(Step::Write, now, 0, 8_000_000_000));
             Phase::Booting { stage: Stage::Writing }
         }
         _ => Phase::Registered,
@@ -297,14 +297,14 @@ fn advance(bench: &mut Snapshot) {
             }
         }
     }
-    let stream: &mut Stream = Arc::make_mut(&mut bench.stream);
+    let stream: &mut LogStream = Arc::make_mut(&mut bench.stream);
     for line in 0..LINES {
         let number = (turn * MOVING + u32::try_from(line).expect("small")) % NODES + 1;
         let level = if line % 50 == 0 { Level::Warning } else { Level::Info };
         let text =
             format!("/dev/nvme0n1 is {} MB/s slow, {line} of what the agent has to say of its disk", number % 90);
         let by = Origin::Node { id: NodeId(number), label: format!("SN-{number:06}").into() };
-        stream.push(Said { by, line: LogLine::new(now, Source::Agent, level, &text) });
+        stream.push(StreamLine { by, line: LogLine::new(now, LogSource::Agent, level, &text) });
     }
 }
 

@@ -4,13 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxbow::domain::event::{Event, Transfer};
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::inbox::{Note, Outlet, inbox};
-use oxbow::service::{Context, ServiceError, tftp};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
+
+use oxbow::domain::event::{Event, LoaderTransfer};
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::inbox::{Input, Outlet, inbox};
+use oxbow::service::{ServiceContext, ServiceError, tftp};
 
 /// A server on loopback with a folder of boot files.
 struct Bench {
@@ -31,7 +32,7 @@ impl Bench {
         let (inbox, mut outlet) = inbox();
         let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
         let stop = CancellationToken::new();
-        let config = tftp::Config {
+        let config = tftp::TftpConfig {
             interface: "lo".into(),
             address: Ipv4Addr::LOCALHOST,
             port: free.port(),
@@ -39,14 +40,14 @@ impl Bench {
             autoexec: "#!ipxe\necho hello\n".into(),
             grub_config: "echo hello\n".into(),
         };
-        let serving = tokio::spawn(tftp::serve(Context { inbox, bench, stop: stop.clone() }, config));
+        let serving = tokio::spawn(tftp::serve(ServiceContext { inbox, bench, stop: stop.clone() }, config));
         let up = outlet.notes.recv().await;
-        assert!(matches!(up, Some(Note::Service(_))), "{up:?}");
+        assert!(matches!(up, Some(Input::Service(_))), "{up:?}");
         Self { at: free, outlet, stop, serving, _folder: folder }
     }
 
     /// Stops the server and gives back what it has told of its transfers.
-    async fn down(mut self) -> Vec<(String, Transfer)> {
+    async fn down(mut self) -> Vec<(String, LoaderTransfer)> {
         // The last acknowledgements are on their way.
         tokio::time::sleep(Duration::from_millis(100)).await;
         self.stop.cancel();
@@ -54,9 +55,9 @@ impl Bench {
         let mut told = Vec::new();
         while let Ok(note) = self.outlet.notes.try_recv() {
             match note {
-                Note::Event(Event::Loader { file, transfer, .. }) => told.push((file, transfer)),
+                Input::Event(Event::Loader { file, transfer, .. }) => told.push((file, transfer)),
                 // For the doctor and the tape.
-                Note::Event(Event::Sighted { .. }) | Note::Packet(_) => {}
+                Input::Event(Event::Sighted { .. }) | Input::Packet(_) => {}
                 other => panic!("unexpected {other:?}"),
             }
         }
@@ -177,9 +178,12 @@ async fn a_file_arrives_in_every_way_firmware_asks_for_it() {
     assert_eq!(told.len(), 14);
     assert_eq!(
         told[..2],
-        [("snponly.efi".into(), Transfer::Started), ("snponly.efi".into(), Transfer::Done { bytes: 284_672 })]
+        [
+            ("snponly.efi".into(), LoaderTransfer::Started),
+            ("snponly.efi".into(), LoaderTransfer::Done { bytes: 284_672 })
+        ]
     );
-    assert_eq!(told[13], ("autoexec.ipxe".into(), Transfer::Done { bytes: 18 }));
+    assert_eq!(told[13], ("autoexec.ipxe".into(), LoaderTransfer::Done { bytes: 18 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,8 +207,8 @@ async fn after_a_probe_the_same_port_is_served_at_once() {
     .await;
     assert!(took < Duration::from_millis(1500), "{took:?}");
     let told = bench.down().await;
-    let done = told.iter().filter(|(_, transfer)| matches!(transfer, Transfer::Done { .. })).count();
-    let failed = told.iter().filter(|(_, transfer)| matches!(transfer, Transfer::Failed { .. })).count();
+    let done = told.iter().filter(|(_, transfer)| matches!(transfer, LoaderTransfer::Done { .. })).count();
+    let failed = told.iter().filter(|(_, transfer)| matches!(transfer, LoaderTransfer::Failed { .. })).count();
     assert_eq!((done, failed), (2, 0), "a probe neither succeeds nor fails: {told:?}");
 }
 
@@ -221,7 +225,7 @@ async fn a_request_sent_twice_is_one_transfer() {
     })
     .await;
     let told = bench.down().await;
-    assert_eq!(told.iter().filter(|(_, transfer)| *transfer == Transfer::Started).count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|(_, transfer)| *transfer == LoaderTransfer::Started).count(), 1, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,7 +255,7 @@ async fn twenty_machines_load_at_the_same_time() {
         assert!(machine.await.expect("joins") == Ok(content(284_672)));
     }
     let told = bench.down().await;
-    assert_eq!(told.iter().filter(|(_, transfer)| matches!(transfer, Transfer::Done { .. })).count(), 20);
+    assert_eq!(told.iter().filter(|(_, transfer)| matches!(transfer, LoaderTransfer::Done { .. })).count(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +270,7 @@ async fn what_is_not_there_is_said_in_words_at_once() {
     })
     .await;
     let told = bench.down().await;
-    assert!(told.iter().all(|(_, transfer)| matches!(transfer, Transfer::Failed { .. })), "{told:?}");
+    assert!(told.iter().all(|(_, transfer)| matches!(transfer, LoaderTransfer::Failed { .. })), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,7 +306,8 @@ async fn shim_and_grub_find_what_they_look_for_and_hear_at_once_what_is_not_ther
         assert!(ask("/grub/grub.cfg-01-52-54-00-12-34-56").is_err());
     })
     .await;
-    let failed = |(name, transfer): (String, Transfer)| matches!(transfer, Transfer::Failed { .. }).then_some(name);
+    let failed =
+        |(name, transfer): (String, LoaderTransfer)| matches!(transfer, LoaderTransfer::Failed { .. }).then_some(name);
     let failed: Vec<String> = bench.down().await.into_iter().filter_map(failed).collect();
     assert_eq!(failed, ["\u{fffd}Onboard"; 2], "nobody is told of what may be missing");
 }

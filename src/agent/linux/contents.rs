@@ -8,20 +8,20 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::domain::disk::Volume;
+use crate::domain::machine::disk::DiskVolume;
 use crate::domain::text::clean;
 
 /// The volumes of `disk`; those that have neither name, type nor label are left out.
-pub(super) fn volumes(disk: &Path, bytes: u64) -> io::Result<Vec<Volume>> {
+pub(super) fn volumes(disk: &Path, bytes: u64) -> io::Result<Vec<DiskVolume>> {
     let file = File::open(disk)?;
-    let mut volumes = vec![Volume { label: label(&file, 0), ..Volume::default() }];
+    let mut volumes = vec![DiskVolume { label: label(&file, 0), ..DiskVolume::default() }];
     volumes.extend(partitions(&file, bytes)?);
     volumes.retain(|volume| [&volume.kind, &volume.name, &volume.label].iter().any(|text| !text.is_empty()));
     Ok(volumes)
 }
 
 /// By GPT, the copy at the end where the first is gone (UEFI specification section 5.3), else by MBR.
-fn partitions(file: &File, bytes: u64) -> io::Result<Vec<Volume>> {
+fn partitions(file: &File, bytes: u64) -> io::Result<Vec<DiskVolume>> {
     for block in [512, 4096] {
         for header in [block, bytes.saturating_sub(block)] {
             if let Some(volumes) = gpt(file, header, block) {
@@ -32,28 +32,28 @@ fn partitions(file: &File, bytes: u64) -> io::Result<Vec<Volume>> {
     let first = mbr_entries(file, 0)?;
     let extended = first.iter().find(|entry| EXTENDED.contains(&entry.kind)).map(|entry| entry.start);
     let logical = extended.map(|start| logical(file, start)).unwrap_or_default();
-    let volume = |entry: &Entry| Volume {
+    let volume = |entry: &MbrEntry| DiskVolume {
         kind: format!("0x{:02x}", entry.kind),
         label: label(file, entry.start),
-        ..Volume::default()
+        ..DiskVolume::default()
     };
     Ok(first.iter().chain(&logical).map(volume).collect())
 }
 
 /// A partition of an MBR, or of one of the chain of such sectors inside an extended partition.
-struct Entry {
+struct MbrEntry {
     kind: u8,
     /// In bytes, counted from wherever this kind of entry is counted from.
     start: u64,
 }
 
 /// The entries that are used of the sector at byte `at`; none without its signature.
-fn mbr_entries(file: &File, at: u64) -> io::Result<Vec<Entry>> {
+fn mbr_entries(file: &File, at: u64) -> io::Result<Vec<MbrEntry>> {
     let mut sector = [0; 512];
     file.read_exact_at(&mut sector, at)?;
     let entry = |entry: &[u8]| {
         let start = u64::from(u32::from_le_bytes(*entry.get(8..)?.first_chunk()?)) * 512;
-        Some(Entry { kind: *entry.get(4)?, start }).filter(|entry| entry.kind != 0)
+        Some(MbrEntry { kind: *entry.get(4)?, start }).filter(|entry| entry.kind != 0)
     };
     let is_table = sector.ends_with(&[0x55, 0xaa]);
     Ok(sector[446..510].chunks(16).filter(|_| is_table).filter_map(entry).collect())
@@ -61,13 +61,13 @@ fn mbr_entries(file: &File, at: u64) -> io::Result<Vec<Entry>> {
 
 /// The partitions inside the extended one at byte `first`: each sector of the chain has one, counted from the sector, and
 /// the next sector, counted from `first`. A chain that is damaged, or bites its tail, ends there.
-fn logical(file: &File, first: u64) -> Vec<Entry> {
+fn logical(file: &File, first: u64) -> Vec<MbrEntry> {
     let (mut found, mut at) = (Vec::new(), first);
     for _ in 0..PARTITIONS {
         let Ok(entries) = mbr_entries(file, at) else { break };
-        let (links, own): (Vec<Entry>, Vec<Entry>) =
+        let (links, own): (Vec<MbrEntry>, Vec<MbrEntry>) =
             entries.into_iter().partition(|entry| EXTENDED.contains(&entry.kind));
-        found.extend(own.into_iter().map(|entry| Entry { start: at + entry.start, ..entry }));
+        found.extend(own.into_iter().map(|entry| MbrEntry { start: at + entry.start, ..entry }));
         match links.first() {
             Some(link) if first + link.start > at => at = first + link.start,
             Some(_) | None => break,
@@ -77,7 +77,7 @@ fn logical(file: &File, first: u64) -> Vec<Entry> {
 }
 
 /// The partitions of the table whose header is at byte `header`, if there is one.
-fn gpt(file: &File, header: u64, block: u64) -> Option<Vec<Volume>> {
+fn gpt(file: &File, header: u64, block: u64) -> Option<Vec<DiskVolume>> {
     let mut head = [0; 92];
     file.read_exact_at(&mut head, header).ok()?;
     if !head.starts_with(b"EFI PART") {
@@ -96,7 +96,7 @@ fn gpt(file: &File, header: u64, block: u64) -> Option<Vec<Volume>> {
         let kind: [u8; 16] = *entry.first_chunk()?;
         let name: Vec<u16> = entry[56..].chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
         let name = String::from_utf16_lossy(name.split(|unit| *unit == 0).next()?);
-        (kind != [0; 16]).then(|| Volume { kind: guid(kind), name: clean(&name, NAME), label: label(file, start) })
+        (kind != [0; 16]).then(|| DiskVolume { kind: guid(kind), name: clean(&name, NAME), label: label(file, start) })
     };
     Some((0..count).filter_map(volume).collect())
 }

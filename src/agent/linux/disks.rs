@@ -1,14 +1,12 @@
 //! Which disks the machine has, by way of `/sys/block`.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use super::{attribute, contents, names};
-use crate::domain::disk::{Disk, Transport, Volume};
+use crate::domain::machine::disk::{Disk, DiskVolume, Transport};
 
 /// The disks by name, without what is no disk of the machine: loops, RAM, optical drives, mapped and joined devices. What
 /// they hold is read from `dev`; `remarks` tells where it cannot be.
@@ -46,7 +44,7 @@ fn look_into(disks: &mut [Disk], limit: Duration, remarks: &mut Vec<String>) {
     }
 }
 
-fn take_down(disk: &mut Disk, held: io::Result<Vec<Volume>>, remarks: &mut Vec<String>) {
+fn take_down(disk: &mut Disk, held: io::Result<Vec<DiskVolume>>, remarks: &mut Vec<String>) {
     match held {
         Ok(volumes) => (disk.volumes, disk.is_unreadable) = (volumes, false),
         Err(error) => remarks.push(format!("{}: what it holds cannot be read: {error}", disk.path)),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{attribute, names};
-use crate::domain::identity::Claims;
 use crate::domain::ids::{BadId, MacAddr, Serial};
+use crate::domain::machine::claims::Claims;
 
 /// What the machine claims, and what it says of itself that identifies nobody. `sys` is where sysfs is mounted.
 pub(super) fn claims(sys: &Path, boot_nic: Option<MacAddr>) -> (Claims, Vec<String>) {

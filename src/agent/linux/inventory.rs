@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{attribute, names};
-use crate::domain::inventory::{Inventory, Nic};
+use crate::domain::machine::inventory::{Inventory, Nic};
 use crate::domain::text::clean;
 
 /// The inventory. `sys` and `proc` are where sysfs (with efivarfs at its usual place) and procfs are mounted.

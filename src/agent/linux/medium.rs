@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, OFlag, PosixFadviseAdvice, fallocate, posix_fadvise};
 
+use crate::agent::image::pump::PAGE;
 use crate::agent::machine::Medium;
-use crate::agent::pump::PAGE;
 
 /// An open disk. Bytes written go to the medium every [`SYNC`] bytes, so that progress is true, an error is near its
 /// place, and a machine with little memory does not fill it with them.

@@ -8,22 +8,21 @@ mod inventory;
 mod kernel_log;
 mod medium;
 
-use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 use nix::sys::reboot::{RebootMode, reboot};
 
+use super::boot_args::{BadBootArgs, BootArgs};
+use super::console::terminal::{Terminal, TerminalSize};
 use super::machine::{Aid, Configured, Machine, Medium, Survey, Unconfigured};
-use super::orders::{NoOrders, Orders};
-use super::terminal::{Size, Terminal};
-use crate::domain::configuration::Configuration;
-use crate::domain::disk::Disk;
 use crate::domain::ids::MacAddr;
-use crate::domain::inventory::Inventory;
+use crate::domain::machine::disk::Disk;
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::profile::configuration::Configuration;
 
 pub use medium::DiskFile;
 
@@ -37,12 +36,12 @@ pub enum OrdersError {
     #[error("the kernel command line cannot be read from {CMDLINE}")]
     Unreadable(#[source] io::Error),
     #[error(transparent)]
-    NoOrders(#[from] NoOrders),
+    NoOrders(#[from] BadBootArgs),
 }
 
 impl Linux {
     /// What the boot script put on the kernel's command line.
-    pub fn orders(self) -> Result<Orders, OrdersError> {
+    pub fn orders(self) -> Result<BootArgs, OrdersError> {
         let cmdline = fs::read_to_string(CMDLINE).map_err(OrdersError::Unreadable)?;
         Ok(cmdline.parse()?)
     }
@@ -101,11 +100,11 @@ impl Machine for Linux {
 }
 
 /// The first two bytes of the screen's memory are its lines and columns (vcs(4)).
-fn size_of_screen() -> Option<Size> {
+fn size_of_screen() -> Option<TerminalSize> {
     let mut head = [0; 2];
     fs::File::open(SCREEN_MEMORY).and_then(|mut memory| memory.read_exact(&mut head)).ok()?;
     let [rows, columns] = head.map(usize::from);
-    Some(Size { rows, columns })
+    Some(TerminalSize { rows, columns })
 }
 
 /// Once every disk has what it was sent; a disk that does not answer is left to itself.

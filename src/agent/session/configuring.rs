@@ -5,32 +5,32 @@ use std::io::{self, Read};
 use sha2::{Digest as _, Sha256};
 
 use super::Session;
-use crate::agent::arrival::Arrival;
-use crate::agent::download::{Download, Source};
-use crate::agent::failure::Stop;
+use crate::agent::failure::StopReason;
+use crate::agent::image::arrival::Arrival;
+use crate::agent::image::download::{Download, DownloadSource};
 use crate::agent::machine::{Aid, Configured, Unconfigured};
-use crate::agent::patience::{Backoff, Nag, pause};
-use crate::agent::station::Trouble;
-use crate::domain::configuration::{Configuration, Layout, PlacedArchive, manifest};
+use crate::agent::station::StationError;
+use crate::agent::station::backoff::{Backoff, Nag, pause};
 use crate::domain::digest::Digest;
-use crate::domain::disk::Disk;
-use crate::domain::report::{FailureKind, Report, Step};
-use crate::protocol::Answer;
+use crate::domain::machine::disk::Disk;
+use crate::domain::machine::report::{FailureKind, Report, Step};
+use crate::domain::profile::configuration::{Configuration, DiskLayout, PlacedArchive, manifest};
+use crate::protocol::HelloReply;
 
 impl Session<'_> {
     /// Asks what follows the image until the station says it. One that has never heard of the question wants nothing.
-    pub(super) fn follows(&self) -> Result<Configuration, Stop> {
+    pub(super) fn follows(&self) -> Result<Configuration, StopReason> {
         let mut backoff = Backoff::up_to(self.patience.retry);
         let mut nag = Nag::default();
         loop {
             let trouble = match self.station.configuration() {
                 Ok(follows) => return understood(follows.map(|follows| follows.configuration).unwrap_or_default()),
-                Err(Trouble::Unreadable(what)) => {
+                Err(StationError::Unreadable(what)) => {
                     return Err(protocol(format!(
                         "the station's answer to what follows the image cannot be read: {what}"
                     )));
                 }
-                Err(Trouble::UnknownRun) => self.introduce_again()?,
+                Err(StationError::UnknownRun) => self.introduce_again()?,
                 Err(trouble) => trouble.to_string(),
             };
             if nag.is_due(&trouble) {
@@ -38,34 +38,38 @@ impl Session<'_> {
             }
             self.watch.moved();
             if !pause(self.machine, backoff.pause()) {
-                return Err(Stop::SwitchedOff);
+                return Err(StopReason::SwitchedOff);
             }
         }
     }
 
     /// The station has lost the run: it hears again who this is, and everything that was reported.
-    fn introduce_again(&self) -> Result<String, Stop> {
+    fn introduce_again(&self) -> Result<String, StopReason> {
         match self.station.hello(self.hello) {
-            Ok(Answer::Job(job)) => {
+            Ok(HelloReply::Job(job)) => {
                 self.mailbox.reports_acknowledged(job.next_report);
                 Ok("the station had lost this run".to_owned())
             }
-            Ok(Answer::Ended { reason }) => Err(protocol(format!("the station has ended this run: {reason}"))),
-            Ok(Answer::Later { reason, .. }) => Ok(format!("the station says to wait: {reason}")),
-            Ok(Answer::Unknown) => Ok("the station's answer is unknown to this agent, which is older".to_owned()),
+            Ok(HelloReply::Ended { reason }) => Err(protocol(format!("the station has ended this run: {reason}"))),
+            Ok(HelloReply::Later { reason, .. }) => Ok(format!("the station says to wait: {reason}")),
+            Ok(HelloReply::Unknown) => Ok("the station's answer is unknown to this agent, which is older".to_owned()),
             Err(trouble) => Ok(trouble.to_string()),
         }
     }
 
     /// Has the machine do it, and reports what it read back.
-    pub(super) fn configure(&self, disk: &Disk, what: &Configuration) -> Result<(), Stop> {
+    pub(super) fn configure(&self, disk: &Disk, what: &Configuration) -> Result<(), StopReason> {
         self.begin(Step::Configure, &summary(what));
         let arrival = Arrival::default();
         let Configured { files, root_hash } = self
             .machine
             .configure(disk, what, &Assistant { session: self, arrival: &arrival })
             .map_err(|Unconfigured { kind, detail }| {
-                if self.machine.is_on() { Stop::failed(Step::Configure, kind, detail) } else { Stop::SwitchedOff }
+                if self.machine.is_on() {
+                    StopReason::failed(Step::Configure, kind, detail)
+                } else {
+                    StopReason::SwitchedOff
+                }
             })?;
         let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
         let sha256 = Digest::new(Sha256::digest(manifest(&files)).into());
@@ -90,8 +94,8 @@ pub(super) fn summary(what: &Configuration) -> String {
         count => Some(format!("{count} {many}")),
     };
     let layout = layout.as_ref().map(|layout| match layout {
-        Layout::AbVerity(_) => "two systems, one of them sealed".to_owned(),
-        Layout::Unknown => "an unknown layout".to_owned(),
+        DiskLayout::AbVerity(_) => "two systems, one of them sealed".to_owned(),
+        DiskLayout::Unknown => "an unknown layout".to_owned(),
     });
     let parts: Vec<String> = [
         some(files.len(), "file", "files"),
@@ -107,17 +111,17 @@ pub(super) fn summary(what: &Configuration) -> String {
 }
 
 /// What this agent cannot do is said before a byte is written.
-fn understood(what: Configuration) -> Result<Configuration, Stop> {
+fn understood(what: Configuration) -> Result<Configuration, StopReason> {
     match what.layout {
-        Some(Layout::Unknown) => Err(protocol(
+        Some(DiskLayout::Unknown) => Err(protocol(
             "the station asks for a layout of the disk that this agent, which is older, does not know".into(),
         )),
-        Some(Layout::AbVerity(_)) | None => Ok(what),
+        Some(DiskLayout::AbVerity(_)) | None => Ok(what),
     }
 }
 
-fn protocol(detail: String) -> Stop {
-    Stop::failed(Step::Prepare, FailureKind::Protocol, detail)
+fn protocol(detail: String) -> StopReason {
+    StopReason::failed(Step::Prepare, FailureKind::Protocol, detail)
 }
 
 /// Brings the machine its archives and says what it does.
@@ -129,9 +133,9 @@ struct Assistant<'a> {
 impl Aid for Assistant<'_> {
     fn fetch<'a>(&'a self, archive: &'a PlacedArchive) -> io::Result<Box<dyn Read + 'a>> {
         let Session { station, machine, journal, patience, .. } = *self.session;
-        let source = Source { station, machine, journal, patience, arrival: self.arrival };
+        let source = DownloadSource { station, machine, journal, patience, arrival: self.arrival };
         let download = Download::new(source, &archive.source, archive.bytes, true);
-        Ok(Box::new(Checked { session: self.session, download, archive }))
+        Ok(Box::new(CheckedDownload { session: self.session, download, archive }))
     }
 
     fn say(&self, detail: &str) {
@@ -146,13 +150,13 @@ impl Aid for Assistant<'_> {
 }
 
 /// A download whose end comes only if it was what it should be.
-struct Checked<'a> {
+struct CheckedDownload<'a> {
     session: &'a Session<'a>,
     download: Download<'a>,
     archive: &'a PlacedArchive,
 }
 
-impl Read for Checked<'_> {
+impl Read for CheckedDownload<'_> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let some = self.download.read(room)?;
         self.session.watch.moved();

@@ -8,25 +8,25 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use dhcproto::v4::MessageType;
 
-use super::{Answer, Destination, Silence, Verdict, claims, client_of, delay, lacks};
-use crate::boot::leases::Leases;
+use super::{Destination, DhcpReply, Silence, Verdict, claims, client_of, delay, lacks};
+use crate::boot::dhcp::leases::Leases;
+use crate::boot::dhcp::reply::{ReplyFields, Role};
+use crate::boot::dhcp::request::{Request, RequestType};
+use crate::boot::dhcp::segment::Segment;
 use crate::boot::program::Program;
-use crate::boot::reply::{Reply, Role};
-use crate::boot::request::{Kind, Request};
-use crate::boot::segment::Segment;
 use crate::domain::event::{DhcpAnswer, Event};
 use crate::domain::ids::MacAddr;
 
 /// How a request reached port 4011.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct Addressing {
     pub from: SocketAddrV4,
     /// The address it was sent to, which may be everybody's.
     pub to: Ipv4Addr,
 }
 
 /// Reads a UDP payload and decides; says who sent it, if that can be known.
-pub fn handle(packet: &[u8], way: Way, segment: &Segment, leases: &Leases) -> (Option<MacAddr>, Verdict) {
+pub fn handle(packet: &[u8], way: Addressing, segment: &Segment, leases: &Leases) -> (Option<MacAddr>, Verdict) {
     match Request::parse(packet) {
         Ok(request) => {
             let has = request.ciaddr.unwrap_or(*way.from.ip());
@@ -37,10 +37,10 @@ pub fn handle(packet: &[u8], way: Way, segment: &Segment, leases: &Leases) -> (O
     }
 }
 
-fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) -> Verdict {
+fn decide(request: &Request, mac: Option<MacAddr>, way: Addressing, segment: &Segment) -> Verdict {
     match request.kind {
-        Some(Kind::Request | Kind::Inform) => {}
-        Some(Kind::Discover | Kind::Release | Kind::Decline | Kind::Other(_)) => {
+        Some(RequestType::Request | RequestType::Inform) => {}
+        Some(RequestType::Discover | RequestType::Release | RequestType::Decline | RequestType::Other(_)) => {
             return Verdict::Silence(Silence::NotForBootServers);
         }
         None => return Verdict::Silence(Silence::Bootp),
@@ -63,7 +63,7 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) 
     };
     let from = asked_at(way.to, segment);
     let identified = mac.is_some() || request.uuid.is_some();
-    let message = Reply {
+    let message = ReplyFields {
         request,
         segment,
         kind: MessageType::Ack,
@@ -72,7 +72,7 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Way, segment: &Segment) 
         grant: None,
         boot: Some((client, Some(program))),
     };
-    Verdict::Reply(Box::new(Answer {
+    Verdict::Reply(Box::new(DhcpReply {
         message: message.bytes(),
         from,
         to: Destination::Asker(way.from),

@@ -8,25 +8,28 @@ use std::net::Ipv4Addr;
 
 use dhcproto::v4::MessageType;
 
-use super::{Answer, Case, Destination, Silence, Verdict, lacks};
-use crate::boot::client::Client;
+use super::{Answerable, Destination, DhcpReply, Silence, Verdict, lacks};
+use crate::boot::dhcp::client::BootClient;
+use crate::boot::dhcp::request::RequestType;
 use crate::boot::program::Program;
-use crate::boot::request::Kind;
-use crate::domain::event::{DhcpAnswer, Firmware};
+use crate::domain::event::DhcpAnswer;
+use crate::domain::machine::firmware::Firmware;
 
-impl Case<'_> {
-    pub(super) fn as_proxy(&self, kind: Kind) -> Verdict {
+impl Answerable<'_> {
+    pub(super) fn as_proxy(&self, kind: RequestType) -> Verdict {
         match kind {
-            Kind::Discover => self.tell_what_to_load(MessageType::Offer, DhcpAnswer::Offer, None),
-            Kind::Request if self.request.server == Some(self.segment.address()) => {
+            RequestType::Discover => self.tell_what_to_load(MessageType::Offer, DhcpAnswer::Offer, None),
+            RequestType::Request if self.request.server == Some(self.segment.address()) => {
                 self.tell_what_to_load(MessageType::Ack, DhcpAnswer::Told, None)
             }
-            Kind::Request if self.wants_every_ack() => {
+            RequestType::Request if self.wants_every_ack() => {
                 self.tell_what_to_load(MessageType::Ack, DhcpAnswer::Overheard, self.address())
             }
-            Kind::Request => self.overhear(),
-            Kind::Inform | Kind::Release | Kind::Decline => Verdict::Silence(Silence::ForTheSitesServer),
-            Kind::Other(number) => Verdict::Silence(Silence::NotForServers(number)),
+            RequestType::Request => self.overhear(),
+            RequestType::Inform | RequestType::Release | RequestType::Decline => {
+                Verdict::Silence(Silence::ForTheSitesServer)
+            }
+            RequestType::Other(number) => Verdict::Silence(Silence::NotForServers(number)),
         }
     }
 
@@ -37,7 +40,7 @@ impl Case<'_> {
         let to = self.request.giaddr.map_or(Destination::Broadcast, Destination::Relay);
         let event = self.answered(answer, address, Some(&program));
         match self.reply(kind, to, None, Some((self.client, Some(program)))) {
-            Verdict::Reply(reply) => Verdict::Reply(Box::new(Answer { event: Some(event), ..*reply })),
+            Verdict::Reply(reply) => Verdict::Reply(Box::new(DhcpReply { event: Some(event), ..*reply })),
             nothing @ (Verdict::Overheard(_) | Verdict::Silence(_)) => nothing,
         }
     }
@@ -55,7 +58,7 @@ impl Case<'_> {
 
     /// UEFI's PXE client asks on port 4011 for what it was offered, and is told there.
     fn goes_to_the_boot_server(&self) -> bool {
-        matches!((self.client, self.program()), (Client::Pxe(_), Some(Program::Tftp(_))))
+        matches!((self.client, self.program()), (BootClient::Pxe(_), Some(Program::Tftp(_))))
             && self.client.firmware() == Firmware::UefiX64
     }
 }

@@ -7,11 +7,11 @@
 //! ```
 
 use super::level;
-use crate::domain::event::Saying;
+use crate::domain::event::SyslogLine;
 
 /// What `message` says, if a netconsole wrote it: nothing, if it is the rest of a line whose beginning is longer than what
 /// is kept of one. None if somebody else wrote it.
-pub(super) fn read(message: &str) -> Option<Option<Saying>> {
+pub(super) fn read(message: &str) -> Option<Option<SyslogLine>> {
     let (header, body) = message.split_once(';')?;
     let mut fields = header.split(',').peekable();
     let is_release = |first: &&str| !first.bytes().all(|byte| byte.is_ascii_digit()) && !first.contains(' ');
@@ -25,7 +25,7 @@ pub(super) fn read(message: &str) -> Option<Option<Saying>> {
     let text = unescaped(body.lines().next().unwrap_or_default());
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
     let level = level(u8::try_from(severity).ok()?);
-    let said = Saying { level, text: format!("[{seconds:5}.{rest:06}] {text}"), by_its_clock: None };
+    let said = SyslogLine { level, text: format!("[{seconds:5}.{rest:06}] {text}"), by_its_clock: None };
     Some((!is_rest && !text.trim().is_empty()).then_some(said))
 }
 

@@ -6,7 +6,7 @@ use super::packet;
 
 /// A file that there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum BootFile {
     /// One of the listed names.
     File(String),
     /// iPXE's own first script, which has no file: it is made for this station.
@@ -17,14 +17,14 @@ pub enum Found {
 
 /// Why there is none. Firmware shows these words on its screen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Missing {
+pub enum NoSuchFile {
     #[error("no file \"{asked}\" here; oxbow has {}", Few(there))]
     NoSuchFile { asked: String, there: Vec<String> },
     #[error("\"{0}\" leads out of the boot files")]
     OutOfBounds(String),
 }
 
-impl Missing {
+impl NoSuchFile {
     /// The ERROR packet that says so.
     pub fn packet(&self) -> Vec<u8> {
         let code = match self {
@@ -39,22 +39,22 @@ impl Missing {
 ///
 /// Firmware puts `/`, `//` or `\` before and between, and changes case; a path that leads upwards is refused. iPXE asks
 /// for `autoexec.ipxe` in the folder it was loaded from and above: that is found in every one.
-pub fn find(asked: &str, names: &[String]) -> Result<Found, Missing> {
+pub fn find(asked: &str, names: &[String]) -> Result<BootFile, NoSuchFile> {
     let parts: Vec<&str> = asked.split(['/', '\\']).map(str::trim).filter(|part| !matches!(*part, "" | ".")).collect();
     if parts.contains(&"..") {
-        return Err(Missing::OutOfBounds(shown(asked)));
+        return Err(NoSuchFile::OutOfBounds(shown(asked)));
     }
     if parts.last().is_some_and(|last| last.eq_ignore_ascii_case(AUTOEXEC)) {
-        return Ok(Found::Autoexec);
+        return Ok(BootFile::Autoexec);
     }
     let wanted = parts.join("/");
     let exact = names.iter().find(|name| **name == wanted);
     let any_case = || names.iter().find(|name| name.eq_ignore_ascii_case(&wanted));
     match exact.or_else(any_case) {
-        Some(name) => Ok(Found::File(name.clone())),
+        Some(name) => Ok(BootFile::File(name.clone())),
         // The signed one looks in grub/x86_64-efi and then in grub; over HTTP the folder it came from may be before that.
-        None if parts.last().is_some_and(|last| last.eq_ignore_ascii_case(GRUB_CONFIG)) => Ok(Found::GrubConfig),
-        None => Err(Missing::NoSuchFile { asked: shown(asked), there: programs(names) }),
+        None if parts.last().is_some_and(|last| last.eq_ignore_ascii_case(GRUB_CONFIG)) => Ok(BootFile::GrubConfig),
+        None => Err(NoSuchFile::NoSuchFile { asked: shown(asked), there: programs(names) }),
     }
 }
 
@@ -92,7 +92,7 @@ const AT_MOST: usize = 6;
 mod tests {
     use super::*;
 
-    fn found(asked: &str) -> Result<Found, String> {
+    fn found(asked: &str) -> Result<BootFile, String> {
         let names = ["MANIFEST", "snponly.efi", "undionly.kpxe", "vmlinuz", "x64/Grub.efi"].map(str::to_owned);
         find(asked, &names).map_err(|missing| missing.to_string())
     }
@@ -101,26 +101,30 @@ mod tests {
     fn every_spelling_of_firmware_finds_the_file() {
         for asked in ["snponly.efi", "/snponly.efi", "//snponly.efi", "\\snponly.efi", "./SNPONLY.EFI", " snponly.efi "]
         {
-            assert_eq!(found(asked), Ok(Found::File("snponly.efi".into())), "{asked}");
+            assert_eq!(found(asked), Ok(BootFile::File("snponly.efi".into())), "{asked}");
         }
-        assert_eq!(found("\\X64\\\\grub.EFI"), Ok(Found::File("x64/Grub.efi".into())));
+        assert_eq!(found("\\X64\\\\grub.EFI"), Ok(BootFile::File("x64/Grub.efi".into())));
     }
 
     #[test]
     fn autoexec_is_found_in_every_folder() {
         for asked in ["autoexec.ipxe", "/a/b/autoexec.ipxe", "x64\\AUTOEXEC.IPXE"] {
-            assert_eq!(found(asked), Ok(Found::Autoexec), "{asked}");
+            assert_eq!(found(asked), Ok(BootFile::Autoexec), "{asked}");
         }
     }
 
     #[test]
     fn grubs_configuration_is_found_in_every_folder_and_by_no_other_name() {
         for asked in ["/grub/x86_64-efi/grub.cfg", "grub//grub.cfg", "boot\\grub\\GRUB.CFG"] {
-            assert_eq!(found(asked), Ok(Found::GrubConfig), "{asked}");
+            assert_eq!(found(asked), Ok(BootFile::GrubConfig), "{asked}");
         }
         assert!(found("/grub/grub.cfg-amd64").is_err() && found("/grub/x86_64-efi/command.lst").is_err());
         let own = ["grub/grub.cfg".to_owned()];
-        assert_eq!(find("/grub/grub.cfg", &own), Ok(Found::File("grub/grub.cfg".into())), "a site's own comes first");
+        assert_eq!(
+            find("/grub/grub.cfg", &own),
+            Ok(BootFile::File("grub/grub.cfg".into())),
+            "a site's own comes first"
+        );
     }
 
     #[test]

@@ -8,14 +8,14 @@ use crate::domain::text;
 
 /// A read request: the file's name as sent, and the options this server knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ask {
+pub struct ReadRequest {
     pub file: String,
-    pub options: Options,
+    pub options: TftpOptions,
 }
 
 /// What a client would like. Values out of range count as not asked (RFC 2347: what is not confirmed is not used).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct TftpOptions {
     /// Bytes in a block, 8 to 65464 (RFC 2348).
     pub blksize: Option<u16>,
     /// It wants to be told the file's size (RFC 2349).
@@ -29,7 +29,7 @@ pub struct Options {
 /// What a client sends to port 69.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opening {
-    Read(Ask),
+    Read(ReadRequest),
     /// It wants to write a file.
     Write,
     /// A read request that cannot be read.
@@ -88,7 +88,7 @@ impl Reaction {
 
 /// A packet to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Packet {
+pub enum TftpPacket {
     /// A block's bytes are not copied: they are those of the file, whoever loads it.
     Data {
         head: [u8; 4],
@@ -97,7 +97,7 @@ pub enum Packet {
     Other(Vec<u8>),
 }
 
-impl Packet {
+impl TftpPacket {
     /// What to send, one behind the other.
     pub fn parts(&self) -> [&[u8]; 2] {
         match self {
@@ -113,9 +113,9 @@ impl Packet {
 }
 
 /// A DATA packet.
-pub fn data(block: u16, body: Bytes) -> Packet {
+pub fn data(block: u16, body: Bytes) -> TftpPacket {
     let [high, low] = block.to_be_bytes();
-    Packet::Data { head: [0, DATA, high, low], body }
+    TftpPacket::Data { head: [0, DATA, high, low], body }
 }
 
 /// An OACK packet: the options that hold, and their values.
@@ -142,12 +142,12 @@ pub fn error(code: u16, message: &str) -> Vec<u8> {
 
 /// Name, mode, then options and values in pairs, each ended by a zero; the last zero is forgiven. The mode is not asked
 /// after: what firmware loads is octets, whatever it calls them.
-fn ask(rest: &[u8]) -> Option<Ask> {
+fn ask(rest: &[u8]) -> Option<ReadRequest> {
     let rest = rest.strip_suffix(&[0]).unwrap_or(rest);
     let mut words = rest.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
     let file = words.next().filter(|file| !file.is_empty())?;
     let _mode = words.next()?;
-    let mut options = Options::default();
+    let mut options = TftpOptions::default();
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         match name.to_ascii_lowercase().as_str() {
             "blksize" => options.blksize = value.parse().ok().filter(|size| (8..=65464).contains(size)),
@@ -157,7 +157,7 @@ fn ask(rest: &[u8]) -> Option<Ask> {
             _ => {}
         }
     }
-    Some(Ask { file, options })
+    Some(ReadRequest { file, options })
 }
 
 /// RFC 1350 section 5, "Error Codes".
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    fn read(packet: &[u8]) -> Ask {
+    fn read(packet: &[u8]) -> ReadRequest {
         match Opening::parse(packet) {
             Opening::Read(ask) => ask,
             other => panic!("{other:?}"),
@@ -192,20 +192,20 @@ mod tests {
     #[test]
     fn a_request_of_edk2_is_read() {
         let ask = read(b"\0\x01snponly.efi\0octet\0tsize\x000\0blksize\x001468\0windowsize\x004\0");
-        let options = Options { blksize: Some(1468), tsize: true, timeout: None, windowsize: Some(4) };
-        assert_eq!(ask, Ask { file: "snponly.efi".into(), options });
+        let options = TftpOptions { blksize: Some(1468), tsize: true, timeout: None, windowsize: Some(4) };
+        assert_eq!(ask, ReadRequest { file: "snponly.efi".into(), options });
     }
 
     #[test]
     fn names_of_options_are_read_in_any_case_and_strange_ones_are_passed_over() {
         let ask = read(b"\0\x01a\0NetASCII\0BLKSIZE\x00512\0multicast\0\0TimeOut\x003");
-        assert_eq!(ask.options, Options { blksize: Some(512), timeout: Some(3), ..Options::default() });
+        assert_eq!(ask.options, TftpOptions { blksize: Some(512), timeout: Some(3), ..TftpOptions::default() });
     }
 
     #[test]
     fn values_out_of_range_count_as_not_asked() {
         let ask = read(b"\0\x01a\0octet\0blksize\x007\0timeout\x000\0windowsize\x00x\0tsize\0-\0");
-        assert_eq!(ask.options, Options::default());
+        assert_eq!(ask.options, TftpOptions::default());
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::convert::converted;
-use super::fetch::{Source, fetch};
-use super::meter::Meter;
-use super::{Shelf, is_name, say};
-use crate::config::Problem;
+use super::fetch::{FetchSource, fetch};
+use super::progress::ProgressLine;
+use super::{ImageLibrary, is_name};
+use crate::cli::print;
+use crate::config::ConfigProblem;
 use crate::domain::digest::Digest;
-use crate::domain::disk::in_bytes;
-use crate::domain::image::{Format, HEAD, NoImage};
+use crate::domain::machine::disk::in_bytes;
+use crate::domain::profile::image::{HEAD, ImageFormat, NoImage};
 use crate::service::images::check;
 
 /// Take in an image from a file or a URL
@@ -34,14 +35,14 @@ pub(super) struct Add {
     replace: bool,
 }
 
-pub(super) fn run(add: &Add, shelf: &Shelf) -> Result<(), Problem> {
-    let source = Source::new(&add.from)?;
+pub(super) fn run(add: &Add, shelf: &ImageLibrary) -> Result<(), ConfigProblem> {
+    let source = FetchSource::new(&add.from)?;
     let name = match &add.name {
         Some(name) => name.clone(),
         None => source.name(),
     };
     if !is_name(&name) {
-        return Err(Problem::new(
+        return Err(ConfigProblem::new(
             format!("{name:?} is no name for an image"),
             "give it one with --name, without a path",
         ));
@@ -49,14 +50,14 @@ pub(super) fn run(add: &Add, shelf: &Shelf) -> Result<(), Problem> {
     let sha256 = wanted(add, &source)?;
     let trouble = |err: std::io::Error| {
         let what = format!("{} cannot be written: {err}", shelf.images.display());
-        Problem::new(what, "run it as the user that runs the station, usually root, or make room")
+        ConfigProblem::new(what, "run it as the user that runs the station, usually root, or make room")
     };
     fs::create_dir_all(&shelf.images).and_then(|()| fs::create_dir_all(&shelf.store)).map_err(trouble)?;
     let part = shelf.file(&format!(".{name}.part"));
     let _lock = alone(&part, &name)?;
     let room = |needed: u64| room(shelf, needed);
 
-    let mut meter = Meter::new(&format!("fetching {name}"));
+    let mut meter = ProgressLine::new(&format!("fetching {name}"));
     let fetched = fetch(&source, &part, &room, &mut |done, total| {
         meter.show(done, total);
     })?;
@@ -64,72 +65,72 @@ pub(super) fn run(add: &Add, shelf: &Shelf) -> Result<(), Problem> {
     if let Some((wanted, who)) = sha256.filter(|(wanted, _)| *wanted != fetched.sha256) {
         forget(&part);
         let what = format!("its digest is {}, {who} says {wanted}", fetched.sha256);
-        return Err(Problem::new(what, "it was damaged on its way, or is another file: fetch it again"));
+        return Err(ConfigProblem::new(what, "it was damaged on its way, or is another file: fetch it again"));
     }
 
     let (name, part) = match kind(&part).map_err(trouble)? {
         Ok(_) => (name, part),
         Err(NoImage { converts: true, what }) => {
-            say::line(&format!("{name}: it is {what}; making a raw image of it"));
+            print::line(&format!("{name}: it is {what}; making a raw image of it"));
             converted(&name, &part, what, shelf, &room)?
         }
         Err(no) => {
             forget(&part);
             let what = format!("{name}: {no}, which no disk can hold as it is");
-            return Err(Problem::new(what, "unpack it, and give the station the disk image that is in it"));
+            return Err(ConfigProblem::new(what, "unpack it, and give the station the disk image that is in it"));
         }
     };
     let file = shelf.file(&name);
     if file.exists() && !add.replace {
         forget(&part);
         let what = format!("there is an image {name} already");
-        return Err(Problem::new(what, "--replace puts this one in its place, --name gives it another name"));
+        return Err(ConfigProblem::new(what, "--replace puts this one in its place, --name gives it another name"));
     }
-    let mut meter = Meter::new(&format!("checking {name}"));
-    let info = check::check(&part, &shelf.store, &name, check::Kind::Image, |done, total| meter.show(done, total))
+    let mut meter = ProgressLine::new(&format!("checking {name}"));
+    let info = check::check(&part, &shelf.store, &name, check::FileKind::Image, |done, total| meter.show(done, total))
         .map_err(|broken| {
             forget(&part);
-            Problem::new(format!("{name}: {broken}"), broken.hint())
+            ConfigProblem::new(format!("{name}: {broken}"), broken.hint())
         })?;
     drop(meter);
     fs::rename(&part, &file).and_then(|()| check::moved(&shelf.store, &name, &file)).map_err(trouble)?;
     forget(&part);
     let (bytes, on_disk) = (in_bytes(info.bytes), in_bytes(info.disk_bytes));
-    say::line(&format!("{name}: {}, {bytes}, {on_disk} on the disk", info.format.word()));
-    say::line(&format!("sha256 {}", info.sha256));
+    print::line(&format!("{name}: {}, {bytes}, {on_disk} on the disk", info.format.word()));
+    print::line(&format!("sha256 {}", info.sha256));
     if shelf.users_of(&name).is_empty() {
-        say::line(&format!("no profile uses it yet: image = {name:?}"));
+        print::line(&format!("no profile uses it yet: image = {name:?}"));
     }
     Ok(())
 }
 
 /// The digest that is asked for, and who asks.
-fn wanted(add: &Add, source: &Source) -> Result<Option<(Digest, String)>, Problem> {
+fn wanted(add: &Add, source: &FetchSource) -> Result<Option<(Digest, String)>, ConfigProblem> {
     let (text, who) = match (&add.sha256, source) {
         (Some(text), _) => (text.clone(), "--sha256".to_owned()),
-        (None, Source::File(file)) => {
+        (None, FetchSource::File(file)) => {
             let beside = PathBuf::from(format!("{}.sha256sum", file.display()));
             let Ok(text) = fs::read_to_string(&beside) else { return Ok(None) };
             (text, beside.display().to_string())
         }
-        (None, Source::Url(_)) => return Ok(None),
+        (None, FetchSource::Url(_)) => return Ok(None),
     };
     let first = text.split_whitespace().next().unwrap_or_default();
     let digest = first.parse().map_err(|err| {
-        Problem::new(format!("{who}: {err}"), "it begins with the 64 hex digits of the file's SHA-256")
+        ConfigProblem::new(format!("{who}: {err}"), "it begins with the 64 hex digits of the file's SHA-256")
     })?;
     Ok(Some((digest, who)))
 }
 
 /// Nobody else fetches the same image meanwhile.
-fn alone(part: &Path, name: &str) -> Result<Flock<File>, Problem> {
+fn alone(part: &Path, name: &str) -> Result<Flock<File>, ConfigProblem> {
     let lock = part.with_extension("lock");
     let file = File::create(&lock).map_err(|err| {
         let what = format!("{} cannot be written: {err}", lock.display());
-        Problem::new(what, "run it as the user that runs the station, usually root")
+        ConfigProblem::new(what, "run it as the user that runs the station, usually root")
     })?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
-        Problem::new(
+        ConfigProblem::new(
             format!("{name} is being taken in by another command"),
             "wait for it, or give this one another --name",
         )
@@ -137,7 +138,7 @@ fn alone(part: &Path, name: &str) -> Result<Flock<File>, Problem> {
 }
 
 /// Whether there is room for `needed` more bytes beside the images, and for the station's own copy.
-fn room(shelf: &Shelf, needed: u64) -> Result<(), Problem> {
+fn room(shelf: &ImageLibrary, needed: u64) -> Result<(), ConfigProblem> {
     let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
     let together = device(&shelf.images) == device(&shelf.store);
     let images = if together { needed.saturating_mul(2) } else { needed };
@@ -146,16 +147,16 @@ fn room(shelf: &Shelf, needed: u64) -> Result<(), Problem> {
             let (needed, left) = (in_bytes(needed), in_bytes(left));
             let what =
                 format!("the image and the station's copy of it need {needed}, {} has {left} left", place.display());
-            return Err(Problem::new(what, "make room, or remove images with `oxbow images remove`"));
+            return Err(ConfigProblem::new(what, "make room, or remove images with `oxbow images remove`"));
         }
     }
     Ok(())
 }
 
-fn kind(part: &Path) -> std::io::Result<Result<Format, NoImage>> {
+fn kind(part: &Path) -> std::io::Result<Result<ImageFormat, NoImage>> {
     let mut head = Vec::new();
     File::open(part)?.take(HEAD as u64).read_to_end(&mut head)?;
-    Ok(Format::of(&head))
+    Ok(ImageFormat::of(&head))
 }
 
 /// Removes what was needed on the way.

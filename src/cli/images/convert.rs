@@ -5,32 +5,32 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::Shelf;
-use super::meter::Meter;
-use crate::config::Problem;
+use super::ImageLibrary;
+use super::progress::ProgressLine;
+use crate::config::ConfigProblem;
 
 /// Makes an image of `part`, which is `what`; gives its name and where it is. `part` is removed.
 pub(super) fn converted(
     name: &str,
     part: &Path,
     what: &str,
-    shelf: &Shelf,
-    room: &dyn Fn(u64) -> Result<(), Problem>,
-) -> Result<(String, PathBuf), Problem> {
+    shelf: &ImageLibrary,
+    room: &dyn Fn(u64) -> Result<(), ConfigProblem>,
+) -> Result<(String, PathBuf), ConfigProblem> {
     let format = FORMATS.iter().find(|(known, _)| *known == what).map_or("raw", |(_, format)| format);
     let told = qemu_img(&["info", "--output=json", "-f", format], &[part], what)?;
     let info: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap_or_default();
     // Such a file could bring in any other file of this machine.
     if refers_elsewhere(&info, part) {
         let what = format!("{name} is only part of an image: it refers to other files");
-        return Err(Problem::new(what, "make one file of it where those are, with `qemu-img convert`"));
+        return Err(ConfigProblem::new(what, "make one file of it where those are, with `qemu-img convert`"));
     }
     room(info["virtual-size"].as_u64().unwrap_or(0))?;
     let raw = shelf.file(&format!(".{name}.raw"));
     let packed = shelf.file(&format!(".{name}.packed"));
     let made = qemu_img(&["convert", "-f", format, "-O", "raw"], &[part, &raw], what).and_then(|_| {
         pack(&raw, &packed)
-            .map_err(|err| Problem::new(format!("packing {name} failed: {err}"), "make room and try again"))
+            .map_err(|err| ConfigProblem::new(format!("packing {name} failed: {err}"), "make room and try again"))
     });
     let _temporary = fs::remove_file(&raw);
     if let Err(problem) = made {
@@ -56,7 +56,7 @@ fn pack(raw: &Path, packed: &Path) -> io::Result<()> {
     let total = source.metadata()?.len();
     let mut encoder = zstd::stream::write::Encoder::new(File::create(packed)?, LEVEL)?;
     encoder.include_checksum(true)?;
-    let mut meter = Meter::new("packing it");
+    let mut meter = ProgressLine::new("packing it");
     let (mut done, mut buffer) = (0, vec![0; 1024 * 1024]);
     loop {
         let some = io::Read::read(&mut source, &mut buffer)?;
@@ -69,17 +69,20 @@ fn pack(raw: &Path, packed: &Path) -> io::Result<()> {
     }
 }
 
-fn qemu_img(arguments: &[&str], files: &[&Path], what: &str) -> Result<Output, Problem> {
+fn qemu_img(arguments: &[&str], files: &[&Path], what: &str) -> Result<Output, ConfigProblem> {
     let ran = Command::new("qemu-img").args(arguments).args(files).output();
     let output = ran.map_err(|err| {
         let what = format!("it is {what}, and qemu-img, which makes a raw image of it, does not start: {err}");
-        Problem::new(what, "install it (on Debian: apt install qemu-utils), then repeat this command")
+        ConfigProblem::new(what, "install it (on Debian: apt install qemu-utils), then repeat this command")
     })?;
     if output.status.success() {
         return Ok(output);
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Problem::new(format!("qemu-img makes no image of it: {said}"), "fetch the image again, or convert it by hand"))
+    Err(ConfigProblem::new(
+        format!("qemu-img makes no image of it: {said}"),
+        "fetch the image again, or convert it by hand",
+    ))
 }
 
 /// What an image is, and qemu's word for it.

@@ -14,24 +14,25 @@ use ureq::http::header::{CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body};
 
-use super::say;
-use crate::config::Problem;
+use crate::cli::print;
+use crate::config::ConfigProblem;
 use crate::domain::digest::Digest;
-use crate::domain::image::{file_name, is_url};
+use crate::domain::profile::image::{file_name, is_url};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum FetchSource {
     File(PathBuf),
     Url(String),
 }
 
-impl Source {
-    pub(super) fn new(text: &str) -> Result<Self, Problem> {
+impl FetchSource {
+    pub(super) fn new(text: &str) -> Result<Self, ConfigProblem> {
         if is_url(text) {
             return Ok(Self::Url(text.to_owned()));
         }
         let file = fs::canonicalize(text).ok().filter(|file| file.is_file());
-        let none = || Problem::new(format!("there is no file {text:?}"), "name a file, or an http:// or https:// URL");
+        let none =
+            || ConfigProblem::new(format!("there is no file {text:?}"), "name a file, or an http:// or https:// URL");
         file.map(Self::File).ok_or_else(none)
     }
 
@@ -58,7 +59,7 @@ pub(super) struct Fetched {
 
 /// What a part file is part of.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Note {
+struct PartNote {
     from: String,
     /// By what the source is known to be unchanged. None: there is no telling, and no going on.
     validator: Option<String>,
@@ -73,13 +74,16 @@ pub(super) fn note(part: &Path) -> PathBuf {
 
 /// Copies `source` into `part`. `room` is asked before anything is written whether so many bytes more fit.
 pub(super) fn fetch(
-    source: &Source,
+    source: &FetchSource,
     part: &Path,
-    room: &dyn Fn(u64) -> Result<(), Problem>,
+    room: &dyn Fn(u64) -> Result<(), ConfigProblem>,
     moved: &mut dyn FnMut(u64, u64),
-) -> Result<Fetched, Problem> {
+) -> Result<Fetched, ConfigProblem> {
     let unwritable = |err: io::Error| {
-        Problem::new(format!("{} cannot be written: {err}", part.display()), "make room, and check who may write there")
+        ConfigProblem::new(
+            format!("{} cannot be written: {err}", part.display()),
+            "make room, and check who may write there",
+        )
     };
     let mut opened = OpenOptions::new();
     let mut file = opened.read(true).write(true).create(true).truncate(false).open(part).map_err(unwritable)?;
@@ -88,23 +92,26 @@ pub(super) fn fetch(
         let at = if known.is_some() { file.seek(SeekFrom::End(0)).map_err(unwritable)? } else { 0 };
         let outcome = open(source, at, known.as_deref()).and_then(|stream| {
             if stream.at < at {
-                say::line("its source has changed: it is fetched from its beginning");
+                print::line("its source has changed: it is fetched from its beginning");
             }
-            begin(&mut file, part, source, &stream).map_err(|err| Trouble::ForGood(unwritable(err)))?;
+            begin(&mut file, part, source, &stream).map_err(|err| FetchError::ForGood(unwritable(err)))?;
             known.clone_from(&stream.validator);
-            room(stream.total.saturating_sub(stream.at)).map_err(Trouble::ForGood)?;
+            room(stream.total.saturating_sub(stream.at)).map_err(FetchError::ForGood)?;
             copy(stream, &mut file, moved)
         });
         let reached = file.stream_position().map_err(unwritable)?;
         match outcome {
             Ok(()) => break,
-            Err(Trouble::ForGood(problem)) => return Err(problem),
-            Err(Trouble::ForNow(_)) if reached > at => breaks = 0,
-            Err(Trouble::ForNow(why)) if breaks >= TRIES => {
+            Err(FetchError::ForGood(problem)) => return Err(problem),
+            Err(FetchError::ForNow(_)) if reached > at => breaks = 0,
+            Err(FetchError::ForNow(why)) if breaks >= TRIES => {
                 let what = format!("{} broke off at byte {reached}: {why}", source.text());
-                return Err(Problem::new(what, "repeat the command when it can be reached: it goes on where it was"));
+                return Err(ConfigProblem::new(
+                    what,
+                    "repeat the command when it can be reached: it goes on where it was",
+                ));
             }
-            Err(Trouble::ForNow(_)) => {}
+            Err(FetchError::ForNow(_)) => {}
         }
         thread::sleep(PAUSE * 2_u32.pow(breaks));
         breaks += 1;
@@ -114,15 +121,15 @@ pub(super) fn fetch(
 }
 
 /// The validator of the source that `part` is part of, if that is this one.
-fn noted(part: &Path, source: &Source) -> Option<String> {
-    let note: Note = serde_json::from_slice(&fs::read(note(part)).ok()?).ok()?;
+fn noted(part: &Path, source: &FetchSource) -> Option<String> {
+    let note: PartNote = serde_json::from_slice(&fs::read(note(part)).ok()?).ok()?;
     note.validator.filter(|_| note.from == source.text())
 }
 
 /// Makes `part` as long as what of it is kept, and notes what it is part of.
-fn begin(file: &mut File, part: &Path, source: &Source, stream: &Stream) -> io::Result<()> {
+fn begin(file: &mut File, part: &Path, source: &FetchSource, stream: &FetchStream) -> io::Result<()> {
     let validator = stream.validator.clone();
-    let note_text = serde_json::to_vec(&Note { from: source.text(), validator })?;
+    let note_text = serde_json::to_vec(&PartNote { from: source.text(), validator })?;
     // Emptied before it is noted: a part is never taken for one of another source.
     file.set_len(stream.at)?;
     fs::write(note(part), note_text)?;
@@ -130,7 +137,7 @@ fn begin(file: &mut File, part: &Path, source: &Source, stream: &Stream) -> io::
 }
 
 /// A source that was opened at some byte.
-struct Stream {
+struct FetchStream {
     at: u64,
     /// 0 when it is not known.
     total: u64,
@@ -138,32 +145,32 @@ struct Stream {
     bytes: Box<dyn Read>,
 }
 
-enum Trouble {
+enum FetchError {
     ForNow(String),
-    ForGood(Problem),
+    ForGood(ConfigProblem),
 }
 
-fn open(source: &Source, at: u64, known: Option<&str>) -> Result<Stream, Trouble> {
+fn open(source: &FetchSource, at: u64, known: Option<&str>) -> Result<FetchStream, FetchError> {
     match source {
-        Source::File(path) => open_file(path, at, known).map_err(|err| {
+        FetchSource::File(path) => open_file(path, at, known).map_err(|err| {
             let what = format!("{} cannot be read: {err}", path.display());
-            Trouble::ForGood(Problem::new(what, "check the medium it is on, and its permissions"))
+            FetchError::ForGood(ConfigProblem::new(what, "check the medium it is on, and its permissions"))
         }),
-        Source::Url(url) => open_url(url, at, known),
+        FetchSource::Url(url) => open_url(url, at, known),
     }
 }
 
-fn open_file(path: &Path, at: u64, known: Option<&str>) -> io::Result<Stream> {
+fn open_file(path: &Path, at: u64, known: Option<&str>) -> io::Result<FetchStream> {
     let mut file = File::open(path)?;
     let meta = file.metadata()?;
     let changed = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let validator = format!("{} bytes, {} ns", meta.len(), changed.as_nanos());
     let at = if known == Some(&validator) && at <= meta.len() { at } else { 0 };
     file.seek(SeekFrom::Start(at))?;
-    Ok(Stream { at, total: meta.len(), validator: Some(validator), bytes: Box::new(file) })
+    Ok(FetchStream { at, total: meta.len(), validator: Some(validator), bytes: Box::new(file) })
 }
 
-fn open_url(url: &str, at: u64, known: Option<&str>) -> Result<Stream, Trouble> {
+fn open_url(url: &str, at: u64, known: Option<&str>) -> Result<FetchStream, FetchError> {
     let mut asked = client().get(url);
     if let Some(known) = known.filter(|_| at > 0) {
         asked = asked.header(RANGE, format!("bytes={at}-")).header(IF_RANGE, known);
@@ -179,28 +186,28 @@ fn open_url(url: &str, at: u64, known: Option<&str>) -> Result<Stream, Trouble> 
         206 if begins_at(&response) == Some(at) => (at, length.map_or(0, |rest| at + rest)),
         // Nothing behind what is there: it is whole.
         416 => (at, at),
-        status @ (408 | 429 | 500..=599) => return Err(Trouble::ForNow(format!("it is answered {status}"))),
+        status @ (408 | 429 | 500..=599) => return Err(FetchError::ForNow(format!("it is answered {status}"))),
         status => {
             let what = format!("{url} is answered {status}");
-            return Err(Trouble::ForGood(Problem::new(what, "check the address")));
+            return Err(FetchError::ForGood(ConfigProblem::new(what, "check the address")));
         }
     };
     let bytes: Box<dyn Read> =
         if response.status() == 416 { Box::new(io::empty()) } else { Box::new(response.into_body().into_reader()) };
     let validator = validator.or_else(|| known.map(str::to_owned).filter(|_| at > 0));
-    Ok(Stream { at, total, validator, bytes })
+    Ok(FetchStream { at, total, validator, bytes })
 }
 
 /// Who cannot be reached may be reached later; who is not believed will not be by waiting.
-fn unanswered(url: &str, err: &ureq::Error) -> Trouble {
+fn unanswered(url: &str, err: &ureq::Error) -> FetchError {
     let said = err.to_string();
-    let Some((_, doubt)) = said.split_once("certificate verify failed") else { return Trouble::ForNow(said) };
+    let Some((_, doubt)) = said.split_once("certificate verify failed") else { return FetchError::ForNow(said) };
     // OpenSSL's reason comes last, in parentheses.
     let why = doubt.rsplit_once('(').map_or(doubt, |(_, why)| why.trim_end_matches(')'));
     let what = format!("{url}: its certificate is not believed ({why})");
     let hint = "check the address and this machine's clock; an authority of the site's own is added by \
                 update-ca-certificates, or named in SSL_CERT_FILE";
-    Trouble::ForGood(Problem::new(what, hint))
+    FetchError::ForGood(ConfigProblem::new(what, hint))
 }
 
 /// The first byte of `bytes FIRST-LAST/WHOLE` (RFC 9110 section 14.4).
@@ -222,18 +229,18 @@ fn client() -> Agent {
     config.build().into()
 }
 
-fn copy(mut stream: Stream, file: &mut File, moved: &mut dyn FnMut(u64, u64)) -> Result<(), Trouble> {
+fn copy(mut stream: FetchStream, file: &mut File, moved: &mut dyn FnMut(u64, u64)) -> Result<(), FetchError> {
     let (mut buffer, mut at) = (vec![0; BUFFER], stream.at);
     loop {
-        let some = stream.bytes.read(&mut buffer).map_err(|err| Trouble::ForNow(err.to_string()))?;
+        let some = stream.bytes.read(&mut buffer).map_err(|err| FetchError::ForNow(err.to_string()))?;
         if some == 0 {
             let is_whole = stream.total == 0 || at == stream.total;
-            let why = || Trouble::ForNow("the connection was closed".to_owned());
+            let why = || FetchError::ForNow("the connection was closed".to_owned());
             return if is_whole { Ok(()) } else { Err(why()) };
         }
         file.write_all(&buffer[..some]).map_err(|err| {
             let what = format!("writing the image failed at byte {at}: {err}");
-            Trouble::ForGood(Problem::new(what, "make room, then repeat the command: it goes on where it was"))
+            FetchError::ForGood(ConfigProblem::new(what, "make room, then repeat the command: it goes on where it was"))
         })?;
         at += some as u64;
         moved(at, stream.total);

@@ -8,16 +8,16 @@ use std::process::ExitCode;
 
 use sha_crypt::{PasswordHasher, ShaCrypt};
 
-use crate::cli::say;
-use crate::config::Problem;
+use crate::cli::print;
+use crate::config::ConfigProblem;
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::foreign::config_file::{self, ConfigFile};
-use crate::domain::foreign::{os_profile, quoted};
 use crate::domain::ids::ProfileId;
-use crate::domain::profile_file;
+use crate::domain::profile::file;
+use crate::domain::profile::foreign::config_file::{self, ConfigFile};
+use crate::domain::profile::foreign::{os_profile, quoted};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Import {
+pub(super) struct ProfileImportArgs {
     /// OS profiles (YAML) of Edge Infrastructure Manager, or a config-file of Edge Microvisor Toolkit Standalone
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -35,21 +35,21 @@ pub(super) struct Import {
     force: bool,
 }
 
-pub(super) fn run(options: &Import, profiles: &Path) -> ExitCode {
+pub(super) fn run(options: &ProfileImportArgs, profiles: &Path) -> ExitCode {
     match planned(options, profiles) {
         Err(problems) => {
-            problems.iter().for_each(|found| say::problem(&found.what, Some(&found.hint)));
-            ExitCode::from(say::REFUSED)
+            problems.iter().for_each(|found| print::problem(&found.what, Some(&found.hint)));
+            ExitCode::from(print::REFUSED)
         }
-        Ok(Plan { files, notes }) => {
-            notes.iter().for_each(|found| say::problem(&found.what, Some(&found.hint)));
+        Ok(ImportPlan { files, notes }) => {
+            notes.iter().for_each(|found| print::problem(&found.what, Some(&found.hint)));
             for (path, text) in &files {
                 if let Err(err) = replace(path, text) {
                     let what = format!("cannot write {}: {err}", path.display());
                     let hint = "use the account that the station runs under, which is usually root".into();
-                    return say::failed(&[Problem { what, hint }]);
+                    return print::failed(&[ConfigProblem { what, hint }]);
                 }
-                say::line(&format!("wrote {}", path.display()));
+                print::line(&format!("wrote {}", path.display()));
             }
             ExitCode::SUCCESS
         }
@@ -58,20 +58,20 @@ pub(super) fn run(options: &Import, profiles: &Path) -> ExitCode {
 
 /// What is to be written, and what is to be said of it.
 #[derive(Default)]
-struct Plan {
+struct ImportPlan {
     files: Vec<(PathBuf, String)>,
-    notes: Vec<Problem>,
+    notes: Vec<ConfigProblem>,
 }
 
-fn planned(options: &Import, directory: &Path) -> Result<Plan, Vec<Problem>> {
-    let (mut plan, mut problems) = (Plan::default(), Vec::new());
+fn planned(options: &ProfileImportArgs, directory: &Path) -> Result<ImportPlan, Vec<ConfigProblem>> {
+    let (mut plan, mut problems) = (ImportPlan::default(), Vec::new());
     let (mut profiles, mut configs) = (Vec::new(), Vec::new());
     for path in &options.files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match fs::read_to_string(path) {
             Err(err) => {
                 let what = format!("cannot read {}: {err}", path.display());
-                problems.push(Problem { what, hint: "name a file that is there".into() });
+                problems.push(ConfigProblem { what, hint: "name a file that is there".into() });
             }
             Ok(text) if config_file::is_one(&text) => match config_file::read(&name, &text) {
                 Ok(config) => configs.push((name, text, config)),
@@ -85,7 +85,7 @@ fn planned(options: &Import, directory: &Path) -> Result<Plan, Vec<Problem>> {
     }
     if configs.len() > 1 {
         let what = "more than one config-file was named".to_owned();
-        problems.push(Problem { what, hint: "import each with the profile it is for".into() });
+        problems.push(ConfigProblem { what, hint: "import each with the profile it is for".into() });
     }
     let only = || profiles.first().filter(|_| profiles.len() == 1).map(|imported| imported.id.clone());
     let target = options.to.clone().or_else(only);
@@ -93,7 +93,7 @@ fn planned(options: &Import, directory: &Path) -> Result<Plan, Vec<Problem>> {
         let path = directory.join(format!("{}.toml", imported.id));
         if path.exists() && !options.force {
             let what = format!("there is a profile {} already", imported.id);
-            problems.push(Problem { what, hint: "--force replaces it".into() });
+            problems.push(ConfigProblem { what, hint: "--force replaces it".into() });
         }
         plan.files.push((path, imported.toml.clone()));
         plan.notes.extend(imported.notes.iter().cloned().map(explained));
@@ -109,13 +109,13 @@ fn planned(options: &Import, directory: &Path) -> Result<Plan, Vec<Problem>> {
             },
             None => {
                 let what = format!("{name} does not say which profile it is for");
-                problems.push(Problem { what, hint: "name the profile with --to".into() });
+                problems.push(ConfigProblem { what, hint: "name the profile with --to".into() });
             }
         }
         plan.notes.extend(config.notes.iter().cloned().map(explained));
         if let Some(user) = config.user.as_ref().filter(|_| options.password_file.is_none()) {
             let what = format!("the account {user} gets no password: it logs in by its key alone");
-            plan.notes.push(Problem { what, hint: "--password-file sets one".into() });
+            plan.notes.push(ConfigProblem { what, hint: "--password-file sets one".into() });
         }
     }
     if problems.is_empty() { Ok(plan) } else { Err(problems) }
@@ -123,17 +123,17 @@ fn planned(options: &Import, directory: &Path) -> Result<Plan, Vec<Problem>> {
 
 /// The profile `target` with this configuration, and its user data.
 fn configured(
-    options: &Import,
+    options: &ProfileImportArgs,
     directory: &Path,
     target: &ProfileId,
     (name, original): (&str, &str),
     config: &ConfigFile,
     imported: &[(PathBuf, String)],
-) -> Result<Vec<(PathBuf, String)>, Problem> {
+) -> Result<Vec<(PathBuf, String)>, ConfigProblem> {
     let (file, template) = (format!("{target}.toml"), format!("{target}/user-data"));
     let path = directory.join(&file);
     let known = imported.iter().find(|(known, _)| *known == path).map(|(_, text)| text.clone());
-    let text = known.map_or_else(|| fs::read_to_string(&path), Ok).map_err(|err| Problem {
+    let text = known.map_or_else(|| fs::read_to_string(&path), Ok).map_err(|err| ConfigProblem {
         what: format!("the profile {target} cannot be read: {err}"),
         hint: "`oxbow profiles list` shows those there are".into(),
     })?;
@@ -143,7 +143,7 @@ fn configured(
     let names_it = text.lines().any(|known| known.trim() == line);
     if names_it && directory.join(&template).exists() && !options.force {
         let what = format!("the profile {target} has user data already, in {template}");
-        return Err(Problem { what, hint: "--force replaces it".into() });
+        return Err(ConfigProblem { what, hint: "--force replaces it".into() });
     }
     let text = match text.lines().any(|line| line.trim() == "[cloud_init]") {
         _ if names_it => text,
@@ -171,9 +171,9 @@ fn configured(
             fs::read_to_string(directory.join(asked)).map_err(|err| err.to_string())
         }
     };
-    match profile_file::read(&file, &text, &beside) {
+    match file::read(&file, &text, &beside) {
         Ok(_) => Ok(vec![(directory.join(&template), user_data), (directory.join(&copy), kept), (path, text)]),
-        Err(wrong) => Err(wrong.into_iter().next().map(explained).unwrap_or_else(|| Problem {
+        Err(wrong) => Err(wrong.into_iter().next().map(explained).unwrap_or_else(|| ConfigProblem {
             what: format!("the profile {target} cannot take it"),
             hint: "check it with `oxbow profiles check`".into(),
         })),
@@ -201,8 +201,8 @@ fn with_lines(profile: String, line: &str, head: &str) -> String {
 }
 
 /// The password on the first line, as `crypt(3)` keeps it (SHA-512).
-fn hashed(file: &Path) -> Result<String, Problem> {
-    let cannot = |why: String| Problem {
+fn hashed(file: &Path) -> Result<String, ConfigProblem> {
+    let cannot = |why: String| ConfigProblem {
         what: format!("no password in {}: {why}", file.display()),
         hint: "put it on the first line of a file, or give - and type it".into(),
     };
@@ -222,8 +222,8 @@ fn hashed(file: &Path) -> Result<String, Problem> {
     hash.map(|hash| hash.as_str().to_owned()).map_err(|err| cannot(err.to_string()))
 }
 
-fn explained(found: Diagnostic) -> Problem {
-    Problem { what: found.place_and_what(), hint: found.hint }
+fn explained(found: Diagnostic) -> ConfigProblem {
+    ConfigProblem { what: found.place_and_what(), hint: found.hint }
 }
 
 /// A station that reads it meanwhile sees the old file or the new one. User data may hold a hash, and is its owner's.

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::digest::Digest;
-use crate::domain::disk::Disk;
 use crate::domain::ids::{Hostname, MacAddr, NodeId, ProfileId, RunId, Serial, SystemUuid};
-use crate::domain::inventory::Inventory;
+use crate::domain::machine::disk::Disk;
+use crate::domain::machine::inventory::Inventory;
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, SAID_DONE, Stage};
-use crate::domain::run::{Following, Run};
+use crate::domain::node::phase::{Phase, SAID_DONE, Stage};
+use crate::domain::node::run::{Following, Run};
 use crate::domain::time::Timestamp;
 
 /// A machine of a batch.
@@ -29,7 +29,7 @@ pub struct Unit {
     pub expected: bool,
     /// Another machine claims to be it.
     pub contested: bool,
-    pub standing: Standing,
+    pub standing: UnitState,
     /// Why it failed, or waits.
     pub reason: Option<String>,
     /// Runs so far.
@@ -61,7 +61,7 @@ pub struct RunFact {
     #[serde(default)]
     pub root_hash: Option<Digest>,
     /// When each stage was first reached.
-    pub steps: Vec<Reached>,
+    pub steps: Vec<StageReached>,
 }
 
 /// An image as it travelled, as it was to be on the disk, and as it was read back.
@@ -75,7 +75,7 @@ pub struct ImageFact {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reached {
+pub struct StageReached {
     pub stage: Stage,
     pub at: Timestamp,
 }
@@ -83,7 +83,7 @@ pub struct Reached {
 /// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum UnitState {
     /// Its disk was read back and is what it is to be.
     Provisioned,
     /// Its installer says that it is done.
@@ -97,7 +97,7 @@ pub enum Standing {
     Missing,
 }
 
-impl Standing {
+impl UnitState {
     pub const ALL: [Self; 6] =
         [Self::Provisioned, Self::Installed, Self::Failed, Self::AtWork, Self::Waiting, Self::Missing];
 
@@ -121,13 +121,13 @@ impl Standing {
 impl Unit {
     pub(super) fn of(node: &Node, expected: bool, seen: bool) -> Self {
         let (standing, reason) = match &node.phase {
-            Phase::Provisioned => (Standing::Provisioned, None),
-            Phase::Installed => (Standing::Installed, Some(SAID_DONE.to_owned())),
-            _ if !seen => (Standing::Missing, None),
-            Phase::Failed(failure) => (Standing::Failed, Some(failure.to_string())),
-            Phase::Booting { .. } => (Standing::AtWork, None),
-            Phase::Held { reason } | Phase::Conflict { reason } => (Standing::Waiting, Some(reason.clone())),
-            Phase::Registered => (Standing::Waiting, node.run().map(|_| ARMED.to_owned())),
+            Phase::Provisioned => (UnitState::Provisioned, None),
+            Phase::Installed => (UnitState::Installed, Some(SAID_DONE.to_owned())),
+            _ if !seen => (UnitState::Missing, None),
+            Phase::Failed(failure) => (UnitState::Failed, Some(failure.to_string())),
+            Phase::Booting { .. } => (UnitState::AtWork, None),
+            Phase::Held { reason } | Phase::Conflict { reason } => (UnitState::Waiting, Some(reason.clone())),
+            Phase::Registered => (UnitState::Waiting, node.run().map(|_| ARMED.to_owned())),
         };
         let disk = |disk: &Disk| DiskFact {
             path: disk.path.clone(),
@@ -188,7 +188,8 @@ impl RunFact {
         };
         // Stages after its end are of another boot.
         let of_run = |at: &Timestamp| run.ended.is_none_or(|ended| *at <= ended);
-        let steps = stages.iter().filter(|(_, at)| of_run(at)).map(|(stage, at)| Reached { stage: *stage, at: *at });
+        let steps =
+            stages.iter().filter(|(_, at)| of_run(at)).map(|(stage, at)| StageReached { stage: *stage, at: *at });
         let (id, profile) = (run.id, run.profile.clone());
         Self {
             id,

@@ -3,9 +3,11 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::sighting::{Asked, Cause, Door, Http, Kind, Reply, Script, Sighting, Speaker, Tftp};
-use super::trail::{Entry, Trail};
+use super::trail::{Trail, TrailEntry};
 use crate::domain::ids::MacAddr;
+use crate::domain::machine::sighting::{
+    Cause, DhcpAsked, DhcpMessageType, DhcpPort, DhcpReplied, DhcpSpeaker, Http, ScriptKind, Sighting, Tftp,
+};
 use crate::domain::time::Timestamp;
 
 /// One power-on, as far as it got.
@@ -13,19 +15,19 @@ use crate::domain::time::Timestamp;
 pub(super) struct Attempt<'a> {
     pub(super) last: Timestamp,
     /// With the firmware, before anything was loaded.
-    pub(super) firmware: Talk<'a>,
+    pub(super) firmware: DhcpExchange<'a>,
     /// With iPXE, from a ROM or loaded from here.
-    pub(super) ipxe: Talk<'a>,
+    pub(super) ipxe: DhcpExchange<'a>,
     /// Boot programs by TFTP, each with the last that was seen of it, in order.
-    pub(super) programs: Vec<&'a Entry>,
+    pub(super) programs: Vec<&'a TrailEntry>,
     /// Programs by HTTP: only their size was asked for, or they were fetched.
-    pub(super) head: Option<&'a Entry>,
-    pub(super) fetched: Option<&'a Entry>,
+    pub(super) head: Option<&'a TrailEntry>,
+    pub(super) fetched: Option<&'a TrailEntry>,
     /// Why it was given nothing by HTTP, unless it was given something since.
     pub(super) refused: Option<&'a str>,
     /// The first script of a loaded program: it runs.
     pub(super) runs: Option<Timestamp>,
-    pub(super) script: Option<(&'a Script, Timestamp, u32)>,
+    pub(super) script: Option<(&'a ScriptKind, Timestamp, u32)>,
     pub(super) kernel: Option<Timestamp>,
     pub(super) initramfs: Option<Timestamp>,
     /// What it fetched is somebody else's installer.
@@ -39,9 +41,9 @@ pub(super) struct Attempt<'a> {
 
 /// A conversation by DHCP.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Talk<'a> {
+pub(super) struct DhcpExchange<'a> {
     /// The first thing that was asked.
-    pub(super) asked: Option<&'a Asked>,
+    pub(super) asked: Option<&'a DhcpAsked>,
     pub(super) first: Timestamp,
     pub(super) discovers: u32,
     /// Of these, answered by an offer.
@@ -71,7 +73,7 @@ pub(super) struct Talk<'a> {
 
 /// How far an attempt got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reached {
+pub(super) enum AttemptStage {
     Dhcp,
     Loader,
     /// A program that was loaded runs.
@@ -95,11 +97,11 @@ impl<'a> Attempt<'a> {
         attempts
     }
 
-    fn new(entry: &Entry) -> Self {
+    fn new(entry: &TrailEntry) -> Self {
         Self {
             last: entry.last,
-            firmware: Talk::default(),
-            ipxe: Talk::default(),
+            firmware: DhcpExchange::default(),
+            ipxe: DhcpExchange::default(),
             programs: Vec::new(),
             head: None,
             fetched: None,
@@ -116,28 +118,28 @@ impl<'a> Attempt<'a> {
     }
 
     /// Whether `entry` is of the next attempt: the machine was started again, or its iPXE was.
-    fn is_over_at(&self, entry: &Entry) -> bool {
+    fn is_over_at(&self, entry: &TrailEntry) -> bool {
         let Sighting::Dhcp { asked, .. } = &entry.what else { return false };
-        let knocks = matches!(asked.kind, Kind::Discover | Kind::Bootp);
+        let knocks = matches!(asked.kind, DhcpMessageType::Discover | DhcpMessageType::Bootp);
         let forgotten = entry.first.since(self.last) > FORGOTTEN;
         match asked.speaker {
-            Speaker::Pxe | Speaker::HttpBoot => knocks && (forgotten || self.reached() > Reached::Dhcp),
-            Speaker::Ipxe => knocks && (forgotten || self.reached() >= Reached::Script),
-            Speaker::Plain => false,
+            DhcpSpeaker::Pxe | DhcpSpeaker::HttpBoot => knocks && (forgotten || self.reached() > AttemptStage::Dhcp),
+            DhcpSpeaker::Ipxe => knocks && (forgotten || self.reached() >= AttemptStage::Script),
+            DhcpSpeaker::Plain => false,
         }
     }
 
-    fn take(&mut self, entry: &'a Entry) {
+    fn take(&mut self, entry: &'a TrailEntry) {
         self.last = self.last.max(entry.last);
         match &entry.what {
             Sighting::Dhcp { asked, reply } => match asked.speaker {
-                Speaker::Pxe | Speaker::HttpBoot => self.firmware.take(entry, asked, reply),
-                Speaker::Ipxe => self.ipxe.take(entry, asked, reply),
-                Speaker::Plain => self.system = Some((entry.last, asked.address)),
+                DhcpSpeaker::Pxe | DhcpSpeaker::HttpBoot => self.firmware.take(entry, asked, reply),
+                DhcpSpeaker::Ipxe => self.ipxe.take(entry, asked, reply),
+                DhcpSpeaker::Plain => self.system = Some((entry.last, asked.address)),
             },
             Sighting::Tftp { file, .. } if is_script(file) => self.runs = Some(entry.first),
             Sighting::Tftp { .. } => {
-                let same = |known: &&Entry| matches!((&known.what, &entry.what), (Sighting::Tftp { file, .. }, Sighting::Tftp { file: again, .. }) if file == again);
+                let same = |known: &&TrailEntry| matches!((&known.what, &entry.what), (Sighting::Tftp { file, .. }, Sighting::Tftp { file: again, .. }) if file == again);
                 self.programs.retain(|known| !same(known));
                 self.programs.push(entry);
             }
@@ -146,7 +148,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn take_http(&mut self, entry: &'a Entry, http: &'a Http) {
+    fn take_http(&mut self, entry: &'a TrailEntry, http: &'a Http) {
         self.refused = None;
         match http {
             Http::Ask => self.runs = Some(entry.first),
@@ -171,19 +173,19 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    pub(super) fn reached(&self) -> Reached {
+    pub(super) fn reached(&self) -> AttemptStage {
         if self.agent {
-            Reached::Agent
+            AttemptStage::Agent
         } else if self.kernel.is_some() || self.initramfs.is_some() {
-            Reached::Kernel
+            AttemptStage::Kernel
         } else if self.script.is_some() {
-            Reached::Script
+            AttemptStage::Script
         } else if self.runs.is_some() || (self.ipxe.asked.is_some() && self.has_loaded()) {
-            Reached::Program
+            AttemptStage::Program
         } else if self.has_loaded() || self.head.is_some() || self.refused.is_some() || !self.programs.is_empty() {
-            Reached::Loader
+            AttemptStage::Loader
         } else {
-            Reached::Dhcp
+            AttemptStage::Dhcp
         }
     }
 
@@ -205,66 +207,66 @@ impl<'a> Attempt<'a> {
     }
 
     /// The conversation that matters now: iPXE's, if it spoke.
-    pub(super) fn talk(&self) -> &Talk<'a> {
+    pub(super) fn talk(&self) -> &DhcpExchange<'a> {
         if self.ipxe.asked.is_some() { &self.ipxe } else { &self.firmware }
     }
 
     /// Nobody in the machine boots from the network.
     pub(super) fn is_plain(&self) -> bool {
-        self.firmware.asked.is_none() && self.ipxe.asked.is_none() && self.reached() == Reached::Dhcp
+        self.firmware.asked.is_none() && self.ipxe.asked.is_none() && self.reached() == AttemptStage::Dhcp
     }
 }
 
-impl<'a> Talk<'a> {
-    fn take(&mut self, entry: &'a Entry, asked: &'a Asked, reply: &'a Reply) {
+impl<'a> DhcpExchange<'a> {
+    fn take(&mut self, entry: &'a TrailEntry, asked: &'a DhcpAsked, reply: &'a DhcpReplied) {
         if self.asked.is_none() {
             (self.asked, self.first) = (Some(asked), entry.first);
         }
-        let is_knock = matches!(asked.kind, Kind::Discover | Kind::Bootp);
+        let is_knock = matches!(asked.kind, DhcpMessageType::Discover | DhcpMessageType::Bootp);
         if is_knock {
             self.discovers += entry.times;
             // Whoever asks anew has what it had no more.
             self.elsewhere = None;
         }
         match reply {
-            Reply::Offered { address, file } => {
+            DhcpReplied::Offered { address, file } => {
                 self.offers += entry.times;
                 self.addressed |= address.is_some();
                 self.file = file.as_deref().or(self.file);
                 self.silent = None;
             }
-            Reply::Acked { file, .. } => {
+            DhcpReplied::Acked { file, .. } => {
                 self.file = file.as_deref().or(self.file);
                 (self.has_address, self.naks) = (true, 0);
                 match asked.door {
-                    Door::BootServer => self.boot_server += entry.times,
-                    Door::Dhcp => self.given += entry.times,
+                    DhcpPort::BootServer => self.boot_server += entry.times,
+                    DhcpPort::Dhcp => self.given += entry.times,
                 }
             }
-            Reply::Refused => {
+            DhcpReplied::Refused => {
                 self.naks += entry.times;
                 self.refused = asked.address;
             }
-            Reply::Overheard => {
+            DhcpReplied::Overheard => {
                 (self.has_address, self.elsewhere) = (true, asked.server.or(self.elsewhere));
                 self.given += entry.times;
             }
-            Reply::Silent(Cause::AnotherServer(server)) => self.elsewhere = Some(*server),
-            Reply::Silent(Cause::Declined(address)) => {
+            DhcpReplied::Silent(Cause::AnotherServer(server)) => self.elsewhere = Some(*server),
+            DhcpReplied::Silent(Cause::Declined(address)) => {
                 self.declines += entry.times;
                 self.declined = Some(*address);
             }
             // The same question as before: what was to be offered was not, and it is answered anew.
-            Reply::Silent(Cause::InUse { address, by }) => {
+            DhcpReplied::Silent(Cause::InUse { address, by }) => {
                 self.discovers = self.discovers.saturating_sub(2 * entry.times);
                 self.offers = self.offers.saturating_sub(entry.times);
                 self.in_use = Some((*address, *by));
             }
-            Reply::Silent(cause) if is_knock || matches!(cause, Cause::NoProgram(_)) => {
+            DhcpReplied::Silent(cause) if is_knock || matches!(cause, Cause::NoProgram(_)) => {
                 let before = self.silent.filter(|(known, _)| *known == cause).map_or(0, |(_, times)| times);
                 self.silent = Some((cause, before + entry.times));
             }
-            Reply::Silent(_) => {}
+            DhcpReplied::Silent(_) => {}
         }
     }
 }

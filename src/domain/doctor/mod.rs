@@ -7,12 +7,12 @@
 //! or to use that address. A diagnosis is made when somebody looks, and is a function of the trail and the time.
 
 mod attempt;
-pub mod bulletin;
-pub mod crowd;
+pub mod context;
 pub mod diagnose;
 pub mod finding;
+pub mod log;
 pub mod packet;
-pub mod sighting;
+pub mod per_machine;
 mod stages;
 pub mod trail;
 pub mod verdict;
@@ -21,23 +21,25 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use context::DiagnosisContext;
+use diagnose::diagnose;
+use per_machine::PerMachine;
+use trail::{Trail, address_in, is_far};
+use verdict::Diagnosis;
+
 use crate::domain::event::Event;
 use crate::domain::fleet::Hello;
-use crate::domain::identity::Claims;
 use crate::domain::ids::MacAddr;
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::sighting::{Http, ScriptKind, Sighting, Who};
 use crate::domain::node::Node;
-use crate::domain::phase::Phase;
+use crate::domain::node::phase::Phase;
 use crate::domain::time::Timestamp;
-use crowd::Crowd;
-use diagnose::{Context, diagnose};
-use sighting::{Http, Script, Sighting, Who};
-use trail::{Trail, address_in, is_far};
-use verdict::Verdict;
 
 /// Everything that was seen lately of machines on their way.
 #[derive(Clone, Debug)]
 pub struct Doctor {
-    trails: Crowd<Arc<Trail>>,
+    trails: PerMachine<Arc<Trail>>,
     addresses: BTreeMap<Ipv4Addr, MacAddr>,
     /// Another DHCP server that was found on the cable.
     other_server: Option<Ipv4Addr>,
@@ -57,7 +59,13 @@ pub struct Nameless {
 
 impl Default for Doctor {
     fn default() -> Self {
-        Self { trails: Crowd::new(TRAILS), addresses: BTreeMap::new(), other_server: None, unplaced: 0, nameless: None }
+        Self {
+            trails: PerMachine::new(TRAILS),
+            addresses: BTreeMap::new(),
+            other_server: None,
+            unplaced: 0,
+            nameless: None,
+        }
     }
 }
 
@@ -67,11 +75,11 @@ impl Doctor {
         match event {
             Event::Sighted { who, sighting } => self.sight(now, *who, (**sighting).clone()),
             Event::ScriptServed { claims, address, profile, .. } => {
-                self.scripted(now, claims, *address, Script::Install(profile.clone()))
+                self.scripted(now, claims, *address, ScriptKind::Install(profile.clone()))
             }
-            Event::SentToDisk { claims, address } => self.scripted(now, claims, *address, Script::Disk),
+            Event::SentToDisk { claims, address } => self.scripted(now, claims, *address, ScriptKind::Disk),
             Event::Held { claims, address, reason } => {
-                self.scripted(now, claims, *address, Script::Wait(reason.clone()))
+                self.scripted(now, claims, *address, ScriptKind::Wait(reason.clone()))
             }
             Event::InstallerTook { address, file, installing, .. } => {
                 let what = Http::Installer { file: file.clone(), works: *installing };
@@ -133,16 +141,16 @@ impl Doctor {
     }
 
     /// Why the machine with this card got no further; `node` is the one that has the card, if any has.
-    pub fn verdict(&self, mac: MacAddr, node: Option<&Node>, now: Timestamp) -> Option<Verdict> {
+    pub fn verdict(&self, mac: MacAddr, node: Option<&Node>, now: Timestamp) -> Option<Diagnosis> {
         let trail = self.trail(mac)?;
         let phase = node.map(|node| &node.phase);
-        let context = Context { other_server: self.other_server, phase, twin: self.twin(mac, trail, node) };
+        let context = DiagnosisContext { other_server: self.other_server, phase, twin: self.twin(mac, trail, node) };
         diagnose(trail, now, &context)
     }
 
     /// The same for a node, by the card of it that was heard last. One that was here, was armed again, and has not been heard
     /// since, waits to be started: where it stopped before says nothing of that.
-    pub fn verdict_of(&self, node: &Node, now: Timestamp) -> Option<Verdict> {
+    pub fn verdict_of(&self, node: &Node, now: Timestamp) -> Option<Diagnosis> {
         let card = self.latest(node)?;
         let since_armed = |last: Timestamp| last >= node.phase_since || node.last_seen.is_none();
         let is_of_now = node.phase != Phase::Registered || self.trail(card)?.last().is_some_and(since_armed);
@@ -180,7 +188,7 @@ impl Doctor {
         self.nameless.as_ref()
     }
 
-    fn scripted(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr, script: Script) {
+    fn scripted(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr, script: ScriptKind) {
         let who = Who { mac: claims.macs.first().copied(), address: Some(address) };
         self.sight(now, who, Sighting::Http(Http::Script(script)));
     }

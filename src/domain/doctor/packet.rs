@@ -2,12 +2,12 @@
 
 use std::net::SocketAddrV4;
 
-use super::sighting::Who;
+use crate::domain::machine::sighting::Who;
 use crate::domain::time::Timestamp;
 
 /// Who it came from or went to, when, and what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
+pub struct SeenPacket {
     pub at: Timestamp,
     pub who: Who,
     pub frame: Frame,

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
-use super::sighting::{Asked, Kind, Reply, Sighting, Tftp};
 use crate::domain::ids::SystemUuid;
+use crate::domain::machine::sighting::{DhcpAsked, DhcpMessageType, DhcpReplied, Sighting, Tftp};
 use crate::domain::time::Timestamp;
 
 /// The latest that was seen of one machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<TrailEntry>,
     /// The address it uses, as far as that was seen.
     pub address: Option<Ipv4Addr>,
     /// Entries that are not kept any more.
@@ -19,7 +19,7 @@ pub struct Trail {
 
 /// Something that was seen, once or several times in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct TrailEntry {
     pub first: Timestamp,
     pub last: Timestamp,
     pub times: u32,
@@ -43,7 +43,7 @@ impl Trail {
                     self.entries.pop_front();
                     self.dropped = self.dropped.saturating_add(1);
                 }
-                self.entries.push_back(Entry { first: begun.unwrap_or(now), last: now, times: 1, what });
+                self.entries.push_back(TrailEntry { first: begun.unwrap_or(now), last: now, times: 1, what });
             }
         }
     }
@@ -54,7 +54,7 @@ impl Trail {
         if !how.is_over() {
             return None;
         }
-        let of_it = |entry: &Entry| matches!(&entry.what, Sighting::Tftp { file: known, how } if known == file && !how.is_over());
+        let of_it = |entry: &TrailEntry| matches!(&entry.what, Sighting::Tftp { file: known, how } if known == file && !how.is_over());
         let at = self.entries.iter().rposition(of_it)?;
         // Several at once count as one that is begun.
         let entry = self.entries.get_mut(at)?;
@@ -75,7 +75,7 @@ impl Trail {
     }
 
     /// Oldest first.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &TrailEntry> + ExactSizeIterator {
         self.entries.iter()
     }
 
@@ -87,7 +87,7 @@ impl Trail {
     /// The UUID that its firmware last said by DHCP more than once, from when and until when.
     pub(super) fn knocking(&self) -> Option<(SystemUuid, Timestamp, Timestamp)> {
         self.entries.iter().rev().find_map(|entry| match &entry.what {
-            Sighting::Dhcp { asked, .. } if asked.kind == Kind::Discover && entry.first < entry.last => {
+            Sighting::Dhcp { asked, .. } if asked.kind == DhcpMessageType::Discover && entry.first < entry.last => {
                 Some((asked.uuid?, entry.first, entry.last))
             }
             _ => None,
@@ -103,8 +103,10 @@ impl Trail {
 /// Whether whoever did this came further than knocking.
 pub(super) fn is_far(what: &Sighting) -> bool {
     match what {
-        Sighting::Dhcp { asked: Asked { kind: Kind::Discover | Kind::Bootp, .. }, .. } => false,
-        Sighting::Dhcp { reply, .. } => matches!(reply, Reply::Acked { .. } | Reply::Overheard),
+        Sighting::Dhcp {
+            asked: DhcpAsked { kind: DhcpMessageType::Discover | DhcpMessageType::Bootp, .. }, ..
+        } => false,
+        Sighting::Dhcp { reply, .. } => matches!(reply, DhcpReplied::Acked { .. } | DhcpReplied::Overheard),
         Sighting::Tftp { .. } | Sighting::Http(_) | Sighting::Agent => true,
     }
 }
@@ -113,11 +115,11 @@ pub(super) fn is_far(what: &Sighting) -> bool {
 pub(super) fn address_in(what: &Sighting) -> Option<Ipv4Addr> {
     let Sighting::Dhcp { asked, reply } = what else { return None };
     match reply {
-        Reply::Acked { address, .. } => address.or(asked.address),
-        Reply::Overheard => asked.address,
+        DhcpReplied::Acked { address, .. } => address.or(asked.address),
+        DhcpReplied::Overheard => asked.address,
         // What it asks of another server it is about to get there.
-        Reply::Silent(super::sighting::Cause::AnotherServer(_)) => asked.address,
-        Reply::Offered { .. } | Reply::Refused | Reply::Silent(_) => None,
+        DhcpReplied::Silent(crate::domain::machine::sighting::Cause::AnotherServer(_)) => asked.address,
+        DhcpReplied::Offered { .. } | DhcpReplied::Refused | DhcpReplied::Silent(_) => None,
     }
 }
 

@@ -6,9 +6,9 @@ use super::finding::Finding;
 
 /// Why a machine got no further, and what to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Diagnosis {
     pub finding: Finding,
-    pub stage: Stop,
+    pub stage: StoppedAt,
     pub severity: Severity,
     /// What is the matter, as `it was offered an address 4 times and took none`.
     pub what: String,
@@ -18,7 +18,7 @@ pub struct Verdict {
 
 /// Where a machine stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
+pub enum StoppedAt {
     /// It asked for an address.
     Dhcp,
     /// It was to ask port 4011 what to load.
@@ -31,7 +31,7 @@ pub enum Stop {
     Kernel,
 }
 
-impl Stop {
+impl StoppedAt {
     pub fn word(self) -> &'static str {
         match self {
             Self::Dhcp => "dhcp",
@@ -65,7 +65,7 @@ impl Severity {
     }
 }
 
-impl Verdict {
+impl Diagnosis {
     /// Without what to try: `stopped at loader: …`.
     pub fn headline(&self) -> String {
         let stopped = if self.severity == Severity::Notice { "at" } else { "stopped at" };
@@ -73,7 +73,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Diagnosis {
     /// `stopped at loader: …; try: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; try: {}", self.headline(), self.hint)

@@ -4,22 +4,24 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::first_boot::gave_sign;
-use super::{Change, Fleet, enter, reach};
+use super::{ChangeSet, Fleet, enter, reach};
 use crate::domain::effect::Effect;
-use crate::domain::event::{DhcpAnswer, Firmware, Saying, Transfer};
-use crate::domain::identity::{Claims, Identity};
+use crate::domain::event::{DhcpAnswer, LoaderTransfer, SyslogLine};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
-use crate::domain::logline::{Level, LogLine, Source};
+use crate::domain::logline::{Level, LogLine, LogSource};
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::quirk::BootProgram;
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, Stage};
-use crate::domain::policy::NOT_LISTED;
-use crate::domain::quirk::Loader;
-use crate::domain::run::{Outcome, Run, Sign};
+use crate::domain::node::identity::Identity;
+use crate::domain::node::phase::{Phase, Stage};
+use crate::domain::node::run::{Run, RunOutcome, Sign};
+use crate::domain::station::policy::NOT_LISTED;
 use crate::domain::time::Timestamp;
 
 /// What a machine was told to load.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a> {
+pub(super) struct GivenLoader<'a> {
     pub(super) file: &'a str,
     /// It is an iPXE that was built without HTTPS.
     pub(super) lacks_https: bool,
@@ -33,7 +35,7 @@ impl Fleet {
         firmware: Firmware,
         address: Option<Ipv4Addr>,
         answer: DhcpAnswer,
-        told: Option<Told<'_>>,
+        told: Option<GivenLoader<'_>>,
     ) -> Vec<Effect> {
         // An ordinary DHCP client is somebody's laptop, or a node's own system: it makes no node. Nor does an offer that
         // nobody has taken yet: anything can ask for one, thousands of times a second and each time by another name.
@@ -41,7 +43,7 @@ impl Fleet {
         if !makes_node && !matches!(self.index.settle(&self.nodes, claims), Identity::Known(_)) {
             return Vec::new();
         }
-        let mut change = Change::default();
+        let mut change = ChangeSet::default();
         let Some(id) = self.node_heard_of(now, claims, &mut change) else { return self.settle(change) };
         // An offer need not be taken.
         let address = address.filter(|_| answer != DhcpAnswer::Offer);
@@ -88,28 +90,36 @@ impl Fleet {
     pub(super) fn dhcp_silence(&mut self, now: Timestamp, mac: Option<MacAddr>, reason: &str) -> Vec<Effect> {
         let claims = Claims { macs: mac.into_iter().collect(), ..Claims::default() };
         let Identity::Known(id) = self.index.identify(&claims) else { return Vec::new() };
-        let mut change = Change::default();
+        let mut change = ChangeSet::default();
         if let Some(node) = self.node_mut(id) {
             change.log(now, node, Level::Warning, &format!("dhcp: not answered: {reason}"));
         }
         self.settle(change)
     }
 
-    pub(super) fn loader(&mut self, now: Timestamp, address: Ipv4Addr, file: &str, transfer: &Transfer) -> Vec<Effect> {
-        let mut change = Change::default();
+    pub(super) fn loader(
+        &mut self,
+        now: Timestamp,
+        address: Ipv4Addr,
+        file: &str,
+        transfer: &LoaderTransfer,
+    ) -> Vec<Effect> {
+        let mut change = ChangeSet::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
         node.last_seen = Some(now);
         match transfer {
-            Transfer::Started => {
+            LoaderTransfer::Started => {
                 if matches!(node.phase, Phase::Booting { .. }) {
                     reach(node, now, Stage::Loader);
                 }
             }
-            Transfer::Done { bytes } => {
+            LoaderTransfer::Done { bytes } => {
                 node.loader.fetched(file);
                 change.log(now, node, Level::Info, &format!("tftp: sent {file} ({bytes} bytes)"))
             }
-            Transfer::Failed { reason } => change.log(now, node, Level::Warning, &format!("tftp: {file}: {reason}")),
+            LoaderTransfer::Failed { reason } => {
+                change.log(now, node, Level::Warning, &format!("tftp: {file}: {reason}"))
+            }
         }
         change.save(node.id);
         self.settle(change)
@@ -123,7 +133,7 @@ impl Fleet {
         run: RunId,
         profile: ProfileId,
     ) -> Vec<Effect> {
-        let mut change = Change::default();
+        let mut change = ChangeSet::default();
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
         // A machine that starts anew is seen by DHCP first. Somebody else who asks in its name does not end its run; if it is
         // the machine all the same, its agent's hello takes the run up.
@@ -137,7 +147,7 @@ impl Fleet {
     }
 
     /// Begins `run` on the node; the one before it ends where it was, and leaves no trace if its agent never spoke.
-    pub(super) fn open_run(&mut self, now: Timestamp, id: NodeId, address: Ipv4Addr, run: Run, change: &mut Change) {
+    pub(super) fn open_run(&mut self, now: Timestamp, id: NodeId, address: Ipv4Addr, run: Run, change: &mut ChangeSet) {
         self.give_address(id, address, change);
         let Some(node) = self.nodes.get_mut(&id).map(std::sync::Arc::make_mut) else { return };
         let silent = node.runs.pop_if(|last| last.is_open() && last.expected.is_none() && !last.installer);
@@ -158,7 +168,7 @@ impl Fleet {
     }
 
     pub(super) fn sent_to_disk(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr) -> Vec<Effect> {
-        let mut change = Change::default();
+        let mut change = ChangeSet::default();
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
         self.give_address(id, address, &mut change);
         if let Some(node) = self.node_mut(id) {
@@ -175,7 +185,7 @@ impl Fleet {
     }
 
     pub(super) fn held(&mut self, now: Timestamp, claims: &Claims, address: Ipv4Addr, reason: String) -> Vec<Effect> {
-        let mut change = Change::default();
+        let mut change = ChangeSet::default();
         let Some(id) = self.node_of(now, claims, &mut change) else { return self.settle(change) };
         self.give_address(id, address, &mut change);
         if let Some(node) = self.node_mut(id) {
@@ -186,7 +196,7 @@ impl Fleet {
     }
 
     pub(super) fn kernel_served(&mut self, now: Timestamp, address: Ipv4Addr, file: &str) -> Vec<Effect> {
-        let mut change = Change::default();
+        let mut change = ChangeSet::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
         node.last_seen = Some(now);
         // UEFI HTTP Boot fetches its program here.
@@ -200,7 +210,7 @@ impl Fleet {
     }
 
     pub(super) fn http_refused(&mut self, now: Timestamp, address: Ipv4Addr, reason: &str) -> Vec<Effect> {
-        let mut change = Change::default();
+        let mut change = ChangeSet::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
         node.last_seen = Some(now);
         change.log(now, node, Level::Warning, &format!("https: {reason}"));
@@ -208,11 +218,11 @@ impl Fleet {
         self.settle(change)
     }
 
-    pub(super) fn syslog(&mut self, now: Timestamp, address: Ipv4Addr, lines: Vec<Saying>) -> Vec<Effect> {
-        let mut change = Change::default();
+    pub(super) fn syslog(&mut self, now: Timestamp, address: Ipv4Addr, lines: Vec<SyslogLine>) -> Vec<Effect> {
+        let mut change = ChangeSet::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
-        for Saying { level, text, by_its_clock } in lines {
-            change.say(node, LogLine::new(now, Source::Syslog, level, &text).by_its_clock(by_its_clock));
+        for SyslogLine { level, text, by_its_clock } in lines {
+            change.say(node, LogLine::new(now, LogSource::Syslog, level, &text).by_its_clock(by_its_clock));
         }
         self.settle(change)
     }
@@ -223,7 +233,7 @@ impl Fleet {
     }
 
     /// An address is one node's: who had it before has it no more.
-    pub(super) fn give_address(&mut self, id: NodeId, address: Ipv4Addr, change: &mut Change) {
+    pub(super) fn give_address(&mut self, id: NodeId, address: Ipv4Addr, change: &mut ChangeSet) {
         if self.nodes.get(&id).is_some_and(|node| node.address == Some(address)) {
             return;
         }
@@ -262,7 +272,7 @@ fn told_to_load(firmware: Firmware, file: &str) -> String {
 }
 
 /// Makes the node wait, and says so once.
-pub(super) fn hold(node: &mut Node, now: Timestamp, reason: String, change: &mut Change) {
+pub(super) fn hold(node: &mut Node, now: Timestamp, reason: String, change: &mut ChangeSet) {
     if !matches!(&node.phase, Phase::Held { reason: known } if *known == reason) {
         change.log(now, node, Level::Warning, &format!("asked to wait: {reason}"));
         enter(node, now, Phase::Held { reason });
@@ -271,14 +281,14 @@ pub(super) fn hold(node: &mut Node, now: Timestamp, reason: String, change: &mut
 
 /// The program that the machine was given and that was silent until now. Who switches it off while it loads proves
 /// nothing.
-fn program_that_led_nowhere(node: &mut Node, now: Timestamp) -> Option<Loader> {
+fn program_that_led_nowhere(node: &mut Node, now: Timestamp) -> Option<BootProgram> {
     let hung = matches!(node.phase, Phase::Booting { stage: Stage::Loader }) && now.since(node.phase_since) >= HUNG;
     if hung { node.loader.led_nowhere() } else { None }
 }
 
 pub(super) fn begin_attempt(node: &mut Node, now: Timestamp) {
     if let Some(open) = node.runs.last_mut().filter(|last| last.is_open()) {
-        open.end(now, Outcome::Interrupted);
+        open.end(now, RunOutcome::Interrupted);
         node.silent_installers = node.silent_installers.saturating_add(u8::from(open.installer));
     }
     node.stages = vec![(Stage::Seen, now)];

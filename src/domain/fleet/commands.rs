@@ -2,26 +2,27 @@
 
 use std::sync::Arc;
 
-use super::{Change, Fleet, enter};
-use crate::domain::change::FieldChange;
-use crate::domain::command::{Command, Refusal, Registration};
-use crate::domain::deed::{Touched, What};
-use crate::domain::edit::{Edit, Set};
+use super::{ChangeSet, Fleet, enter};
+use crate::domain::command::{Command, Registration};
 use crate::domain::effect::Effect;
-use crate::domain::identity::Identity;
 use crate::domain::ids::{NodeId, ProfileId};
 use crate::domain::logline::Level;
 use crate::domain::node::Node;
-use crate::domain::phase::Phase;
-use crate::domain::registration::Judgement;
-use crate::domain::run::Outcome;
+use crate::domain::node::change::FieldChange;
+use crate::domain::node::edit::{Edit, Set};
+use crate::domain::node::identity::Identity;
+use crate::domain::node::phase::Phase;
+use crate::domain::node::registration::Judgement;
+use crate::domain::node::run::RunOutcome;
+use crate::domain::refusal::Refusal;
 use crate::domain::snapshot::Catalogue;
 use crate::domain::time::Timestamp;
+use crate::domain::undo::{Touched, UndoAction};
 
 impl Fleet {
     /// Does what a person asked for, or says why not; a refused command has changed nothing.
     pub fn apply(&mut self, now: Timestamp, command: Command, catalogue: &Catalogue) -> Result<Vec<Effect>, Refusal> {
-        let mut change = Change::default();
+        let mut change = ChangeSet::default();
         match command {
             Command::Register(registration) => self.register(now, &registration, catalogue, &mut change)?,
             Command::Import(import) => self.import(now, import, catalogue, &mut change)?,
@@ -56,7 +57,7 @@ impl Fleet {
             Command::Rearm { node } => {
                 let node = self.idle(now, node)?;
                 if let Some(open) = node.runs.last_mut() {
-                    open.end(now, Outcome::Interrupted);
+                    open.end(now, RunOutcome::Interrupted);
                 }
                 (node.stages, node.progress, node.silent_installers) = (Vec::new(), None, 0);
                 enter(node, now, Phase::Registered);
@@ -75,7 +76,7 @@ impl Fleet {
         now: Timestamp,
         wish: &Registration,
         catalogue: &Catalogue,
-        change: &mut Change,
+        change: &mut ChangeSet,
     ) -> Result<(), Refusal> {
         self.check(wish, catalogue)?;
         let clash = match wish.judge(now, &self.nodes, &self.index)? {
@@ -110,7 +111,7 @@ impl Fleet {
         &mut self,
         now: Timestamp,
         wish: &Registration,
-        change: &mut Change,
+        change: &mut ChangeSet,
     ) -> (NodeId, Vec<FieldChange>) {
         let claims = wish.claims();
         let id = match self.index.settle(&self.nodes, &claims) {
@@ -131,7 +132,7 @@ impl Fleet {
         id: NodeId,
         edit: &Edit,
         catalogue: &Catalogue,
-        change: &mut Change,
+        change: &mut ChangeSet,
     ) -> Result<(), Refusal> {
         if let Set::To(profile) = &edit.profile {
             known(Some(profile), catalogue)?;
@@ -157,7 +158,7 @@ impl Fleet {
             self.settle_conflict(now, id, change);
         }
         change.save(id);
-        let what = What::Edit { label: node.label(), touched: Touched::of(&node, changes) };
+        let what = UndoAction::Edit { label: node.label(), touched: Touched::of(&node, changes) };
         self.remember(now, what, change);
         Ok(())
     }
@@ -172,13 +173,13 @@ impl Fleet {
     }
 
     /// Drops the node for good. Who was in conflict with it is so no more.
-    pub(super) fn forget(&mut self, now: Timestamp, id: NodeId, change: &mut Change) {
+    pub(super) fn forget(&mut self, now: Timestamp, id: NodeId, change: &mut ChangeSet) {
         if self.take_out(now, id, change).is_some() {
             change.effects.push(Effect::Forget(id));
         }
     }
 
-    pub(super) fn take_out(&mut self, now: Timestamp, id: NodeId, change: &mut Change) -> Option<Arc<Node>> {
+    pub(super) fn take_out(&mut self, now: Timestamp, id: NodeId, change: &mut ChangeSet) -> Option<Arc<Node>> {
         let gone = self.nodes.remove(&id)?;
         for run in &gone.runs {
             self.runs.remove(&run.id);

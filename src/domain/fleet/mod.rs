@@ -3,52 +3,56 @@
 //! One writer holds the fleet (the hub); everybody else reads what [`Fleet::nodes`] looked like in a snapshot.
 
 mod agent;
+mod approval;
 mod batches;
 mod booting;
 mod commands;
+mod configuring;
 mod first_boot;
-mod following;
 mod imports;
 mod installer;
-mod people;
 mod questions;
-mod strangers;
 mod undo;
+mod unregistered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use booting::GivenLoader;
+
 use crate::domain::batch::Batch;
-use crate::domain::deed::Deed;
-use crate::domain::dhcp::{Choice, Chosen};
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
-use crate::domain::identity::{Claims, Identity, Index};
+use crate::domain::ids::placeholder::Placeholders;
 use crate::domain::ids::{NodeId, RunId};
-use crate::domain::logline::{Level, LogLine, Source};
+use crate::domain::logline::{Level, LogLine, LogSource};
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::progress::StepProgress;
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, Stage};
-use crate::domain::placeholder::Placeholders;
-use crate::domain::policy::Policy;
-use crate::domain::progress::Progress;
+use crate::domain::node::identity::{Identity, IdentityIndex};
+use crate::domain::node::phase::{Phase, Stage};
+use crate::domain::station::dhcp::{Chosen, DhcpChoice};
+use crate::domain::station::policy::Policy;
 use crate::domain::time::Timestamp;
-use booting::Told;
+use crate::domain::undo::UndoEntry;
 
-pub use agent::{Grant, Hello, ReportError, Task};
+pub use crate::domain::machine::hello::Hello;
+pub use agent::{Grant, Task};
 pub use batches::BATCHES;
+pub use failing::ReportError;
 pub use first_boot::Heard;
-pub use imports::{Imported, Importing};
+pub use imports::{ImportProgress, Importing};
 
 /// All nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     nodes: BTreeMap<NodeId, Arc<Node>>,
-    index: Arc<Index>,
+    index: Arc<IdentityIndex>,
     runs: BTreeMap<RunId, NodeId>,
     /// The highest number ever given: one that was forgotten is not given to another machine.
     last_id: u32,
     /// What can be taken back, the newest last.
-    deeds: Vec<Arc<Deed>>,
+    deeds: Vec<Arc<UndoEntry>>,
     /// Nodes that were forgotten, for as long as they may come back.
     set_aside: BTreeMap<NodeId, Arc<Node>>,
     policy: Policy,
@@ -81,7 +85,7 @@ impl Fleet {
     }
 
     /// With what can be taken back, and the nodes that were set aside for it.
-    pub fn with_deeds(mut self, deeds: Vec<Deed>, set_aside: Vec<Node>) -> Self {
+    pub fn with_deeds(mut self, deeds: Vec<UndoEntry>, set_aside: Vec<Node>) -> Self {
         self.deeds = deeds.into_iter().map(Arc::new).collect();
         self.set_aside = set_aside.into_iter().map(|node| (node.id, Arc::new(node))).collect();
         let highest = self.set_aside.keys().next_back().map_or(0, |id| id.0);
@@ -94,7 +98,7 @@ impl Fleet {
     }
 
     /// What DHCP is to be, if somebody chose; else what the settings say.
-    pub fn dhcp(&self) -> Option<Choice> {
+    pub fn dhcp(&self) -> Option<DhcpChoice> {
         self.dhcp.choice
     }
 
@@ -102,7 +106,7 @@ impl Fleet {
         &self.nodes
     }
 
-    pub fn index(&self) -> &Arc<Index> {
+    pub fn index(&self) -> &Arc<IdentityIndex> {
         &self.index
     }
 
@@ -110,7 +114,7 @@ impl Fleet {
     pub fn observe(&mut self, now: Timestamp, event: Event) -> Vec<Effect> {
         match event {
             Event::DhcpAnswered { claims, firmware, address, answer, bootfile, lacks_https } => {
-                let told = bootfile.as_deref().map(|file| Told { file, lacks_https });
+                let told = bootfile.as_deref().map(|file| GivenLoader { file, lacks_https });
                 self.dhcp_answered(now, &claims, firmware, address, answer, told)
             }
             Event::DhcpSilence { mac, reason } => self.dhcp_silence(now, mac, &reason),
@@ -127,7 +131,7 @@ impl Fleet {
             }
             Event::HttpRefused { address, reason } => self.http_refused(now, address, &reason),
             Event::Progress { run, step, done, total, arrived } => {
-                self.progress(now, run, Progress::begin(step, now, done, total).with(arrived))
+                self.progress(now, run, StepProgress::begin(step, now, done, total).with(arrived))
             }
             Event::AgentLog { run, first, lines } => self.agent_log(now, run, first, lines),
             // What the doctor makes of these changes no node.
@@ -137,8 +141,8 @@ impl Fleet {
 
     /// The node of a machine that says who it is, made if nobody knows it. None when that is in conflict with what is
     /// known: the nodes are marked.
-    fn node_of(&mut self, now: Timestamp, claims: &Claims, change: &mut Change) -> Option<NodeId> {
-        let claims = self.index.placeholders().without(claims);
+    fn node_of(&mut self, now: Timestamp, claims: &Claims, change: &mut ChangeSet) -> Option<NodeId> {
+        let claims = claims.without(self.index.placeholders());
         let identity = self.index.recognise(&self.nodes, &claims);
         let id = self.node_for(now, &claims, identity, change)?;
         self.edit(id, |node| node.learn(&claims));
@@ -149,15 +153,21 @@ impl Fleet {
     }
 
     /// The node of a machine that DHCP heard of. As [`Fleet::node_of`], but what DHCP says contradicts nobody.
-    fn node_heard_of(&mut self, now: Timestamp, claims: &Claims, change: &mut Change) -> Option<NodeId> {
-        let claims = self.index.placeholders().without(claims);
+    fn node_heard_of(&mut self, now: Timestamp, claims: &Claims, change: &mut ChangeSet) -> Option<NodeId> {
+        let claims = claims.without(self.index.placeholders());
         let identity = self.index.settle(&self.nodes, &claims);
         let id = self.node_for(now, &claims, identity, change)?;
         self.edit(id, |node| node.hear(&claims));
         Some(id)
     }
 
-    fn node_for(&mut self, now: Timestamp, claims: &Claims, identity: Identity, change: &mut Change) -> Option<NodeId> {
+    fn node_for(
+        &mut self,
+        now: Timestamp,
+        claims: &Claims,
+        identity: Identity,
+        change: &mut ChangeSet,
+    ) -> Option<NodeId> {
         let id = match identity {
             Identity::Known(id) => id,
             Identity::New if claims.is_empty() => return None,
@@ -184,7 +194,7 @@ impl Fleet {
     }
 
     /// Nodes that were made for a MAC alone and turn out to be `keep` become part of it.
-    fn absorb_provisional(&mut self, claims: &Claims, keep: NodeId, change: &mut Change) {
+    fn absorb_provisional(&mut self, claims: &Claims, keep: NodeId, change: &mut ChangeSet) {
         let Identity::Conflict(found) = self.index.identify(claims) else { return };
         for id in found.into_iter().filter(|id| *id != keep) {
             let Some(gone) = self.nodes.remove(&id) else { continue };
@@ -214,7 +224,7 @@ impl Fleet {
     }
 
     /// The effects of `change`, with every changed node as it is now.
-    fn settle(&self, change: Change) -> Vec<Effect> {
+    fn settle(&self, change: ChangeSet) -> Vec<Effect> {
         let saved = change.saves.into_iter().filter_map(|id| self.nodes.get(&id)).cloned().map(Effect::SaveNode);
         change.effects.into_iter().chain(saved).collect()
     }
@@ -239,24 +249,24 @@ fn absorb(node: &mut Node, gone: &Node) {
 
 /// What one event or command has changed so far.
 #[derive(Default)]
-struct Change {
+struct ChangeSet {
     effects: Vec<Effect>,
     saves: BTreeSet<NodeId>,
 }
 
-impl Change {
+impl ChangeSet {
     fn save(&mut self, id: NodeId) {
         self.saves.insert(id);
     }
 
     /// A line of the station's own about this node.
     fn log(&mut self, now: Timestamp, node: &mut Node, level: Level, text: &str) {
-        self.say(node, LogLine::new(now, Source::Station, level, text));
+        self.say(node, LogLine::new(now, LogSource::Station, level, text));
     }
 
     /// The same, unless it has been said lately: what somebody repeats fills no log.
     fn log_once(&mut self, now: Timestamp, node: &mut Node, level: Level, text: &str) {
-        let line = LogLine::new(now, Source::Station, level, text);
+        let line = LogLine::new(now, LogSource::Station, level, text);
         if !node.log.lines().rev().take(LATELY).any(|known| known.text == line.text) {
             self.say(node, line);
         }
@@ -290,5 +300,6 @@ fn reach(node: &mut Node, now: Timestamp, stage: Stage) {
 /// Lines of a log that are looked through for one that says the same.
 const LATELY: usize = 50;
 
+pub mod failing;
 #[cfg(all(test, feature = "station"))]
 mod tests;

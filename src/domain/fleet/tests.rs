@@ -3,18 +3,20 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::domain::command::{Command, Refusal, Registration};
+use crate::domain::command::{Command, Registration};
 use crate::domain::digest::Digest;
-use crate::domain::disk::Disk;
-use crate::domain::event::{DhcpAnswer, Firmware, Transfer};
+use crate::domain::event::{DhcpAnswer, LoaderTransfer};
 use crate::domain::ids::RunId;
-use crate::domain::image::{Format, ImageInfo, ImageState};
-use crate::domain::inventory::Inventory;
-use crate::domain::plan::Plan;
-use crate::domain::profile_file;
-use crate::domain::report::{FailureKind, Report, Step};
-use crate::domain::run::Outcome;
-use crate::domain::snapshot::{Catalogue, Snapshot, Word};
+use crate::domain::machine::disk::Disk;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::machine::report::{FailureKind, Report, Step};
+use crate::domain::node::run::RunOutcome;
+use crate::domain::profile::file;
+use crate::domain::profile::image::{ImageFormat, ImageInfo, ImageState};
+use crate::domain::refusal::Refusal;
+use crate::domain::snapshot::{Catalogue, RestartWord, Snapshot};
+use crate::domain::station::plan::BootPlan;
 
 const MAC: &str = "52:54:00:00:00:01";
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
@@ -29,11 +31,11 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        let profile = profile_file::parse("demo.toml", "schema = 1\nimage = \"demo.raw\"\n").expect("a profile");
+        let profile = file::parse("demo.toml", "schema = 1\nimage = \"demo.raw\"\n").expect("a profile");
         let digest = Digest::new(IMAGE);
         let image = ImageInfo {
             name: "demo.raw".into(),
-            format: Format::Raw,
+            format: ImageFormat::Raw,
             bytes: 1000,
             sha256: digest,
             disk_bytes: 1000,
@@ -77,7 +79,7 @@ impl Bench {
     }
 
     pub(super) fn loaded(&mut self) {
-        self.saw(Event::Loader { address: ADDRESS, file: "snponly.efi".into(), transfer: Transfer::Started });
+        self.saw(Event::Loader { address: ADDRESS, file: "snponly.efi".into(), transfer: LoaderTransfer::Started });
     }
 
     pub(super) fn scripted(&mut self, run: RunId, serial: Option<&str>) {
@@ -114,7 +116,7 @@ impl Bench {
         self.fleet.nodes.values().next().expect("a node")
     }
 
-    pub(super) fn plan(&self) -> Plan {
+    pub(super) fn plan(&self) -> BootPlan {
         self.snapshot().plan(&claims(None))
     }
 
@@ -197,7 +199,7 @@ fn a_machine_nobody_knows_goes_from_power_on_to_provisioned() {
         ["seen", "loader", "script", "kernel", "agent", "writing", "verifying", "rebooting", "provisioned"]
     );
     assert_eq!(bench.node().label(), "SN-1");
-    assert_eq!(bench.node().run().and_then(|run| run.outcome.clone()), Some(Outcome::Proven));
+    assert_eq!(bench.node().run().and_then(|run| run.outcome.clone()), Some(RunOutcome::Proven));
 }
 
 #[test]
@@ -237,10 +239,10 @@ fn a_provisioned_machine_goes_to_its_disk_until_it_is_re_armed() {
     bench.booted(run(1));
     bench.reported(run(1), good_run());
     bench.powered_on(Firmware::UefiX64);
-    assert_eq!((bench.node().phase.word(), bench.plan()), ("provisioned", Plan::LocalDisk));
+    assert_eq!((bench.node().phase.word(), bench.plan()), ("provisioned", BootPlan::LocalDisk));
     let node = bench.node().id;
     bench.asked(Command::Rearm { node }).expect("it is idle");
-    assert!(matches!(bench.plan(), Plan::Install(_)));
+    assert!(matches!(bench.plan(), BootPlan::Install(_)));
 }
 
 #[test]
@@ -249,10 +251,10 @@ fn a_failed_agent_waits_for_the_station_s_word() {
     bench.booted(run(1));
     let failed = Report::Failed { step: Step::Write, failure: FailureKind::DiskIo, detail: "sector 7".into() };
     bench.reported(run(1), [began(Step::Write), failed]);
-    assert_eq!(bench.snapshot().word(run(1)), Some(Word::Wait));
+    assert_eq!(bench.snapshot().word(run(1)), Some(RestartWord::Wait));
     let node = bench.node().id;
     bench.asked(Command::Rearm { node }).expect("it is idle");
-    assert_eq!(bench.snapshot().word(run(1)), Some(Word::Reboot));
+    assert_eq!(bench.snapshot().word(run(1)), Some(RestartWord::Reboot));
     assert_eq!(bench.snapshot().word(run(9)), None, "a run nobody knows");
 }
 
@@ -263,7 +265,7 @@ fn a_machine_switched_off_while_writing_begins_again_and_its_run_is_kept() {
     bench.reported(run(1), [began(Step::Write)]);
     bench.booted(run(2));
     let outcomes: Vec<_> = bench.node().runs.iter().map(|run| run.outcome.clone()).collect();
-    assert_eq!(outcomes, [Some(Outcome::Interrupted), None]);
+    assert_eq!(outcomes, [Some(RunOutcome::Interrupted), None]);
     assert_eq!(bench.reported(run(1), [read_back(IMAGE), Report::Complete]), 3, "the old run's reports are taken");
     assert_eq!(bench.node().phase.word(), "agent", "and change nothing");
 }
@@ -308,7 +310,7 @@ fn hello_again_in_the_same_run_gets_the_same_job() {
 #[test]
 fn a_profile_assigned_after_the_script_was_sent_is_the_one_that_is_written() {
     let mut bench = Bench::new();
-    let other = profile_file::parse("other.toml", "schema = 1\nimage = \"demo.raw\"\n").expect("a profile");
+    let other = file::parse("other.toml", "schema = 1\nimage = \"demo.raw\"\n").expect("a profile");
     bench.catalogue.profiles.insert(other.id.clone(), other.clone());
     bench.powered_on(Firmware::UefiX64);
     bench.scripted(run(1), None);
@@ -414,7 +416,7 @@ fn log_lines_come_in_order_and_once() {
         .node()
         .log
         .lines()
-        .filter(|line| line.source == Source::Agent)
+        .filter(|line| line.source == LogSource::Agent)
         .map(|line| line.text.to_string())
         .collect();
     assert_eq!(said, ["a", "b", "c"]);
@@ -450,7 +452,7 @@ fn two_machines_never_share_an_address() {
 }
 
 fn station_says(bench: &Bench) -> Vec<String> {
-    let lines = bench.node().log.lines().filter(|line| line.source == Source::Station);
+    let lines = bench.node().log.lines().filter(|line| line.source == LogSource::Station);
     lines.map(|line| line.text.to_string()).collect()
 }
 
@@ -503,7 +505,7 @@ fn by_proxy_each_step_of_a_machine_is_told_once() {
 fn fetches(bench: &mut Bench, file: &str) {
     bench.powered_on(Firmware::UefiX64);
     bench.loaded();
-    bench.saw(Event::Loader { address: ADDRESS, file: file.into(), transfer: Transfer::Done { bytes: 9 } });
+    bench.saw(Event::Loader { address: ADDRESS, file: file.into(), transfer: LoaderTransfer::Done { bytes: 9 } });
 }
 
 #[test]
@@ -537,7 +539,7 @@ fn the_program_of_one_machine_is_chosen_and_kept_also_while_it_is_at_work() {
     let mut bench = Bench::new();
     bench.booted(run(1));
     let node = bench.node().id;
-    let loader: crate::domain::quirk::Loader = "ipxe.efi".parse().expect("a name");
+    let loader: crate::domain::machine::quirk::BootProgram = "ipxe.efi".parse().expect("a name");
     let effects = bench.asked(Command::ChooseLoader { node, loader: Some(loader.clone()) }).expect("done");
     let saved = effects.iter().any(|effect| matches!(effect, Effect::SaveNode(node) if node.loader.choice.is_some()));
     assert!(saved, "{effects:?}");

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use super::{FILE_LIMIT, Flaw};
+use super::{FILE_LIMIT, ListFlaw};
 
 /// How the bytes of a file were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +28,12 @@ impl Encoding {
 }
 
 /// The text in `bytes`, without a byte order mark and with `\n` at the end of every line.
-pub(super) fn decode(bytes: &[u8]) -> Result<(String, Encoding), Flaw> {
+pub(super) fn decode(bytes: &[u8]) -> Result<(String, Encoding), ListFlaw> {
     if bytes.len() > FILE_LIMIT {
-        return Err(Flaw::TooLarge);
+        return Err(ListFlaw::TooLarge);
     }
     if let Some((_, name)) = NOT_TEXT.iter().find(|(start, _)| bytes.starts_with(start)) {
-        return Err(Flaw::NotText(name));
+        return Err(ListFlaw::NotText(name));
     }
     let (text, encoding) = match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => (String::from_utf8_lossy(rest), Encoding::Utf8),
@@ -47,10 +47,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(String, Encoding), Flaw> {
         },
     };
     if text.contains('\0') {
-        return Err(Flaw::NotText("a binary file"));
+        return Err(ListFlaw::NotText("a binary file"));
     }
     if text.trim().is_empty() {
-        return Err(Flaw::Empty);
+        return Err(ListFlaw::Empty);
     }
     Ok((with_plain_line_ends(text), encoding))
 }

@@ -1,8 +1,8 @@
 //! The rows that are wrong, as a list to correct and import again.
 
-use super::layout::Meaning;
-use super::written::written;
-use super::{Located, Preview, Row, Standing};
+use super::columns::ColumnMeaning;
+use super::csv_text::written;
+use super::{Located, Preview, PreviewRow, RowEffect};
 
 /// The rows with errors in the columns of the file, and what is wrong with each under `Problem`, which an import
 /// ignores: once the cells are corrected it can be imported as it is. A spreadsheet opens it as it opened the original.
@@ -12,12 +12,12 @@ pub fn errors_csv(preview: &Preview) -> String {
         let said = preview.flaws.iter().map(|flaw| format!("{flaw} ({})", flaw.hint()));
         return problem_csv(&said.collect::<Vec<_>>().join("; "));
     }
-    let own = |at: &usize| preview.columns.get(*at).is_none_or(|column| column.meaning != Meaning::Ignored);
+    let own = |at: &usize| preview.columns.get(*at).is_none_or(|column| column.meaning != ColumnMeaning::Ignored);
     let places: Vec<usize> = (0..preview.columns.len()).filter(own).collect();
     let titles = places.iter().map(|at| preview.columns[*at].title.clone()).chain([PROBLEM.to_owned()]);
     let mut lines = vec![titles.collect::<Vec<_>>()];
     for row in &preview.rows {
-        let Standing::Error(errors) = &row.standing else { continue };
+        let RowEffect::Error(errors) = &row.standing else { continue };
         let cell = |at: usize| row.cells.get(at).cloned().unwrap_or_default();
         let surplus = (preview.columns.len()..row.cells.len()).map(cell);
         lines.push(places.iter().map(|at| cell(*at)).chain([problem(row, errors)]).chain(surplus).collect());
@@ -39,7 +39,7 @@ pub fn errors_file_name(file: &str) -> String {
     format!("{}-errors.csv", stem.trim_matches([' ', '.']))
 }
 
-fn problem(row: &Row, errors: &[Located]) -> String {
+fn problem(row: &PreviewRow, errors: &[Located]) -> String {
     let said = errors.iter().map(|error| {
         let column = error.column.as_ref().map(|column| format!("{column}: ")).unwrap_or_default();
         format!("{column}{} ({})", error.flaw, error.flaw.hint())

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::layout::Meaning;
-use super::written::written;
-use crate::domain::registration::Registration;
+use super::columns::ColumnMeaning;
+use super::csv_text::written;
+use crate::domain::node::registration::Registration;
 
 /// A list of these machines with a column for all that a list can say. One without an identifier is in no list.
 pub fn export_csv(machines: &[Registration]) -> String {
@@ -21,17 +21,17 @@ pub fn export_csv(machines: &[Registration]) -> String {
 }
 
 /// What a machine has in a column.
-fn cell(meaning: &Meaning, machine: &Registration) -> String {
+fn cell(meaning: &ColumnMeaning, machine: &Registration) -> String {
     let spelt = |value: Option<String>| value.unwrap_or_default();
     match meaning {
-        Meaning::Serial => spelt(machine.serial.as_ref().map(ToString::to_string)),
-        Meaning::Uuid => spelt(machine.uuid.map(|uuid| uuid.to_string())),
-        Meaning::Mac => machine.macs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        Meaning::Profile => spelt(machine.profile.as_ref().map(ToString::to_string)),
-        Meaning::Name => spelt(machine.name.clone()),
-        Meaning::Hostname => spelt(machine.hostname.as_ref().map(ToString::to_string)),
-        Meaning::Metadata => pairs(&machine.metadata),
-        Meaning::Extra(_) | Meaning::Ignored => String::new(),
+        ColumnMeaning::Serial => spelt(machine.serial.as_ref().map(ToString::to_string)),
+        ColumnMeaning::Uuid => spelt(machine.uuid.map(|uuid| uuid.to_string())),
+        ColumnMeaning::Mac => machine.macs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        ColumnMeaning::Profile => spelt(machine.profile.as_ref().map(ToString::to_string)),
+        ColumnMeaning::Name => spelt(machine.name.clone()),
+        ColumnMeaning::Hostname => spelt(machine.hostname.as_ref().map(ToString::to_string)),
+        ColumnMeaning::Metadata => pairs(&machine.metadata),
+        ColumnMeaning::Extra(_) | ColumnMeaning::Ignored => String::new(),
     }
 }
 
@@ -51,12 +51,12 @@ fn odd<'m>((key, value): (&'m String, &'m String)) -> Option<&'m String> {
     (key.contains(['=', '&']) || value.contains('&')).then_some(key)
 }
 
-const COLUMNS: [Meaning; 7] = [
-    Meaning::Serial,
-    Meaning::Uuid,
-    Meaning::Mac,
-    Meaning::Profile,
-    Meaning::Name,
-    Meaning::Hostname,
-    Meaning::Metadata,
+const COLUMNS: [ColumnMeaning; 7] = [
+    ColumnMeaning::Serial,
+    ColumnMeaning::Uuid,
+    ColumnMeaning::Mac,
+    ColumnMeaning::Profile,
+    ColumnMeaning::Name,
+    ColumnMeaning::Hostname,
+    ColumnMeaning::Metadata,
 ];

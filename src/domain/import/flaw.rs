@@ -1,13 +1,13 @@
 //! What can be wrong with a list, and what to do about it.
 
-use crate::domain::change::Field;
-use crate::domain::command::Refusal;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::BadId;
+use crate::domain::node::change::NodeField;
+use crate::domain::refusal::Refusal;
 
 /// One thing wrong with a file, a row or a cell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
+pub enum ListFlaw {
     #[error("the file is empty")]
     Empty,
     #[error("the file is larger than {} MiB", super::FILE_LIMIT >> 20)]
@@ -46,7 +46,7 @@ pub enum Flaw {
     #[error("the row has {found} cells, the header {titles}")]
     SurplusCells { found: usize, titles: usize },
     #[error("{field} {value} is also in row {other}")]
-    Duplicate { field: Field, value: String, other: usize },
+    Duplicate { field: NodeField, value: String, other: usize },
     #[error("row {other} is about the same node, {label}")]
     SameNode { label: String, other: usize },
     #[error(transparent)]
@@ -62,7 +62,7 @@ pub enum Flaw {
     DigitsLost { value: String },
 }
 
-impl Flaw {
+impl ListFlaw {
     /// What to do about it, in words.
     pub fn hint(&self) -> String {
         match self {
@@ -97,7 +97,7 @@ impl Flaw {
             Self::BadMetadata { .. } => "write it as site=ulm&line=3".into(),
             Self::MetadataTwice { .. } => "delete one of the two".into(),
             Self::SurplusCells { .. } => "put a value that contains the separator between quotation marks".into(),
-            Self::Duplicate { field: Field::Serial, .. } => {
+            Self::Duplicate { field: NodeField::Serial, .. } => {
                 "delete one of the rows; several MAC addresses of one machine go into one cell".into()
             }
             Self::Duplicate { .. } | Self::SameNode { .. } => "delete or correct one of the rows".into(),
@@ -114,7 +114,7 @@ impl Flaw {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     pub column: Option<String>,
-    pub flaw: Flaw,
+    pub flaw: ListFlaw,
 }
 
 impl Located {

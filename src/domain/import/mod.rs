@@ -30,23 +30,23 @@
 //! whose columns can be told from what they hold: serials, UUIDs, MAC addresses.
 
 mod cell;
+mod columns;
+mod csv_text;
 mod decode;
 mod draft;
 mod errors;
 mod export;
 mod flaw;
-mod layout;
 mod preview;
 mod profiles;
 mod table;
-mod written;
 
+pub use columns::{ColumnMeaning, ListColumn};
 pub use decode::Encoding;
 pub use errors::{errors_csv, errors_file_name, problem_csv};
 pub use export::export_csv;
-pub use flaw::{Flaw, Located};
-pub use layout::{Column, Meaning};
-pub use preview::{Counts, Options, Preview, Row, Standing, preview, preview_watched};
+pub use flaw::{ListFlaw, Located};
+pub use preview::{ImportOptions, Preview, PreviewRow, RowCounts, RowEffect, preview, preview_watched};
 
 /// An empty list with every column that means something, for `oxbow import --template`.
 pub fn template() -> &'static str {

@@ -2,23 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::columns::layout;
 use super::decode::decode;
-use super::draft::{Draft, Reading};
-use super::layout::layout;
-use super::profiles::Profiles;
+use super::draft::{RowContext, RowDraft};
+use super::profiles::ProfileLookup;
 use super::table::{Record, read};
-use super::{Column, Encoding, Flaw, Located};
-use crate::domain::change::{Field, FieldChange};
-use crate::domain::command::{Import, Refusal};
+use super::{Encoding, ListColumn, ListFlaw, Located};
+use crate::domain::command::ImportList;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::{MacAddr, NodeId, ProfileId, Serial, SystemUuid};
-use crate::domain::registration::{Judgement, Registration};
+use crate::domain::node::change::{FieldChange, NodeField};
+use crate::domain::node::registration::{Judgement, Registration};
+use crate::domain::refusal::Refusal;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 
 /// A choice for the whole list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct ImportOptions {
     /// This profile for every row, whatever the row says.
     pub profile: Option<ProfileId>,
 }
@@ -30,20 +31,20 @@ pub struct Preview {
     pub file: String,
     pub encoding: Encoding,
     pub separator: char,
-    pub columns: Vec<Column>,
+    pub columns: Vec<ListColumn>,
     /// What is wrong with the file as a whole. Nothing can be imported while there is any.
-    pub flaws: Vec<Flaw>,
-    pub rows: Vec<Row>,
-    pub counts: Counts,
+    pub flaws: Vec<ListFlaw>,
+    pub rows: Vec<PreviewRow>,
+    pub counts: RowCounts,
 }
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct PreviewRow {
     /// As a spreadsheet numbers it, from 1.
     pub row: usize,
     pub registration: Registration,
-    pub standing: Standing,
+    pub standing: RowEffect,
     pub warnings: Vec<Located>,
     /// The cells as they were written, kept for a row with errors only.
     pub(super) cells: Vec<String>,
@@ -51,7 +52,7 @@ pub struct Row {
 
 /// What a row would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum RowEffect {
     /// A machine nobody has registered; `seen` when it has shown itself already.
     New {
         seen: Option<NodeId>,
@@ -63,7 +64,7 @@ pub enum Standing {
     Error(Vec<Located>),
 }
 
-impl Standing {
+impl RowEffect {
     /// `new`, `same`, `changes` or `error`.
     pub fn word(&self) -> &'static str {
         match self {
@@ -77,7 +78,7 @@ impl Standing {
 
 /// How many rows of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct RowCounts {
     pub new: usize,
     pub same: usize,
     pub changes: usize,
@@ -87,7 +88,7 @@ pub struct Counts {
 }
 
 /// What the list in `bytes`, known as `file`, would do to this bench.
-pub fn preview(file: &str, bytes: &[u8], now: Timestamp, bench: &Snapshot, options: &Options) -> Preview {
+pub fn preview(file: &str, bytes: &[u8], now: Timestamp, bench: &Snapshot, options: &ImportOptions) -> Preview {
     preview_watched(file, bytes, now, bench, options, &mut |_, _| {})
 }
 
@@ -97,7 +98,7 @@ pub fn preview_watched(
     bytes: &[u8],
     now: Timestamp,
     bench: &Snapshot,
-    options: &Options,
+    options: &ImportOptions,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Preview {
     let mut preview = Preview {
@@ -107,7 +108,7 @@ pub fn preview_watched(
         columns: Vec::new(),
         flaws: Vec::new(),
         rows: Vec::new(),
-        counts: Counts::default(),
+        counts: RowCounts::default(),
     };
     let text = match decode(bytes) {
         Ok((text, encoding)) => {
@@ -122,18 +123,18 @@ pub fn preview_watched(
     let table = read(&text);
     let layout = layout(&table.records);
     (preview.separator, preview.columns, preview.flaws) = (table.separator, layout.columns, layout.flaws);
-    preview.flaws.extend(table.unclosed.map(|row| Flaw::UnclosedQuote { row }));
+    preview.flaws.extend(table.unclosed.map(|row| ListFlaw::UnclosedQuote { row }));
     let records = &table.records[layout.first..];
     if records.is_empty() && preview.flaws.is_empty() {
-        preview.flaws.push(Flaw::NoRows);
+        preview.flaws.push(ListFlaw::NoRows);
     }
     if !preview.flaws.is_empty() {
         return preview;
     }
-    let mut reading = Reading {
+    let mut reading = RowContext {
         columns: &preview.columns,
         separator: preview.separator,
-        profiles: Profiles::new(&bench.catalogue.profiles),
+        profiles: ProfileLookup::new(&bench.catalogue.profiles),
         placeholders: bench.index.placeholders(),
         profile: options.profile.as_ref(),
     };
@@ -149,11 +150,11 @@ pub fn preview_watched(
         step();
         reading.draft(record)
     };
-    let mut drafts: Vec<Draft> = records.iter().map(read).collect();
+    let mut drafts: Vec<RowDraft> = records.iter().map(read).collect();
     mark_duplicates(&mut drafts);
     warn_of_lost_zeros(&mut drafts, bench);
     preview.rows = judge_all(drafts, records, now, bench, &mut step);
-    preview.counts = Counts::of(&preview.rows);
+    preview.counts = RowCounts::of(&preview.rows);
     preview
 }
 
@@ -164,14 +165,14 @@ impl Preview {
     }
 
     /// What imports all of it; none while anything is wrong.
-    pub fn import(&self) -> Option<Import> {
+    pub fn import(&self) -> Option<ImportList> {
         self.is_clean().then(|| self.import_without_errors())
     }
 
     /// What imports the rows that have no error.
-    pub fn import_without_errors(&self) -> Import {
-        let good = self.rows.iter().filter(|row| !matches!(row.standing, Standing::Error(_)));
-        Import { file: self.file.clone(), rows: good.map(|row| (row.row, row.registration.clone())).collect() }
+    pub fn import_without_errors(&self) -> ImportList {
+        let good = self.rows.iter().filter(|row| !matches!(row.standing, RowEffect::Error(_)));
+        ImportList { file: self.file.clone(), rows: good.map(|row| (row.row, row.registration.clone())).collect() }
     }
 
     /// Everything that is wrong, in the order of the rows.
@@ -184,8 +185,8 @@ impl Preview {
             hint: flaw.hint(),
         });
         of_file.chain(self.rows.iter().flat_map(|row| match &row.standing {
-            Standing::Error(errors) => errors.iter().map(|error| error.diagnostic(&self.file, row.row)).collect(),
-            Standing::New { .. } | Standing::Same(_) | Standing::Changes(..) => Vec::new(),
+            RowEffect::Error(errors) => errors.iter().map(|error| error.diagnostic(&self.file, row.row)).collect(),
+            RowEffect::New { .. } | RowEffect::Same(_) | RowEffect::Changes(..) => Vec::new(),
         }))
     }
 
@@ -195,15 +196,15 @@ impl Preview {
     }
 }
 
-impl Counts {
-    fn of(rows: &[Row]) -> Self {
+impl RowCounts {
+    fn of(rows: &[PreviewRow]) -> Self {
         let mut counts = Self::default();
         for row in rows {
             match row.standing {
-                Standing::New { .. } => counts.new += 1,
-                Standing::Same(_) => counts.same += 1,
-                Standing::Changes(..) => counts.changes += 1,
-                Standing::Error(_) => counts.errors += 1,
+                RowEffect::New { .. } => counts.new += 1,
+                RowEffect::Same(_) => counts.same += 1,
+                RowEffect::Changes(..) => counts.changes += 1,
+                RowEffect::Error(_) => counts.errors += 1,
             }
             counts.warnings += usize::from(!row.warnings.is_empty());
         }
@@ -212,21 +213,21 @@ impl Counts {
 }
 
 /// Rows that share an identifier: none of them can be told to be the right one, so each is told the other.
-fn mark_duplicates(drafts: &mut [Draft]) {
+fn mark_duplicates(drafts: &mut [RowDraft]) {
     let mut serials: HashMap<String, usize> = HashMap::with_capacity(drafts.len());
     let mut uuids: HashMap<SystemUuid, usize> = HashMap::new();
     let mut macs: HashMap<MacAddr, usize> = HashMap::new();
-    let mut shared: Vec<(usize, usize, Field, Option<MacAddr>)> = Vec::new();
+    let mut shared: Vec<(usize, usize, NodeField, Option<MacAddr>)> = Vec::new();
     for (at, draft) in drafts.iter().enumerate() {
         let Registration { serial, uuid, macs: own, .. } = &draft.registration;
         if let Some(serial) = serial {
             let first = *serials.entry(serial.as_str().to_ascii_lowercase()).or_insert(at);
-            shared.push((first, at, Field::Serial, None));
+            shared.push((first, at, NodeField::Serial, None));
         }
         if let Some(uuid) = uuid {
-            shared.push((*uuids.entry(uuid.canonical()).or_insert(at), at, Field::Uuid, None));
+            shared.push((*uuids.entry(uuid.canonical()).or_insert(at), at, NodeField::Uuid, None));
         }
-        shared.extend(own.iter().map(|mac| (*macs.entry(*mac).or_insert(at), at, Field::Mac, Some(*mac))));
+        shared.extend(own.iter().map(|mac| (*macs.entry(*mac).or_insert(at), at, NodeField::Mac, Some(*mac))));
     }
     for (first, at, field, mac) in shared.into_iter().filter(|(first, at, ..)| first != at) {
         let (row, other) = (drafts[first].row, drafts[at].row);
@@ -235,27 +236,27 @@ fn mark_duplicates(drafts: &mut [Draft]) {
     }
 }
 
-impl Draft {
+impl RowDraft {
     /// Notes that another row has this too, once for each value, in the row's own spelling.
-    fn share(&mut self, field: &Field, mac: Option<MacAddr>, other: usize) {
+    fn share(&mut self, field: &NodeField, mac: Option<MacAddr>, other: usize) {
         let Registration { serial, uuid, .. } = &self.registration;
         let value = match field {
-            Field::Serial => serial.as_ref().map(ToString::to_string),
-            Field::Uuid => uuid.map(|uuid| uuid.to_string()),
+            NodeField::Serial => serial.as_ref().map(ToString::to_string),
+            NodeField::Uuid => uuid.map(|uuid| uuid.to_string()),
             _ => mac.map(|mac| mac.to_string()),
         };
         let value = value.unwrap_or_default();
-        let is_this = |flaw: &Flaw| matches!(flaw, Flaw::Duplicate { value: known, .. } if *known == value);
+        let is_this = |flaw: &ListFlaw| matches!(flaw, ListFlaw::Duplicate { value: known, .. } if *known == value);
         if !self.errors.iter().any(|error| is_this(&error.flaw)) {
-            let flaw = Flaw::Duplicate { field: field.clone(), value, other };
+            let flaw = ListFlaw::Duplicate { field: field.clone(), value, other };
             self.errors.push(Located { column: None, flaw });
         }
     }
 }
 
 /// A serial of digits that is shorter than nearly all others of the list, or that the bench knows with zeros before it.
-fn warn_of_lost_zeros(drafts: &mut [Draft], bench: &Snapshot) {
-    let digits = |draft: &Draft| {
+fn warn_of_lost_zeros(drafts: &mut [RowDraft], bench: &Snapshot) {
+    let digits = |draft: &RowDraft| {
         let serial = draft.registration.serial.as_ref().map(Serial::as_str);
         serial.filter(|serial| serial.bytes().all(|byte| byte.is_ascii_digit())).map(str::to_owned)
     };
@@ -273,8 +274,8 @@ fn warn_of_lost_zeros(drafts: &mut [Draft], bench: &Snapshot) {
         let Some(value) = digits(draft) else { continue };
         let known = zeroed.get(value.trim_start_matches('0')).filter(|known| known.as_str() != value);
         let flaw = match (known, usual) {
-            (Some(known), _) => Flaw::LeadingZerosOf { known: known.to_string(), value },
-            (None, Some(usual)) if value.len() < usual => Flaw::LeadingZeros { value, usual },
+            (Some(known), _) => ListFlaw::LeadingZerosOf { known: known.to_string(), value },
+            (None, Some(usual)) if value.len() < usual => ListFlaw::LeadingZeros { value, usual },
             (None, _) => continue,
         };
         draft.warnings.push(Located { column: Some("Serial".into()), flaw });
@@ -282,12 +283,12 @@ fn warn_of_lost_zeros(drafts: &mut [Draft], bench: &Snapshot) {
 }
 
 fn judge_all(
-    drafts: Vec<Draft>,
+    drafts: Vec<RowDraft>,
     records: &[Record],
     now: Timestamp,
     bench: &Snapshot,
     step: &mut dyn FnMut(),
-) -> Vec<Row> {
+) -> Vec<PreviewRow> {
     let mut about: HashMap<NodeId, usize> = HashMap::new();
     let judged = drafts.into_iter().zip(records).map(|(mut draft, record)| {
         step();
@@ -297,22 +298,22 @@ fn judge_all(
                 let other = judgement.node().and_then(|node| Some((node, about.insert(node, draft.row)?)));
                 if let Some((node, other)) = other {
                     let label = bench.nodes.get(&node).map(|node| node.label()).unwrap_or_default();
-                    draft.errors.push(Located { column: None, flaw: Flaw::SameNode { label, other } });
+                    draft.errors.push(Located { column: None, flaw: ListFlaw::SameNode { label, other } });
                 }
             }
             // That there is no identifier is no news where each of them was found wrong.
             Err(Refusal::NoIdentifier) if !draft.errors.is_empty() => {}
-            Err(refusal) => draft.errors.push(Located { column: None, flaw: Flaw::Refused(refusal.clone()) }),
+            Err(refusal) => draft.errors.push(Located { column: None, flaw: ListFlaw::Refused(refusal.clone()) }),
         }
         let standing = match judgement {
-            Ok(judgement) if draft.errors.is_empty() => Standing::from(judgement),
-            _ => Standing::Error(std::mem::take(&mut draft.errors)),
+            Ok(judgement) if draft.errors.is_empty() => RowEffect::from(judgement),
+            _ => RowEffect::Error(std::mem::take(&mut draft.errors)),
         };
         let cells = match standing {
-            Standing::Error(_) => record.cells().map(str::to_owned).collect(),
+            RowEffect::Error(_) => record.cells().map(str::to_owned).collect(),
             _ => Vec::new(),
         };
-        Row { row: draft.row, registration: draft.registration, standing, warnings: draft.warnings, cells }
+        PreviewRow { row: draft.row, registration: draft.registration, standing, warnings: draft.warnings, cells }
     });
     judged.collect()
 }
@@ -321,7 +322,7 @@ fn judge_all(
 const LONG: usize = 10_000;
 const WATCHED: usize = 1000;
 
-impl From<Judgement> for Standing {
+impl From<Judgement> for RowEffect {
     fn from(judgement: Judgement) -> Self {
         match judgement {
             Judgement::New { seen } => Self::New { seen },

@@ -2,24 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::Flaw;
+use super::ListFlaw;
 use crate::domain::ids::ProfileId;
 use crate::domain::profile::Profile;
 
 /// The profiles there are, under every spelling a list may use. Remembers what it was asked: a list says the same
 /// profile on most of its rows.
-pub(super) struct Profiles<'c> {
+pub(super) struct ProfileLookup<'c> {
     known: &'c BTreeMap<ProfileId, Profile>,
-    asked: BTreeMap<String, Result<ProfileId, Flaw>>,
+    asked: BTreeMap<String, Result<ProfileId, ListFlaw>>,
 }
 
-impl<'c> Profiles<'c> {
+impl<'c> ProfileLookup<'c> {
     pub(super) fn new(known: &'c BTreeMap<ProfileId, Profile>) -> Self {
         Self { known, asked: BTreeMap::new() }
     }
 
     /// The profile named, titled or also called so, in any case.
-    pub(super) fn find(&mut self, value: &str) -> Result<ProfileId, Flaw> {
+    pub(super) fn find(&mut self, value: &str) -> Result<ProfileId, ListFlaw> {
         if let Some(answer) = self.asked.get(value) {
             return answer.clone();
         }
@@ -28,7 +28,7 @@ impl<'c> Profiles<'c> {
         answer
     }
 
-    fn look_up(&self, value: &str) -> Result<ProfileId, Flaw> {
+    fn look_up(&self, value: &str) -> Result<ProfileId, ListFlaw> {
         let wanted = value.to_lowercase();
         let by_name = self.known.keys().find(|id| id.as_str() == wanted);
         let is_called = |profile: &&Profile| {
@@ -37,7 +37,7 @@ impl<'c> Profiles<'c> {
         };
         let mut called = self.known.values().filter(is_called);
         let by_another = || called.next().filter(|_| called.next().is_none()).map(|profile| &profile.id);
-        by_name.or_else(by_another).cloned().ok_or_else(|| Flaw::UnknownProfile {
+        by_name.or_else(by_another).cloned().ok_or_else(|| ListFlaw::UnknownProfile {
             value: value.to_owned(),
             meant: self.nearest(&wanted).map(ToString::to_string),
         })
@@ -60,19 +60,19 @@ const ALIKE: f64 = 0.8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::profile_file;
+    use crate::domain::profile::file;
 
-    fn meant(value: &str) -> Result<String, Flaw> {
+    fn meant(value: &str) -> Result<String, ListFlaw> {
         let files = [
             ("edge-rt", "title = \"Edge RT\"\naliases = [\"os-51c4eba0\", \"both\"]"),
             ("edge", "aliases = [\"both\"]"),
         ];
         let known = files.map(|(name, more)| {
             let text = format!("schema = 1\nimage = \"edge.raw.gz\"\n{more}\n");
-            let profile = profile_file::parse(&format!("{name}.toml"), &text).expect("a profile");
+            let profile = file::parse(&format!("{name}.toml"), &text).expect("a profile");
             (profile.id.clone(), profile)
         });
-        Profiles::new(&known.into()).find(value).map(|id| id.to_string())
+        ProfileLookup::new(&known.into()).find(value).map(|id| id.to_string())
     }
 
     #[test]
@@ -84,6 +84,6 @@ mod tests {
 
     #[test]
     fn a_word_for_two_profiles_is_neither() {
-        assert!(matches!(meant("both"), Err(Flaw::UnknownProfile { .. })));
+        assert!(matches!(meant("both"), Err(ListFlaw::UnknownProfile { .. })));
     }
 }

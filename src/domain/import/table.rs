@@ -4,7 +4,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 /// The rows of a file that are not blank.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct CellTable {
     pub separator: char,
     pub records: Vec<Record>,
     /// The row with a quotation mark that nothing closes: all that follows is inside it.
@@ -37,7 +37,7 @@ impl Record {
 }
 
 /// Reads `text`, whose lines end in `\n`.
-pub(super) fn read(text: &str) -> Table {
+pub(super) fn read(text: &str) -> CellTable {
     // Excel's own first line, by which it tells itself the separator.
     let (said, body, mut row) = match text.split_once('\n') {
         Some((first, rest)) if first.len() == 5 && first.to_ascii_lowercase().starts_with("sep=") => {
@@ -59,7 +59,7 @@ pub(super) fn read(text: &str) -> Table {
         // The text is in memory and flexible: nothing can fail but the end of it.
         if !reader.read_record(&mut cells).unwrap_or(false) {
             let unclosed = records.last().map(|record| record.row).filter(|_| ends_inside_quotes(last, separator));
-            return Table { separator, records, unclosed };
+            return CellTable { separator, records, unclosed };
         }
         let record = Record { row, cells };
         if record.width() > 0 {

@@ -14,11 +14,11 @@ use super::{CloudInit, Profile};
 use crate::domain::ids::RunId;
 use crate::domain::node::Node;
 use crate::domain::profile::template::Template;
-use crate::domain::snapshot::Station;
+use crate::domain::station::Station;
 
 /// For whom a profile is filled in, and where from it is served.
 #[derive(Clone, Copy, Debug)]
-pub struct Occasion<'a> {
+pub struct TemplateScope<'a> {
     pub profile: &'a Profile,
     pub node: &'a Node,
     pub station: &'a Station,
@@ -47,7 +47,7 @@ pub fn templates(profile: &Profile) -> Vec<&Template> {
 }
 
 /// Everything in `profile` that cannot be filled in for this node.
-pub fn unfilled(occasion: Occasion<'_>) -> Vec<Unfilled> {
+pub fn unfilled(occasion: TemplateScope<'_>) -> Vec<Unfilled> {
     let values = values(occasion);
     templates(occasion.profile).into_iter().filter_map(|template| fill(template, &values).err()).collect()
 }
@@ -92,11 +92,11 @@ pub fn known_names(values: &Value, name: &str) -> Vec<String> {
 }
 
 /// What a template may speak of.
-pub fn values(occasion: Occasion<'_>) -> Value {
-    let Occasion { profile, node, station, base_url, run } = occasion;
+pub fn values(occasion: TemplateScope<'_>) -> Value {
+    let TemplateScope { profile, node, station, base_url, run } = occasion;
     let metadata = Metadata::of(&node.metadata);
     let text = |words: Option<String>| words.map_or(Value::from(()), Value::from);
-    let run_url = format!("{base_url}{}", crate::domain::run::files_path(run));
+    let run_url = format!("{base_url}{}", crate::domain::node::run::files_path(run));
     context! {
         node => context! {
             id => node.id.0,

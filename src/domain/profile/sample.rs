@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::Profile;
-use super::filled::Occasion;
+use super::filled::TemplateScope;
 use crate::domain::ids::{NodeId, RunId};
 use crate::domain::node::Node;
-use crate::domain::snapshot::Station;
+use crate::domain::station::Station;
 use crate::domain::time::Timestamp;
 
 /// The sample and what belongs to it.
@@ -33,9 +33,9 @@ impl Default for Sample {
 }
 
 impl Sample {
-    pub fn occasion<'a>(&'a self, profile: &'a Profile) -> Occasion<'a> {
+    pub fn occasion<'a>(&'a self, profile: &'a Profile) -> TemplateScope<'a> {
         let Self { node, station } = self;
-        Occasion { profile, node, station, base_url: &station.base_url, run: RunId::new([0x5a; 16]) }
+        TemplateScope { profile, node, station, base_url: &station.base_url, run: RunId::new([0x5a; 16]) }
     }
 }
 

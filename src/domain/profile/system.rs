@@ -11,7 +11,7 @@ pub struct System {
     /// Time servers, by name or address.
     pub ntp: Vec<String>,
     pub proxies: Proxies,
-    pub network: Option<Network>,
+    pub network: Option<NetworkSetup>,
     pub users: Vec<User>,
 }
 
@@ -24,7 +24,7 @@ impl System {
 
     /// The templates in it.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
-        let network = self.network.iter().flat_map(Network::templates);
+        let network = self.network.iter().flat_map(NetworkSetup::templates);
         self.hostname.iter().chain(network)
     }
 }
@@ -46,7 +46,7 @@ impl Proxies {
 
 /// The card that the machine was installed over, known by its MAC address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Network {
+pub enum NetworkSetup {
     /// It asks by its MAC address, so that it gets the address that the installer had.
     Dhcp,
     Static {
@@ -57,7 +57,7 @@ pub enum Network {
     },
 }
 
-impl Network {
+impl NetworkSetup {
     fn templates(&self) -> Vec<&Template> {
         match self {
             Self::Dhcp => Vec::new(),

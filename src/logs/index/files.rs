@@ -5,24 +5,24 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use super::super::shelf::{Place, name_of, place_of};
+use crate::logs::files::{FileKey, name_of, place_of};
 
 /// A file that is there.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
-    pub place: Place,
+pub(super) struct LogFile {
+    pub place: FileKey,
     pub inode: u64,
     pub bytes: u64,
 }
 
-impl Found {
-    pub(super) fn key(&self) -> (u64, Place) {
+impl LogFile {
+    pub(super) fn key(&self) -> (u64, FileKey) {
         (self.inode, self.place)
     }
 }
 
 /// All log files in the directory. None when there is no directory.
-pub(super) fn present(logs: &Path) -> io::Result<Vec<Found>> {
+pub(super) fn present(logs: &Path) -> io::Result<Vec<LogFile>> {
     let entries = match fs::read_dir(logs) {
         Ok(entries) => entries,
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -35,14 +35,14 @@ pub(super) fn present(logs: &Path) -> io::Result<Vec<Found>> {
         // It may have been set aside or removed by now.
         let Ok(about) = entry.metadata() else { continue };
         if about.is_file() {
-            found.push(Found { place, inode: about.ino(), bytes: about.len() });
+            found.push(LogFile { place, inode: about.ino(), bytes: about.len() });
         }
     }
     Ok(found)
 }
 
 /// The file at this place, and by what it is known: its first line. None if it is not there, or has no whole line.
-pub(super) fn head(logs: &Path, place: Place) -> io::Result<Option<(File, String)>> {
+pub(super) fn head(logs: &Path, place: FileKey) -> io::Result<Option<(File, String)>> {
     let file = match File::open(logs.join(name_of(place))) {
         Ok(file) => file,
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),

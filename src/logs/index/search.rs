@@ -6,7 +6,7 @@ use std::fs::File;
 use rusqlite::ToSql;
 
 use super::files::{head, line_at, present};
-use super::{Index, IndexError};
+use super::{IndexError, LogIndex};
 use crate::domain::ids::NodeId;
 use crate::domain::logline::Level;
 use crate::domain::time::Timestamp;
@@ -14,7 +14,7 @@ use crate::logs::line::Short;
 
 /// Which lines are wanted: all of it has to be so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
+pub struct SearchQuery {
     pub node: Option<NodeId>,
     /// The first eight hex digits of a run, or more of them.
     pub run: Option<String>,
@@ -29,18 +29,18 @@ pub struct Question {
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct SearchResult {
     /// As they are in the files, the oldest first.
     pub lines: Vec<String>,
     /// There are older ones that are not among them.
     pub has_more: bool,
 }
 
-impl Index {
+impl LogIndex {
     /// The newest lines that are as wanted, at most so many.
-    pub fn search(&self, question: &Question, most: usize) -> Result<Answer, IndexError> {
+    pub fn search(&self, question: &SearchQuery, most: usize) -> Result<SearchResult, IndexError> {
         let run = match question.run.as_deref().map(|run| Short::read(run.get(..8).unwrap_or(run))) {
-            Some(None) => return Ok(Answer::default()),
+            Some(None) => return Ok(SearchResult::default()),
             Some(Some(run)) => Some(i64::from(run.number())),
             None => None,
         };
@@ -81,7 +81,7 @@ impl Index {
         sql.push_str(" ORDER BY l.at DESC, l.id DESC");
 
         let words: Vec<String> = question.words.iter().map(|word| word.to_lowercase()).collect();
-        let (mut answer, mut shelf) = (Answer::default(), Shelf { index: self, open: HashMap::new() });
+        let (mut answer, mut shelf) = (SearchResult::default(), FilesToRead { index: self, open: HashMap::new() });
         let mut found = self.connection.prepare(&sql)?;
         let mut rows = found.query(wanted.as_slice())?;
         while let Some(row) = rows.next()? {
@@ -106,12 +106,12 @@ impl Index {
 }
 
 /// Files that lines are read from.
-struct Shelf<'i> {
-    index: &'i Index,
+struct FilesToRead<'i> {
+    index: &'i LogIndex,
     open: HashMap<(NodeId, String), Option<File>>,
 }
 
-impl Shelf<'_> {
+impl FilesToRead<'_> {
     fn line(&mut self, place: (NodeId, u32), first: &str, at: u64) -> Result<Option<String>, IndexError> {
         let key = (place.0, first.to_owned());
         if !self.open.contains_key(&key) {

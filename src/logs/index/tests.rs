@@ -23,8 +23,8 @@ impl Bench {
         self.0.path().join("search.db")
     }
 
-    fn open(&self) -> Index {
-        Index::open(&self.database(), &self.logs()).expect("an index")
+    fn open(&self) -> LogIndex {
+        LogIndex::open(&self.database(), &self.logs()).expect("an index")
     }
 
     /// More of a node's log, at these seconds after ten.
@@ -60,12 +60,12 @@ impl Bench {
     }
 }
 
-fn all(index: &mut Index) {
+fn all(index: &mut LogIndex) {
     while index.catch_up().expect("it is read") {}
 }
 
 /// What follows the time and the name.
-fn found(index: &Index, question: &Question) -> Vec<String> {
+fn found(index: &LogIndex, question: &SearchQuery) -> Vec<String> {
     let answer = index.search(question, 100).expect("an answer");
     answer.lines.iter().map(|line| line.splitn(3, ' ').nth(2).unwrap_or_default().to_owned()).collect()
 }
@@ -74,8 +74,8 @@ fn at(second: u64) -> Option<Timestamp> {
     Some(Timestamp::from_millis(1_777_802_400_000 + second * 1000))
 }
 
-fn words(words: &str) -> Question {
-    Question { words: words.split(' ').map(str::to_owned).collect(), ..Question::default() }
+fn words(words: &str) -> SearchQuery {
+    SearchQuery { words: words.split(' ').map(str::to_owned).collect(), ..SearchQuery::default() }
 }
 
 #[test]
@@ -83,17 +83,17 @@ fn lines_are_found_by_node_run_level_time_and_words_and_by_all_of_them() {
     let bench = Bench::busy();
     let mut index = bench.open();
     all(&mut index);
-    let ask = |question: Question| found(&index, &question);
-    assert_eq!(ask(Question::default()).len(), 7);
-    assert_eq!(ask(Question { node: Some(NodeId(2)), ..Question::default() }).len(), 1);
+    let ask = |question: SearchQuery| found(&index, &question);
+    assert_eq!(ask(SearchQuery::default()).len(), 7);
+    assert_eq!(ask(SearchQuery { node: Some(NodeId(2)), ..SearchQuery::default() }).len(), 1);
     let first = ["station info seen", "run aaaaaaaa of profile demo begins", "agent:aaaaaaaa.0 error write: I/O error"];
-    assert_eq!(ask(Question { run: Some("aaaaaaaa".into()), ..Question::default() }), first, "from power-on");
-    assert_eq!(ask(Question { run: Some("cccccccc".into()), ..Question::default() }).len(), 0);
-    assert_eq!(ask(Question { run: Some("nonsense".into()), ..Question::default() }).len(), 0);
-    assert_eq!(ask(Question { level: Some(Level::Error), ..Question::default() }), first[2..]);
-    assert_eq!(ask(Question { level: Some(Level::Warning), ..Question::default() }).len(), 2, "and worse");
-    assert_eq!(ask(Question { since: at(11), ..Question::default() }).len(), 3);
-    assert_eq!(ask(Question { until: at(3), ..Question::default() }), first);
+    assert_eq!(ask(SearchQuery { run: Some("aaaaaaaa".into()), ..SearchQuery::default() }), first, "from power-on");
+    assert_eq!(ask(SearchQuery { run: Some("cccccccc".into()), ..SearchQuery::default() }).len(), 0);
+    assert_eq!(ask(SearchQuery { run: Some("nonsense".into()), ..SearchQuery::default() }).len(), 0);
+    assert_eq!(ask(SearchQuery { level: Some(Level::Error), ..SearchQuery::default() }), first[2..]);
+    assert_eq!(ask(SearchQuery { level: Some(Level::Warning), ..SearchQuery::default() }).len(), 2, "and worse");
+    assert_eq!(ask(SearchQuery { since: at(11), ..SearchQuery::default() }).len(), 3);
+    assert_eq!(ask(SearchQuery { until: at(3), ..SearchQuery::default() }), first);
     for (asked, count) in [
         ("write", 2),
         ("WRI", 2),
@@ -106,8 +106,13 @@ fn lines_are_found_by_node_run_level_time_and_words_and_by_all_of_them() {
     ] {
         assert_eq!(ask(words(asked)).len(), count, "{asked}");
     }
-    let one =
-        Question { node: Some(NodeId(1)), level: Some(Level::Info), since: at(3), until: at(13), ..words("write 12") };
+    let one = SearchQuery {
+        node: Some(NodeId(1)),
+        level: Some(Level::Info),
+        since: at(3),
+        until: at(13),
+        ..words("write 12")
+    };
     assert_eq!(ask(one), ["agent:bbbbbbbb.0 info write: 12 %"]);
 }
 
@@ -134,7 +139,7 @@ fn what_is_typed_is_a_word_and_no_command_to_the_database() {
         assert!(index.search(&words(typed), 10).is_ok(), "{typed}");
     }
     assert_eq!(found(&index, &words("%")), ["agent:bbbbbbbb.0 info write: 12 %"]);
-    assert_eq!(found(&index, &Question::default()).len(), 7);
+    assert_eq!(found(&index, &SearchQuery::default()).len(), 7);
 }
 
 #[test]
@@ -142,9 +147,9 @@ fn of_many_lines_the_newest_are_shown_and_that_there_are_older_ones() {
     let bench = Bench::busy();
     let mut index = bench.open();
     all(&mut index);
-    let answer = index.search(&Question::default(), 2).expect("an answer");
+    let answer = index.search(&SearchQuery::default(), 2).expect("an answer");
     assert!(answer.has_more && answer.lines[1].ends_with("12 %"), "{answer:?}");
-    assert!(!index.search(&Question::default(), 7).expect("an answer").has_more);
+    assert!(!index.search(&SearchQuery::default(), 7).expect("an answer").has_more);
 }
 
 #[test]
@@ -187,9 +192,9 @@ fn a_run_that_is_set_aside_is_found_once_and_one_that_made_room_no_more() {
 fn an_index_that_is_lost_spoilt_or_of_another_version_is_made_anew() {
     let bench = Bench::busy();
     all(&mut bench.open());
-    let whole = |index: &mut Index| {
+    let whole = |index: &mut LogIndex| {
         all(index);
-        found(index, &Question::default()).len()
+        found(index, &SearchQuery::default()).len()
     };
     remove(&bench.database());
     assert_eq!(whole(&mut bench.open()), 7, "lost");
@@ -233,7 +238,7 @@ fn a_file_that_somebody_has_cut_is_read_anew() {
     let file = OpenOptions::new().write(true).open(bench.logs().join("node-00001.log")).expect("a file");
     file.set_len("2026-05-03T10:00:01.000Z SN-1 station info seen\n".len() as u64).expect("cut");
     all(&mut index);
-    assert_eq!(found(&index, &Question::default()), ["station info seen"]);
+    assert_eq!(found(&index, &SearchQuery::default()), ["station info seen"]);
 }
 
 #[test]
@@ -242,8 +247,8 @@ fn a_station_that_runs_keeps_it_caught_up() {
     let (keeping, thread) = keep(&bench.database(), &bench.logs()).expect("a thread");
     let deadline = Instant::now() + Duration::from_secs(30);
     let has = |wanted: usize| loop {
-        let there = Index::open(&bench.database(), &bench.logs())
-            .and_then(|index| index.search(&Question::default(), 100))
+        let there = LogIndex::open(&bench.database(), &bench.logs())
+            .and_then(|index| index.search(&SearchQuery::default(), 100))
             .map_or(0, |answer| answer.lines.len());
         if there == wanted {
             return;

@@ -5,23 +5,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use super::desk::{Answers, carry_out};
+use super::dispatch::{Answers, carry_out};
 use crate::clock;
 use crate::domain::command::Command;
-use crate::domain::import::{self, Located, Options, Preview, Row, Standing};
-use crate::protocol::control::{Answer, Counts, List, ListRow, Trouble};
-use crate::service::Context;
+use crate::domain::import::{self, ImportOptions, Located, Preview, PreviewRow, RowEffect};
+use crate::protocol::control::{ControlReply, ListCounts, ListProblem, ListRequest, ListRow};
+use crate::service::ServiceContext;
 
 /// Shows the list in `bytes`, imports it if that is wanted and nothing is wrong, and says how it ended.
-pub(super) async fn import(context: &Context, wanted: List, bytes: Vec<u8>, to: &Answers) -> Answer {
+pub(super) async fn import(
+    context: &ServiceContext,
+    wanted: ListRequest,
+    bytes: Vec<u8>,
+    to: &Answers,
+) -> ControlReply {
     let bench = context.snapshot();
     if let Some(unknown) = wanted.profile.as_ref().filter(|id| !bench.catalogue.profiles.contains_key(id)) {
         let known: Vec<&str> = bench.catalogue.profiles.keys().map(|id| id.as_str()).collect();
         let hint =
             if known.is_empty() { "there are none yet".into() } else { format!("there is {}", known.join(", ")) };
-        return Answer::Failed { problem: format!("there is no profile named {unknown}"), hint };
+        return ControlReply::Failed { problem: format!("there is no profile named {unknown}"), hint };
     }
-    let (file, options) = (wanted.file.clone(), Options { profile: wanted.profile.clone() });
+    let (file, options) = (wanted.file.clone(), ImportOptions { profile: wanted.profile.clone() });
     let far = Arc::new(AtomicU8::new(UNKNOWN));
     let told = far.clone();
     let look = move || {
@@ -33,7 +38,7 @@ pub(super) async fn import(context: &Context, wanted: List, bytes: Vec<u8>, to: 
     let preview = match working(to, "looking at", &far, tokio::task::spawn_blocking(look)).await {
         Ok(preview) => preview,
         Err(err) => {
-            return Answer::Failed {
+            return ControlReply::Failed {
                 problem: format!("the list could not be looked at: {err}"),
                 hint: "please send it, and the station's log, to whoever gave you oxbow".into(),
             };
@@ -41,13 +46,13 @@ pub(super) async fn import(context: &Context, wanted: List, bytes: Vec<u8>, to: 
     };
     if tell(&preview, &wanted, to).await.is_err() {
         // Nobody has seen what it would do: it must not be done.
-        return Answer::Failed { problem: "nobody listens".into(), hint: "ask again".into() };
+        return ControlReply::Failed { problem: "nobody listens".into(), hint: "ask again".into() };
     }
     match preview.import() {
-        None => Answer::Refused { why: "nothing was imported".into(), hint: None },
-        Some(_) if wanted.dry_run => Answer::Done { said: "nothing was imported: this was a dry run".into() },
+        None => ControlReply::Refused { why: "nothing was imported".into(), hint: None },
+        Some(_) if wanted.dry_run => ControlReply::Done { said: "nothing was imported: this was a dry run".into() },
         Some(_) if preview.counts.new + preview.counts.changes == 0 => {
-            Answer::Done { said: "nothing to import: the bench knows all of it".into() }
+            ControlReply::Done { said: "nothing to import: the bench knows all of it".into() }
         }
         Some(rows) => {
             let said = format!("imported {}", in_words(&preview));
@@ -63,20 +68,20 @@ pub(crate) fn in_words(preview: &Preview) -> String {
 }
 
 /// Tells flaws, rows, counts and errors. Fails when nobody listens.
-async fn tell(preview: &Preview, wanted: &List, to: &Answers) -> Result<(), ()> {
+async fn tell(preview: &Preview, wanted: &ListRequest, to: &Answers) -> Result<(), ()> {
     let send = async |answer| to.send(answer).await.map_err(drop);
     for flaw in &preview.flaws {
-        send(Answer::Flaw(Trouble { column: None, problem: flaw.to_string(), hint: flaw.hint() })).await?;
+        send(ControlReply::Flaw(ListProblem { column: None, problem: flaw.to_string(), hint: flaw.hint() })).await?;
     }
     let all = wanted.all || preview.rows.len() <= FEW;
-    let is_trouble = |row: &&Row| matches!(row.standing, Standing::Error(_)) || !row.warnings.is_empty();
-    let chosen: Vec<&Row> = preview.rows.iter().filter(|row| all || is_trouble(row)).collect();
+    let is_trouble = |row: &&PreviewRow| matches!(row.standing, RowEffect::Error(_)) || !row.warnings.is_empty();
+    let chosen: Vec<&PreviewRow> = preview.rows.iter().filter(|row| all || is_trouble(row)).collect();
     let told = if all { chosen.len() } else { chosen.len().min(FEW) };
     for row in &chosen[..told] {
-        send(Answer::Row(said(row))).await?;
+        send(ControlReply::Row(said(row))).await?;
     }
     let counts = preview.counts;
-    let counts = Counts {
+    let counts = ListCounts {
         new: counts.new,
         same: counts.same,
         changes: counts.changes,
@@ -85,25 +90,25 @@ async fn tell(preview: &Preview, wanted: &List, to: &Answers) -> Result<(), ()> 
         untold: chosen.len() - told,
         flaws: preview.flaws.len(),
     };
-    send(Answer::Counts(counts)).await?;
+    send(ControlReply::Counts(counts)).await?;
     if wanted.errors && !preview.is_clean() {
         let mut left = &*import::errors_csv(preview);
         while !left.is_empty() {
             let end = (0..=left.len().min(PIECE)).rev().find(|at| left.is_char_boundary(*at)).unwrap_or(left.len());
             let (piece, rest) = left.split_at(end);
-            send(Answer::Errors { piece: piece.to_owned() }).await?;
+            send(ControlReply::Errors { piece: piece.to_owned() }).await?;
             left = rest;
         }
     }
     Ok(())
 }
 
-fn said(row: &Row) -> ListRow {
+fn said(row: &PreviewRow) -> ListRow {
     let (changes, errors) = match &row.standing {
-        Standing::Changes(_, changes) => (changes.iter().map(ToString::to_string).collect(), Vec::new()),
-        Standing::Error(errors) => (Vec::new(), errors.iter().map(trouble).collect()),
-        Standing::New { seen: Some(_) } => (vec!["it has shown itself already".to_owned()], Vec::new()),
-        Standing::New { seen: None } | Standing::Same(_) => (Vec::new(), Vec::new()),
+        RowEffect::Changes(_, changes) => (changes.iter().map(ToString::to_string).collect(), Vec::new()),
+        RowEffect::Error(errors) => (Vec::new(), errors.iter().map(trouble).collect()),
+        RowEffect::New { seen: Some(_) } => (vec!["it has shown itself already".to_owned()], Vec::new()),
+        RowEffect::New { seen: None } | RowEffect::Same(_) => (Vec::new(), Vec::new()),
     };
     ListRow {
         row: row.row,
@@ -115,8 +120,8 @@ fn said(row: &Row) -> ListRow {
     }
 }
 
-fn trouble(located: &Located) -> Trouble {
-    Trouble { column: located.column.clone(), problem: located.flaw.to_string(), hint: located.flaw.hint() }
+fn trouble(located: &Located) -> ListProblem {
+    ListProblem { column: located.column.clone(), problem: located.flaw.to_string(), hint: located.flaw.hint() }
 }
 
 /// Does `work`, saying every second that it is under way.
@@ -128,7 +133,7 @@ async fn working<T>(to: &Answers, on: &str, far: &AtomicU8, work: impl Future<Ou
             done = &mut work => return done,
             _ = every.tick() => {
                 let percent = Some(far.load(Ordering::Relaxed)).filter(|percent| *percent != UNKNOWN);
-                let _the_next_one_will_do = to.try_send(Answer::Working { on: on.into(), percent });
+                let _the_next_one_will_do = to.try_send(ControlReply::Working { on: on.into(), percent });
             }
         }
     }

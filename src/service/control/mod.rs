@@ -1,6 +1,6 @@
 //! The control socket: what the command line asks of a running station. `desk` knows the answers.
 
-mod desk;
+mod dispatch;
 mod list;
 
 use std::fs::{self, Permissions};
@@ -19,19 +19,19 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Context, ServiceError};
+use super::{ServiceContext, ServiceError};
 use crate::domain::import::FILE_LIMIT;
-use crate::domain::service::ServiceName;
-use crate::protocol::control::{Answer, Ask, Message};
+use crate::domain::station::service::ServiceName;
+use crate::protocol::control::{ControlReply, ControlRequest, Message};
 
 /// Where the socket is.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct ControlConfig {
     pub socket: PathBuf,
 }
 
 /// Serves until told to stop. Who may open the socket is who may write the station's data: its owner.
-pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
+pub async fn serve(context: ServiceContext, config: ControlConfig) -> Result<(), ServiceError> {
     let cannot = |source| ServiceError {
         what: format!("cannot make the control socket {}: {source}", config.socket.display()),
         hint: "the path must be shorter than 108 characters, and its directory writable".into(),
@@ -69,7 +69,7 @@ pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError>
 }
 
 /// Answers one ask after the other until the other side has no more.
-pub async fn converse(stream: UnixStream, context: Context) -> io::Result<()> {
+pub async fn converse(stream: UnixStream, context: ServiceContext) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut reader = BufReader::new(read);
     loop {
@@ -78,11 +78,12 @@ pub async fn converse(stream: UnixStream, context: Context) -> io::Result<()> {
             line = timeout(PATIENCE, line(&mut reader)) => line??,
         };
         let Some(line) = line else { return Ok(()) };
-        let ask = match serde_json::from_slice::<Message<Ask>>(&line) {
+        let ask = match serde_json::from_slice::<Message<ControlRequest>>(&line) {
             Ok(message) => message.body,
             Err(err) => {
                 let hint = "use the oxbow that the station was started with".into();
-                let answer = Answer::Failed { problem: format!("the station cannot read this request: {err}"), hint };
+                let answer =
+                    ControlReply::Failed { problem: format!("the station cannot read this request: {err}"), hint };
                 return send(&mut write, &[answer]).await;
             }
         };
@@ -97,7 +98,7 @@ pub async fn converse(stream: UnixStream, context: Context) -> io::Result<()> {
             // The desk is told by the closed queue that nobody listens.
             io::Result::Ok(())
         };
-        let (sent, ()) = tokio::join!(deliver, desk::answer(&context, ask, bytes, answers));
+        let (sent, ()) = tokio::join!(deliver, dispatch::answer(&context, ask, bytes, answers));
         sent?;
     }
 }
@@ -114,8 +115,8 @@ async fn line(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Vec<u8>>
 }
 
 /// The file behind an import. One byte more than may be is enough to tell that it is too large.
-async fn body(ask: &Ask, from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
-    let Ask::Import(list) = ask else { return Ok(Vec::new()) };
+async fn body(ask: &ControlRequest, from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
+    let ControlRequest::Import(list) = ask else { return Ok(Vec::new()) };
     if list.bytes > FILE_LIMIT + 1 {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a list that is too large"));
     }
@@ -130,7 +131,7 @@ async fn body(ask: &Ask, from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<
     Ok(bytes)
 }
 
-async fn send(to: &mut OwnedWriteHalf, answers: &[Answer]) -> io::Result<()> {
+async fn send(to: &mut OwnedWriteHalf, answers: &[ControlReply]) -> io::Result<()> {
     let mut lines = Vec::new();
     for answer in answers {
         serde_json::to_writer(&mut lines, &Message::new(answer))?;

@@ -12,23 +12,25 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
-use super::routes::{peer, said};
-use crate::boot::configuration::{self, NotGiven};
-use crate::domain::configuration::Configuration;
-use crate::domain::disk::Disk;
+use super::answer::{peer, said};
+use crate::boot::files::configuration::{self, NotGiven};
 use crate::domain::event::Event;
 use crate::domain::fleet::{self, Grant};
 use crate::domain::ids::RunId;
-use crate::domain::inventory::Inventory;
-use crate::domain::progress::Arrived;
-use crate::domain::report::Report;
-use crate::domain::run::{Following, Run};
+use crate::domain::machine::disk::Disk;
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::machine::progress::Arrived;
+use crate::domain::machine::report::Report;
+use crate::domain::node::run::{Following, Run};
+use crate::domain::profile::configuration::Configuration;
 use crate::domain::{snapshot, text};
-use crate::inbox::{Heeded, NotKept, Note};
-use crate::protocol::{Ack, Answer, Follows, Hello, Job, LogAck, LogLines, Moved, Reports, VERSION, Word, paths};
-use crate::service::Context;
+use crate::inbox::{Heeded, Input, NotKept};
+use crate::protocol::{
+    Ack, AgentJob, AgentOrder, Follows, HelloMessage, HelloReply, LogAck, LogLines, Moved, Reports, VERSION, paths,
+};
+use crate::service::ServiceContext;
 
-pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
+pub(super) fn routes(context: &ServiceContext) -> BoxedFilter<(Response,)> {
     let posted = |what: &'static str| {
         let path = warp::path!("agent" / "v1" / "runs" / RunId / ..).and(warp::path(what)).and(warp::path::end());
         let context = context.clone();
@@ -65,26 +67,26 @@ pub(super) fn routes(context: &Context) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-async fn hello(run: RunId, context: Context, address: Ipv4Addr, body: Bytes) -> Response {
-    understood(&body, async |hello: Hello| {
+async fn hello(run: RunId, context: ServiceContext, address: Ipv4Addr, body: Bytes) -> Response {
+    understood(&body, async |hello: HelloMessage| {
         let (claims, disks) = (cleaned(hello.claims), readable(hello.disks));
         let hello = fleet::Hello { run, claims, address, disks, inventory: hello.inventory.map(fit_to_keep) };
         if let Some(reason) = lacking(&context, &hello) {
             let (claims, address) = (hello.claims, hello.address);
             context.inbox.saw(Event::Held { claims, address, reason: reason.clone() });
-            return warp::reply::json(&Answer::Later { seconds: LATER_SECONDS, reason }).into_response();
+            return warp::reply::json(&HelloReply::Later { seconds: LATER_SECONDS, reason }).into_response();
         }
-        let granted = context.inbox.ask(|done| Note::Hello(Box::new(hello), done)).await;
+        let granted = context.inbox.ask(|done| Input::Hello(Box::new(hello), done)).await;
         kept(granted, given)
     })
     .await
 }
 
-fn given(grant: Grant) -> Answer {
+fn given(grant: Grant) -> HelloReply {
     match grant {
         Grant::Job(task) => {
             let fleet::Task { profile, image, disk, after, warnings, next_report, .. } = *task;
-            Answer::Job(Box::new(Job {
+            HelloReply::Job(Box::new(AgentJob {
                 version: VERSION,
                 profile: profile.to_string(),
                 image: paths::image(&image),
@@ -99,13 +101,13 @@ fn given(grant: Grant) -> Answer {
                 next_report,
             }))
         }
-        Grant::Later { reason } => Answer::Later { seconds: LATER_SECONDS, reason },
-        Grant::Ended { reason } => Answer::Ended { reason },
+        Grant::Later { reason } => HelloReply::Later { seconds: LATER_SECONDS, reason },
+        Grant::Ended { reason } => HelloReply::Ended { reason },
     }
 }
 
 /// What the agent of `run` would be given. It says no hello, so that nothing follows from it.
-fn job(context: &Context, run: RunId) -> Response {
+fn job(context: &ServiceContext, run: RunId) -> Response {
     let bench = context.snapshot();
     let runs = bench.nodes.values().flat_map(|node| node.runs.iter().map(move |run| (node, run)));
     let known = runs.into_iter().find(|(_, known)| known.id == run);
@@ -121,13 +123,13 @@ fn job(context: &Context, run: RunId) -> Response {
 
 /// What makes it impossible to carry out the profile of this machine, as far as the bench knows; nothing, where its run has
 /// its job already.
-fn lacking(context: &Context, hello: &fleet::Hello) -> Option<String> {
+fn lacking(context: &ServiceContext, hello: &fleet::Hello) -> Option<String> {
     let bench = context.snapshot();
     configuration::lacking(&bench, &hello.claims, hello.run).map(|why| why.to_string())
 }
 
 /// Its digest is kept with the run before the answer goes out: what the agent reads back is compared with that.
-async fn configuration(run: RunId, context: Context) -> Response {
+async fn configuration(run: RunId, context: ServiceContext) -> Response {
     let configuration = match configuration::given(&context.snapshot(), run) {
         Ok(configuration) => configuration,
         Err(NotGiven::UnknownRun(run)) => return kept(Some(Err(NotKept::UnknownRun(run))), |()| Ack { next: 0 }),
@@ -140,14 +142,14 @@ async fn configuration(run: RunId, context: Context) -> Response {
     kept(stored, |()| Follows { version: VERSION, configuration })
 }
 
-async fn keep(context: &Context, run: RunId, configuration: &Configuration) -> Option<Result<(), NotKept>> {
+async fn keep(context: &ServiceContext, run: RunId, configuration: &Configuration) -> Option<Result<(), NotKept>> {
     let manifest = configuration::proof(configuration);
     let copies = configuration.archives.iter().map(|archive| archive.sha256).collect();
-    context.inbox.ask(|done| Note::Configuration { run, manifest, copies, done }).await
+    context.inbox.ask(|done| Input::Configuration { run, manifest, copies, done }).await
 }
 
 /// A station that has lost what it gave the agent of `run` works it out again: it comes to the same for the same node.
-async fn recall(context: &Context, run: RunId) {
+async fn recall(context: &ServiceContext, run: RunId) {
     let bench = context.snapshot();
     let has_lost = |of: &Run| of.id == run && of.following == Following::Something;
     if !bench.nodes.values().any(|node| node.run().is_some_and(has_lost)) {
@@ -158,7 +160,7 @@ async fn recall(context: &Context, run: RunId) {
     }
 }
 
-async fn reports(run: RunId, context: Context, from: Ipv4Addr, body: Bytes) -> Response {
+async fn reports(run: RunId, context: ServiceContext, from: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |Reports { first, mut reports, .. }: Reports| {
         // The answer says where to go on.
         reports.truncate(MESSAGES);
@@ -170,17 +172,17 @@ async fn reports(run: RunId, context: Context, from: Ipv4Addr, body: Bytes) -> R
             warn!(run = run.short(), %from, "an agent says that an installer is done: not taken");
             return said(StatusCode::CONFLICT, "an agent shows that the disk holds what it should, and says no more");
         }
-        kept(context.inbox.ask(|done| Note::Reports { run, from, first, reports, done }).await, |next| Ack { next })
+        kept(context.inbox.ask(|done| Input::Reports { run, from, first, reports, done }).await, |next| Ack { next })
     })
     .await
 }
 
-async fn log(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
+async fn log(run: RunId, context: ServiceContext, _: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |LogLines { first, mut lines, .. }: LogLines| {
         lines.truncate(MESSAGES);
         // What waits for the hub has its bound in bytes too.
         lines.iter_mut().for_each(|(_, text)| shorten(text));
-        let answer = context.inbox.ask(|done| Note::AgentLog { run, first, lines, done }).await;
+        let answer = context.inbox.ask(|done| Input::AgentLog { run, first, lines, done }).await;
         kept(answer, |Heeded { next, left_out }| LogAck { next, left_out })
     })
     .await
@@ -193,7 +195,7 @@ fn shorten(text: &mut String) {
     text.shrink_to_fit();
 }
 
-async fn progress(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Response {
+async fn progress(run: RunId, context: ServiceContext, _: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |Moved { step, done, total, arrived, retries }: Moved| {
         context.inbox.saw(Event::Progress { run, step, done, total, arrived: Arrived { bytes: arrived, retries } });
         StatusCode::NO_CONTENT.into_response()
@@ -201,16 +203,16 @@ async fn progress(run: RunId, context: Context, _: Ipv4Addr, body: Bytes) -> Res
     .await
 }
 
-fn word(context: &Context, run: RunId) -> Response {
+fn word(context: &ServiceContext, run: RunId) -> Response {
     let word = context.snapshot().word(run).map(|word| match word {
-        snapshot::Word::Wait => Word::Wait,
-        snapshot::Word::Reboot => Word::Restart,
+        snapshot::RestartWord::Wait => AgentOrder::Wait,
+        snapshot::RestartWord::Reboot => AgentOrder::Restart,
     });
     kept(Some(word.ok_or(NotKept::UnknownRun(run))), |word| word)
 }
 
 /// Claims come from firmware: what is for people to read is made fit for a terminal.
-fn cleaned(mut claims: crate::domain::identity::Claims) -> crate::domain::identity::Claims {
+fn cleaned(mut claims: crate::domain::machine::claims::Claims) -> crate::domain::machine::claims::Claims {
     claims.macs.truncate(MACS);
     for words in [&mut claims.manufacturer, &mut claims.product] {
         *words = words.take().map(|raw| text::clean(&raw, NAME)).filter(|text| !text.is_empty());

@@ -10,8 +10,8 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
-use super::routes::said;
-use super::{Config, Peer, metrics, token};
+use super::answer::said;
+use super::{HttpConfig, Peer, metrics, token};
 use crate::clock;
 use crate::domain::batch::unit::Unit;
 use crate::domain::ids::NodeId;
@@ -19,13 +19,13 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Timestamp;
 use crate::protocol::batch::BatchRow;
 use crate::protocol::nodes::{EventRow, NodeRow};
-use crate::service::Context;
+use crate::service::ServiceContext;
 
-pub(super) fn routes(context: &Context, config: &Config) -> BoxedFilter<(Response,)> {
+pub(super) fn routes(context: &ServiceContext, config: &HttpConfig) -> BoxedFilter<(Response,)> {
     let (own, token) = (config.listen.ip(), config.token.clone());
     let context = context.clone();
-    let page = warp::path!("api" / "v1" / String).map(Page::Api);
-    let page = page.or(warp::path!("metrics").map(|| Page::Metrics)).unify();
+    let page = warp::path!("api" / "v1" / String).map(ApiPage::Api);
+    let page = page.or(warp::path!("metrics").map(|| ApiPage::Metrics)).unify();
     let query = warp::query::<HashMap<String, String>>().or(warp::any().map(HashMap::new)).unify();
     let asked = page.and(reads()).and(warp::ext::get::<Peer>()).and(warp::header::headers_cloned()).and(query);
     let read = asked.map(move |page, peer, headers: HeaderMap, query: HashMap<String, String>| {
@@ -34,8 +34,8 @@ pub(super) fn routes(context: &Context, config: &Config) -> BoxedFilter<(Respons
         }
         let (bench, now) = (context.snapshot(), clock::now());
         match page {
-            Page::Metrics => metrics::answer(bench, now),
-            Page::Api(name) => match name.as_str() {
+            ApiPage::Metrics => metrics::answer(bench, now),
+            ApiPage::Api(name) => match name.as_str() {
                 "nodes" => json(&bench.nodes.values().map(|node| NodeRow::of(&bench, node, now)).collect::<Vec<_>>()),
                 "batch" => json(&BatchPage::of(&bench, now)),
                 "events" => match Wanted::of(&query) {
@@ -55,7 +55,7 @@ fn reads() -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
     warp::get().or(warp::head()).unify()
 }
 
-enum Page {
+enum ApiPage {
     Api(String),
     Metrics,
 }

@@ -7,8 +7,8 @@ use http::header::{
 use http::{HeaderValue, Response, StatusCode};
 use warp::Reply;
 
-use super::pace::{self, Sending};
-use super::range::{self, Part};
+use super::range::{self, BodyRange};
+use super::throttle::{self, Sending};
 
 /// Answers a GET or HEAD for a file of this content. `tag` names the content and is its ETag.
 pub(super) fn file(
@@ -27,13 +27,13 @@ pub(super) fn file(
     let same_file = header(IF_RANGE).is_none_or(|known| known == tag);
     let length = content.len() as u64;
     match range::wanted(header(RANGE).filter(|_| same_file), length) {
-        Part::Whole => sliced(content.clone(), StatusCode::OK, &tag, content_type, None, sending),
-        Part::Some(range) => {
+        BodyRange::Whole => sliced(content.clone(), StatusCode::OK, &tag, content_type, None, sending),
+        BodyRange::Some(range) => {
             let part = content.slice(to_index(range.start)..to_index(range.end));
             let said = format!("bytes {}-{}/{length}", range.start, range.end - 1);
             sliced(part, StatusCode::PARTIAL_CONTENT, &tag, content_type, Some(said), sending)
         }
-        Part::Unsatisfiable => {
+        BodyRange::Unsatisfiable => {
             let mut response = with(Response::new(Bytes::new()), StatusCode::RANGE_NOT_SATISFIABLE, &tag);
             insert(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{length}"));
             response
@@ -50,7 +50,7 @@ fn sliced(
     sending: Sending,
 ) -> warp::reply::Response {
     let length = content.len();
-    let mut response = warp::reply::stream(pace::stream(content, SLICE, sending)).into_response();
+    let mut response = warp::reply::stream(throttle::stream(content, SLICE, sending)).into_response();
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));

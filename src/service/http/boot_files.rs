@@ -11,11 +11,11 @@ use bytes::Bytes;
 #[derive(Clone, Debug)]
 pub(super) struct BootFiles {
     directory: PathBuf,
-    read: Arc<Mutex<BTreeMap<String, Kept>>>,
+    read: Arc<Mutex<BTreeMap<String, CachedFile>>>,
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
+struct CachedFile {
     modified: SystemTime,
     content: Bytes,
 }
@@ -45,18 +45,18 @@ impl BootFiles {
         if let Some(kept) = self.kept(name).filter(|kept| kept.modified == modified) {
             return Some((kept.content.clone(), tag(&kept)));
         }
-        let kept = Kept { modified, content: tokio::fs::read(&path).await.ok()?.into() };
+        let kept = CachedFile { modified, content: tokio::fs::read(&path).await.ok()?.into() };
         let answer = (kept.content.clone(), tag(&kept));
         self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), kept);
         Some(answer)
     }
 
-    fn kept(&self, name: &str) -> Option<Kept> {
+    fn kept(&self, name: &str) -> Option<CachedFile> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 }
 
-fn tag(kept: &Kept) -> String {
+fn tag(kept: &CachedFile) -> String {
     let since = kept.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{:x}-{:x}", kept.content.len(), since.as_nanos())
 }

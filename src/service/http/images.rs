@@ -12,12 +12,12 @@ use crate::domain::digest::Digest;
 
 /// The station's own copies, see [`crate::service::images`].
 #[derive(Clone, Debug)]
-pub(super) struct Images {
+pub(super) struct ImageMaps {
     directory: PathBuf,
     mapped: Arc<Mutex<BTreeMap<Digest, Mapped>>>,
 }
 
-impl Images {
+impl ImageMaps {
     pub(super) fn new(directory: PathBuf) -> Self {
         Self { directory, mapped: Arc::default() }
     }

@@ -1,4 +1,4 @@
-//! What belongs to one run, below `/r/RUN/`; [`crate::boot::installer`] decides what that is.
+//! What belongs to one run, below `/r/RUN/`; [`crate::boot::files::installer`] decides what that is.
 
 use std::time::Duration;
 
@@ -11,22 +11,21 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
-use super::Peer;
-use super::body;
-use super::images::Images;
-use super::pace::Sending;
-use super::routes::{ipv4, said};
-use crate::boot::installer::{NotServed, Served, is_at_work, served};
+use super::answer::{ipv4, said};
+use super::images::ImageMaps;
+use super::throttle::Sending;
+use super::{Peer, body};
+use crate::boot::files::installer::{NotServed, Served, is_at_work, served};
 use crate::domain::event::Event;
 use crate::domain::ids::RunId;
+use crate::domain::machine::report::Report;
 use crate::domain::profile::NodeFile;
-use crate::domain::report::Report;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text;
-use crate::inbox::{NotKept, Note};
-use crate::service::Context;
+use crate::inbox::{Input, NotKept};
+use crate::service::ServiceContext;
 
-pub(super) fn route(context: &Context, images: Images) -> BoxedFilter<(Response,)> {
+pub(super) fn route(context: &ServiceContext, images: ImageMaps) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     // Installers have wget: what is said by POST may be said by GET.
     let method = warp::get().or(warp::head()).unify().or(warp::post()).unify();
@@ -44,8 +43,8 @@ pub(super) fn route(context: &Context, images: Images) -> BoxedFilter<(Response,
 }
 
 struct Visit {
-    context: Context,
-    images: Images,
+    context: ServiceContext,
+    images: ImageMaps,
     run: RunId,
     method: Method,
     peer: Peer,
@@ -104,8 +103,13 @@ impl Visit {
     /// Answered once it is stored; said again it changes nothing.
     async fn done(&self) -> Response {
         let (run, from) = (self.run, ipv4(self.peer));
-        let kept =
-            self.context.inbox.ask(|done| Note::Reports { run, from, first: 0, reports: vec![Report::SaidDone], done });
+        let kept = self.context.inbox.ask(|done| Input::Reports {
+            run,
+            from,
+            first: 0,
+            reports: vec![Report::SaidDone],
+            done,
+        });
         match kept.await.unwrap_or(Err(NotKept::Stopping)) {
             Ok(_) => {
                 info!(run = run.short(), "its installer says it is done");

@@ -12,24 +12,28 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::reply::Response;
 
-use super::Peer;
-use super::body;
+use super::answer::{ipv4, said};
 use super::boot_files::BootFiles;
-use super::pace::Broken;
-use super::routes::{ipv4, said};
-use super::script::{self, Loader};
-use crate::boot::shim::{self, SECOND_STAGE, Shims};
+use super::script::{self, ScriptReader};
+use super::throttle::BrokenTransfers;
+use super::{Peer, body};
+use crate::boot::script::shim::{self, SECOND_STAGE, Shims};
 use crate::boot::sighting;
-use crate::boot::tftp::names::{self, Found};
+use crate::boot::tftp::names::{self, BootFile};
 use crate::clock;
-use crate::domain::doctor::sighting::Http;
 use crate::domain::event::Event;
+use crate::domain::machine::sighting::Http;
 use crate::domain::text;
-use crate::service::Context;
+use crate::service::ServiceContext;
 
 /// Answers for every path that means a boot file or a loader's first question; rejects the others.
-pub(super) fn route(context: &Context, files: BootFiles) -> BoxedFilter<(Response,)> {
-    let shelf = Arc::new(Shelf { context: context.clone(), files, shims: Mutex::default(), broken: Broken::default() });
+pub(super) fn route(context: &ServiceContext, files: BootFiles) -> BoxedFilter<(Response,)> {
+    let shelf = Arc::new(LoaderFiles {
+        context: context.clone(),
+        files,
+        shims: Mutex::default(),
+        broken: BrokenTransfers::default(),
+    });
     let asked = warp::get().map(|| Method::GET).or(warp::head().map(|| Method::HEAD)).unify();
     asked
         .and(warp::path::full())
@@ -42,14 +46,14 @@ pub(super) fn route(context: &Context, files: BootFiles) -> BoxedFilter<(Respons
         .boxed()
 }
 
-struct Shelf {
-    context: Context,
+struct LoaderFiles {
+    context: ServiceContext,
     files: BootFiles,
     shims: Mutex<Shims>,
-    broken: Broken,
+    broken: BrokenTransfers,
 }
 
-impl Shelf {
+impl LoaderFiles {
     async fn answer(&self, method: &Method, path: &str, headers: &HeaderMap, peer: Peer) -> Option<Response> {
         let address = ipv4(peer);
         let asked = path.trim_start_matches('/');
@@ -57,10 +61,10 @@ impl Shelf {
         let elsewhere = below.is_none();
         match self.find(below.unwrap_or(asked), address).await {
             // Outside of /boot/ only programs are looked for.
-            Some(Found::File(name)) if elsewhere && !name.ends_with(".efi") => None,
-            Some(Found::File(name)) => self.send(method, &name, headers, address).await,
-            Some(Found::Autoexec) => Some(script::question(&self.context, Loader::Ipxe, peer)),
-            Some(Found::GrubConfig) => Some(script::question(&self.context, Loader::Grub, peer)),
+            Some(BootFile::File(name)) if elsewhere && !name.ends_with(".efi") => None,
+            Some(BootFile::File(name)) => self.send(method, &name, headers, address).await,
+            Some(BootFile::Autoexec) => Some(script::question(&self.context, ScriptReader::Ipxe, peer)),
+            Some(BootFile::GrubConfig) => Some(script::question(&self.context, ScriptReader::Grub, peer)),
             None => {
                 let name = below.filter(|name| !shim::is_optional(name))?;
                 let file = text::clean(name, NAME);
@@ -70,7 +74,7 @@ impl Shelf {
         }
     }
 
-    async fn find(&self, asked: &str, peer: Ipv4Addr) -> Option<Found> {
+    async fn find(&self, asked: &str, peer: Ipv4Addr) -> Option<BootFile> {
         let names = self.files.names().await;
         if let Ok(found) = names::find(asked, &names) {
             return Some(found);

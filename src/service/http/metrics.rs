@@ -16,13 +16,13 @@ use prometheus_client::registry::Registry;
 use warp::Reply;
 use warp::reply::Response;
 
-use super::routes::said;
-use crate::domain::batch::tally::Tally;
+use super::answer::said;
+use crate::domain::batch::counts::BatchCounts;
 use crate::domain::node::Node;
-use crate::domain::phase::Phase;
-use crate::domain::run::Outcome;
-use crate::domain::service::ServiceState;
+use crate::domain::node::phase::Phase;
+use crate::domain::node::run::RunOutcome;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::station::service::ServiceState;
 use crate::domain::time::Timestamp;
 
 pub(super) fn answer(bench: Arc<Snapshot>, now: Timestamp) -> Response {
@@ -58,7 +58,7 @@ impl fmt::Debug for Figures {
 impl Collector for Figures {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
         let Self { bench, now } = self;
-        let mut page = Page(encoder);
+        let mut page = MetricsText(encoder);
         let nodes = || bench.nodes.values().map(Arc::as_ref);
         let about = [("version", bench.station.version), ("interface", bench.station.interface.as_str())];
         page.gauges("oxbow_station", "The station itself; always 1", [(about, 1)])?;
@@ -75,8 +75,8 @@ impl Collector for Figures {
         let runs = counted(nodes().flat_map(|node| &node.runs).map(|run| outcome(run.outcome.as_ref())));
         page.gauges("oxbow_runs", "Runs of the nodes of this bench by outcome", labelled("outcome", runs))?;
         if let Some(batch) = bench.batches.last().filter(|batch| batch.is_open()) {
-            let Tally { expected, seen, done, failed, unfinished, missing, unexpected, duplicates, .. } =
-                Tally::of(&batch.units(&bench.nodes));
+            let BatchCounts { expected, seen, done, failed, unfinished, missing, unexpected, duplicates, .. } =
+                BatchCounts::of(&batch.units(&bench.nodes));
             let counts = [
                 ("expected", expected),
                 ("seen", seen),
@@ -114,18 +114,18 @@ impl Collector for Figures {
     }
 }
 
-fn writing(node: &Node) -> Option<&crate::domain::progress::Progress> {
+fn writing(node: &Node) -> Option<&crate::domain::machine::progress::StepProgress> {
     node.progress.as_ref().filter(|_| matches!(node.phase, Phase::Booting { .. }))
 }
 
-fn outcome(outcome: Option<&Outcome>) -> &'static str {
+fn outcome(outcome: Option<&RunOutcome>) -> &'static str {
     match outcome {
         None => "open",
-        Some(Outcome::Proven) => "proven",
-        Some(Outcome::SaidDone) => "said_done",
-        Some(Outcome::Failed(_)) => "failed",
-        Some(Outcome::Interrupted) => "interrupted",
-        Some(Outcome::Unknown) => "unknown",
+        Some(RunOutcome::Proven) => "proven",
+        Some(RunOutcome::SaidDone) => "said_done",
+        Some(RunOutcome::Failed(_)) => "failed",
+        Some(RunOutcome::Interrupted) => "interrupted",
+        Some(RunOutcome::Unknown) => "unknown",
     }
 }
 
@@ -155,9 +155,9 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-struct Page<'e>(DescriptorEncoder<'e>);
+struct MetricsText<'e>(DescriptorEncoder<'e>);
 
-impl Page<'_> {
+impl MetricsText<'_> {
     fn gauge(&mut self, name: &str, help: &str, value: i64) -> fmt::Result {
         ConstGauge::new(value).encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
     }
@@ -200,9 +200,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::dhcp::Dhcp;
     use crate::domain::ids::NodeId;
-    use crate::domain::service::{ServiceName, ServiceStatus};
+    use crate::domain::station::dhcp::Dhcp;
+    use crate::domain::station::service::{ServiceName, ServiceStatus};
 
     /// What is wrong with a page by the rules that scrapers check (OpenMetrics 1.0): every sample belongs to the family
     /// announced last, of which each has a type and a help, names and labels are well formed, nothing is said twice, and
@@ -249,14 +249,14 @@ mod tests {
 
     #[test]
     fn a_scrape_of_a_bench_at_work_is_well_formed_whatever_words_are_in_it() {
-        use crate::domain::batch::{Batch, Order};
+        use crate::domain::batch::{Batch, BatchOrder};
         let mut bench = Snapshot { room: Some(5 << 30), ..Snapshot::default() };
         for (id, phase) in (1..).zip([Phase::Provisioned, Phase::Registered, Phase::Held { reason: "x".into() }]) {
             let mut node = Node::new(NodeId(id), Timestamp::default());
             (node.phase, node.registered) = (phase, true);
             bench.nodes.insert(node.id, Arc::new(node));
         }
-        let order = Order { name: "line 2".into(), ..Order::default() };
+        let order = BatchOrder { name: "line 2".into(), ..BatchOrder::default() };
         bench.batches.push(Arc::new(Batch::open(3, order, Timestamp::default())));
         for name in ServiceName::ALL {
             let state = ServiceState::Up { at: "here".into() };

@@ -4,22 +4,23 @@
 //! ours, and its file filter was measured at ten times nginx's CPU (8 KiB a hop). Both services have the same paths.
 
 mod agent;
+pub mod answer;
 mod api;
 mod body;
 mod boot_files;
-mod door;
 mod grub;
-mod home;
+mod handshake;
 mod images;
 mod installer;
 mod loaders;
 mod mapped;
 mod metrics;
-mod pace;
 mod path;
+mod phone_home;
 mod range;
 mod routes;
 mod script;
+mod throttle;
 mod token;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handshake::Handshake;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -37,21 +39,21 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, info};
 
-use super::tls::Tls;
-use super::{Context, ServiceError};
-use door::Door;
+use super::tls::ServerTls;
+use super::{ServiceContext, ServiceError};
+
 pub use token::Token;
 
 /// Where HTTP, or HTTPS, listens and what it serves.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Kernel, initramfs and network boot programs.
     pub boot_files: PathBuf,
     /// Checked images by digest, see [`crate::service::images`].
     pub images: PathBuf,
     /// The station's authority, for whoever is to trust it; none if there is no HTTPS.
-    pub tls: Option<Arc<Tls>>,
+    pub tls: Option<Arc<ServerTls>>,
     /// What a reader of the bench's state shows that does not sit at the workstation; without one there are none.
     pub token: Option<Token>,
 }
@@ -64,17 +66,17 @@ struct Peer {
 }
 
 /// Serves HTTP until told to stop; transfers under way then get three seconds to end.
-pub async fn serve(context: Context, config: Config) -> Result<(), ServiceError> {
-    serve_at(context, config, Door::Open).await
+pub async fn serve(context: ServiceContext, config: HttpConfig) -> Result<(), ServiceError> {
+    serve_at(context, config, Handshake::Open).await
 }
 
 /// The same by HTTPS.
-pub async fn serve_tls(context: Context, config: Config, tls: Arc<Tls>) -> Result<(), ServiceError> {
-    let door = Door::locked(tls, config.listen, context.clone());
+pub async fn serve_tls(context: ServiceContext, config: HttpConfig, tls: Arc<ServerTls>) -> Result<(), ServiceError> {
+    let door = Handshake::locked(tls, config.listen, context.clone());
     serve_at(context, config, door).await
 }
 
-async fn serve_at(context: Context, config: Config, door: Door) -> Result<(), ServiceError> {
+async fn serve_at(context: ServiceContext, config: HttpConfig, door: Handshake) -> Result<(), ServiceError> {
     let at = config.listen;
     let listener = TcpListener::bind(at)
         .await
@@ -112,12 +114,12 @@ async fn serve_at(context: Context, config: Config, door: Door) -> Result<(), Se
         connections.spawn(async move {
             let _small_answers_go_at_once = stream.set_nodelay(true);
             let served = match &door {
-                Door::Open => {
+                Handshake::Open => {
                     let peer = Peer { address: peer, by_https: false };
                     let rest = if grub::is_at(&stream).await { grub::forgotten_soon(&stream) } else { IDLE };
                     connection(stream, peer, service, rest, watcher).await
                 }
-                Door::Locked(lock) => match lock.enter(stream, peer).await {
+                Handshake::Locked(lock) => match lock.enter(stream, peer).await {
                     Some(stream) => {
                         let peer = Peer { address: peer, by_https: true };
                         connection(stream, peer, service, IDLE, watcher).await

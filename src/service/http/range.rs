@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum BodyRange {
     Whole,
     /// 206 with these bytes.
     Some(Range<u64>),
@@ -14,16 +14,16 @@ pub(super) enum Part {
 
 /// The part that the value of a `Range` header asks for of a file of `length` bytes. Several ranges, and what is not
 /// understood, get the whole file, as section 14.2 allows. An end past the file is cut to it.
-pub(super) fn wanted(header: Option<&str>, length: u64) -> Part {
-    let Some((first, last)) = header.and_then(single) else { return Part::Whole };
+pub(super) fn wanted(header: Option<&str>, length: u64) -> BodyRange {
+    let Some((first, last)) = header.and_then(single) else { return BodyRange::Whole };
     match (first.parse::<u64>(), last.parse::<u64>()) {
-        (Ok(first), _) if first >= length => Part::Unsatisfiable,
-        (Ok(first), Ok(last)) if last < first => Part::Whole,
-        (Ok(first), Ok(last)) => Part::Some(first..last.saturating_add(1).min(length)),
-        (Ok(first), Err(_)) if last.is_empty() => Part::Some(first..length),
-        (Err(_), Ok(0)) if first.is_empty() => Part::Unsatisfiable,
-        (Err(_), Ok(last)) if first.is_empty() => Part::Some(length.saturating_sub(last)..length),
-        _ => Part::Whole,
+        (Ok(first), _) if first >= length => BodyRange::Unsatisfiable,
+        (Ok(first), Ok(last)) if last < first => BodyRange::Whole,
+        (Ok(first), Ok(last)) => BodyRange::Some(first..last.saturating_add(1).min(length)),
+        (Ok(first), Err(_)) if last.is_empty() => BodyRange::Some(first..length),
+        (Err(_), Ok(0)) if first.is_empty() => BodyRange::Unsatisfiable,
+        (Err(_), Ok(last)) if first.is_empty() => BodyRange::Some(length.saturating_sub(last)..length),
+        _ => BodyRange::Whole,
     }
 }
 
@@ -39,20 +39,20 @@ mod tests {
     #[test]
     fn ranges_mean_what_rfc_9110_says() {
         let cases = [
-            (None, Part::Whole),
-            (Some("bytes=0-99"), Part::Some(0..100)),
-            (Some("bytes=5-5"), Part::Some(5..6)),
-            (Some("bytes=900-"), Part::Some(900..1000)),
-            (Some("bytes=-100"), Part::Some(900..1000)),
-            (Some("bytes=-5000"), Part::Some(0..1000)),
-            (Some("bytes=990-2000"), Part::Some(990..1000)),
-            (Some("bytes=1000-"), Part::Unsatisfiable),
-            (Some("bytes=-0"), Part::Unsatisfiable),
-            (Some("bytes=9-5"), Part::Whole),
-            (Some("bytes=0-1,5-6"), Part::Whole),
-            (Some("lines=1-2"), Part::Whole),
-            (Some("bytes=x-y"), Part::Whole),
-            (Some("bytes=0-18446744073709551615"), Part::Some(0..1000)),
+            (None, BodyRange::Whole),
+            (Some("bytes=0-99"), BodyRange::Some(0..100)),
+            (Some("bytes=5-5"), BodyRange::Some(5..6)),
+            (Some("bytes=900-"), BodyRange::Some(900..1000)),
+            (Some("bytes=-100"), BodyRange::Some(900..1000)),
+            (Some("bytes=-5000"), BodyRange::Some(0..1000)),
+            (Some("bytes=990-2000"), BodyRange::Some(990..1000)),
+            (Some("bytes=1000-"), BodyRange::Unsatisfiable),
+            (Some("bytes=-0"), BodyRange::Unsatisfiable),
+            (Some("bytes=9-5"), BodyRange::Whole),
+            (Some("bytes=0-1,5-6"), BodyRange::Whole),
+            (Some("lines=1-2"), BodyRange::Whole),
+            (Some("bytes=x-y"), BodyRange::Whole),
+            (Some("bytes=0-18446744073709551615"), BodyRange::Some(0..1000)),
         ];
         for (header, part) in cases {
             assert_eq!(wanted(header, 1000), part, "{header:?}");

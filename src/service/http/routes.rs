@@ -20,7 +20,6 @@
 //! GET  /ca.pem  .der  .esl         the certificate of the station's authority
 //! ```
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,20 +27,21 @@ use http::{HeaderMap, StatusCode};
 use warp::filters::BoxedFilter;
 use warp::reject::not_found;
 use warp::reply::Response;
-use warp::{Filter, Rejection, Reply};
+use warp::{Filter, Rejection};
 
 use super::boot_files::BootFiles;
-use super::images::Images;
-use super::pace::Sending;
-use super::script::Loader;
-use super::{Config, Peer, agent, api, body, home, installer, loaders, script};
+use super::images::ImageMaps;
+use super::script::{self, ScriptReader};
+use super::throttle::Sending;
+use super::{HttpConfig, Peer, agent, api, body, installer, loaders, phone_home};
 use crate::domain::digest::Digest;
 use crate::domain::event::Event;
-use crate::service::Context;
-use crate::service::tls::{Format, Tls};
+use crate::service::ServiceContext;
+use crate::service::http::answer::{ipv4, said};
+use crate::service::tls::{CertificateFormat, ServerTls};
 
-pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)> {
-    let images = Images::new(config.images.clone());
+pub(super) fn all(context: ServiceContext, config: &HttpConfig) -> BoxedFilter<(Response,)> {
+    let images = ImageMaps::new(config.images.clone());
     only_by_https(&context)
         .or(boot_script(&context))
         .unify()
@@ -49,7 +49,7 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
         .unify()
         .or(image(images.clone()))
         .unify()
-        .or(home::route(&context))
+        .or(phone_home::route(&context))
         .unify()
         .or(installer::route(&context, images))
         .unify()
@@ -67,7 +67,7 @@ pub(super) fn all(context: Context, config: &Config) -> BoxedFilter<(Response,)>
 }
 
 /// What a machine is not given by plain HTTP where HTTPS is required.
-fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
+fn only_by_https(context: &ServiceContext) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let refused = move |path: &str, peer: Peer| {
         let is_for_machines = ["/boot/", "/images/", "/agent/", "/r/"].iter().any(|place| path.starts_with(place));
@@ -89,28 +89,28 @@ fn only_by_https(context: &Context) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-fn boot_script(context: &Context) -> BoxedFilter<(Response,)> {
+fn boot_script(context: &ServiceContext) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let ipxe = warp::path!("boot.ipxe").map(|| Loader::Ipxe);
-    let loader = ipxe.or(warp::path!("boot.grub").map(|| Loader::Grub)).unify();
+    let ipxe = warp::path!("boot.ipxe").map(|| ScriptReader::Ipxe);
+    let loader = ipxe.or(warp::path!("boot.grub").map(|| ScriptReader::Grub)).unify();
     let own = loader.and(warp::get().or(warp::head()).unify()).and(warp::method()).and(query);
     own.and(warp::ext::get::<Peer>())
         .map(move |loader, method, query: String, peer| script::answer(&context, loader, &method, &query, peer))
         .boxed()
 }
 
-fn autoexec(context: &Context) -> BoxedFilter<(Response,)> {
+fn autoexec(context: &ServiceContext) -> BoxedFilter<(Response,)> {
     let context = context.clone();
     let meant = |path: warp::path::FullPath| async move {
         let name = path.as_str().rsplit('/').next().unwrap_or_default();
         if name.eq_ignore_ascii_case(AUTOEXEC) { Ok(()) } else { Err(warp::reject()) }
     };
     let asked = warp::path::full().and_then(meant).untuple_one().and(warp::get().or(warp::head()).unify());
-    asked.and(warp::ext::get::<Peer>()).map(move |peer| script::question(&context, Loader::Ipxe, peer)).boxed()
+    asked.and(warp::ext::get::<Peer>()).map(move |peer| script::question(&context, ScriptReader::Ipxe, peer)).boxed()
 }
 
-fn image(images: Images) -> BoxedFilter<(Response,)> {
+fn image(images: ImageMaps) -> BoxedFilter<(Response,)> {
     let asked = warp::path!("images" / Digest / String)
         .and(warp::get().or(warp::head()).unify())
         .and(warp::header::headers_cloned());
@@ -128,14 +128,15 @@ fn image(images: Images) -> BoxedFilter<(Response,)> {
 }
 
 /// Not secret: a machine that is to trust the station needs it before it can speak HTTPS.
-fn authority(tls: Option<&Tls>) -> BoxedFilter<(Response,)> {
+fn authority(tls: Option<&ServerTls>) -> BoxedFilter<(Response,)> {
     let exported = tls.and_then(|tls| tls.authority().exported().ok()).map(Arc::new);
     let asked = warp::path!(String).and(warp::get().or(warp::head()).unify()).and(warp::header::headers_cloned());
     asked
         .and_then(move |name: String, headers: HeaderMap| {
             let exported = exported.clone();
             async move {
-                let format: Format = name.strip_prefix("ca.").and_then(|it| it.parse().ok()).ok_or_else(not_found)?;
+                let format: CertificateFormat =
+                    name.strip_prefix("ca.").and_then(|it| it.parse().ok()).ok_or_else(not_found)?;
                 let Some(exported) = exported else {
                     let why = "this station has no certificate authority: its services say why";
                     return Ok(said(StatusCode::NOT_FOUND, why));
@@ -154,23 +155,6 @@ fn nothing_here() -> BoxedFilter<(Response,)> {
             said(StatusCode::NOT_FOUND, &format!("nothing is served at {}", path.as_str()))
         })
         .boxed()
-}
-
-/// The IPv4 address at the other end.
-pub(super) fn peer() -> impl Filter<Extract = (Ipv4Addr,), Error = warp::Rejection> + Clone {
-    warp::ext::get::<Peer>().map(ipv4)
-}
-
-pub(super) fn ipv4(peer: Peer) -> Ipv4Addr {
-    match peer.address.ip() {
-        IpAddr::V4(address) => address,
-        IpAddr::V6(address) => address.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
-    }
-}
-
-/// A plain sentence as an answer.
-pub(super) fn said(status: StatusCode, sentence: &str) -> Response {
-    warp::reply::with_status(format!("{sentence}\n"), status).into_response()
 }
 
 const AUTOEXEC: &str = "autoexec.ipxe";

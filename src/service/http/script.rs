@@ -6,44 +6,51 @@ use tracing::{info, warn};
 use warp::reply::Response;
 
 use super::Peer;
-use super::routes::{ipv4, said};
-use crate::boot::script::{self, Asked, Way};
+use super::answer::{ipv4, said};
+use crate::boot::files::{configuration, installer};
+use crate::boot::script::{self, ScriptQuery, Via, grub};
 use crate::boot::sighting;
-use crate::boot::{configuration, grub, installer};
-use crate::domain::doctor::sighting::Http;
-use crate::domain::event::{Event, Firmware};
+use crate::domain::event::Event;
 use crate::domain::ids::RunId;
-use crate::domain::plan::{Plan, Refuse};
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::sighting::Http;
+use crate::domain::station::plan::{BootPlan, Refuse};
 use crate::domain::text;
-use crate::inbox::Note;
-use crate::service::Context;
+use crate::inbox::Input;
+use crate::service::ServiceContext;
 
 /// What reads the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loader {
+pub(super) enum ScriptReader {
     Ipxe,
     Grub,
 }
 
 /// The question, for the machine at `peer` that has not said who it is.
-pub(super) fn question(context: &Context, loader: Loader, peer: Peer) -> Response {
+pub(super) fn question(context: &ServiceContext, loader: ScriptReader, peer: Peer) -> Response {
     let bench = context.snapshot();
     let station = &*bench.station;
-    context.inbox.mention(Note::Event(sighting::http(ipv4(peer), Http::Ask)));
-    sent(match (loader, Way::of(station, peer.by_https, false)) {
-        (Loader::Grub, _) => grub::ask(&station.base_url),
-        (Loader::Ipxe, Way::Detour(https)) => script::detour(station, https),
-        (Loader::Ipxe, Way::AsItCame(Some(https))) => script::ask(&https.base_url, station.address),
-        (Loader::Ipxe, Way::AsItCame(None) | Way::Closed) => script::ask(&station.base_url, station.address),
+    context.inbox.mention(Input::Event(sighting::http(ipv4(peer), Http::Ask)));
+    sent(match (loader, Via::of(station, peer.by_https, false)) {
+        (ScriptReader::Grub, _) => grub::ask(&station.base_url),
+        (ScriptReader::Ipxe, Via::Detour(https)) => script::detour(station, https),
+        (ScriptReader::Ipxe, Via::AsItCame(Some(https))) => script::ask(&https.base_url, station.address),
+        (ScriptReader::Ipxe, Via::AsItCame(None) | Via::Closed) => script::ask(&station.base_url, station.address),
     })
 }
 
 /// The script for the machine at `peer` that asked with `query`; the bench is told what it was given. Who only asks how
 /// long the answer is (GRUB under UEFI HTTP Boot) is given none yet.
-pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: &str, peer: Peer) -> Response {
+pub(super) fn answer(
+    context: &ServiceContext,
+    loader: ScriptReader,
+    method: &Method,
+    query: &str,
+    peer: Peer,
+) -> Response {
     let bench = context.snapshot();
     let station = &*bench.station;
-    let asked = Asked::from_query(query);
+    let asked = ScriptQuery::from_query(query);
     if asked.is_nobody() {
         return question(context, loader, peer);
     }
@@ -58,13 +65,13 @@ pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: 
     };
     let held = |reason: String| tell(Event::Held { claims: claims.clone(), address, reason });
     let wait = |reason: String| {
-        let came = match Way::of(station, peer.by_https, false) {
-            Way::AsItCame(Some(https)) => &https.base_url,
-            Way::AsItCame(None) | Way::Detour(_) | Way::Closed => &station.base_url,
+        let came = match Via::of(station, peer.by_https, false) {
+            Via::AsItCame(Some(https)) => &https.base_url,
+            Via::AsItCame(None) | Via::Detour(_) | Via::Closed => &station.base_url,
         };
         let text = match loader {
-            Loader::Ipxe => script::wait(came, &reason),
-            Loader::Grub => grub::wait(&reason),
+            ScriptReader::Ipxe => script::wait(came, &reason),
+            ScriptReader::Grub => grub::wait(&reason),
         };
         held(reason);
         sent(text)
@@ -74,17 +81,17 @@ pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: 
         wait(reason)
     };
     let misfit = match &plan {
-        Plan::Install(id) => bench.catalogue.profiles.get(id).and_then(|profile| asked.misfit(profile)),
-        Plan::LocalDisk => None,
+        BootPlan::Install(id) => bench.catalogue.profiles.get(id).and_then(|profile| asked.misfit(profile)),
+        BootPlan::LocalDisk => None,
         // It waits for nothing where no profile is for it.
-        Plan::Wait(_) | Plan::Refuse(_) => {
+        BootPlan::Wait(_) | BootPlan::Refuse(_) => {
             let mut misfits = bench.catalogue.profiles.values().map(|profile| asked.misfit(profile));
             misfits.next().flatten().filter(|_| misfits.all(|misfit| misfit.is_some()))
         }
     };
     match (misfit, plan) {
-        (Some(misfit), Plan::Install(_) | Plan::Wait(_) | Plan::Refuse(_)) => refuse(misfit),
-        (None, Plan::Install(id)) => {
+        (Some(misfit), BootPlan::Install(_) | BootPlan::Wait(_) | BootPlan::Refuse(_)) => refuse(misfit),
+        (None, BootPlan::Install(id)) => {
             let Some(profile) = bench.catalogue.profiles.get(&id) else {
                 return refuse(Refuse::UnknownProfile(id).to_string());
             };
@@ -102,43 +109,43 @@ pub(super) fn answer(context: &Context, loader: Loader, method: &Method, query: 
                 };
                 begins();
                 return sent(match loader {
-                    Loader::Ipxe => script::installer(station, run, &id, &boot),
-                    Loader::Grub => grub::installer(station, run, &id, &boot),
+                    ScriptReader::Ipxe => script::installer(station, run, &id, &boot),
+                    ScriptReader::Grub => grub::installer(station, run, &id, &boot),
                 });
             }
             if let Err(why) = configuration::possible(&bench, profile, &claims, run) {
                 return refuse(why.to_string());
             }
-            let https = match (loader, Way::of(station, peer.by_https, profile.https)) {
+            let https = match (loader, Via::of(station, peer.by_https, profile.https)) {
                 // What GRUB has loaded goes on by plain HTTP, as GRUB does.
-                (Loader::Grub, Way::AsItCame(_)) if !profile.https && !station.require_https => None,
-                (Loader::Grub, _) => return refuse(GRUB_HAS_NO_HTTPS.into()),
-                (Loader::Ipxe, Way::AsItCame(https)) => https,
-                (Loader::Ipxe, Way::Detour(https)) => {
+                (ScriptReader::Grub, Via::AsItCame(_)) if !profile.https && !station.require_https => None,
+                (ScriptReader::Grub, _) => return refuse(GRUB_HAS_NO_HTTPS.into()),
+                (ScriptReader::Ipxe, Via::AsItCame(https)) => https,
+                (ScriptReader::Ipxe, Via::Detour(https)) => {
                     warn!(%address, "asked by plain HTTP, sent to HTTPS");
                     held("it asked by plain HTTP, was sent to HTTPS and has not come there yet".into());
                     return sent(script::detour(station, https));
                 }
-                (Loader::Ipxe, Way::Closed) => return refuse(NO_HTTPS.into()),
+                (ScriptReader::Ipxe, Via::Closed) => return refuse(NO_HTTPS.into()),
             };
             begins();
             sent(match loader {
-                Loader::Ipxe => script::install(station, https, run, &id, &profile.kernel_args, &asked),
-                Loader::Grub => grub::install(station, run, &id, &profile.kernel_args, &asked),
+                ScriptReader::Ipxe => script::install(station, https, run, &id, &profile.kernel_args, &asked),
+                ScriptReader::Grub => grub::install(station, run, &id, &profile.kernel_args, &asked),
             })
         }
-        (_, Plan::LocalDisk) => {
+        (_, BootPlan::LocalDisk) => {
             tell(Event::SentToDisk { claims: claims.clone(), address });
             let firmware = if asked.uefi { Firmware::UefiX64 } else { Firmware::Bios };
             let way = bench.effects(None, Some(firmware), &claims).local_boot;
             let script = match loader {
-                Loader::Ipxe => script::local_disk(&asked, way),
-                Loader::Grub => Some(grub::local_disk()),
+                ScriptReader::Ipxe => script::local_disk(&asked, way),
+                ScriptReader::Grub => Some(grub::local_disk()),
             };
             script.map_or_else(|| said(StatusCode::NOT_FOUND, "this machine starts from its own disk"), sent)
         }
-        (None, Plan::Wait(reason)) => wait(reason.to_string()),
-        (None, Plan::Refuse(reason)) => refuse(reason.to_string()),
+        (None, BootPlan::Wait(reason)) => wait(reason.to_string()),
+        (None, BootPlan::Refuse(reason)) => refuse(reason.to_string()),
     }
 }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use warp::reply::Response;
 
 use super::Peer;
-use super::routes::said;
+use super::answer::said;
 
 /// What a reader elsewhere must show.
 #[derive(Clone)]

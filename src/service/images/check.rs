@@ -12,21 +12,21 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::digest::Digest;
-use crate::domain::disk::in_bytes;
-use crate::domain::image::{Format, HEAD, ImageInfo, NoImage};
-use crate::unpack::archive::{self, Flaw};
+use crate::domain::machine::disk::in_bytes;
+use crate::domain::profile::image::{HEAD, ImageFormat, ImageInfo, NoImage};
+use crate::unpack::archive::{self, ArchiveFlaw};
 use crate::unpack::{self, Unpacker};
 
 /// By what a file is known to be unchanged: place, length, and time of change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct FileIdentity {
     file: PathBuf,
     inode: u64,
     bytes: u64,
     modified: (i64, i64),
 }
 
-impl Identity {
+impl FileIdentity {
     /// None when there is no such file.
     pub fn of(file: &Path) -> Option<Self> {
         let meta = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
@@ -45,7 +45,7 @@ impl Identity {
 
 /// Why an image cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Broken {
+pub enum Unusable {
     #[error("the image is empty")]
     Empty,
     #[error("reading the image failed: {0}")]
@@ -70,7 +70,7 @@ pub enum Broken {
     Stopped,
 }
 
-impl Broken {
+impl Unusable {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Empty | Self::Corrupt { .. } => "copy the image again and compare it with its .sha256sum",
@@ -122,7 +122,7 @@ impl Broken {
 
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FileKind {
     /// It goes on a disk, unpacked.
     Image,
     /// An installer's kernel or initramfs: it is loaded as it is, however it is packed.
@@ -131,7 +131,7 @@ pub enum Kind {
     Archive,
 }
 
-impl Kind {
+impl FileKind {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Image => "image",
@@ -149,17 +149,17 @@ impl Kind {
         }
     }
 
-    fn format(self, head: &[u8]) -> Result<Format, NoImage> {
+    fn format(self, head: &[u8]) -> Result<ImageFormat, NoImage> {
         match self {
-            Self::Image => Format::of(head),
-            Self::BootFile => Ok(Format::Raw),
+            Self::Image => ImageFormat::of(head),
+            Self::BootFile => Ok(ImageFormat::Raw),
             Self::Archive => Ok(archive::format(head)),
         }
     }
 }
 
 /// What was found out about this very file before, if its copy is still there.
-pub(super) fn recalled(store: &Path, name: &str, kind: Kind, identity: &Identity) -> Option<ImageInfo> {
+pub(super) fn recalled(store: &Path, name: &str, kind: FileKind, identity: &FileIdentity) -> Option<ImageInfo> {
     let note = note(store, &kind.note_name(name))?;
     let copy = fs::metadata(store.join(note.info.sha256.to_string())).ok()?;
     (note.identity == *identity && copy.len() == note.info.bytes).then_some(note.info)
@@ -167,13 +167,13 @@ pub(super) fn recalled(store: &Path, name: &str, kind: Kind, identity: &Identity
 
 /// The same for whoever has not looked at the file yet.
 pub fn known(store: &Path, name: &str, file: &Path) -> Option<ImageInfo> {
-    recalled(store, name, Kind::Image, &Identity::of(file)?)
+    recalled(store, name, FileKind::Image, &FileIdentity::of(file)?)
 }
 
 /// The image that was checked under this name is at `file` now, unchanged.
 pub fn moved(store: &Path, name: &str, file: &Path) -> io::Result<()> {
-    let (Some(note), Some(identity)) = (note(store, name), Identity::of(file)) else { return Ok(()) };
-    fs::write(note_file(store, name), serde_json::to_vec(&Note { identity, ..note })?)
+    let (Some(note), Some(identity)) = (note(store, name), FileIdentity::of(file)) else { return Ok(()) };
+    fs::write(note_file(store, name), serde_json::to_vec(&CheckRecord { identity, ..note })?)
 }
 
 /// Reads `file` to its end, telling `moved` how far it is about ten times a second; `moved` says whether to go on.
@@ -181,88 +181,94 @@ pub fn check(
     file: &Path,
     store: &Path,
     name: &str,
-    kind: Kind,
+    kind: FileKind,
     moved: impl FnMut(u64, u64) -> bool,
-) -> Result<ImageInfo, Broken> {
-    let identity = Identity::of(file).ok_or_else(|| Broken::Read(io::ErrorKind::NotFound.into()))?;
+) -> Result<ImageInfo, Unusable> {
+    let identity = FileIdentity::of(file).ok_or_else(|| Unusable::Read(io::ErrorKind::NotFound.into()))?;
     if identity.bytes == 0 {
-        return Err(Broken::Empty);
+        return Err(Unusable::Empty);
     }
-    fs::create_dir_all(store).map_err(Broken::Store)?;
+    fs::create_dir_all(store).map_err(Unusable::Store)?;
     if let Some(left) = room(store).filter(|left| *left < identity.bytes) {
-        return Err(Broken::NoRoom { needed: identity.bytes, left });
+        return Err(Unusable::NoRoom { needed: identity.bytes, left });
     }
-    let copy = tempfile_in(store).map_err(Broken::Store)?;
+    let copy = tempfile_in(store).map_err(Unusable::Store)?;
     let (info, copy) = read(file, &identity, name, kind, Some(copy), moved)?;
     if let Some(copy) = copy {
-        copy.keep(&store.join(info.sha256.to_string())).map_err(Broken::Store)?;
+        copy.keep(&store.join(info.sha256.to_string())).map_err(Unusable::Store)?;
     }
-    let note = serde_json::to_vec(&Note { identity, info: info.clone() }).map_err(|err| Broken::Store(err.into()))?;
-    fs::write(note_file(store, &kind.note_name(name)), note).map_err(Broken::Store)?;
+    let note =
+        serde_json::to_vec(&CheckRecord { identity, info: info.clone() }).map_err(|err| Unusable::Store(err.into()))?;
+    fs::write(note_file(store, &kind.note_name(name)), note).map_err(Unusable::Store)?;
     Ok(info)
 }
 
 /// What is at `file`, without a copy of it.
-pub fn look_at(file: &Path, name: &str, moved: impl FnMut(u64, u64) -> bool) -> Result<ImageInfo, Broken> {
-    let identity = Identity::of(file).ok_or_else(|| Broken::Read(io::ErrorKind::NotFound.into()))?;
-    read(file, &identity, name, Kind::Image, None, moved).map(|(info, _)| info)
+pub fn look_at(file: &Path, name: &str, moved: impl FnMut(u64, u64) -> bool) -> Result<ImageInfo, Unusable> {
+    let identity = FileIdentity::of(file).ok_or_else(|| Unusable::Read(io::ErrorKind::NotFound.into()))?;
+    read(file, &identity, name, FileKind::Image, None, moved).map(|(info, _)| info)
 }
 
 /// Reads `file` to its end, into `copy` if there is one.
 fn read(
     file: &Path,
-    identity: &Identity,
+    identity: &FileIdentity,
     name: &str,
-    kind: Kind,
+    kind: FileKind,
     copy: Option<Unfinished>,
     moved: impl FnMut(u64, u64) -> bool,
-) -> Result<(ImageInfo, Option<Unfinished>), Broken> {
-    let source = File::open(file).map_err(Broken::Read)?;
+) -> Result<(ImageInfo, Option<Unfinished>), Unusable> {
+    let source = File::open(file).map_err(Unusable::Read)?;
     let mut intake = Intake::new(source, copy, identity.bytes, moved);
     let head = intake.fill_buf().map_err(|error| broken(error, 0))?;
     let format = kind.format(&head[..head.len().min(HEAD)])?;
     let mut content = Unpacker::new(format, intake).map_err(|error| broken(error, 0))?;
     let on_disk = match kind {
-        Kind::Image | Kind::BootFile => Some(image(&mut content, format)?),
-        Kind::Archive => {
+        FileKind::Image | FileKind::BootFile => Some(image(&mut content, format)?),
+        FileKind::Archive => {
             archive::check(&mut content).map_err(|flaw| flawed(flaw, format, content.file().consumed()))?;
             None
         }
     };
     let Intake { copy, travelled, done, .. } = content.into_file();
-    if Identity::of(file).as_ref() != Some(identity) || done != identity.bytes {
-        return Err(Broken::Changed);
+    if FileIdentity::of(file).as_ref() != Some(identity) || done != identity.bytes {
+        return Err(Unusable::Changed);
     }
     let sha256 = Digest::new(travelled.finalize().into());
     // An archive stays as it is until the agent unpacks it.
     let (format, disk_bytes, disk_sha256) =
-        on_disk.map_or((Format::Raw, done, sha256), |it| (format, it.bytes, it.sha256));
+        on_disk.map_or((ImageFormat::Raw, done, sha256), |it| (format, it.bytes, it.sha256));
     let info = ImageInfo { name: name.to_owned(), format, bytes: done, sha256, disk_bytes, disk_sha256 };
     Ok((info, copy))
 }
 
 /// What the disk will hold of an image, which is unpacked once and no more.
-fn image<F: FnMut(u64, u64) -> bool>(content: &mut Unpacker<Intake<F>>, format: Format) -> Result<OnDisk, Broken> {
+fn image<F: FnMut(u64, u64) -> bool>(
+    content: &mut Unpacker<Intake<F>>,
+    format: ImageFormat,
+) -> Result<OnDisk, Unusable> {
     let disk = OnDisk::of(content).map_err(|error| broken(error, content.file().consumed()))?;
-    if format != Format::Raw && Format::of(&disk.head) != Ok(Format::Raw) {
-        return Err(Broken::PackedTwice(Format::of(&disk.head).map_or_else(|no| no.what, |_| "packed once more")));
+    if format != ImageFormat::Raw && ImageFormat::of(&disk.head) != Ok(ImageFormat::Raw) {
+        return Err(Unusable::PackedTwice(
+            ImageFormat::of(&disk.head).map_or_else(|no| no.what, |_| "packed once more"),
+        ));
     }
     Ok(disk)
 }
 
 /// What was found out about a file, beside its copy.
 #[derive(Serialize, Deserialize)]
-struct Note {
-    identity: Identity,
+struct CheckRecord {
+    identity: FileIdentity,
     info: ImageInfo,
 }
 
-fn note(store: &Path, name: &str) -> Option<Note> {
+fn note(store: &Path, name: &str) -> Option<CheckRecord> {
     serde_json::from_slice(&fs::read(note_file(store, name)).ok()?).ok()
 }
 
 /// The copy that was made for the image of this name, whatever has become of the image.
-pub(super) fn noted(store: &Path, name: &str, kind: Kind) -> Option<Digest> {
+pub(super) fn noted(store: &Path, name: &str, kind: FileKind) -> Option<Digest> {
     note(store, &kind.note_name(name)).map(|note| note.info.sha256)
 }
 
@@ -311,15 +317,15 @@ impl<F: FnMut(u64, u64) -> bool> Intake<F> {
         self.done - self.ready.len() as u64
     }
 
-    fn take_in(&mut self) -> Result<(), Broken> {
-        let read = self.source.read(&mut self.buffer).map_err(Broken::Read)?;
+    fn take_in(&mut self) -> Result<(), Unusable> {
+        let read = self.source.read(&mut self.buffer).map_err(Unusable::Read)?;
         let piece = &self.buffer[..read];
         self.travelled.update(piece);
         if let Some(copy) = &mut self.copy {
-            copy.file.write_all(piece).map_err(Broken::Store)?;
+            copy.file.write_all(piece).map_err(Unusable::Store)?;
         }
         (self.done, self.ready) = (self.done + read as u64, 0..read);
-        if (self.moved)(self.done, self.total) { Ok(()) } else { Err(Broken::Stopped) }
+        if (self.moved)(self.done, self.total) { Ok(()) } else { Err(Unusable::Stopped) }
     }
 }
 
@@ -345,30 +351,32 @@ impl<F: FnMut(u64, u64) -> bool> Read for Intake<F> {
 }
 
 /// What [`Intake`] says passes through the unpacker; all else the unpacker says of the file, at `offset`.
-fn broken(error: io::Error, offset: u64) -> Broken {
+fn broken(error: io::Error, offset: u64) -> Unusable {
     error.downcast().unwrap_or_else(|error| match unpack::why(&error) {
-        what if unpack::is_too_large(&what) => Broken::TooLarge(what),
-        what => Broken::Corrupt { offset, what },
+        what if unpack::is_too_large(&what) => Unusable::TooLarge(what),
+        what => Unusable::Corrupt { offset, what },
     })
 }
 
 /// The same for what was read as an archive, of which the reader of tars wraps what passes through it.
-fn flawed(flaw: Flaw, format: Format, offset: u64) -> Broken {
+fn flawed(flaw: ArchiveFlaw, format: ImageFormat, offset: u64) -> Unusable {
     let error = match flaw {
-        Flaw::Unreadable(error) => error,
-        Flaw::Refused { .. } | Flaw::NoTar(_) | Flaw::Empty => return Broken::NoArchive(flaw.to_string()),
+        ArchiveFlaw::Unreadable(error) => error,
+        ArchiveFlaw::Refused { .. } | ArchiveFlaw::NoTar(_) | ArchiveFlaw::Empty => {
+            return Unusable::NoArchive(flaw.to_string());
+        }
     };
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(found) = cause {
-        if let Some(known) = found.downcast_ref::<Broken>() {
+        if let Some(known) = found.downcast_ref::<Unusable>() {
             return known.again();
         }
         let inner = found.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         cause = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| found.source());
     }
     match format {
-        Format::Raw => Broken::NoArchive(format!("it ends in the middle, or is damaged there: {error}")),
-        Format::Gzip | Format::Xz | Format::Zstd | Format::Bzip2 => broken(error, offset),
+        ImageFormat::Raw => Unusable::NoArchive(format!("it ends in the middle, or is damaged there: {error}")),
+        ImageFormat::Gzip | ImageFormat::Xz | ImageFormat::Zstd | ImageFormat::Bzip2 => broken(error, offset),
     }
 }
 

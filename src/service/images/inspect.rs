@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::check::{self, Identity, Kind};
+use super::check::{self, FileIdentity, FileKind};
 use super::needed_by;
-use super::profiles::{Shelf, sums};
+use super::profiles::{LastGoodProfiles, sums};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ProfileId;
@@ -34,7 +34,7 @@ pub struct Inspection {
 
 /// Every profile, with its templates, and nothing of the files it needs.
 pub fn read(places: &Places) -> Inspection {
-    let (profiles, mut wrong) = Shelf::default().read(&places.profiles, None);
+    let (profiles, mut wrong) = LastGoodProfiles::default().read(&places.profiles, None);
     if profiles.is_empty() && wrong.is_empty() {
         wrong.push(Diagnostic {
             file: places.profiles.display().to_string(),
@@ -57,8 +57,7 @@ pub fn inspect(places: &Places, mut reading: impl FnMut(&str)) -> Inspection {
         for (name, kind) in needed_by(profile) {
             let by_profile = profile.image().filter(|image| image.file == name).and_then(|image| image.sha256);
             let demanded = by_profile.or(sums.get(name).copied());
-            let by =
-                if by_profile.is_some() { "the profile".into() } else { crate::domain::profile::sums::file_of(name) };
+            let by = if by_profile.is_some() { "the profile".into() } else { crate::domain::sha256sum::file_of(name) };
             let mut found = || match digests.get(name) {
                 Some(known) => Ok(*known),
                 None => {
@@ -67,7 +66,7 @@ pub fn inspect(places: &Places, mut reading: impl FnMut(&str)) -> Inspection {
                     Ok(digest)
                 }
             };
-            let what = match (Identity::of(&places.images.join(name)), demanded) {
+            let what = match (FileIdentity::of(&places.images.join(name)), demanded) {
                 (None, _) => format!("there is no {} {name} in {}", kind.word(), places.images.display()),
                 (Some(_), None) => continue,
                 (Some(_), Some(demanded)) => match found() {
@@ -93,7 +92,7 @@ pub fn inspect(places: &Places, mut reading: impl FnMut(&str)) -> Inspection {
 
 /// How large a file of the images directory is, if it is there.
 pub fn bytes_of(places: &Places, name: &str) -> Option<u64> {
-    Identity::of(&places.images.join(name)).map(|identity| identity.bytes())
+    FileIdentity::of(&places.images.join(name)).map(|identity| identity.bytes())
 }
 
 fn said(name: &str, err: &io::Error) -> String {
@@ -109,9 +108,9 @@ fn hint(profile: &Profile) -> String {
 }
 
 /// The digest of a file: what was noted of it if it is unchanged, else by reading it.
-fn digest_of(places: &Places, name: &str, kind: Kind, reading: &mut impl FnMut(&str)) -> io::Result<Digest> {
+fn digest_of(places: &Places, name: &str, kind: FileKind, reading: &mut impl FnMut(&str)) -> io::Result<Digest> {
     let path = places.images.join(name);
-    let known = Identity::of(&path).and_then(|identity| check::recalled(&places.store, name, kind, &identity));
+    let known = FileIdentity::of(&path).and_then(|identity| check::recalled(&places.store, name, kind, &identity));
     if let Some(info) = known {
         return Ok(info.sha256);
     }

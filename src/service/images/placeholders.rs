@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::placeholder::Placeholders;
+use crate::domain::ids::placeholder::Placeholders;
 
 /// What the site lists; there need not be a file.
 pub(super) fn read(path: &Path) -> Result<Placeholders, Vec<Diagnostic>> {

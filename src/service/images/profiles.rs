@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ProfileId;
-use crate::domain::profile::{Profile, sums};
-use crate::domain::profile_file;
+use crate::domain::profile::{Profile, file};
+use crate::domain::sha256sum;
 
 /// The last profile that could be used of each file.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct LastGoodProfiles {
     good: BTreeMap<String, Profile>,
 }
 
-impl Shelf {
+impl LastGoodProfiles {
     /// Every profile of the directory, and what is wrong. One that cannot be read any more stays as it was.
     pub(super) fn read(
         &mut self,
@@ -66,11 +66,11 @@ pub(super) fn sums<'n>(
 ) -> BTreeMap<String, Digest> {
     let mut found = BTreeMap::new();
     for name in names {
-        let list = sums::file_of(name);
+        let list = sha256sum::file_of(name);
         let complain =
             |what: String| wrong(list.clone(), what, "get the list again where the image is from, or take it away");
         let read = match std::fs::read_to_string(images.join(&list)) {
-            Ok(text) => sums::of(name, &text).map_err(|err| complain(err.to_string())),
+            Ok(text) => sha256sum::of(name, &text).map_err(|err| complain(err.to_string())),
             Err(err) if err.kind() == ErrorKind::NotFound => continue,
             Err(err) => Err(complain(format!("cannot be read: {err}"))),
         };
@@ -92,9 +92,7 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn one(directory: &Path, path: &Path, name: &str) -> Result<Profile, Vec<Diagnostic>> {
     let text = std::fs::read_to_string(path)
         .map_err(|err| vec![wrong(name.to_owned(), format!("cannot be read: {err}"), "check its permissions")])?;
-    profile_file::read(name, &text, &|beside| {
-        std::fs::read_to_string(directory.join(beside)).map_err(|err| err.to_string())
-    })
+    file::read(name, &text, &|beside| std::fs::read_to_string(directory.join(beside)).map_err(|err| err.to_string()))
 }
 
 fn wrong(file: String, what: String, hint: &str) -> Diagnostic {

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::quirk::Quirks;
-use crate::domain::quirk_file;
+use crate::domain::machine::quirk::Quirks;
+use crate::domain::node::quirk_file;
 
 /// The site's rows and those that are shipped. A row that names a program which is not among the boot files is wrong.
 pub(super) fn read(path: &Path, boot_files: Option<&Path>) -> Result<Quirks, Vec<Diagnostic>> {

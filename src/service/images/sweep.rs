@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use super::check;
-use super::needed_by;
+use super::{check, needed_by};
 use crate::domain::digest::Digest;
-use crate::domain::image::ImageState;
+use crate::domain::profile::image::ImageState;
 use crate::domain::snapshot::{Catalogue, Snapshot};
 
 /// Since when each copy has been needed by nobody.

@@ -5,7 +5,7 @@ use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::image::Format;
+use crate::domain::profile::image::ImageFormat;
 
 fn gzipped(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -13,11 +13,11 @@ fn gzipped(content: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-fn checked(content: &[u8]) -> (TempDir, Result<crate::domain::image::ImageInfo, String>) {
+fn checked(content: &[u8]) -> (TempDir, Result<crate::domain::profile::image::ImageInfo, String>) {
     let place = TempDir::new().expect("a directory");
     let (file, store) = (place.path().join("os.img"), place.path().join("store"));
     std::fs::write(&file, content).expect("a file");
-    let info = check::check(&file, &store, "os.img", Kind::Image, |_, _| true).map_err(|broken| broken.to_string());
+    let info = check::check(&file, &store, "os.img", FileKind::Image, |_, _| true).map_err(|broken| broken.to_string());
     (place, info)
 }
 
@@ -67,17 +67,17 @@ fn a_truncated_image_is_broken_before_any_machine_boots() {
 fn an_unchanged_image_is_not_read_again() {
     let (place, info) = checked(b"an image");
     let (file, store) = (place.path().join("os.img"), place.path().join("store"));
-    let identity = Identity::of(&file).expect("it is there");
-    assert_eq!(check::recalled(&store, "os.img", Kind::Image, &identity), info.ok());
+    let identity = FileIdentity::of(&file).expect("it is there");
+    assert_eq!(check::recalled(&store, "os.img", FileKind::Image, &identity), info.ok());
     std::fs::write(&file, b"another image").expect("a file");
-    let identity = Identity::of(&file).expect("it is there");
-    assert_eq!(check::recalled(&store, "os.img", Kind::Image, &identity), None);
+    let identity = FileIdentity::of(&file).expect("it is there");
+    assert_eq!(check::recalled(&store, "os.img", FileKind::Image, &identity), None);
 }
 
 #[test]
 fn a_wrong_digest_in_the_profile_is_said() {
     let (place, info) = checked(b"an image");
-    let config = Config {
+    let config = ImagesConfig {
         profiles: "".into(),
         images: place.path().into(),
         store: place.path().join("store"),
@@ -87,9 +87,9 @@ fn a_wrong_digest_in_the_profile_is_said() {
         default_profile: None,
     };
     let text = format!("schema = 1\nimage = \"os.img\"\nsha256 = \"{}\"\n", "0".repeat(64));
-    let profile = crate::domain::profile_file::parse("os.toml", &text).expect("a profile");
-    let state = state(&config, "os.img", Kind::Image, &Known::new());
-    let other = crate::domain::profile_file::parse("zz.toml", "schema = 1\nimage = \"os.img\"\n").expect("a profile");
+    let profile = crate::domain::profile::file::parse("os.toml", &text).expect("a profile");
+    let state = state(&config, "os.img", FileKind::Image, &KnownFiles::new());
+    let other = crate::domain::profile::file::parse("zz.toml", "schema = 1\nimage = \"os.img\"\n").expect("a profile");
     let catalogue = Catalogue { images: [("os.img".into(), state)].into(), ..Catalogue::default() };
     let Some(ImageState::Broken { what, .. }) = catalogue.image(&profile) else { panic!("it is wrong") };
     assert!(what.contains("demands 00000000…"), "{what}");
@@ -108,8 +108,9 @@ fn an_image_that_the_station_has_no_room_for_is_said_with_both_sizes() {
         .and_then(|file| file.set_len(1 << 50))
         .or_else(|_| std::fs::File::create(&file).and_then(|file| file.set_len(15 << 40)))
         .expect("a file with holes");
-    let broken =
-        check::check(&file, &store, "os.img", Kind::Image, |_, _| true).expect_err("nobody has so much").to_string();
+    let broken = check::check(&file, &store, "os.img", FileKind::Image, |_, _| true)
+        .expect_err("nobody has so much")
+        .to_string();
     assert!(broken.starts_with("the station's own copy needs ") && broken.ends_with(" left"), "{broken}");
 }
 
@@ -117,13 +118,14 @@ fn an_image_that_the_station_has_no_room_for_is_said_with_both_sizes() {
 fn a_copy_is_kept_while_a_profile_names_it_or_a_machine_is_given_it_and_removed_a_minute_later() {
     let (place, info) = checked(b"an image");
     let (info, store) = (info.expect("good"), place.path().join("store"));
-    let profile = crate::domain::profile_file::parse("os.toml", "schema = 1\nimage = \"os.img\"\n").expect("a profile");
+    let profile =
+        crate::domain::profile::file::parse("os.toml", "schema = 1\nimage = \"os.img\"\n").expect("a profile");
     let named = Catalogue { profiles: [(profile.id.clone(), profile.clone())].into(), ..Catalogue::default() };
     let now = crate::domain::time::Timestamp::from_millis(1_000_000_000);
     let nobody = crate::domain::snapshot::Snapshot::default();
     let mut node = crate::domain::node::Node::new(crate::domain::ids::NodeId(1), now);
-    let mut run = crate::domain::run::Run::begin(crate::domain::ids::RunId::new([1; 16]), profile.id, now);
-    run.expected = Some(crate::domain::run::Expected {
+    let mut run = crate::domain::node::run::Run::begin(crate::domain::ids::RunId::new([1; 16]), profile.id, now);
+    run.expected = Some(crate::domain::node::run::Expected {
         image: "os.img".into(),
         sha256: Some(info.sha256),
         disk_bytes: info.disk_bytes,
@@ -148,7 +150,7 @@ fn a_copy_is_kept_while_a_profile_names_it_or_a_machine_is_given_it_and_removed_
     assert!(!swept(400, &Catalogue::default(), &nobody) && !swept(459, &Catalogue::default(), &nobody), "not at once");
     assert!(swept(460, &Catalogue::default(), &nobody));
     assert_eq!(std::fs::read_dir(&store).expect("a directory").count(), 0, "nor is there a note of it");
-    let (_, diagnostics) = Shelf::default().read(&place.path().join("none"), None);
+    let (_, diagnostics) = LastGoodProfiles::default().read(&place.path().join("none"), None);
     let unreadable = Catalogue { diagnostics, ..named };
     assert_eq!(sweep::needed(&unreadable, &nobody, &store), None, "who knows what it names");
 }
@@ -156,15 +158,15 @@ fn a_copy_is_kept_while_a_profile_names_it_or_a_machine_is_given_it_and_removed_
 #[test]
 fn an_archive_is_kept_for_a_machine_that_has_yet_to_unpack_it_however_long_that_is_silent() {
     use crate::domain::fleet::Fleet;
-    use crate::domain::run::{Expected, Run};
+    use crate::domain::node::run::{Expected, Run};
     let place = TempDir::new().expect("a directory");
     let store = place.path().join("store");
     let taken_in = |name: &str, kind| {
-        let content = if kind == Kind::Archive { tar() } else { name.as_bytes().to_vec() };
+        let content = if kind == FileKind::Archive { tar() } else { name.as_bytes().to_vec() };
         std::fs::write(place.path().join(name), content).expect("a file");
         check::check(&place.path().join(name), &store, name, kind, |_, _| true).expect("good")
     };
-    let (image, archive) = (taken_in("os.img", Kind::Image), taken_in("apps.tar", Kind::Archive));
+    let (image, archive) = (taken_in("os.img", FileKind::Image), taken_in("apps.tar", FileKind::Archive));
     let long_ago = crate::domain::time::Timestamp::from_millis(1);
     let mut node = crate::domain::node::Node::new(crate::domain::ids::NodeId(1), long_ago);
     let id = crate::domain::ids::RunId::new([1; 16]);
@@ -187,7 +189,7 @@ fn an_archive_is_kept_for_a_machine_that_has_yet_to_unpack_it_however_long_that_
     };
     assert_eq!([left(&fleet, 0), left(&fleet, 7 * 24 * 60)], [[true, true]; 2]);
     let mut ended = fleet.nodes().values().next().map(|node| (**node).clone()).expect("a node");
-    ended.runs[0].end(long_ago, crate::domain::run::Outcome::Interrupted);
+    ended.runs[0].end(long_ago, crate::domain::node::run::RunOutcome::Interrupted);
     let ended = Fleet::restore([ended]);
     assert_eq!([left(&ended, 8 * 24 * 60), left(&ended, 9 * 24 * 60)], [[true, true], [false, false]]);
 }
@@ -209,7 +211,7 @@ fn what_a_killed_check_has_left_is_removed_and_what_another_is_writing_is_not() 
 fn a_profile_that_is_broken_while_the_station_runs_stays_as_it_was_until_it_is_corrected() {
     let place = TempDir::new().expect("a directory");
     let write = |text: &str| std::fs::write(place.path().join("os.toml"), text).expect("a file");
-    let mut shelf = Shelf::default();
+    let mut shelf = LastGoodProfiles::default();
     let mut read = || {
         let (profiles, wrong) = shelf.read(place.path(), None);
         let image = profiles.values().next().and_then(|profile| profile.image()).map(|image| image.file.clone());
@@ -235,7 +237,7 @@ fn a_template_beside_the_profile_is_read_with_it_and_tried() {
     std::fs::write(place.path().join("os/user-data"), "#cloud-config\n{{ node.srial }}\n").expect("a file");
     let text = "schema = 1\nimage = \"os.raw\"\n[cloud_init]\nuser_data = \"os/user-data\"\n";
     std::fs::write(place.path().join("os.toml"), text).expect("a file");
-    let (profiles, wrong) = Shelf::default().read(place.path(), None);
+    let (profiles, wrong) = LastGoodProfiles::default().read(place.path(), None);
     assert!(profiles.is_empty());
     let said: Vec<String> = wrong.iter().map(ToString::to_string).collect();
     assert_eq!(said, ["os/user-data:2: nothing is called node.srial\nhint: did you mean node.serial?"]);
@@ -254,7 +256,7 @@ fn a_digest_that_lies_beside_the_image_is_demanded_and_a_mismatch_says_both() {
             sums: profiles::sums(place.path(), ["os.img".to_owned()].iter(), &mut wrong),
             ..Catalogue::default()
         };
-        let profile = crate::domain::profile_file::parse("os.toml", "schema = 1\nimage = \"os.img\"\n");
+        let profile = crate::domain::profile::file::parse("os.toml", "schema = 1\nimage = \"os.img\"\n");
         (
             catalogue.image(&profile.expect("a profile")),
             wrong.iter().map(Diagnostic::place_and_what).collect::<Vec<_>>(),
@@ -286,12 +288,15 @@ fn an_archive_that_machines_could_not_unpack_is_refused_before_any_machine_boots
     let says = |name: &str, content: &[u8]| {
         let (file, store) = (place.path().join(name), place.path().join("store"));
         std::fs::write(&file, content).expect("a file");
-        let info = check::check(&file, &store, name, Kind::Archive, |_, _| true);
+        let info = check::check(&file, &store, name, FileKind::Archive, |_, _| true);
         info.map_err(|broken| (broken.to_string(), broken.hint()))
     };
     for good in [tar(), gzipped(&tar())] {
         let info = says("apps.tar", &good).expect("it is one");
-        assert_eq!((info.bytes, info.disk_bytes, info.format), (good.len() as u64, good.len() as u64, Format::Raw));
+        assert_eq!(
+            (info.bytes, info.disk_bytes, info.format),
+            (good.len() as u64, good.len() as u64, ImageFormat::Raw)
+        );
         assert_eq!(info.sha256, info.disk_sha256, "it travels as it is");
     }
     let (what, hint) = says("os.tar.gz", &gzipped(&vec![0x55; 4000])).expect_err("an image under a wrong name");
@@ -304,8 +309,8 @@ fn an_archive_that_machines_could_not_unpack_is_refused_before_any_machine_boots
     assert!(what.starts_with("it is no archive that machines can unpack: it ends in the middle"), "{what}");
     let file = place.path().join("apps.tar");
     std::fs::write(&file, tar()).expect("a file");
-    let stopped = check::check(&file, &place.path().join("store"), "apps.tar", Kind::Archive, |_, _| false);
-    assert!(matches!(stopped, Err(check::Broken::Stopped)), "{stopped:?}");
+    let stopped = check::check(&file, &place.path().join("store"), "apps.tar", FileKind::Archive, |_, _| false);
+    assert!(matches!(stopped, Err(check::Unusable::Stopped)), "{stopped:?}");
 }
 
 #[test]
@@ -325,7 +330,7 @@ fn an_image_named_as_an_archive_is_told_of_its_profile_and_one_file_is_a_tar_whe
     ] {
         std::fs::write(at("profiles").join(name), text).expect("a file");
     }
-    let config = Config {
+    let config = ImagesConfig {
         profiles: at("profiles"),
         images: place.path().into(),
         store: at("store"),
@@ -338,7 +343,7 @@ fn an_image_named_as_an_archive_is_told_of_its_profile_and_one_file_is_a_tar_whe
     let said: Vec<&str> =
         wrong.iter().map(|(what, _)| what.as_str()).filter(|what| what.starts_with("profile")).collect();
     assert_eq!(said, ["profile wrong: it is no archive that machines can unpack: it is something else, not a tar"]);
-    let (profiles, _) = Shelf::default().read(&config.profiles, None);
+    let (profiles, _) = LastGoodProfiles::default().read(&config.profiles, None);
     let files = wanted(profiles.values());
     assert_eq!(files.iter().filter(|(name, _)| name == "apps.tar").count(), 1, "{files:?}");
 }
@@ -350,9 +355,9 @@ fn an_installers_files_are_kept_as_they_are_and_never_taken_for_an_image() {
     // Two archives one behind the other, the second not packed: what a kernel takes and no decompressor.
     let content = [gzipped(b"070701 one"), b"070701 two".to_vec()].concat();
     std::fs::write(&file, &content).expect("a file");
-    let info = check::check(&file, &store, "initrd.gz", Kind::BootFile, |_, _| true).expect("as it is");
+    let info = check::check(&file, &store, "initrd.gz", FileKind::BootFile, |_, _| true).expect("as it is");
     assert_eq!(info.bytes, content.len() as u64);
-    let identity = Identity::of(&file).expect("it is there");
-    assert_eq!(check::recalled(&store, "initrd.gz", Kind::BootFile, &identity), Some(info));
-    assert_eq!(check::recalled(&store, "initrd.gz", Kind::Image, &identity), None);
+    let identity = FileIdentity::of(&file).expect("it is there");
+    assert_eq!(check::recalled(&store, "initrd.gz", FileKind::BootFile, &identity), Some(info));
+    assert_eq!(check::recalled(&store, "initrd.gz", FileKind::Image, &identity), None);
 }

@@ -1,8 +1,7 @@
 //! The station's own certificate authority. Machines are told to trust it, some by hand: it is never replaced in silence.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use openssl::asn1::{Asn1Integer, Asn1Time, Asn1TimeRef};
 use openssl::bn::{BigNum, MsbOption};
@@ -15,7 +14,7 @@ use openssl::x509::{X509, X509NameBuilder, X509Ref};
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
-use super::files;
+use super::private_files;
 use crate::boot::signature_list;
 use crate::domain::digest::Digest;
 use crate::domain::time::Timestamp;
@@ -74,7 +73,7 @@ impl Authority {
             info!(fingerprint = %authority.fingerprint(), "the station has a new certificate authority");
             return Ok(authority);
         }
-        match files::keep_private(directory) {
+        match private_files::keep_private(directory) {
             Ok(false) => {}
             Ok(true) => warn!("{} was open to others: it no longer is", directory.display()),
             Err(err) => warn!("who may look into {} cannot be said: {err}", directory.display()),
@@ -124,11 +123,11 @@ impl Authority {
         if fresh.exists() {
             fs::remove_dir_all(&fresh)?;
         }
-        files::make_private(&fresh)?;
-        files::write_secret(&fresh.join(KEY), &self.key.private_key_to_pem_pkcs8()?)?;
-        files::write_secret(&fresh.join(CERTIFICATE), &self.certificate.to_pem()?)?;
+        private_files::make_private(&fresh)?;
+        private_files::write_secret(&fresh.join(KEY), &self.key.private_key_to_pem_pkcs8()?)?;
+        private_files::write_secret(&fresh.join(CERTIFICATE), &self.certificate.to_pem()?)?;
         fs::rename(&fresh, directory)?;
-        files::sync_parent(directory)
+        private_files::sync_parent(directory)
     }
 
     pub(super) fn certificate(&self) -> &X509Ref {
@@ -176,7 +175,7 @@ pub struct Exported {
 
 /// In which form the certificate is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum CertificateFormat {
     /// For curl and most programs.
     Pem,
     /// For most firmware's setup.
@@ -185,7 +184,7 @@ pub enum Format {
     Esl,
 }
 
-impl std::str::FromStr for Format {
+impl std::str::FromStr for CertificateFormat {
     type Err = ();
 
     fn from_str(word: &str) -> Result<Self, ()> {
@@ -198,7 +197,7 @@ impl std::str::FromStr for Format {
     }
 }
 
-impl Format {
+impl CertificateFormat {
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Pem => "application/x-pem-file",
@@ -209,11 +208,11 @@ impl Format {
 }
 
 impl Exported {
-    pub fn form(&self, format: Format) -> &[u8] {
+    pub fn form(&self, format: CertificateFormat) -> &[u8] {
         match format {
-            Format::Pem => &self.pem,
-            Format::Der => &self.der,
-            Format::Esl => &self.esl,
+            CertificateFormat::Pem => &self.pem,
+            CertificateFormat::Der => &self.der,
+            CertificateFormat::Esl => &self.esl,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 
 /// What kind of key the certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum KeyKind {
     /// Every firmware takes it.
     Rsa,
     /// Ten times quicker for the station, for those who take it.
@@ -51,14 +51,14 @@ impl Leaf {
     }
 
     pub(super) fn issue(
-        kind: Kind,
+        kind: KeyKind,
         authority: &Authority,
         address: Ipv4Addr,
         now: Timestamp,
     ) -> Result<Self, ErrorStack> {
         let key = match kind {
-            Kind::Rsa => PKey::from_rsa(Rsa::generate(2048)?)?,
-            Kind::Ecdsa => {
+            KeyKind::Rsa => PKey::from_rsa(Rsa::generate(2048)?)?,
+            KeyKind::Ecdsa => {
                 PKey::from_ec_key(EcKey::generate(EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?.as_ref())?)?
             }
         };
@@ -79,7 +79,7 @@ impl Leaf {
         builder.append_extension(BasicConstraints::new().critical().build()?)?;
         let mut usage = KeyUsage::new();
         usage.critical().digital_signature();
-        if kind == Kind::Rsa {
+        if kind == KeyKind::Rsa {
             usage.key_encipherment();
         }
         builder.append_extension(usage.build()?)?;

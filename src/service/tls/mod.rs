@@ -9,48 +9,48 @@
 //! iPXE before 2.0 takes no ECDSA certificate. So the authority's key is RSA, and the station has a certificate of each kind.
 
 mod authority;
-mod files;
+mod handshake_error;
 mod leaf;
-mod refusal;
+mod private_files;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use leaf::{KeyKind, Leaf};
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslAcceptor, SslMethod, SslOptions};
 use tracing::{info, warn};
 
-pub use authority::{Authority, Exported, Format, TlsError};
-pub(super) use refusal::{Refusal, Refusals};
-
 use crate::domain::digest::Digest;
 use crate::domain::time::Timestamp;
-use leaf::{Kind, Leaf};
+
+pub use authority::{Authority, CertificateFormat, Exported, TlsError};
+pub(super) use handshake_error::{HandshakeError, HandshakeErrors};
 
 /// What the station shows to machines that come by HTTPS.
 #[derive(Debug)]
-pub struct Tls {
+pub struct ServerTls {
     directory: PathBuf,
     address: Ipv4Addr,
     authority: Authority,
-    shown: RwLock<Shown>,
+    shown: RwLock<ServedCertificates>,
 }
 
 /// The certificates that are in use.
 #[derive(Clone)]
-struct Shown {
+struct ServedCertificates {
     leaves: Arc<[Leaf; 2]>,
     acceptor: SslAcceptor,
 }
 
-impl std::fmt::Debug for Shown {
+impl std::fmt::Debug for ServedCertificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shown").field("leaves", &self.leaves).finish_non_exhaustive()
     }
 }
 
-impl Tls {
+impl ServerTls {
     /// The authority in `directory`, made if there is none, and its certificates for the station at `address`.
     pub fn open(directory: &Path, address: Ipv4Addr, now: Timestamp) -> Result<Self, TlsError> {
         let authority = Authority::open(directory, now)?;
@@ -58,7 +58,7 @@ impl Tls {
             let kept = Leaf::read(&directory.join(file(kind)), &authority, address, now);
             kept.map_or_else(|| issued(directory, kind, &authority, address, now), Ok)
         };
-        let shown = Shown::new([leaf(Kind::Rsa)?, leaf(Kind::Ecdsa)?], &authority)?;
+        let shown = ServedCertificates::new([leaf(KeyKind::Rsa)?, leaf(KeyKind::Ecdsa)?], &authority)?;
         Ok(Self { directory: directory.to_owned(), address, authority, shown: RwLock::new(shown) })
     }
 
@@ -83,7 +83,7 @@ impl Tls {
             return Ok(false);
         }
         let leaf = |kind| issued(&self.directory, kind, &self.authority, self.address, now);
-        let shown = Shown::new([leaf(Kind::Rsa)?, leaf(Kind::Ecdsa)?], &self.authority)?;
+        let shown = ServedCertificates::new([leaf(KeyKind::Rsa)?, leaf(KeyKind::Ecdsa)?], &self.authority)?;
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         Ok(true)
     }
@@ -92,7 +92,7 @@ impl Tls {
 /// A new certificate. One that cannot be kept is used all the same; the next start makes another.
 fn issued(
     directory: &Path,
-    kind: Kind,
+    kind: KeyKind,
     authority: &Authority,
     address: Ipv4Addr,
     now: Timestamp,
@@ -100,20 +100,20 @@ fn issued(
     let leaf = Leaf::issue(kind, authority, address, now)?;
     info!(?kind, %address, "the station has a new certificate");
     let path = directory.join(file(kind));
-    if let Err(err) = files::write_secret(&path, &leaf.to_pem()?) {
+    if let Err(err) = private_files::write_secret(&path, &leaf.to_pem()?) {
         warn!("{} could not be written, it is made again at the next start: {err}", path.display());
     }
     Ok(leaf)
 }
 
-fn file(kind: Kind) -> &'static str {
+fn file(kind: KeyKind) -> &'static str {
     match kind {
-        Kind::Rsa => "rsa.pem",
-        Kind::Ecdsa => "ecdsa.pem",
+        KeyKind::Rsa => "rsa.pem",
+        KeyKind::Ecdsa => "ecdsa.pem",
     }
 }
 
-impl Shown {
+impl ServedCertificates {
     fn new(leaves: [Leaf; 2], authority: &Authority) -> Result<Self, ErrorStack> {
         // TLS 1.2 and 1.3; parameters for DHE.
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;

@@ -19,12 +19,12 @@ fn place() -> (TempDir, PathBuf) {
     (place, directory)
 }
 
-fn open(directory: &Path, address: Ipv4Addr, now: Timestamp) -> Tls {
-    Tls::open(directory, address, now).expect("an authority")
+fn open(directory: &Path, address: Ipv4Addr, now: Timestamp) -> ServerTls {
+    ServerTls::open(directory, address, now).expect("an authority")
 }
 
 /// What the two certificates of the station are.
-fn shown(tls: &Tls) -> [Vec<u8>; 2] {
+fn shown(tls: &ServerTls) -> [Vec<u8>; 2] {
     let leaves = tls.shown.read().expect("no panic").leaves.clone();
     [0, 1].map(|at| leaves[at].certificate().to_der().expect("DER"))
 }
@@ -85,7 +85,7 @@ fn certificates_end_with_their_authority_and_are_not_made_again_in_vain() {
     let last = NOW.after(19 * YEAR + YEAR / 2);
     let tls = open(&directory, ADDRESS, last);
     assert!(!tls.renew(last).expect("nothing to do"));
-    assert!(matches!(Tls::open(&directory, ADDRESS, NOW.after(21 * YEAR)), Err(TlsError::Expired(_))));
+    assert!(matches!(ServerTls::open(&directory, ADDRESS, NOW.after(21 * YEAR)), Err(TlsError::Expired(_))));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn what_cannot_be_used_is_said_and_never_replaced() {
         damage(&directory, &other.1);
         let files = || fs::read_dir(&directory).expect("readable").flatten().map(|it| it.path()).collect::<Vec<_>>();
         let before: Vec<_> = files().iter().map(|file| fs::read(file).expect("readable")).collect();
-        let error = Tls::open(&directory, ADDRESS, NOW).expect_err("it cannot be used");
+        let error = ServerTls::open(&directory, ADDRESS, NOW).expect_err("it cannot be used");
         assert!(error.to_string().contains(said), "{error}");
         assert!(error.hint().contains("from a copy"));
         let after: Vec<_> = files().iter().map(|file| fs::read(file).expect("readable")).collect();

@@ -20,12 +20,12 @@ use ratatui::text::{Line, Span};
 use crate::domain::node::Node;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
-use crate::tui::form::{Editing, Form};
 use crate::tui::panes::register::{complaint, line};
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{boxed, paragraph, text};
-use crate::tui::words::cut;
+use crate::tui::state::Screen;
+use crate::tui::state::form::{Editing, Form};
+use crate::tui::style::text::cut;
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{boxed, paragraph, text};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let theme = &screen.theme;

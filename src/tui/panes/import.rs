@@ -15,19 +15,19 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::deed::What;
-use crate::domain::disk::in_bytes;
-use crate::domain::import::{Located, Preview, Row, Standing};
-use crate::domain::service::{ServiceName, ServiceState};
+use crate::domain::import::{Located, Preview, PreviewRow, RowEffect};
+use crate::domain::machine::disk::in_bytes;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::station::service::{ServiceName, ServiceState};
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
-use crate::tui::desk::Open;
-use crate::tui::layout::split_top;
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{Problem, bar, boxed, paragraph, problem, text, whole, window};
-use crate::tui::words::{count, cut};
+use crate::domain::undo::UndoAction;
+use crate::tui::state::Screen;
+use crate::tui::state::import::Open;
+use crate::tui::style::layout::split_top;
+use crate::tui::style::text::{count, cut};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{ProblemText, bar, boxed, paragraph, problem, text, whole, window};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let theme = &screen.theme;
@@ -49,7 +49,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
     match &screen.desk.open {
         Some(open) if open.preview.flaws.is_empty() => rows(screen, bench, open, below, frame),
         Some(open) => {
-            let flaw = |flaw: &crate::domain::import::Flaw| {
+            let flaw = |flaw: &crate::domain::import::ListFlaw| {
                 let wrong = wrong(screen, flaw.to_string(), flaw.hint(), true);
                 problem(theme, &wrong, below.width.into())
             };
@@ -67,7 +67,7 @@ fn news(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
     let (plain, glyphs) = (theme.style(Meaning::Plain), theme.glyphs);
     let mut lines = Vec::new();
     if let Some((deed, left)) = bench.undoable(screen.now).and_then(|deed| Some((deed, deed.undo_left(screen.now)?)))
-        && let What::Import { file, new, changed, .. } = &deed.what
+        && let UndoAction::Import { file, new, changed, .. } = &deed.what
     {
         let words =
             format!("{}: {new} new, {changed} changed; u takes it back, {} left", clean(file, NAME), in_words(left));
@@ -166,15 +166,15 @@ fn rows(screen: &Screen, bench: &Snapshot, open: &Open, area: Rect, frame: &mut 
     text(&whole(about, below.height.into()), 0, below, frame);
 }
 
-fn row(screen: &Screen, bench: &Snapshot, row: &Row, chosen: bool, width: usize) -> Line<'static> {
+fn row(screen: &Screen, bench: &Snapshot, row: &PreviewRow, chosen: bool, width: usize) -> Line<'static> {
     let theme = &screen.theme;
     let (glyph, meaning) = look(screen, &row.standing);
     let cursor = if chosen { theme.glyphs.cursor } else { " " };
     let label = cut(&clean(&row.registration.label(), NAME), LABEL);
     let (number, word) = (row.row, row.standing.word());
     let head = format!("{cursor} {glyph} {number:>6} {word:<8} ");
-    let gap = LABEL.saturating_sub(crate::tui::words::width(&label)) + 1;
-    let room = width.saturating_sub(crate::tui::words::width(&head) + LABEL + 1);
+    let gap = LABEL.saturating_sub(crate::tui::style::text::width(&label)) + 1;
+    let room = width.saturating_sub(crate::tui::style::text::width(&head) + LABEL + 1);
     Line::from(vec![
         Span::styled(head, theme.style(meaning)),
         Span::raw(label + &" ".repeat(gap)),
@@ -183,28 +183,28 @@ fn row(screen: &Screen, bench: &Snapshot, row: &Row, chosen: bool, width: usize)
 }
 
 /// What a row says in one line.
-fn detail(bench: &Snapshot, row: &Row) -> String {
+fn detail(bench: &Snapshot, row: &PreviewRow) -> String {
     let warning = row.warnings.first().map(|warning| format!("! {}", said(warning)));
     let profile = row.registration.profile.as_ref().map(|profile| format!("profile {profile}"));
     match &row.standing {
-        Standing::Error(errors) => errors.first().map(said).unwrap_or_default(),
-        Standing::Changes(_, changes) => {
+        RowEffect::Error(errors) => errors.first().map(said).unwrap_or_default(),
+        RowEffect::Changes(_, changes) => {
             clean(&changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), LINE)
         }
-        Standing::New { seen } => warning.unwrap_or_else(|| {
+        RowEffect::New { seen } => warning.unwrap_or_else(|| {
             let node = seen.as_ref().and_then(|seen| bench.nodes.get(seen));
             let seen = node.map(|node| format!("seen: {}", node.phase.word()));
             seen.into_iter().chain(profile).collect::<Vec<_>>().join(", ")
         }),
-        Standing::Same(_) => warning.or(profile).unwrap_or_default(),
+        RowEffect::Same(_) => warning.or(profile).unwrap_or_default(),
     }
 }
 
 /// Everything that is wrong with a row, with what to do, or what it would do.
-fn about(screen: &Screen, row: &Row, width: usize) -> Vec<Line<'static>> {
+fn about(screen: &Screen, row: &PreviewRow, width: usize) -> Vec<Line<'static>> {
     let errors = match &row.standing {
-        Standing::Error(errors) => errors.as_slice(),
-        Standing::New { .. } | Standing::Same(_) | Standing::Changes(..) => &[],
+        RowEffect::Error(errors) => errors.as_slice(),
+        RowEffect::New { .. } | RowEffect::Same(_) | RowEffect::Changes(..) => &[],
     };
     let tell = |located: &Located, error: bool| {
         let what = format!("row {}, {}", row.row, said(located));
@@ -213,7 +213,7 @@ fn about(screen: &Screen, row: &Row, width: usize) -> Vec<Line<'static>> {
     let errors = errors.iter().flat_map(|error| tell(error, true));
     let mut lines = vec![Line::default()];
     lines.extend(errors.chain(row.warnings.iter().flat_map(|warning| tell(warning, false))));
-    if let Standing::Changes(_, changes) = &row.standing {
+    if let RowEffect::Changes(_, changes) = &row.standing {
         let head = || Span::styled(format!(" {} ", screen.theme.glyphs.conflict), screen.theme.style(Meaning::Notice));
         let plain = screen.theme.style(Meaning::Plain);
         lines.extend(
@@ -228,13 +228,13 @@ fn said(located: &Located) -> String {
     clean(&format!("{column}{}", located.flaw), LINE)
 }
 
-fn look(screen: &Screen, standing: &Standing) -> (&'static str, Meaning) {
+fn look(screen: &Screen, standing: &RowEffect) -> (&'static str, Meaning) {
     let glyphs = screen.theme.glyphs;
     match standing {
-        Standing::New { .. } => (glyphs.active, Meaning::Active),
-        Standing::Same(_) => (glyphs.registered, Meaning::Muted),
-        Standing::Changes(..) => (glyphs.conflict, Meaning::Notice),
-        Standing::Error(_) => (glyphs.failed, Meaning::Failure),
+        RowEffect::New { .. } => (glyphs.active, Meaning::Active),
+        RowEffect::Same(_) => (glyphs.registered, Meaning::Muted),
+        RowEffect::Changes(..) => (glyphs.conflict, Meaning::Notice),
+        RowEffect::Error(_) => (glyphs.failed, Meaning::Failure),
     }
 }
 
@@ -253,10 +253,10 @@ fn counts(screen: &Screen, preview: &Preview, width: u16) -> Line<'static> {
     }
 }
 
-fn wrong(screen: &Screen, what: String, hint: String, error: bool) -> Problem {
+fn wrong(screen: &Screen, what: String, hint: String, error: bool) -> ProblemText {
     let glyphs = screen.theme.glyphs;
     let (glyph, meaning) = if error { (glyphs.failed, Meaning::Failure) } else { (glyphs.stalled, Meaning::Warning) };
-    Problem { meaning, glyph, what, hint: Some(hint) }
+    ProblemText { meaning, glyph, what, hint: Some(hint) }
 }
 
 /// Columns below which the counts are cut short.

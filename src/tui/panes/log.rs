@@ -17,21 +17,21 @@ use ratatui::text::{Line, Span};
 use crate::domain::logline::{Level, LogLine};
 use crate::domain::node::Node;
 use crate::domain::text::clean;
-use crate::tui::screen::{Reading, Screen};
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{boxed, text};
-use crate::tui::words::{clock, count, cut, wrap};
+use crate::tui::state::{LogPosition, Screen};
+use crate::tui::style::text::{clock, count, cut, wrap};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{boxed, text};
 
-pub fn view(screen: &Screen, node: Option<&Node>, reading: &Reading, area: Rect, frame: &mut Frame<'_>) {
+pub fn view(screen: &Screen, node: Option<&Node>, reading: &LogPosition, area: Rect, frame: &mut Frame<'_>) {
     let strong = screen.theme.style(Meaning::Title);
     let Some(node) = node else {
         boxed(&screen.theme, Line::styled("Log", strong), Line::default(), area, frame);
         return;
     };
     let (end, remark) = match reading {
-        Reading::Following => (node.log.len(), format!("{}, following", count(node.log.len(), "line"))),
-        Reading::Beginning => (0, format!("beginning of {}, End follows", count(node.log.len(), "line"))),
-        Reading::At(text) => {
+        LogPosition::Following => (node.log.len(), format!("{}, following", count(node.log.len(), "line"))),
+        LogPosition::Beginning => (0, format!("beginning of {}, End follows", count(node.log.len(), "line"))),
+        LogPosition::At(text) => {
             let last = node.log.lines().rposition(|line| Arc::ptr_eq(&line.text, text)).unwrap_or(0);
             (last + 1, format!("line {} of {}, End follows", last + 1, node.log.len()))
         }

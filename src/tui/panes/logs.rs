@@ -18,13 +18,14 @@ use ratatui::text::{Line, Span};
 
 use crate::domain::logline::Level;
 use crate::domain::snapshot::Snapshot;
-use crate::domain::stream::Said;
+use crate::domain::station::stream::StreamLine;
 use crate::domain::text::clean;
-use crate::tui::reader::{Reader, find};
-use crate::tui::screen::{Pane, Screen};
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{boxed, paragraph, text, window};
-use crate::tui::words::{clock, cut, wrap};
+use crate::tui::pane::Pane;
+use crate::tui::state::Screen;
+use crate::tui::state::reader::{Reader, find};
+use crate::tui::style::text::{clock, cut, wrap};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{boxed, paragraph, text, window};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let inner = boxed(&screen.theme, title(screen, bench), remark(screen, bench), area, frame);
@@ -111,7 +112,7 @@ fn nothing(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>
 }
 
 /// A line, cut to its row; the one that is looked at in full.
-fn row(screen: &Screen, reader: &Reader, said: &Said, is_whole: bool, width: usize) -> Vec<Line<'static>> {
+fn row(screen: &Screen, reader: &Reader, said: &StreamLine, is_whole: bool, width: usize) -> Vec<Line<'static>> {
     let theme = &screen.theme;
     let (glyph, meaning) = match said.line.level {
         Level::Info => (" ", Meaning::Plain),

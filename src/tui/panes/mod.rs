@@ -2,6 +2,8 @@
 
 pub mod batch;
 pub mod edit;
+pub mod footer;
+pub mod header;
 pub mod import;
 pub mod log;
 pub mod logs;
@@ -10,24 +12,26 @@ pub mod nodes;
 pub mod profiles;
 pub mod register;
 pub mod services;
+pub mod wall;
 pub mod welcome;
 
 use ratatui::Frame;
 use ratatui::text::Line;
 
 use crate::domain::snapshot::Snapshot;
-use crate::tui::layout::Plan;
-use crate::tui::screen::{Pane, Reading, Screen};
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{boxed, part, text};
+use crate::tui::pane::Pane;
+use crate::tui::state::{LogPosition, Screen};
+use crate::tui::style::layout::FramePlan;
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{boxed, part, text};
 
 /// Draws the pane that the screen is in.
-pub fn view(screen: &Screen, bench: &Snapshot, plan: &Plan, frame: &mut Frame<'_>) {
+pub fn view(screen: &Screen, bench: &Snapshot, plan: &FramePlan, frame: &mut Frame<'_>) {
     let title = |words: &'static str| Line::styled(words, screen.theme.style(Meaning::Title));
     match screen.pane {
         Pane::Nodes => {
             nodes::view(screen, bench, plan.table, frame);
-            let (node, following) = (screen.node(bench), Reading::Following);
+            let (node, following) = (screen.node(bench), LogPosition::Following);
             if let Some(area) = plan.detail {
                 node::view(screen, bench, node, area, frame);
             }

@@ -22,26 +22,26 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::disk::in_bytes;
-use crate::domain::doctor::trail::Entry;
-use crate::domain::doctor::verdict::{Severity, Verdict};
-use crate::domain::edit::SITE;
-use crate::domain::inventory::Inventory;
+use crate::domain::doctor::trail::TrailEntry;
+use crate::domain::doctor::verdict::{Diagnosis, Severity};
+use crate::domain::machine::disk::in_bytes;
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::machine::progress::StepProgress;
 use crate::domain::node::Node;
-use crate::domain::phase::{Phase, SAID_DONE, Stage};
-use crate::domain::plan::Plan;
-use crate::domain::progress::Progress;
-use crate::domain::question::Question;
-use crate::domain::run::{Outcome, Run};
+use crate::domain::node::edit::SITE;
+use crate::domain::node::phase::{Phase, SAID_DONE, Stage};
+use crate::domain::node::question::Question;
+use crate::domain::node::run::{Run, RunOutcome};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::station::plan::BootPlan;
 use crate::domain::text::clean;
 use crate::domain::time::{Timestamp, in_words};
-use crate::tui::glyphs::Glyphs;
-use crate::tui::screen::Screen;
-use crate::tui::status::Status;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{Problem, bar, boxed, paragraph, part, problem, text, whole_or};
-use crate::tui::words::{age, clock, cut, width as width_of};
+use crate::tui::state::Screen;
+use crate::tui::style::glyphs::Glyphs;
+use crate::tui::style::status::NodeStatus;
+use crate::tui::style::text::{age, clock, cut, width as width_of};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{ProblemText, bar, boxed, paragraph, part, problem, text, whole_or};
 
 pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node>>, area: Rect, frame: &mut Frame<'_>) {
     let theme = &screen.theme;
@@ -51,9 +51,9 @@ pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node
         return;
     };
     let now = screen.moment();
-    let (status, verdict) = Status::judged(bench, node, now);
+    let (status, verdict) = NodeStatus::judged(bench, node, now);
     let since = match status {
-        Status::Stalled(silent) => format!("silent for {}", age(silent)),
+        NodeStatus::Stalled(silent) => format!("silent for {}", age(silent)),
         _ => format!("for {}", age(now.since(node.phase_since))),
     };
     let remark = Line::from(vec![
@@ -80,7 +80,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, node: Option<&std::sync::Arc<Node
 /// How many lines there are of the open node, where it has the page for itself.
 pub fn extent(screen: &Screen, bench: &Snapshot) -> usize {
     let (Some(node), Some(plan)) = (screen.node(bench), screen.plan()) else { return 0 };
-    let (status, verdict) = Status::judged(bench, node, screen.moment());
+    let (status, verdict) = NodeStatus::judged(bench, node, screen.moment());
     let (width, height) = (plan.table.width.saturating_sub(2), plan.table.height.saturating_sub(2));
     lines(screen, bench, node, (status, verdict.as_ref()), width.into(), height.into()).len()
 }
@@ -90,7 +90,7 @@ fn lines(
     screen: &Screen,
     bench: &Snapshot,
     node: &Node,
-    (status, verdict): (Status, Option<&Verdict>),
+    (status, verdict): (NodeStatus, Option<&Diagnosis>),
     width: usize,
     height: usize,
 ) -> Vec<Line<'static>> {
@@ -124,7 +124,7 @@ fn timeline(screen: &Screen, bench: &Snapshot, node: &Node, room: usize, width: 
     let trail = bench.doctor.latest(node).and_then(|mac| bench.doctor.trail(mac));
     let Some(trail) = trail.filter(|_| room > 0) else { return Vec::new() };
     let (muted, skipped) = (screen.theme.style(Meaning::Muted), trail.entries().len().saturating_sub(room));
-    let row = |entry: &Entry| {
+    let row = |entry: &TrailEntry| {
         let times = if entry.times > 1 { format!("x{}", entry.times) } else { String::new() };
         let head = format!(" {} {times:<4}", clock(&screen.zone, entry.first));
         let words = cut(&clean(&entry.what.to_string(), WORDS), width.saturating_sub(width_of(&head)));
@@ -143,7 +143,7 @@ pub(super) fn look(severity: Severity, glyphs: &Glyphs) -> (Meaning, &'static st
 }
 
 /// Every stage with how long it took, or has lasted.
-fn stages(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Line<'static>> {
+fn stages(screen: &Screen, node: &Node, status: NodeStatus, width: usize) -> Vec<Line<'static>> {
     let (theme, glyphs) = (&screen.theme, screen.theme.glyphs);
     let reached_at = |stage: Stage| node.stages.iter().find(|(known, _)| *known == stage).map(|(_, at)| *at);
     let present = node.stages.last().map(|(stage, _)| *stage);
@@ -180,7 +180,7 @@ fn stages(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Lin
 }
 
 /// The bytes of the present step.
-fn moving(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Line<'static>> {
+fn moving(screen: &Screen, node: &Node, status: NodeStatus, width: usize) -> Vec<Line<'static>> {
     let Some(progress) = node.progress.as_ref().filter(|_| node.phase.is_active()) else { return Vec::new() };
     let (theme, now) = (&screen.theme, screen.moment());
     let percent = progress.percent();
@@ -208,7 +208,7 @@ fn moving(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Lin
 }
 
 /// What there is to say of the download, where there is room.
-fn fetching(progress: &Progress, now: Timestamp) -> impl Iterator<Item = String> {
+fn fetching(progress: &StepProgress, now: Timestamp) -> impl Iterator<Item = String> {
     let retries = match progress.arrived.retries {
         0 => None,
         1 => Some("1 retry".to_owned()),
@@ -223,14 +223,14 @@ fn trouble(
     screen: &Screen,
     bench: &Snapshot,
     node: &Node,
-    (status, verdict): (Status, Option<&Verdict>),
+    (status, verdict): (NodeStatus, Option<&Diagnosis>),
     width: usize,
 ) -> Vec<Line<'static>> {
-    if let Some(Verdict { stage, severity, what, hint, .. }) = verdict {
+    if let Some(Diagnosis { stage, severity, what, hint, .. }) = verdict {
         let (meaning, glyph) = look(*severity, screen.theme.glyphs);
         let what =
             if *severity == Severity::Notice { what.clone() } else { format!("stopped at {}: {what}", stage.word()) };
-        let found = Problem { meaning, glyph, what, hint: Some(hint.clone()) };
+        let found = ProblemText { meaning, glyph, what, hint: Some(hint.clone()) };
         return problem(&screen.theme, &found, width);
     }
     let (what, hint) = match (&node.phase, status) {
@@ -243,36 +243,37 @@ fn trouble(
             Some(question) => return asked(screen, question, status, width),
             None => (format!("held: {reason}"), None),
         },
-        (Phase::Booting { stage }, Status::Stalled(silent)) => {
+        (Phase::Booting { stage }, NodeStatus::Stalled(silent)) => {
             let what = format!("nothing heard for {}, last at {}", age(silent), stage.word());
             (what, Some("look at the machine's own console; check its cable and power, then start it again".into()))
         }
         (Phase::Registered, _) => match bench.catalogue.install(node.profile.as_ref()) {
-            Plan::Install(_) | Plan::LocalDisk => return Vec::new(),
-            Plan::Wait(wait) => (format!("it would wait: {wait}"), None),
-            Plan::Refuse(refuse) => (format!("it would get nothing: {refuse}"), None),
+            BootPlan::Install(_) | BootPlan::LocalDisk => return Vec::new(),
+            BootPlan::Wait(wait) => (format!("it would wait: {wait}"), None),
+            BootPlan::Refuse(refuse) => (format!("it would get nothing: {refuse}"), None),
         },
         (Phase::Installed, _) => (SAID_DONE.to_owned(), Some("start it from its disk and look".into())),
         (Phase::Booting { .. } | Phase::Provisioned, _) => return Vec::new(),
     };
     let (meaning, glyph) = (status.meaning(), status.glyph(screen.theme.glyphs));
-    problem(&screen.theme, &Problem { meaning, glyph, what, hint }, width)
+    problem(&screen.theme, &ProblemText { meaning, glyph, what, hint }, width)
 }
 
 /// What a person should know of the latest attempt.
 fn warnings(screen: &Screen, node: &Node, width: usize) -> Vec<Line<'static>> {
     let (meaning, glyph) = (Meaning::Warning, screen.theme.glyphs.stalled);
     let texts = node.run().into_iter().flat_map(|run| run.warnings.iter());
-    let all = texts
-        .flat_map(|what| problem(&screen.theme, &Problem { meaning, glyph, what: what.clone(), hint: None }, width));
+    let all = texts.flat_map(|what| {
+        problem(&screen.theme, &ProblemText { meaning, glyph, what: what.clone(), hint: None }, width)
+    });
     all.collect()
 }
 
 /// What a person is asked, and what hangs on it.
-fn asked(screen: &Screen, question: &Question, status: Status, width: usize) -> Vec<Line<'static>> {
+fn asked(screen: &Screen, question: &Question, status: NodeStatus, width: usize) -> Vec<Line<'static>> {
     let (meaning, glyph) = (status.meaning(), status.glyph(screen.theme.glyphs));
     let of = |what: String, hint: &str| {
-        problem(&screen.theme, &Problem { meaning, glyph, what, hint: Some(hint.to_owned()) }, width)
+        problem(&screen.theme, &ProblemText { meaning, glyph, what, hint: Some(hint.to_owned()) }, width)
     };
     match question {
         Question::Write { disk, .. } => {
@@ -285,7 +286,7 @@ fn asked(screen: &Screen, question: &Question, status: Status, width: usize) -> 
             };
             let hint = "a lets it pass this once; or correct the machine or its profile: it goes on by itself";
             let what = format!("held: it is not what profile {profile} expects");
-            let first = problem(&screen.theme, &Problem { meaning, glyph, what, hint: None }, width);
+            let first = problem(&screen.theme, &ProblemText { meaning, glyph, what, hint: None }, width);
             let key = Span::styled("   hint: ", screen.theme.style(Meaning::Key));
             let last = paragraph(key, hint, screen.theme.style(Meaning::Plain), width);
             first.into_iter().chain(differences.iter().flat_map(dash)).chain(last).collect()
@@ -365,15 +366,15 @@ fn attempt(screen: &Screen, number: usize, run: &Run, width: usize) -> Line<'sta
     let lasted = in_words(run.ended.unwrap_or(screen.moment()).since(run.started));
     let (glyph, outcome, meaning) = match &run.outcome {
         None => (glyphs.active, format!("running for {lasted}"), Meaning::Active),
-        Some(Outcome::Proven) => (glyphs.provisioned, format!("proven after {lasted}"), Meaning::Success),
-        Some(Outcome::SaidDone) => {
+        Some(RunOutcome::Proven) => (glyphs.provisioned, format!("proven after {lasted}"), Meaning::Success),
+        Some(RunOutcome::SaidDone) => {
             (glyphs.installed, format!("its installer said it was done after {lasted}"), Meaning::Notice)
         }
-        Some(Outcome::Failed(failure)) => {
+        Some(RunOutcome::Failed(failure)) => {
             (glyphs.failed, format!("failed at {} after {lasted}", failure.stage.word()), Meaning::Failure)
         }
-        Some(Outcome::Interrupted) => (glyphs.stalled, format!("interrupted after {lasted}"), Meaning::Warning),
-        Some(Outcome::Unknown) => (glyphs.held, format!("ended after {lasted}"), Meaning::Notice),
+        Some(RunOutcome::Interrupted) => (glyphs.stalled, format!("interrupted after {lasted}"), Meaning::Warning),
+        Some(RunOutcome::Unknown) => (glyphs.held, format!("ended after {lasted}"), Meaning::Notice),
     };
     let head = Span::styled(format!(" {:<LABEL$}", format!("run {number}")), theme.style(Meaning::Muted));
     let mark = Span::styled(format!("{glyph} "), theme.style(meaning));

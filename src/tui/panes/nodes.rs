@@ -25,22 +25,22 @@ use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::domain::disk::in_bytes;
-use crate::domain::doctor::verdict::Verdict;
+use crate::domain::doctor::verdict::Diagnosis;
+use crate::domain::machine::disk::in_bytes;
 use crate::domain::node::Node;
-use crate::domain::phase::Phase;
+use crate::domain::node::phase::Phase;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
-use crate::tui::layout::{split_left, split_top};
-use crate::tui::listing::{Listing, Sort, profile_of};
 use crate::tui::panes::node::look;
 use crate::tui::panes::welcome;
-use crate::tui::screen::Screen;
-use crate::tui::status::Status;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{Problem, bar, boxed, problem, text, window};
-use crate::tui::words::{age, count, cut};
+use crate::tui::state::Screen;
+use crate::tui::state::listing::{Listing, SortBy, profile_of};
+use crate::tui::style::layout::{split_left, split_top};
+use crate::tui::style::status::NodeStatus;
+use crate::tui::style::text::{age, count, cut};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{ProblemText, bar, boxed, problem, text, window};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let inner = boxed(&screen.theme, title(screen), remark(screen), area, frame);
@@ -86,7 +86,7 @@ fn strangers(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_
         let what = format!("{}: {}", stranger.mac, stranger.verdict.what);
         let (meaning, glyph) = look(stranger.verdict.severity, theme.glyphs);
         let hint = Some(stranger.verdict.hint.clone());
-        lines.extend(problem(theme, &Problem { meaning, glyph, what, hint }, width));
+        lines.extend(problem(theme, &ProblemText { meaning, glyph, what, hint }, width));
     }
     // An empty table needs no room, and the welcome is for who has nothing else to read.
     let share = if bench.nodes.is_empty() { area.height / 2 } else { area.height / 3 };
@@ -127,7 +127,7 @@ fn remark(screen: &Screen) -> Line<'static> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
+enum NodeColumn {
     Name,
     Mac,
     Profile,
@@ -137,11 +137,11 @@ enum Column {
     Time,
 }
 
-impl Column {
-    const ALL: [Column; 7] =
+impl NodeColumn {
+    const ALL: [NodeColumn; 7] =
         [Self::Name, Self::Mac, Self::Profile, Self::Phase, Self::Progress, Self::Rate, Self::Time];
     /// What goes first where there is little room.
-    const DISPENSABLE: [Column; 5] = [Self::Rate, Self::Profile, Self::Mac, Self::Time, Self::Progress];
+    const DISPENSABLE: [NodeColumn; 5] = [Self::Rate, Self::Profile, Self::Mac, Self::Time, Self::Progress];
 
     fn heading(self) -> &'static str {
         match self {
@@ -155,13 +155,13 @@ impl Column {
         }
     }
 
-    fn sorted_by(self) -> Option<Sort> {
+    fn sorted_by(self) -> Option<SortBy> {
         match self {
-            Self::Name => Some(Sort::Name),
-            Self::Profile => Some(Sort::Profile),
-            Self::Progress => Some(Sort::Progress),
-            Self::Time => Some(Sort::Time),
-            Self::Phase => Some(Sort::Problems),
+            Self::Name => Some(SortBy::Name),
+            Self::Profile => Some(SortBy::Profile),
+            Self::Progress => Some(SortBy::Progress),
+            Self::Time => Some(SortBy::Time),
+            Self::Phase => Some(SortBy::Problems),
             Self::Mac | Self::Rate => None,
         }
     }
@@ -185,12 +185,12 @@ impl Column {
 }
 
 /// The columns for a table of `width`, each with its own width.
-fn fit(width: usize, listing: &Listing) -> Vec<(Column, usize)> {
-    let mut columns: Vec<Column> = Column::ALL.into();
-    let least = |columns: &[Column]| {
+fn fit(width: usize, listing: &Listing) -> Vec<(NodeColumn, usize)> {
+    let mut columns: Vec<NodeColumn> = NodeColumn::ALL.into();
+    let least = |columns: &[NodeColumn]| {
         MARK + columns.iter().map(|column| column.widths(listing).0).sum::<usize>() + GAP * (columns.len() - 1)
     };
-    for dispensable in Column::DISPENSABLE {
+    for dispensable in NodeColumn::DISPENSABLE {
         if least(&columns) > width {
             columns.retain(|column| *column != dispensable);
         }
@@ -204,7 +204,7 @@ fn fit(width: usize, listing: &Listing) -> Vec<(Column, usize)> {
     fitted
 }
 
-fn headings(screen: &Screen, columns: &[(Column, usize)], row: Rect, frame: &mut Frame<'_>) {
+fn headings(screen: &Screen, columns: &[(NodeColumn, usize)], row: Rect, frame: &mut Frame<'_>) {
     let glyphs = screen.theme.glyphs;
     let arrow = if screen.flipped { glyphs.descending } else { glyphs.ascending };
     for (column, cell) in cells(columns, row) {
@@ -215,9 +215,16 @@ fn headings(screen: &Screen, columns: &[(Column, usize)], row: Rect, frame: &mut
     }
 }
 
-fn draw(screen: &Screen, bench: &Snapshot, node: &Node, columns: &[(Column, usize)], row: Rect, frame: &mut Frame<'_>) {
+fn draw(
+    screen: &Screen,
+    bench: &Snapshot,
+    node: &Node,
+    columns: &[(NodeColumn, usize)],
+    row: Rect,
+    frame: &mut Frame<'_>,
+) {
     let (theme, chosen) = (&screen.theme, screen.chosen == Some(node.id));
-    let (status, verdict) = Status::judged(bench, node, screen.moment());
+    let (status, verdict) = NodeStatus::judged(bench, node, screen.moment());
     let cursor = if chosen { theme.glyphs.cursor } else { " " };
     let mark =
         Line::from(vec![Span::raw(cursor), Span::styled(status.glyph(theme.glyphs), theme.style(status.meaning()))]);
@@ -233,7 +240,7 @@ fn draw(screen: &Screen, bench: &Snapshot, node: &Node, columns: &[(Column, usiz
 }
 
 /// Each column with its part of `row`.
-fn cells(columns: &[(Column, usize)], row: Rect) -> impl Iterator<Item = (Column, Rect)> {
+fn cells(columns: &[(NodeColumn, usize)], row: Rect) -> impl Iterator<Item = (NodeColumn, Rect)> {
     let mut x = MARK;
     columns.iter().map(move |(column, width)| {
         let at = u16::try_from(x).unwrap_or(u16::MAX).min(row.width);
@@ -247,28 +254,28 @@ fn say(
     screen: &Screen,
     bench: &Snapshot,
     node: &Node,
-    (status, verdict): (Status, Option<&Verdict>),
-    column: Column,
+    (status, verdict): (NodeStatus, Option<&Diagnosis>),
+    column: NodeColumn,
     width: usize,
 ) -> (String, Meaning) {
     let now = screen.moment();
     match column {
-        Column::Name => (clean(&node.label(), NAME), Meaning::Plain),
-        Column::Mac => (node.macs.first().map(ToString::to_string).unwrap_or_default(), Meaning::Muted),
-        Column::Profile => (profile_of(node, &bench.catalogue), Meaning::Plain),
-        Column::Phase => (status.word().to_owned(), status.meaning()),
-        Column::Progress => match (status, verdict) {
-            (Status::Stalled(_), Some(verdict)) => (verdict.what.clone(), Meaning::Plain),
+        NodeColumn::Name => (clean(&node.label(), NAME), Meaning::Plain),
+        NodeColumn::Mac => (node.macs.first().map(ToString::to_string).unwrap_or_default(), Meaning::Muted),
+        NodeColumn::Profile => (profile_of(node, &bench.catalogue), Meaning::Plain),
+        NodeColumn::Phase => (status.word().to_owned(), status.meaning()),
+        NodeColumn::Progress => match (status, verdict) {
+            (NodeStatus::Stalled(_), Some(verdict)) => (verdict.what.clone(), Meaning::Plain),
             _ => progress(screen, node, status, width),
         },
-        Column::Rate => {
+        NodeColumn::Rate => {
             let rate = node.progress.as_ref().filter(|_| moves(status)).map(|progress| progress.rate(now));
             (rate.filter(|rate| *rate > 0).map(|rate| in_bytes(rate) + "/s").unwrap_or_default(), Meaning::Plain)
         }
-        Column::Time => {
+        NodeColumn::Time => {
             let left = node.progress.as_ref().filter(|_| moves(status)).and_then(|progress| progress.left(now));
             match (status, left) {
-                (Status::Stalled(silent), _) => (age(silent), Meaning::Warning),
+                (NodeStatus::Stalled(silent), _) => (age(silent), Meaning::Warning),
                 (_, Some(left)) => (format!("{} left", brief(left)), Meaning::Plain),
                 (_, None) => (age(now.since(node.phase_since)), Meaning::Muted),
             }
@@ -277,12 +284,12 @@ fn say(
 }
 
 /// How far it is, or what is in its way.
-fn progress(screen: &Screen, node: &Node, status: Status, width: usize) -> (String, Meaning) {
+fn progress(screen: &Screen, node: &Node, status: NodeStatus, width: usize) -> (String, Meaning) {
     let glyphs = screen.theme.glyphs;
     match (&node.phase, status) {
         (Phase::Failed(failure), _) => (clean(&failure.to_string(), REASON), Meaning::Plain),
         (Phase::Held { reason } | Phase::Conflict { reason }, _) => (clean(reason, REASON), Meaning::Plain),
-        (Phase::Booting { stage }, Status::Stalled(_)) => (format!("at {}", stage.word()), Meaning::Plain),
+        (Phase::Booting { stage }, NodeStatus::Stalled(_)) => (format!("at {}", stage.word()), Meaning::Plain),
         (Phase::Booting { stage }, _) => match &node.progress {
             Some(progress) => {
                 let percent = progress.percent();
@@ -305,8 +312,8 @@ fn progress(screen: &Screen, node: &Node, status: Status, width: usize) -> (Stri
     }
 }
 
-fn moves(status: Status) -> bool {
-    matches!(status, Status::Active(_))
+fn moves(status: NodeStatus) -> bool {
+    matches!(status, NodeStatus::Active(_))
 }
 
 /// Time left, as `0:41` or `1:02` (hours and minutes are rare and longer).
@@ -329,19 +336,20 @@ const REASON: usize = 200;
 mod tests {
     use super::*;
 
-    fn shown(width: usize) -> Vec<Column> {
+    fn shown(width: usize) -> Vec<NodeColumn> {
         fit(width, &Listing::default()).into_iter().map(|(column, _)| column).collect()
     }
 
     #[test]
     fn columns_go_in_a_fixed_order() {
-        let gone = |width| Column::ALL.into_iter().filter(|column| !shown(width).contains(column)).collect::<Vec<_>>();
+        let gone =
+            |width| NodeColumn::ALL.into_iter().filter(|column| !shown(width).contains(column)).collect::<Vec<_>>();
         assert_eq!(gone(120), []);
-        assert_eq!(gone(77), [Column::Rate]);
-        assert_eq!(gone(70), [Column::Profile, Column::Rate]);
-        assert_eq!(gone(57), [Column::Mac, Column::Profile, Column::Rate]);
-        assert_eq!(gone(37), [Column::Mac, Column::Profile, Column::Rate, Column::Time]);
-        assert_eq!(shown(0), [Column::Name, Column::Phase]);
+        assert_eq!(gone(77), [NodeColumn::Rate]);
+        assert_eq!(gone(70), [NodeColumn::Profile, NodeColumn::Rate]);
+        assert_eq!(gone(57), [NodeColumn::Mac, NodeColumn::Profile, NodeColumn::Rate]);
+        assert_eq!(gone(37), [NodeColumn::Mac, NodeColumn::Profile, NodeColumn::Rate, NodeColumn::Time]);
+        assert_eq!(shown(0), [NodeColumn::Name, NodeColumn::Phase]);
     }
 
     #[test]

@@ -15,15 +15,15 @@
 use ratatui::text::{Line, Span};
 
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::disk::in_bytes;
-use crate::domain::image::ImageState;
+use crate::domain::machine::disk::in_bytes;
+use crate::domain::profile::image::ImageState;
 use crate::domain::profile::{Install, Profile};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{Problem, bar, paragraph, problem};
-use crate::tui::words::count;
+use crate::tui::state::Screen;
+use crate::tui::style::text::count;
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{ProblemText, bar, paragraph, problem};
 
 pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
@@ -43,7 +43,7 @@ pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stati
 }
 
 /// What is wrong with profiles and images, each with what to try.
-pub fn problems(screen: &Screen, bench: &Snapshot) -> Vec<Problem> {
+pub fn problems(screen: &Screen, bench: &Snapshot) -> Vec<ProblemText> {
     let broken = files(bench).filter_map(|(name, state)| match state {
         ImageState::Broken { what, hint } => Some(wrong(screen, format!("image {name}: {what}"), hint)),
         ImageState::Checking { .. } | ImageState::Ready(_) => None,
@@ -155,7 +155,7 @@ fn in_words(screen: &Screen, profile: &Profile, name: &str, state: Option<&Image
     }
 }
 
-fn complaint(screen: &Screen, diagnostic: &Diagnostic) -> Problem {
+fn complaint(screen: &Screen, diagnostic: &Diagnostic) -> ProblemText {
     let place = match diagnostic.line {
         Some(line) => format!("{}:{line}", diagnostic.file),
         None => diagnostic.file.clone(),
@@ -163,8 +163,8 @@ fn complaint(screen: &Screen, diagnostic: &Diagnostic) -> Problem {
     wrong(screen, format!("{place}: {}", diagnostic.what), &diagnostic.hint)
 }
 
-fn wrong(screen: &Screen, what: String, hint: &str) -> Problem {
-    Problem { meaning: Meaning::Warning, glyph: screen.theme.glyphs.stalled, what, hint: Some(hint.to_owned()) }
+fn wrong(screen: &Screen, what: String, hint: &str) -> ProblemText {
+    ProblemText { meaning: Meaning::Warning, glyph: screen.theme.glyphs.stalled, what, hint: Some(hint.to_owned()) }
 }
 
 const WORDS: usize = 400;

@@ -18,14 +18,14 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::registration::Judgement;
+use crate::domain::node::registration::Judgement;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
-use crate::tui::form::{Entered, Entry, Field, Form};
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{boxed, paragraph, text};
-use crate::tui::words::{cut, width as width_of};
+use crate::tui::state::Screen;
+use crate::tui::state::form::{Entered, Form, FormEntry, FormField};
+use crate::tui::style::text::{cut, width as width_of};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{boxed, paragraph, text};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let theme = &screen.theme;
@@ -38,12 +38,12 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
     for field in screen.form.fields().iter().copied() {
         let chosen = field == screen.form.field;
         // Where there is little room only the scanner's line and the field that is typed are shown.
-        if height < 11 && !chosen && !matches!(field, Field::Scan | Field::Profile) {
+        if height < 11 && !chosen && !matches!(field, FormField::Scan | FormField::Profile) {
             continue;
         }
         lines.push(line(screen, &screen.form, bench, field, width));
         lines.extend(said(screen, bench, field, width));
-        if roomy && matches!(field, Field::Scan | Field::Profile) {
+        if roomy && matches!(field, FormField::Scan | FormField::Profile) {
             lines.push(Line::default());
         }
     }
@@ -52,7 +52,7 @@ pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>
 }
 
 /// A field of `form` as it is typed.
-pub(super) fn line(screen: &Screen, form: &Form, bench: &Snapshot, field: Field, width: usize) -> Line<'static> {
+pub(super) fn line(screen: &Screen, form: &Form, bench: &Snapshot, field: FormField, width: usize) -> Line<'static> {
     let theme = &screen.theme;
     let chosen = form.field == field;
     let cursor = if chosen { theme.glyphs.cursor } else { " " };
@@ -62,21 +62,25 @@ pub(super) fn line(screen: &Screen, form: &Form, bench: &Snapshot, field: Field,
     );
     let room = width.saturating_sub(TITLE + 3);
     let value = match field {
-        Field::Profile => match (&form.profile, &bench.catalogue.default_profile) {
+        FormField::Profile => match (&form.profile, &bench.catalogue.default_profile) {
             (Some(id), _) => id.to_string(),
             (None, Some(default)) => format!("the default ({default})"),
             (None, None) => "the default (there is none)".into(),
         },
-        Field::Scan | Field::Serial | Field::Uuid | Field::Mac | Field::Name | Field::Hostname | Field::Site => {
-            clean(form.text(field), 400)
-        }
+        FormField::Scan
+        | FormField::Serial
+        | FormField::Uuid
+        | FormField::Mac
+        | FormField::Name
+        | FormField::Hostname
+        | FormField::Site => clean(form.text(field), 400),
     };
     // The end of a long text is where one types.
     let hidden = width_of(&value).saturating_sub(room);
     let value: String = value.chars().skip(hidden).collect();
     let meaning = if form.complaint(field).is_some() { Meaning::Warning } else { Meaning::Plain };
     let mut spans = vec![title, Span::styled(value, theme.style(meaning))];
-    if chosen && field == Field::Profile {
+    if chosen && field == FormField::Profile {
         let (hint, taken) = ("  Left and Right choose", spans.iter().map(Span::width).sum::<usize>());
         if taken + hint.len() <= width {
             spans.push(Span::styled(hint, theme.style(Meaning::Muted)));
@@ -88,35 +92,40 @@ pub(super) fn line(screen: &Screen, form: &Form, bench: &Snapshot, field: Field,
 }
 
 /// What is to be said of a field: what is wrong with it, or what comes of it.
-fn said(screen: &Screen, bench: &Snapshot, field: Field, width: usize) -> Vec<Line<'static>> {
+fn said(screen: &Screen, bench: &Snapshot, field: FormField, width: usize) -> Vec<Line<'static>> {
     let (theme, form) = (&screen.theme, &screen.form);
     let indent = || Span::raw(" ".repeat(TITLE + 1));
     if let Some(said) = complaint(screen, form, field, width) {
         return said;
     }
     let words = match field {
-        Field::Scan => match &form.half {
+        FormField::Scan => match &form.half {
             Some(half) => {
                 let what = clean(&half.clone().registration().label(), NAME);
                 let missing = if half.serial.is_none() { "serial" } else { "MAC address" };
                 format!("{what}: now its {missing}, or Enter to do without")
             }
-            None if form.field == Field::Scan => {
+            None if form.field == FormField::Scan => {
                 "a serial, a MAC address or a UUID, then Enter: registered at once".into()
             }
             None => return Vec::new(),
         },
-        Field::Profile => match verdict(screen, bench) {
+        FormField::Profile => match verdict(screen, bench) {
             Some(verdict) => verdict,
             None => return Vec::new(),
         },
-        Field::Serial | Field::Uuid | Field::Mac | Field::Name | Field::Hostname | Field::Site => return Vec::new(),
+        FormField::Serial
+        | FormField::Uuid
+        | FormField::Mac
+        | FormField::Name
+        | FormField::Hostname
+        | FormField::Site => return Vec::new(),
     };
     paragraph(indent(), &words, theme.style(Meaning::Muted), width)
 }
 
 /// What is wrong with a field, if anything is.
-pub(super) fn complaint(screen: &Screen, form: &Form, field: Field, width: usize) -> Option<Vec<Line<'static>>> {
+pub(super) fn complaint(screen: &Screen, form: &Form, field: FormField, width: usize) -> Option<Vec<Line<'static>>> {
     let (theme, why) = (&screen.theme, form.complaint(field)?);
     let mark = format!("{:>1$}", format!("{} ", theme.glyphs.failed), TITLE + 1);
     let mark = Span::styled(mark, theme.style(Meaning::Warning));
@@ -138,7 +147,7 @@ fn verdict(screen: &Screen, bench: &Snapshot) -> Option<String> {
     })
 }
 
-fn entry(screen: &Screen, entry: &Entry, width: usize) -> Vec<Line<'static>> {
+fn entry(screen: &Screen, entry: &FormEntry, width: usize) -> Vec<Line<'static>> {
     let (theme, glyphs) = (&screen.theme, screen.theme.glyphs);
     let (glyph, meaning, words) = match &entry.state {
         Entered::UnderWay => (glyphs.active, Meaning::Active, "under way".to_owned()),

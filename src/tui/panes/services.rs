@@ -13,17 +13,17 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::domain::dhcp::Mode;
-use crate::domain::disk::in_bytes;
-use crate::domain::service::{ServiceState, ServiceStatus};
+use crate::domain::machine::disk::in_bytes;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::station::dhcp::Mode;
+use crate::domain::station::service::{ServiceState, ServiceStatus};
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
-use crate::tui::glyphs::Glyphs;
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{Problem, paragraph};
-use crate::tui::words::{age, clock, count};
+use crate::tui::state::Screen;
+use crate::tui::style::glyphs::Glyphs;
+use crate::tui::style::text::{age, clock, count};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{ProblemText, paragraph};
 
 pub fn lines(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'static>> {
     let station = &bench.station;
@@ -151,12 +151,12 @@ fn leases(screen: &Screen, bench: &Snapshot) -> Vec<Line<'static>> {
 }
 
 /// What is not serving, each with what to try.
-pub fn problems(screen: &Screen, bench: &Snapshot) -> Vec<Problem> {
+pub fn problems(screen: &Screen, bench: &Snapshot) -> Vec<ProblemText> {
     let glyph = screen.theme.glyphs.failed;
     let down = bench.services.iter().filter_map(|service| match &service.state {
         ServiceState::Down { what, hint } => {
             let what = format!("{} is down: {what}", service.name.word());
-            Some(Problem { meaning: Meaning::Failure, glyph, what, hint: Some(hint.clone()) })
+            Some(ProblemText { meaning: Meaning::Failure, glyph, what, hint: Some(hint.clone()) })
         }
         ServiceState::Starting | ServiceState::Up { .. } | ServiceState::Stopped => None,
     });

@@ -14,14 +14,14 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::domain::plan::{Plan, Refuse};
-use crate::domain::policy::Policy;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::station::plan::{BootPlan, Refuse};
+use crate::domain::station::policy::Policy;
 use crate::domain::text::clean;
 use crate::tui::panes::{profiles, services};
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{paragraph, problem, text, whole};
+use crate::tui::state::Screen;
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{paragraph, problem, text, whole};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let inset = u16::from(area.width > 50) * 2 + 1;
@@ -65,16 +65,16 @@ fn what_they_get(bench: &Snapshot) -> (String, Option<&'static str>) {
         return (format!("Policy {}: {}.", bench.policy, bench.policy.meaning()), Some(hint));
     }
     match bench.catalogue.install(None) {
-        Plan::Install(id) => match bench.catalogue.profiles.get(&id) {
+        BootPlan::Install(id) => match bench.catalogue.profiles.get(&id) {
             Some(profile) if profile.title != id.as_str() => (
                 format!("Policy default: machines nobody registered get profile {id}, {}.", clean(&profile.title, 80)),
                 None,
             ),
             _ => (format!("Policy default: machines nobody registered get profile {id}."), None),
         },
-        Plan::LocalDisk => ("Machines boot from their own disk.".into(), None),
-        Plan::Wait(wait) => (format!("Machines wait: {wait}."), None),
-        Plan::Refuse(refuse) => {
+        BootPlan::LocalDisk => ("Machines boot from their own disk.".into(), None),
+        BootPlan::Wait(wait) => (format!("Machines wait: {wait}."), None),
+        BootPlan::Refuse(refuse) => {
             let hint = match refuse {
                 Refuse::NoProfile if bench.catalogue.profiles.is_empty() => "put a profile in the profiles directory",
                 Refuse::NoProfile | Refuse::UnknownProfile(_) => "name one with --default-profile",

@@ -17,17 +17,18 @@ use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::tui::layout::middle;
-use crate::tui::screen::{Choice, Screen};
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{popup, text, window};
-use crate::tui::words::{cut, wrap};
+use crate::tui::popup::MenuChoice;
+use crate::tui::state::Screen;
+use crate::tui::style::layout::middle;
+use crate::tui::style::text::{cut, wrap};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{popup, text, window};
 
 pub fn view(
     screen: &Screen,
     title: &str,
     said: &[String],
-    (choices, commands): (&[Choice], &[Option<String>]),
+    (choices, commands): (&[MenuChoice], &[Option<String>]),
     at: usize,
     area: Rect,
     frame: &mut Frame<'_>,
@@ -41,7 +42,7 @@ pub fn view(
     let above = lines(&said.iter().map(String::as_str).collect::<Vec<_>>());
     // Room for the longest, so that nothing jumps.
     let spoken = |command: &Option<String>| command.as_ref().map(|command| format!("as a command: {command}"));
-    let about = |(choice, command): (&Choice, &Option<String>)| {
+    let about = |(choice, command): (&MenuChoice, &Option<String>)| {
         let command = spoken(command);
         lines(&[&choice.about].into_iter().chain(&command).map(String::as_str).collect::<Vec<_>>())
     };

@@ -14,26 +14,26 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::domain::snapshot::Snapshot;
-use crate::tui::allowed::allowed;
-use crate::tui::fuzzy::distance;
-use crate::tui::keymap::{Action, BINDINGS, Binding, Danger, Scope};
-use crate::tui::layout::middle;
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{paragraph, popup, text, window};
-use crate::tui::words::{cut, width};
+use crate::tui::confirm::allowed::allowed;
+use crate::tui::input::fuzzy::distance;
+use crate::tui::input::keymap::{Action, BINDINGS, Danger, KeyBinding, Scope};
+use crate::tui::state::Screen;
+use crate::tui::style::layout::middle;
+use crate::tui::style::text::{cut, width};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{paragraph, popup, text, window};
 
 /// A command, and why it cannot be done now, if so.
 #[derive(Clone, Debug)]
-pub struct Entry {
-    pub binding: &'static Binding,
+pub struct PaletteEntry {
+    pub binding: &'static KeyBinding,
     pub why_not: Option<String>,
 }
 
 /// The commands that `typed` finds: the nearest first, and before the others those that can be done.
-pub fn entries(screen: &Screen, live: &Snapshot, typed: &str) -> Vec<Entry> {
+pub fn entries(screen: &Screen, live: &Snapshot, typed: &str) -> Vec<PaletteEntry> {
     let here = screen.place_below().scopes();
-    let mut found: Vec<(usize, Entry)> = BINDINGS
+    let mut found: Vec<(usize, PaletteEntry)> = BINDINGS
         .iter()
         .filter(|binding| is_command(binding))
         .filter_map(|binding| {
@@ -44,7 +44,7 @@ pub fn entries(screen: &Screen, live: &Snapshot, typed: &str) -> Vec<Entry> {
             } else {
                 Some(format!("not here: it belongs to {:?}", binding.scope.title()))
             };
-            Some((far, Entry { binding, why_not }))
+            Some((far, PaletteEntry { binding, why_not }))
         })
         .collect();
     found.sort_by_key(|(far, entry)| (*far >= BY_PLACE, entry.why_not.is_some(), *far));
@@ -52,7 +52,7 @@ pub fn entries(screen: &Screen, live: &Snapshot, typed: &str) -> Vec<Entry> {
 }
 
 /// Answers to popups, and letters, are no commands.
-fn is_command(binding: &Binding) -> bool {
+fn is_command(binding: &KeyBinding) -> bool {
     let is_said = match binding.scope {
         Scope::Path
         | Scope::Filter
@@ -127,7 +127,7 @@ fn of_the_shell(typed: &str) -> Vec<(&'static str, &'static str)> {
 }
 
 /// `▌ forget the node, its runs and its log      D `
-fn line(screen: &Screen, entry: &Entry, chosen: bool, room: usize) -> Line<'static> {
+fn line(screen: &Screen, entry: &PaletteEntry, chosen: bool, room: usize) -> Line<'static> {
     let theme = &screen.theme;
     let (key, words) = (key(entry.binding), words(entry.binding, room));
     let gap = " ".repeat(room.saturating_sub(width(&words) + width(&key) + 3));
@@ -145,7 +145,7 @@ fn line(screen: &Screen, entry: &Entry, chosen: bool, room: usize) -> Line<'stat
 }
 
 /// What is to be said of the chosen one: first the whole of its words, where its line has no room for them.
-fn about(screen: &Screen, entry: &Entry, room: usize) -> Vec<Line<'static>> {
+fn about(screen: &Screen, entry: &PaletteEntry, room: usize) -> Vec<Line<'static>> {
     let is_cut = words(entry.binding, room) != entry.binding.words;
     let remark = match &entry.why_not {
         Some(why) => Some(why.as_str()),
@@ -158,11 +158,11 @@ fn about(screen: &Screen, entry: &Entry, room: usize) -> Vec<Line<'static>> {
 }
 
 /// What there is room for beside the key.
-fn words(binding: &Binding, room: usize) -> String {
+fn words(binding: &KeyBinding, room: usize) -> String {
     cut(binding.words, room.saturating_sub(width(&key(binding)) + 4))
 }
 
-fn key(binding: &Binding) -> String {
+fn key(binding: &KeyBinding) -> String {
     binding.keys.first().map(ToString::to_string).unwrap_or_default()
 }
 

@@ -16,12 +16,12 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::domain::snapshot::Snapshot;
-use crate::tui::allowed::allowed;
-use crate::tui::keymap::{BINDINGS, Binding, Danger, Scope, names};
-use crate::tui::layout::middle;
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{paragraph, part, popup, text};
+use crate::tui::confirm::allowed::allowed;
+use crate::tui::input::keymap::{BINDINGS, Danger, KeyBinding, Scope, names};
+use crate::tui::state::Screen;
+use crate::tui::style::layout::middle;
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{paragraph, part, popup, text};
 
 pub fn view(
     screen: &Screen,
@@ -60,7 +60,7 @@ fn lines(screen: &Screen, live: &Snapshot, find: &str, width: usize) -> Vec<Line
     let elsewhere = Scope::ALL.into_iter().filter(|scope| !here.contains(scope));
     let mut lines = Vec::new();
     for scope in here.iter().copied().chain(elsewhere) {
-        let rows: Vec<&Binding> =
+        let rows: Vec<&KeyBinding> =
             BINDINGS.iter().filter(|binding| binding.scope == scope && has(binding, find)).collect();
         if rows.is_empty() {
             continue;
@@ -80,12 +80,12 @@ fn lines(screen: &Screen, live: &Snapshot, find: &str, width: usize) -> Vec<Line
 }
 
 /// Whether every word of `find` is in what is said of a key.
-fn has(binding: &Binding, find: &str) -> bool {
+fn has(binding: &KeyBinding, find: &str) -> bool {
     let said = format!("{} {} {}", names(binding.keys), binding.words, binding.scope.title()).to_lowercase();
     find.to_lowercase().split_whitespace().all(|word| said.contains(word))
 }
 
-fn row(screen: &Screen, live: &Snapshot, binding: &Binding, here: bool, width: usize) -> Vec<Line<'static>> {
+fn row(screen: &Screen, live: &Snapshot, binding: &KeyBinding, here: bool, width: usize) -> Vec<Line<'static>> {
     let theme = &screen.theme;
     let why = allowed(binding.action, screen, live).err().filter(|_| here);
     let (key, words) =

@@ -16,11 +16,11 @@ use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::tui::layout::middle;
-use crate::tui::screen::Screen;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{paragraph, popup, text};
-use crate::tui::words::{cut, width, wrap};
+use crate::tui::state::Screen;
+use crate::tui::style::layout::middle;
+use crate::tui::style::text::{cut, width, wrap};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{paragraph, popup, text};
 
 /// What can be answered.
 #[derive(Clone, Copy, Debug)]

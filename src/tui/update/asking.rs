@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use crate::domain::command::Command;
 use crate::domain::snapshot::Snapshot;
-use crate::tui::files::Job;
-use crate::tui::msg::{Answer, Ask, Effect, NotDone, What};
-use crate::tui::screen::{Pane, Popup, Screen, Then};
-use crate::tui::theme::Meaning;
-use crate::tui::words::count;
-use crate::tui::{deeds, order, papers};
+use crate::tui::confirm;
+use crate::tui::msg::{HubAction, HubReply, HubRequest, NotDone, UiEffect};
+use crate::tui::pane::Pane;
+use crate::tui::popup::{Popup, Then};
+use crate::tui::state::{Screen, batch_form, exports};
+use crate::tui::style::text::count;
+use crate::tui::style::theme::Meaning;
+use crate::tui::workers::lists::ListJob;
 
-pub(super) fn quit(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+pub(super) fn quit(screen: &mut Screen, bench: &Snapshot) -> Option<UiEffect> {
     let at_work = bench.nodes.values().filter(|node| node.is_at_work(screen.now)).count();
     let mut text = Vec::new();
     if at_work > 0 {
@@ -23,30 +25,30 @@ pub(super) fn quit(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
         text.push(format!("{}. It is dropped, and nothing is left of it.", under_way.in_words()));
     }
     if text.is_empty() {
-        return Some(Effect::Quit);
+        return Some(UiEffect::Quit);
     }
-    screen.popup = Some(Popup::Question { title: "Quit oxbow?".into(), text, on_yes: Effect::Quit, yes: false });
+    screen.popup = Some(Popup::Question { title: "Quit oxbow?".into(), text, on_yes: UiEffect::Quit, yes: false });
     None
 }
 
-pub(super) fn interrupt(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+pub(super) fn interrupt(screen: &mut Screen, bench: &Snapshot) -> Option<UiEffect> {
     let twice = screen.interrupted.is_some_and(|at| screen.now.since(at) <= TWICE);
     screen.interrupted = Some(screen.now);
     if twice {
-        return Some(Effect::Quit);
+        return Some(UiEffect::Quit);
     }
     if quit(screen, bench).is_some() {
         screen.popup = Some(Popup::Question {
             title: "Quit oxbow?".into(),
             text: vec!["No node is at work. Nothing is served until it is started again.".into()],
-            on_yes: Effect::Quit,
+            on_yes: UiEffect::Quit,
             yes: false,
         });
     }
     None
 }
 
-pub(super) fn answer(screen: &mut Screen, yes: bool) -> Option<Effect> {
+pub(super) fn answer(screen: &mut Screen, yes: bool) -> Option<UiEffect> {
     match screen.popup.take()? {
         Popup::Question { on_yes, .. } | Popup::Typed { on_yes, .. } if yes => begin(screen, on_yes),
         Popup::Question { .. }
@@ -59,7 +61,7 @@ pub(super) fn answer(screen: &mut Screen, yes: bool) -> Option<Effect> {
     }
 }
 
-pub(super) fn choose(screen: &mut Screen) -> Option<Effect> {
+pub(super) fn choose(screen: &mut Screen) -> Option<UiEffect> {
     let Some(Popup::Choice { mut choices, at, .. }) = screen.popup.take() else { return None };
     if at >= choices.len() {
         return None;
@@ -75,18 +77,18 @@ pub(super) fn choose(screen: &mut Screen) -> Option<Effect> {
 }
 
 /// What marked nodes were marked for is on its way: the next key is about the chosen one again.
-pub(super) fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
-    if let Effect::Files(Job::Read { profile, .. }) = &effect {
+pub(super) fn begin(screen: &mut Screen, effect: UiEffect) -> Option<UiEffect> {
+    if let UiEffect::Files(ListJob::Read { profile, .. }) = &effect {
         return screen.desk.read_with(profile.clone());
     }
-    if let Effect::Write { deed, .. } = &effect {
-        papers::begun(screen, deed);
+    if let UiEffect::Write { deed, .. } = &effect {
+        exports::begun(screen, deed);
     }
-    if let Effect::Ask(Ask { what: What::Import { .. }, deed }) = &effect {
+    if let UiEffect::Ask(HubRequest { what: HubAction::Import { .. }, deed }) = &effect {
         screen.say(Meaning::Active, format!("under way: {deed}"));
     }
-    if let Effect::Ask(Ask { what, deed }) = &effect
-        && matches!(what, What::Each(_) | What::One(Command::Forget { .. }))
+    if let UiEffect::Ask(HubRequest { what, deed }) = &effect
+        && matches!(what, HubAction::Each(_) | HubAction::One(Command::Forget { .. }))
     {
         screen.marked.clear();
         screen.say(Meaning::Active, format!("under way: {deed}"));
@@ -94,16 +96,16 @@ pub(super) fn begin(screen: &mut Screen, effect: Effect) -> Option<Effect> {
     Some(effect)
 }
 
-pub(super) fn answered(screen: &mut Screen, answer: Answer) -> Option<Effect> {
+pub(super) fn answered(screen: &mut Screen, answer: HubReply) -> Option<UiEffect> {
     if screen.form.answered(&answer) && screen.pane == Pane::Register {
-        return answer.result.is_err().then_some(Effect::Bell);
+        return answer.result.is_err().then_some(UiEffect::Bell);
     }
     match answer.result {
-        Ok(()) if screen.desk.imported(&answer.deed) || deeds::can_be_undone(&answer.deed) => {
+        Ok(()) if screen.desk.imported(&answer.deed) || confirm::can_be_undone(&answer.deed) => {
             screen.say(Meaning::Success, format!("done: {}; u takes it back within a minute", answer.deed));
         }
         Ok(()) => {
-            let next = order::what_next(&answer.deed).map(|next| format!("; {next}")).unwrap_or_default();
+            let next = batch_form::what_next(&answer.deed).map(|next| format!("; {next}")).unwrap_or_default();
             screen.say(Meaning::Success, format!("done: {}{next}", answer.deed));
         }
         // A question that is being read is not taken away, and no scan is lost to a popup.

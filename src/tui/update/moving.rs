@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::domain::snapshot::Snapshot;
-use crate::tui::keymap::Motion;
-use crate::tui::screen::{Pane, Popup, Reading, Screen};
+use crate::tui::input::keymap::Motion;
+use crate::tui::pane::Pane;
+use crate::tui::popup::Popup;
+use crate::tui::state::{LogPosition, Screen};
 use crate::tui::{panes, popups};
 
 pub(super) fn move_by(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
@@ -76,15 +78,15 @@ fn read_on(screen: &mut Screen, bench: &Snapshot, motion: Motion) {
     let Some(last) = node.log.len().checked_sub(1) else { return };
     let first = page.saturating_sub(1).min(last);
     let at = match &screen.reading {
-        Reading::Following => last,
-        Reading::Beginning => first,
-        Reading::At(text) => node.log.lines().rposition(|line| Arc::ptr_eq(&line.text, text)).unwrap_or(first),
+        LogPosition::Following => last,
+        LogPosition::Beginning => first,
+        LogPosition::At(text) => node.log.lines().rposition(|line| Arc::ptr_eq(&line.text, text)).unwrap_or(first),
     };
     let to = moved(at, last, page, motion);
     let reading = match node.log.lines().nth(to) {
-        Some(line) if to > first && to < last => Reading::At(line.text.clone()),
-        _ if to <= first && first < last => Reading::Beginning,
-        _ => Reading::Following,
+        Some(line) if to > first && to < last => LogPosition::At(line.text.clone()),
+        _ if to <= first && first < last => LogPosition::Beginning,
+        _ => LogPosition::Following,
     };
     screen.reading = reading;
 }

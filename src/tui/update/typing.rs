@@ -2,17 +2,19 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::domain::identity::Identity;
-use crate::domain::naming::named;
+use crate::domain::node::identity::Identity;
+use crate::domain::node::lookup::named;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
-use crate::tui::deeds;
-use crate::tui::form::{Field, Outcome};
-use crate::tui::keymap::Place;
-use crate::tui::msg::Effect;
-use crate::tui::scan::Label;
-use crate::tui::screen::{Pane, Popup, Screen};
-use crate::tui::theme::Meaning;
+use crate::tui::confirm;
+use crate::tui::input::barcode::ScannedLabel;
+use crate::tui::input::keymap::KeyPlace;
+use crate::tui::msg::UiEffect;
+use crate::tui::pane::Pane;
+use crate::tui::popup::Popup;
+use crate::tui::state::Screen;
+use crate::tui::state::form::{FormField, LineOutcome};
+use crate::tui::style::theme::Meaning;
 use crate::tui::update::go_to;
 
 pub(super) fn type_letter(screen: &mut Screen, key: KeyEvent) {
@@ -45,8 +47,8 @@ pub(super) fn from_the_first(screen: &mut Screen) {
 }
 
 /// Text that was pasted or scanned goes where text is typed, and nowhere else.
-pub(super) fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
-    if screen.place() == Place::Form && text.trim_end_matches([' ', '\t']).contains(['\r', '\n']) {
+pub(super) fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<UiEffect> {
+    if screen.place() == KeyPlace::Form && text.trim_end_matches([' ', '\t']).contains(['\r', '\n']) {
         let outcome = screen.form.pasted(text, screen.now, bench);
         return come_of(screen, outcome);
     }
@@ -59,17 +61,17 @@ pub(super) fn paste(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option
 }
 
 /// A code was scanned where letters are keys: the machine is shown, or offered to be registered.
-pub(super) fn scanned(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<Effect> {
+pub(super) fn scanned(screen: &mut Screen, bench: &Snapshot, text: &str) -> Option<UiEffect> {
     let code = clean(text, SCANNED);
     if screen.popup.is_some() {
         screen.say(Meaning::Warning, format!("{code} was scanned: answer this first, then scan it again"));
-        return Some(Effect::Bell);
+        return Some(UiEffect::Bell);
     }
-    let wish = match Label::read(text) {
+    let wish = match ScannedLabel::read(text) {
         Ok(label) => label.registration(),
         Err(why) => {
             screen.say(Meaning::Warning, format!("scanned: {why}"));
-            return Some(Effect::Bell);
+            return Some(UiEffect::Bell);
         }
     };
     let known = named(&bench.nodes, text).ok().or(match bench.index.settle(&bench.nodes, &wish.claims()) {
@@ -78,10 +80,10 @@ pub(super) fn scanned(screen: &mut Screen, bench: &Snapshot, text: &str) -> Opti
     });
     let Some(node) = known.and_then(|id| bench.nodes.get(&id)) else {
         match wish.judge(screen.now, &bench.nodes, &bench.index) {
-            Ok(_) => screen.popup = Some(deeds::register(&code, wish, bench)),
+            Ok(_) => screen.popup = Some(confirm::register(&code, wish, bench)),
             Err(why) => screen.say(Meaning::Warning, format!("{code}: {why}")),
         }
-        return Some(Effect::Bell);
+        return Some(UiEffect::Bell);
     };
     if screen.listing.position(node.id).is_none() {
         screen.filter.clear();
@@ -94,41 +96,46 @@ pub(super) fn scanned(screen: &mut Screen, bench: &Snapshot, text: &str) -> Opti
 }
 
 /// A line of the scanner, or a field, is complete.
-pub(super) fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
+pub(super) fn entered(screen: &mut Screen, bench: &Snapshot) -> Option<UiEffect> {
     let outcome = match screen.form.field {
-        Field::Scan => screen.form.scanned(screen.now, bench),
-        Field::Profile => screen.form.register(screen.now, bench),
-        Field::Serial | Field::Uuid | Field::Mac | Field::Name | Field::Hostname | Field::Site => {
+        FormField::Scan => screen.form.scanned(screen.now, bench),
+        FormField::Profile => screen.form.register(screen.now, bench),
+        FormField::Serial
+        | FormField::Uuid
+        | FormField::Mac
+        | FormField::Name
+        | FormField::Hostname
+        | FormField::Site => {
             screen.form.step(false);
-            Outcome::Nothing
+            LineOutcome::Nothing
         }
     };
     come_of(screen, outcome)
 }
 
 /// To the next field; a scanner may end its line so.
-pub(super) fn tab(screen: &mut Screen, bench: &Snapshot) -> Option<Effect> {
-    if screen.form.field == Field::Scan && !screen.form.text(Field::Scan).is_empty() {
+pub(super) fn tab(screen: &mut Screen, bench: &Snapshot) -> Option<UiEffect> {
+    if screen.form.field == FormField::Scan && !screen.form.text(FormField::Scan).is_empty() {
         return entered(screen, bench);
     }
     screen.form.step(false);
     None
 }
 
-fn come_of(screen: &mut Screen, outcome: Outcome) -> Option<Effect> {
+fn come_of(screen: &mut Screen, outcome: LineOutcome) -> Option<UiEffect> {
     match outcome {
-        Outcome::Nothing => None,
-        Outcome::Do(effect) => Some(effect),
-        Outcome::Bell => Some(Effect::Bell),
-        Outcome::Wrong => {
+        LineOutcome::Nothing => None,
+        LineOutcome::Do(effect) => Some(effect),
+        LineOutcome::Bell => Some(UiEffect::Bell),
+        LineOutcome::Wrong => {
             screen.say(Meaning::Warning, "not registered: correct what the form complains of");
-            Some(Effect::Bell)
+            Some(UiEffect::Bell)
         }
-        Outcome::Known(id) => {
+        LineOutcome::Known(id) => {
             // The pane stays, so that the next scan is no key; the table has the node chosen.
             screen.filter.clear();
             screen.chosen = Some(id);
-            Some(Effect::Bell)
+            Some(UiEffect::Bell)
         }
     }
 }

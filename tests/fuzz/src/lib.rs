@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use oxbow::boot::segment::{Mode, Segment};
+use oxbow::boot::dhcp::segment::{Mode, Segment};
 
 /// 10.77.0.1/24 with three addresses to give away: machines soon get into each other's way.
 pub fn segment(mode: Mode) -> Segment {

@@ -8,33 +8,34 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use oxbow::agent::failure::Failure;
-use oxbow::agent::linux::DiskFile;
-use oxbow::agent::machine::{Machine, Medium, Survey};
-use oxbow::agent::orders::Orders;
-use oxbow::agent::patience::Patience;
-use oxbow::agent::pump::Blocks;
-use oxbow::agent::{Config, Outcome, run};
-use oxbow::domain::digest::Digest;
-use oxbow::domain::disk::{Disk, DiskRule, Transport};
-use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::MacAddr;
-use oxbow::domain::image::Format;
-use oxbow::domain::inventory::Inventory;
-use oxbow::domain::profile::After;
-use oxbow::domain::report::{FailureKind, Report, Step};
-use oxbow::protocol::Job;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::station::Station;
+use oxbow::agent::boot_args::BootArgs;
+use oxbow::agent::failure::RunFailure;
+use oxbow::agent::image::pump::Blocks;
+use oxbow::agent::linux::DiskFile;
+use oxbow::agent::machine::{Machine, Medium, Survey};
+use oxbow::agent::outcome::AgentOutcome;
+use oxbow::agent::station::backoff::RetryPolicy;
+use oxbow::agent::{AgentConfig, run};
+use oxbow::domain::digest::Digest;
+use oxbow::domain::ids::MacAddr;
+use oxbow::domain::machine::claims::Claims;
+use oxbow::domain::machine::disk::{Disk, DiskRule, Transport};
+use oxbow::domain::machine::inventory::Inventory;
+use oxbow::domain::machine::report::{FailureKind, Report, Step};
+use oxbow::domain::profile::After;
+use oxbow::domain::profile::image::ImageFormat;
+use oxbow::protocol::AgentJob;
 
 /// A machine whose disks are files, and what happened to it.
 pub(crate) struct Bench {
     pub(crate) directory: TempDir,
     pub(crate) disks: Vec<Disk>,
     pub(crate) fault: Option<Fault>,
-    pub(crate) patience: Patience,
+    pub(crate) patience: RetryPolicy,
     /// What its kernel complains of.
     pub(crate) kernel: Vec<String>,
     screen: Mutex<Vec<String>>,
@@ -78,12 +79,12 @@ impl Bench {
             disks: Vec::new(),
             fault: None,
             kernel: Vec::new(),
-            patience: Patience {
+            patience: RetryPolicy {
                 retry: Duration::from_millis(200),
                 stalled: Duration::from_secs(1),
                 report: Duration::from_millis(200),
                 word: Duration::from_millis(10),
-                ..Patience::default()
+                ..RetryPolicy::default()
             },
             cuts: Arc::default(),
             screen: Mutex::default(),
@@ -111,9 +112,9 @@ impl Bench {
         });
     }
 
-    pub(crate) fn run(&self, station: &Station) -> Outcome {
+    pub(crate) fn run(&self, station: &Station) -> AgentOutcome {
         let blocks = Blocks { bytes: 64 * 1024, count: 2 };
-        run(&Config { orders: orders(station), patience: self.patience, blocks }, self)
+        run(&AgentConfig { orders: orders(station), patience: self.patience, blocks }, self)
     }
 
     pub(crate) fn disk(&self) -> PathBuf {
@@ -281,7 +282,7 @@ impl Drop for Loop {
     }
 }
 
-pub(crate) fn orders(station: &Station) -> Orders {
+pub(crate) fn orders(station: &Station) -> BootArgs {
     let cmdline = format!("{} oxbow.run=0123456789abcdef0123456789abcdef", station.words);
     cmdline.parse().expect("orders")
 }
@@ -302,16 +303,16 @@ pub(crate) fn image() -> Vec<u8> {
 }
 
 pub(crate) fn raw(image: Vec<u8>) -> Station {
-    Station::open(job(Format::Raw, &image, &image), image)
+    Station::open(job(ImageFormat::Raw, &image, &image), image)
 }
 
 pub(crate) fn gzipped(image: Vec<u8>) -> Station {
     let file = gzip(&image);
-    Station::open(job(Format::Gzip, &file, &image), file)
+    Station::open(job(ImageFormat::Gzip, &file, &image), file)
 }
 
-pub(crate) fn job(format: Format, file: &[u8], image: &[u8]) -> Job {
-    Job {
+pub(crate) fn job(format: ImageFormat, file: &[u8], image: &[u8]) -> AgentJob {
+    AgentJob {
         warnings: Vec::new(),
         version: 1,
         profile: "test".into(),
@@ -332,19 +333,23 @@ pub(crate) fn digest(bytes: &[u8]) -> Digest {
 }
 
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    packed(Format::Gzip, bytes)
+    packed(ImageFormat::Gzip, bytes)
 }
 
-pub(crate) fn packed(format: Format, content: &[u8]) -> Vec<u8> {
+pub(crate) fn packed(format: ImageFormat, content: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     let done = match format {
-        Format::Raw => (&*content).read_to_end(&mut file),
-        Format::Gzip => flate2::bufread::GzEncoder::new(content, flate2::Compression::fast()).read_to_end(&mut file),
-        Format::Xz => liblzma::bufread::XzEncoder::new(content, 1).read_to_end(&mut file),
-        Format::Zstd => {
+        ImageFormat::Raw => (&*content).read_to_end(&mut file),
+        ImageFormat::Gzip => {
+            flate2::bufread::GzEncoder::new(content, flate2::Compression::fast()).read_to_end(&mut file)
+        }
+        ImageFormat::Xz => liblzma::bufread::XzEncoder::new(content, 1).read_to_end(&mut file),
+        ImageFormat::Zstd => {
             zstd::stream::read::Encoder::with_buffer(content, 1).and_then(|mut it| it.read_to_end(&mut file))
         }
-        Format::Bzip2 => bzip2::bufread::BzEncoder::new(content, bzip2::Compression::fast()).read_to_end(&mut file),
+        ImageFormat::Bzip2 => {
+            bzip2::bufread::BzEncoder::new(content, bzip2::Compression::fast()).read_to_end(&mut file)
+        }
     };
     done.expect("packed");
     file
@@ -352,15 +357,15 @@ pub(crate) fn packed(format: Format, content: &[u8]) -> Vec<u8> {
 
 // What is expected ---------------------------------------------------------------------------------------------------
 
-pub(crate) fn failed(outcome: Outcome) -> Failure {
+pub(crate) fn failed(outcome: AgentOutcome) -> RunFailure {
     match outcome {
-        Outcome::Failed(failure) => failure,
+        AgentOutcome::Failed(failure) => failure,
         other => panic!("a failure expected, not {other:?}"),
     }
 }
 
-pub(crate) fn corrupt(detail: &str) -> Failure {
-    Failure { step: Step::Verify, kind: FailureKind::CorruptImage, detail: detail.into() }
+pub(crate) fn corrupt(detail: &str) -> RunFailure {
+    RunFailure { step: Step::Verify, kind: FailureKind::CorruptImage, detail: detail.into() }
 }
 
 pub(crate) fn kind(report: &Report) -> String {

@@ -5,29 +5,30 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use oxbow::agent::linux::DiskFile;
-use oxbow::agent::machine::{Aid, Configured, Machine, Medium, Survey, Unconfigured};
-use oxbow::agent::patience::Patience;
-use oxbow::agent::pump::Blocks;
-use oxbow::agent::{Config, Outcome, run};
-use oxbow::domain::configuration::{Configuration, FileFact, PlacedArchive, PlacedFile, VolumeName, manifest};
-use oxbow::domain::digest::Digest;
-use oxbow::domain::disk::{Disk, DiskRule, Transport};
-use oxbow::domain::ids::MacAddr;
-use oxbow::domain::image::Format;
-use oxbow::domain::profile::After;
-use oxbow::domain::report::{FailureKind, Report, Step};
-use oxbow::protocol::{Follows, Job, VERSION};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::station::Station;
+use oxbow::agent::image::pump::Blocks;
+use oxbow::agent::linux::DiskFile;
+use oxbow::agent::machine::{Aid, Configured, Machine, Medium, Survey, Unconfigured};
+use oxbow::agent::outcome::AgentOutcome;
+use oxbow::agent::station::backoff::RetryPolicy;
+use oxbow::agent::{AgentConfig, run};
+use oxbow::domain::digest::Digest;
+use oxbow::domain::ids::MacAddr;
+use oxbow::domain::machine::disk::{Disk, DiskRule, Transport};
+use oxbow::domain::machine::report::{FailureKind, Report, Step};
+use oxbow::domain::profile::After;
+use oxbow::domain::profile::configuration::{Configuration, FileFact, PlacedArchive, PlacedFile, VolumeName, manifest};
+use oxbow::domain::profile::image::ImageFormat;
+use oxbow::protocol::{AgentJob, Follows, VERSION};
 
 #[test]
 fn a_station_that_does_not_know_the_question_has_the_image_installed_and_nothing_more() {
     let bench = Bench::new(Does::Everything);
     let station = Station::open(job(), image());
-    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert_eq!(bench.run(&station), AgentOutcome::Installed);
     assert!(!steps(&station).contains(&Step::Configure), "{:?}", station.desk().reports);
     assert_eq!(*bench.configured.lock().expect("what was asked"), []);
 }
@@ -37,7 +38,7 @@ fn what_follows_the_image_is_done_once_the_disk_is_proven_and_reported_with_the_
     let bench = Bench::new(Does::Everything);
     let station = Station::open(job(), image());
     station.desk().configuration = [("200 OK", follows(&asked()))].into();
-    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert_eq!(bench.run(&station), AgentOutcome::Installed);
     assert_eq!(steps(&station), [Step::Prepare, Step::Write, Step::Verify, Step::Configure, Step::Reboot]);
     assert_eq!(*bench.configured.lock().expect("what was asked"), [asked()]);
     let desk = station.desk();
@@ -54,7 +55,7 @@ fn a_station_that_cannot_say_yet_what_follows_is_asked_again_before_a_byte_is_wr
     let station = Station::open(job(), image());
     let later = ("503 Service Unavailable", "the disk is full".to_owned());
     station.desk().configuration = [later.clone(), later, ("200 OK", follows(&asked()))].into();
-    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert_eq!(bench.run(&station), AgentOutcome::Installed);
     assert!(bench.screen().contains("503: the disk is full"), "{}", bench.screen());
     assert_eq!(bench.configured.lock().expect("what was asked").len(), 1);
 }
@@ -65,7 +66,7 @@ fn what_this_agent_does_not_know_how_to_do_is_said_before_a_byte_is_written() {
         let bench = Bench::new(Does::Everything);
         let station = Station::open(job(), image());
         station.desk().configuration = [("200 OK", answer.to_owned())].into();
-        let Outcome::Failed(failure) = bench.run(&station) else { panic!("{answer} is taken") };
+        let AgentOutcome::Failed(failure) = bench.run(&station) else { panic!("{answer} is taken") };
         assert_eq!((failure.step, failure.kind), (Step::Prepare, FailureKind::Protocol));
         assert_eq!(station.desk().offsets, [0_u64; 0], "the image was asked for");
     }
@@ -76,7 +77,7 @@ fn a_disk_that_cannot_be_configured_fails_the_run_in_the_machines_words() {
     let bench = Bench::new(Does::Refuse);
     let station = Station::open(job(), image());
     station.desk().configuration = [("200 OK", follows(&asked()))].into();
-    let Outcome::Failed(failure) = bench.run(&station) else { panic!("it did not fail") };
+    let AgentOutcome::Failed(failure) = bench.run(&station) else { panic!("it did not fail") };
     assert_eq!((failure.step, failure.kind), (Step::Configure, FailureKind::Configuration));
     assert_eq!(failure.detail, "no volume is called rootfs");
     assert!(!station.desk().reports.contains(&Report::Complete));
@@ -101,9 +102,9 @@ fn an_archive_arrives_in_spite_of_a_broken_connection_and_one_that_was_changed_i
         let outcome = bench.run(&station);
         assert_eq!(station.desk().offsets, [0, 0, 70_000], "the image, the archive, and its rest");
         if arrives {
-            assert_eq!(outcome, Outcome::Installed);
+            assert_eq!(outcome, AgentOutcome::Installed);
         } else {
-            let Outcome::Failed(failure) = outcome else { panic!("a changed archive is taken") };
+            let AgentOutcome::Failed(failure) = outcome else { panic!("a changed archive is taken") };
             assert!(failure.detail.starts_with("apps.tar as it arrived (200000 bytes) has digest"), "{failure}");
         }
     }
@@ -133,16 +134,16 @@ impl Bench {
         Self { directory, does, configured: Mutex::default(), screen: Mutex::default() }
     }
 
-    fn run(&self, station: &Station) -> Outcome {
+    fn run(&self, station: &Station) -> AgentOutcome {
         let words = format!("{} oxbow.run=0123456789abcdef0123456789abcdef BOOTIF=01-52-54-00-12-34-56", station.words);
-        let patience = Patience {
+        let patience = RetryPolicy {
             retry: Duration::from_millis(100),
             report: Duration::from_millis(100),
             word: Duration::from_millis(10),
-            ..Patience::default()
+            ..RetryPolicy::default()
         };
         let orders = words.parse().expect("orders");
-        run(&Config { orders, patience, blocks: Blocks { bytes: 64 * 1024, count: 2 } }, self)
+        run(&AgentConfig { orders, patience, blocks: Blocks { bytes: 64 * 1024, count: 2 } }, self)
     }
 
     fn screen(&self) -> String {
@@ -201,15 +202,15 @@ fn image() -> Vec<u8> {
     (0..200_000_u32).map(|at| u8::try_from(at % 251).expect("a byte")).collect()
 }
 
-fn job() -> Job {
+fn job() -> AgentJob {
     let sha256 = Digest::new(Sha256::digest(image()).into());
     let bytes = image().len() as u64;
-    Job {
+    AgentJob {
         warnings: Vec::new(),
         version: VERSION,
         profile: "press".into(),
         image: format!("/images/{sha256}/press.raw"),
-        format: Format::Raw,
+        format: ImageFormat::Raw,
         bytes,
         sha256,
         disk_bytes: bytes,

@@ -13,17 +13,17 @@ use openssl::rsa::Rsa;
 use openssl::ssl::{SslAcceptor, SslMethod, SslStream};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Name};
-use oxbow::agent::Outcome;
-use oxbow::domain::image::Format;
 
 use super::bench::{Bench, IMAGE_BYTES, digest, image, job, until};
 use super::station::Station;
+use oxbow::agent::outcome::AgentOutcome;
+use oxbow::domain::profile::image::ImageFormat;
 
 #[test]
 fn a_machine_is_installed_by_https_and_nothing_but_the_certificate_goes_in_the_clear() {
     let bench = Bench::with(IMAGE_BYTES);
     let secret = Secret::station(&Authority::named("oxbow CA"));
-    assert_eq!(bench.run(&secret.station), Outcome::Installed);
+    assert_eq!(bench.run(&secret.station), AgentOutcome::Installed);
     assert!(bench.disk_holds(&image()) && bench.was_restarted());
     let desk = secret.station.desk();
     assert!(desk.reports.len() == 9 && !desk.lines.is_empty());
@@ -35,7 +35,7 @@ fn a_connection_that_is_cut_in_the_middle_of_the_image_is_resumed() {
     let bench = Bench::with(IMAGE_BYTES);
     let secret = Secret::station(&Authority::named("oxbow CA"));
     secret.station.desk().break_after = [100_000, 50_000].into();
-    assert_eq!(bench.run(&secret.station), Outcome::Installed);
+    assert_eq!(bench.run(&secret.station), AgentOutcome::Installed);
     assert!(bench.disk_holds(&image()));
     assert_eq!(secret.station.desk().offsets, [0, 100_000, 150_000]);
 }
@@ -83,7 +83,7 @@ fn the_dates_of_a_certificate_keep_no_machine_from_being_installed() {
         let ours = Authority::named("oxbow CA");
         let secret = Secret::station(&ours);
         secret.shows(&ours.vouches(HERE, dates));
-        assert_eq!(Bench::with(IMAGE_BYTES).run(&secret.station), Outcome::Installed, "{dates:?}");
+        assert_eq!(Bench::with(IMAGE_BYTES).run(&secret.station), AgentOutcome::Installed, "{dates:?}");
     }
 }
 
@@ -100,7 +100,7 @@ fn is_refused_until_put_right(ours: &Authority, wrong: impl Fn(&Secret), says: &
             secret.station.desk().ca = ours.der();
             secret.shows(&ours.vouches(HERE, ALWAYS));
         });
-        assert_eq!(bench.run(&secret.station), Outcome::Installed, "{}", bench.screen());
+        assert_eq!(bench.run(&secret.station), AgentOutcome::Installed, "{}", bench.screen());
     });
     assert!(bench.disk_holds(&image()));
 }
@@ -122,7 +122,7 @@ impl Secret {
             acceptor.accept(stream).ok()
         };
         let content = image();
-        let mut station = Station::open_with(job(Format::Raw, &content, &content), content, enter);
+        let mut station = Station::open_with(job(ImageFormat::Raw, &content, &content), content, enter);
         station.desk().ca = authority.der();
         station.url = station.url.replace("http:", "https:");
         let (url, ca, place) = (&station.url, authority.digest(), station.hand_out_certificate());

@@ -4,23 +4,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use oxbow::agent::cli::rehearsed;
-use oxbow::agent::patience::Patience;
-use oxbow::agent::{Config, Outcome, run};
-use oxbow::domain::disk::Volume;
-use oxbow::domain::image::Format;
-use oxbow::domain::logline::Level;
-use oxbow::domain::profile::After;
-use oxbow::domain::report::{FailureKind, Report, Step};
 
 use super::bench::*;
 use super::station::{Misfortune, Station};
+use oxbow::agent::cli::rehearsed;
+use oxbow::agent::outcome::AgentOutcome;
+use oxbow::agent::station::backoff::RetryPolicy;
+use oxbow::agent::{AgentConfig, run};
+use oxbow::domain::logline::Level;
+use oxbow::domain::machine::disk::DiskVolume;
+use oxbow::domain::machine::report::{FailureKind, Report, Step};
+use oxbow::domain::profile::After;
+use oxbow::domain::profile::image::ImageFormat;
 
 #[test]
 fn a_raw_image_goes_to_the_disk_and_is_proven() {
     let bench = Bench::with(IMAGE_BYTES * 2);
     let station = raw(image());
-    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert_eq!(bench.run(&station), AgentOutcome::Installed);
     assert!(bench.disk_holds(&image()) && bench.was_restarted());
     assert_eq!(station.desk().offsets, [0]);
 }
@@ -29,12 +30,12 @@ fn a_raw_image_goes_to_the_disk_and_is_proven() {
 fn an_image_of_any_format_and_of_several_parts_goes_to_the_disk_and_is_resumed_where_its_connection_broke() {
     let image = image();
     let (first, second) = image.split_at(IMAGE_BYTES / 3);
-    for format in [Format::Raw, Format::Gzip, Format::Xz, Format::Zstd, Format::Bzip2] {
+    for format in [ImageFormat::Raw, ImageFormat::Gzip, ImageFormat::Xz, ImageFormat::Zstd, ImageFormat::Bzip2] {
         let bench = Bench::with(IMAGE_BYTES * 2);
         let file = [packed(format, first), packed(format, second)].concat();
         let station = Station::open(job(format, &file, &image), file);
         station.desk().break_after = [100_000, 50_000].into();
-        assert_eq!(bench.run(&station), Outcome::Installed, "{format:?}");
+        assert_eq!(bench.run(&station), AgentOutcome::Installed, "{format:?}");
         assert!(bench.disk_holds(&image), "{format:?}");
         assert_eq!(station.desk().offsets, [0, 100_000, 150_000], "{format:?}");
     }
@@ -47,7 +48,7 @@ fn zeros_are_on_a_used_disk_wherever_the_image_has_them() {
     let bench = Bench::with(IMAGE_BYTES);
     std::fs::write(bench.disk(), vec![0x5a; IMAGE_BYTES]).expect("old data");
     let station = raw(image.clone());
-    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert_eq!(bench.run(&station), AgentOutcome::Installed);
     assert!(bench.disk_holds(&image));
 }
 
@@ -60,7 +61,7 @@ fn a_block_device_is_shown_to_make_zeros_itself_and_read_back_past_the_cache() {
     let device = Loop::over(&bench.disk());
     bench.disks[0].path.clone_from(&device.0);
     let station = raw(image.clone());
-    assert_eq!(bench.run(&station), Outcome::Installed, "{}", bench.screen());
+    assert_eq!(bench.run(&station), AgentOutcome::Installed, "{}", bench.screen());
     assert!(bench.disk_holds(&image));
     let reports = station.desk().reports.clone();
     let written = reports.iter().find_map(|report| match report {
@@ -116,7 +117,7 @@ fn a_connection_that_breaks_twice_is_resumed_where_it_broke() {
     for station in [raw(image()), gzipped(image())] {
         let bench = Bench::with(IMAGE_BYTES);
         station.desk().break_after = [100_000, 50_000].into();
-        assert_eq!(bench.run(&station), Outcome::Installed);
+        assert_eq!(bench.run(&station), AgentOutcome::Installed);
         assert!(bench.disk_holds(&image()));
         assert_eq!(station.desk().offsets, [0, 100_000, 150_000]);
     }
@@ -164,7 +165,7 @@ fn one_flipped_byte_is_found_before_anything_is_called_good() {
 
 #[test]
 fn garbage_behind_a_packed_image_and_a_file_cut_short_are_corrupt_at_their_place() {
-    for format in [Format::Gzip, Format::Xz, Format::Zstd, Format::Bzip2] {
+    for format in [ImageFormat::Gzip, ImageFormat::Xz, ImageFormat::Zstd, ImageFormat::Bzip2] {
         let whole = packed(format, &image());
         let garbage = [&whole, &b"trailing garbage"[..]].concat();
         for file in [garbage, whole[..whole.len() / 2].to_vec()] {
@@ -191,7 +192,7 @@ fn an_image_that_unpacks_to_more_or_less_than_the_job_says_is_corrupt() {
 #[test]
 fn a_person_at_the_machines_shell_is_told_what_would_be_written_where_and_nothing_is() {
     let mut bench = Bench::with(IMAGE_BYTES);
-    bench.disks[0].volumes = vec![Volume { label: "photos".into(), ..Volume::default() }];
+    bench.disks[0].volumes = vec![DiskVolume { label: "photos".into(), ..DiskVolume::default() }];
     let station = raw(image());
     station.desk().job.warnings = vec!["the system starts from nvme disks only".into()];
     let would = rehearsed(&orders(&station), &bench).expect("a disk fits");
@@ -240,7 +241,7 @@ fn of_two_disks_that_fit_none_is_guessed() {
 #[test]
 fn a_disk_with_something_to_protect_is_not_touched_and_the_screen_says_what_it_holds() {
     let mut bench = Bench::with(IMAGE_BYTES);
-    bench.disks[0].volumes = vec![Volume { label: "photos".into(), ..Volume::default() }];
+    bench.disks[0].volumes = vec![DiskVolume { label: "photos".into(), ..DiskVolume::default() }];
     let station = raw(image());
     station.desk().job.disk.protect = vec!["photos".into()];
     let failure = failed(bench.run(&station));
@@ -301,7 +302,7 @@ fn a_disk_that_never_answers_is_named_with_step_and_place_and_the_machine_restar
     ];
     let hangs = |(fault, step, doing): (Fault, Step, &str)| {
         let mut bench = Bench::faulty(fault, IMAGE_BYTES);
-        bench.patience = Patience { disk: Duration::from_secs(2), ..bench.patience };
+        bench.patience = RetryPolicy { disk: Duration::from_secs(2), ..bench.patience };
         let station = raw(image());
         // It waits to be armed again.
         station.desk().words = [r#"{"word":"wait"}"#.into()].into();
@@ -335,7 +336,7 @@ fn what_the_kernel_says_of_a_disk_that_failed_is_in_the_report_on_the_screen_and
         (Fault::Writing(1_000_000, Errno::EIO), FailureKind::DiskIo),
     ] {
         let mut bench = Bench::faulty(fault, IMAGE_BYTES);
-        bench.patience = Patience { disk: Duration::from_secs(2), ..bench.patience };
+        bench.patience = RetryPolicy { disk: Duration::from_secs(2), ..bench.patience };
         bench.kernel = ["[900.000] ata3.00: failed command: WRITE DMA", "[904.100] ata3: reset failed, giving up"]
             .map(str::to_owned)
             .into();
@@ -420,7 +421,7 @@ fn a_failed_machine_shows_why_on_its_own_screen_and_restarts_at_the_stations_wor
 #[test]
 fn a_failed_machine_that_waits_for_its_technician_is_not_called_hung_however_long_that_takes() {
     let mut bench = Bench::with(1000);
-    bench.patience = Patience { step: Duration::from_secs(4), ..bench.patience };
+    bench.patience = RetryPolicy { step: Duration::from_secs(4), ..bench.patience };
     let station = raw(image());
     // Longer than the half of a step's patience, after which it would be warned of.
     station.desk().words = vec![r#"{"word":"wait"}"#.into(); 300].into();
@@ -435,7 +436,7 @@ fn what_the_station_warns_of_is_on_the_machines_own_screen_before_its_disk_is_wr
     let bench = Bench::with(IMAGE_BYTES);
     let station = raw(image());
     station.desk().job.warnings = vec!["the system starts from nvme disks only".into()];
-    assert_eq!(bench.run(&station), Outcome::Installed, "{}", bench.screen());
+    assert_eq!(bench.run(&station), AgentOutcome::Installed, "{}", bench.screen());
     let screen = bench.screen();
     let (warned, wrote) = (screen.find("warning the system starts from nvme disks only"), screen.find(" write "));
     assert!(warned.is_some() && warned < wrote, "{screen}");
@@ -450,7 +451,7 @@ fn what_follows_a_proven_disk_is_what_the_profile_says() {
         let station = raw(image());
         station.desk().job.after = after;
         station.desk().words = [r#"{"word":"wait"}"#.into()].into();
-        assert_eq!(bench.run(&station), Outcome::Installed, "{after:?}");
+        assert_eq!(bench.run(&station), AgentOutcome::Installed, "{after:?}");
         let ended = (*bench.restarts.lock().expect("restarts"), *bench.offs.lock().expect("offs"));
         assert_eq!(ended, (restarts, offs), "{after:?}");
         let asked = station.desk().words.is_empty();
@@ -463,7 +464,7 @@ fn a_machine_that_waits_says_at_each_hello_what_it_is_made_of_by_now() {
     let bench = Bench::with(IMAGE_BYTES);
     let station = raw(image());
     station.desk().before_the_job = [later(), later()].into();
-    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert_eq!(bench.run(&station), AgentOutcome::Installed);
     assert_eq!(station.desk().threads, [None, Some(1), Some(2)]);
 }
 
@@ -480,7 +481,7 @@ fn a_station_that_is_away_gets_every_report_and_line_once_and_in_order() {
             let mut desk = station.desk();
             (desk.away, desk.lost_acks) = (false, 3);
         });
-        assert_eq!(bench.run(&station), Outcome::Installed);
+        assert_eq!(bench.run(&station), AgentOutcome::Installed);
     });
     let desk = station.desk();
     assert_eq!(desk.reports.len(), 9);
@@ -500,7 +501,7 @@ fn an_agent_that_was_started_again_in_its_run_has_its_first_lines_in_the_log_how
         station.desk().lines = first_life.collect();
         // The answer that says where the log goes on gets lost, too.
         station.desk().lost_acks = 1;
-        assert_eq!(bench.run(&station), Outcome::Installed);
+        assert_eq!(bench.run(&station), AgentOutcome::Installed);
         let lines: Vec<_> = station.desk().lines.iter().map(|(_, line)| line.clone()).collect();
         let (first, second) = lines.split_at(said);
         assert!(first.iter().all(|line| line.starts_with("first life")), "{lines:?}");
@@ -520,7 +521,7 @@ fn a_station_that_lost_the_run_is_told_who_we_are_and_everything_again() {
             until(|| station.desk().reports.len() >= 3);
             station.desk().lost_the_run = true;
         });
-        assert_eq!(bench.run(&station), Outcome::Installed);
+        assert_eq!(bench.run(&station), AgentOutcome::Installed);
     });
     let desk = station.desk();
     assert_eq!(desk.reports.iter().map(kind).collect::<Vec<_>>()[..2], ["started preparing", "finished preparing"]);
@@ -552,7 +553,7 @@ fn what_a_newer_station_says_is_waited_out() {
     let newer = r#"{"answer":"riddle","text":"?"}"#.to_owned();
     station.desk().before_the_job =
         [r#"{"answer":"later","seconds":0,"reason":"a","mood":1}"#.to_owned(), newer].into();
-    assert_eq!(bench.run(&station), Outcome::Installed);
+    assert_eq!(bench.run(&station), AgentOutcome::Installed);
     let screen = bench.screen();
     assert!(screen.contains("the station says to wait: a") && screen.contains("unknown to this agent"), "{screen}");
 }
@@ -570,7 +571,7 @@ fn an_ended_run_does_nothing_but_wait_for_the_word() {
     let bench = Bench::with(IMAGE_BYTES);
     let station = raw(image());
     station.desk().before_the_job = [r#"{"answer":"ended","reason":"provisioned already"}"#.to_owned()].into();
-    assert_eq!(bench.run(&station), Outcome::Ended("provisioned already".into()));
+    assert_eq!(bench.run(&station), AgentOutcome::Ended("provisioned already".into()));
     assert!(bench.was_restarted() && station.desk().reports.is_empty());
 }
 
@@ -581,7 +582,7 @@ fn how_fast_an_image_is_written() {
     for station in [raw(image.clone()), gzipped(image.clone())] {
         let bench = Bench::with(image.len());
         let (before, began) = (cpu_seconds(), Instant::now());
-        let outcome = run(&Config::new(orders(&station)), &bench);
+        let outcome = run(&AgentConfig::new(orders(&station)), &bench);
         println!("{outcome:?} after {:.2} s, CPU {:.2} s", began.elapsed().as_secs_f64(), cpu_seconds() - before);
         println!("{}", bench.screen());
     }

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use oxbow::domain::logline::Level;
-use oxbow::domain::report::Report;
-use oxbow::protocol::{Ack, Job, LogLines, Moved, Reports};
+use oxbow::domain::machine::report::Report;
+use oxbow::protocol::{Ack, AgentJob, LogLines, Moved, Reports};
 
 pub(crate) struct Station {
     pub(crate) url: String,
@@ -20,7 +20,7 @@ pub(crate) struct Station {
 
 /// What the station knows, does next, and has seen.
 pub(crate) struct Desk {
-    pub(crate) job: Job,
+    pub(crate) job: AgentJob,
     /// The file it sends, which need not be the one the job describes.
     pub(crate) file: Vec<u8>,
     /// Answers to hello before the job, as JSON.
@@ -74,13 +74,13 @@ pub(crate) enum Misfortune {
 }
 
 impl Station {
-    pub(crate) fn open(job: Job, file: Vec<u8>) -> Self {
+    pub(crate) fn open(job: AgentJob, file: Vec<u8>) -> Self {
         Self::open_with(job, file, Some)
     }
 
     /// The same behind `enter`, which makes a connection something else, or ends it.
     pub(crate) fn open_with<S: Read + Write>(
-        job: Job,
+        job: AgentJob,
         file: Vec<u8>,
         enter: impl Fn(TcpStream) -> Option<S> + Clone + Send + 'static,
     ) -> Self {
@@ -242,18 +242,18 @@ impl Desk {
         }
         match what {
             "job" => {
-                let job = oxbow::protocol::Answer::Job(Box::new(self.job.clone()));
+                let job = oxbow::protocol::HelloReply::Job(Box::new(self.job.clone()));
                 Some(Answer::new("200 OK", serde_json::to_string(&job).expect("JSON")))
             }
             "hello" => {
                 self.hellos += 1;
-                let hello: oxbow::protocol::Hello = serde_json::from_slice(&request.body).expect("a hello");
+                let hello: oxbow::protocol::HelloMessage = serde_json::from_slice(&request.body).expect("a hello");
                 self.threads.push(hello.inventory.map(|inventory| inventory.cpu_threads));
                 if std::mem::take(&mut self.lost_the_run) {
                     self.reports.clear();
                 }
                 let answer = self.before_the_job.pop_front().unwrap_or_else(|| {
-                    serde_json::to_string(&oxbow::protocol::Answer::Job(Box::new(self.job.clone()))).expect("JSON")
+                    serde_json::to_string(&oxbow::protocol::HelloReply::Job(Box::new(self.job.clone()))).expect("JSON")
                 });
                 Some(Answer::new("200 OK", answer))
             }

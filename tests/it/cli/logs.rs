@@ -4,17 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use oxbow::domain::effect::Effect;
 use oxbow::domain::ids::{NodeId, RunId};
-use oxbow::domain::logline::{Level, LogLine, Source};
+use oxbow::domain::logline::{Level, LogLine, LogSource};
 use oxbow::domain::node::Node;
-use oxbow::domain::run::Run;
+use oxbow::domain::node::run::Run;
 use oxbow::domain::time::Timestamp;
 use oxbow::hub::NodeLog;
 use oxbow::inbox::inbox;
-use oxbow::logs::nodes::{self, Bounds};
+use oxbow::logs::nodes::{self, LogBounds};
 use oxbow::store;
-use tempfile::TempDir;
 
 /// 2026-05-03T10:00:00Z
 const AT: Timestamp = Timestamp::from_millis(1_777_802_400_000);
@@ -39,14 +40,14 @@ async fn bench() -> TempDir {
             run,
             first: 0,
             lines: vec![
-                line(1, Source::Agent, Level::Info, "write: 12 %"),
-                line(2, Source::Agent, Level::Error, "write: sector 4711: I/O error \u{1b}[31m"),
+                line(1, LogSource::Agent, Level::Info, "write: 12 %"),
+                line(2, LogSource::Agent, Level::Error, "write: sector 4711: I/O error \u{1b}[31m"),
             ],
         },
         Effect::Log {
             node: NodeId(8),
             label: "SN-4003".into(),
-            line: line(3, Source::Syslog, Level::Warning, "kernel: nvme0: timeout"),
+            line: line(3, LogSource::Syslog, Level::Warning, "kernel: nvme0: timeout"),
         },
     ];
     let (store, _, thread) = store::open(&place.path().join("oxbow.db")).expect("a store");
@@ -54,7 +55,7 @@ async fn bench() -> TempDir {
     drop(store);
     thread.join().expect("it ends in order");
     let (mut logs, thread) =
-        nodes::start(&place.path().join("log/nodes"), Bounds::default(), &[], inbox().0).expect("logs");
+        nodes::start(&place.path().join("log/nodes"), LogBounds::default(), &[], inbox().0).expect("logs");
     logs.write(&effects);
     drop(logs);
     thread.join().expect("it ends in order");

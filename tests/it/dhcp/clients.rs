@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use oxbow::boot::rival::{Choice, Standing};
-use oxbow::boot::segment::Segment;
-use oxbow::domain::event::{DhcpAnswer, Event, Transfer};
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::inbox::{Note, Outlet, inbox};
-use oxbow::service::{Context, dhcp, tftp};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::lab::cable::{self, Cable};
+use oxbow::boot::dhcp::rogue::{DhcpChoice, ModeState};
+use oxbow::boot::dhcp::segment::Segment;
+use oxbow::domain::event::{DhcpAnswer, Event, LoaderTransfer};
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::inbox::{Input, Outlet, inbox};
+use oxbow::service::{ServiceContext, dhcp, tftp};
 
 const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
@@ -124,7 +124,7 @@ fn every_tftp_client_fetches_boot_files_whole() {
         });
         let fetched = fetched.await.expect("every client succeeds");
         let ends = station.ends(fetched).await;
-        assert!(ends.iter().all(|end| matches!(end, Transfer::Done { .. })), "{ends:?}");
+        assert!(ends.iter().all(|end| matches!(end, LoaderTransfer::Done { .. })), "{ends:?}");
     });
 }
 
@@ -155,12 +155,12 @@ impl Station {
     fn with_leases_of(time: Duration) -> Self {
         let mut segment = Segment::new(STATION, 24, "http://10.77.0.1").expect("a segment");
         segment.lease = time;
-        let config = dhcp::Config::new("s0", segment, Standing::new(Choice::Authoritative, true), Vec::new());
+        let config = dhcp::DhcpConfig::new("s0", segment, ModeState::new(DhcpChoice::Authoritative, true), Vec::new());
         Self::serving(|context| tokio::spawn(dhcp::serve(context, config)))
     }
 
     fn with_boot_files(directory: &Path) -> Self {
-        let config = tftp::Config {
+        let config = tftp::TftpConfig {
             interface: "s0".into(),
             address: STATION,
             port: tftp::PORT,
@@ -172,12 +172,12 @@ impl Station {
     }
 
     fn serving(
-        serve: impl FnOnce(Context) -> tokio::task::JoinHandle<Result<(), oxbow::service::ServiceError>>,
+        serve: impl FnOnce(ServiceContext) -> tokio::task::JoinHandle<Result<(), oxbow::service::ServiceError>>,
     ) -> Self {
         let (inbox, outlet) = inbox();
         let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
         let stop = CancellationToken::new();
-        let serving = serve(Context { inbox, bench, stop: stop.clone() });
+        let serving = serve(ServiceContext { inbox, bench, stop: stop.clone() });
         Self { outlet, stop, serving, acks: 0 }
     }
 
@@ -201,11 +201,11 @@ impl Station {
     }
 
     /// How so many transfers have ended.
-    async fn ends(mut self, wanted: usize) -> Vec<Transfer> {
+    async fn ends(mut self, wanted: usize) -> Vec<LoaderTransfer> {
         let mut ends = Vec::new();
         while ends.len() < wanted {
             match self.next().await {
-                Event::Loader { transfer: Transfer::Started, .. } => {}
+                Event::Loader { transfer: LoaderTransfer::Started, .. } => {}
                 Event::Loader { transfer, .. } => ends.push(transfer),
                 // For the doctor.
                 Event::Sighted { .. } => {}
@@ -219,7 +219,7 @@ impl Station {
     async fn next(&mut self) -> Event {
         loop {
             let note = tokio::time::timeout(PATIENCE, self.outlet.notes.recv()).await;
-            if let Note::Event(event) = note.expect("the client does something").expect("the service runs") {
+            if let Input::Event(event) = note.expect("the client does something").expect("the service runs") {
                 return event;
             }
         }

@@ -3,13 +3,12 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use oxbow::boot::dhcp::boot_server::{self, Way};
-use oxbow::boot::dhcp::{Destination, Verdict, handle};
-use oxbow::boot::leases::Leases;
-use oxbow::boot::segment::{Mode, Segment};
-use oxbow::domain::time::Timestamp;
-
 use super::packet::Packet;
+use oxbow::boot::dhcp::boot_server::{self, Addressing};
+use oxbow::boot::dhcp::leases::Leases;
+use oxbow::boot::dhcp::segment::{Mode, Segment};
+use oxbow::boot::dhcp::{Destination, Verdict, handle};
+use oxbow::domain::time::Timestamp;
 
 const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// What the site's server gave the machine.
@@ -51,7 +50,7 @@ impl Station {
 
     /// What a unicast to port 4011 is answered.
     fn is_asked(&mut self, packet: &[u8], from: SocketAddrV4) -> Option<(Packet, Destination)> {
-        let verdict = boot_server::handle(packet, Way { from, to: STATION }, &self.segment, &self.leases).1;
+        let verdict = boot_server::handle(packet, Addressing { from, to: STATION }, &self.segment, &self.leases).1;
         self.sent(verdict)
     }
 
@@ -298,11 +297,11 @@ fn intels_old_rom_boots_once_its_quirk_is_known() {
     assert_eq!(rom.boots_beside_a_server(&mut station), Ok("undionly.kpxe".to_owned()));
 }
 
-fn quirks(text: &str) -> oxbow::boot::site::Site {
+fn quirks(text: &str) -> oxbow::boot::overrides::Overrides {
     use oxbow::domain::snapshot::{Catalogue, Snapshot};
-    let quirks = oxbow::domain::quirk_file::parse("quirks.toml", text).expect("valid");
+    let quirks = oxbow::domain::node::quirk_file::parse("quirks.toml", text).expect("valid");
     let catalogue = Catalogue { quirks: quirks.into(), ..Catalogue::default() };
-    oxbow::boot::site::Site::new(Snapshot { catalogue: catalogue.into(), ..Snapshot::default() }.into())
+    oxbow::boot::overrides::Overrides::new(Snapshot { catalogue: catalogue.into(), ..Snapshot::default() }.into())
 }
 
 // A ROM that takes options for C strings -------------------------------------------------------------------------------------

@@ -6,23 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use oxbow::boot::rival::{Choice, Standing};
-use oxbow::boot::segment::Segment;
-use oxbow::domain::effect::Effect;
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::ids::NodeId;
-use oxbow::domain::node::Node;
-use oxbow::domain::snapshot::{Snapshot, Station};
-use oxbow::domain::time::Timestamp;
-use oxbow::hub::{Hub, NodeLog};
-use oxbow::inbox::inbox;
-use oxbow::service::{Context, dhcp};
-use oxbow::store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::lab::cable::{self, Cable};
 use crate::lab::site;
+use oxbow::boot::dhcp::rogue::{DhcpChoice, ModeState};
+use oxbow::boot::dhcp::segment::Segment;
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::NodeId;
+use oxbow::domain::node::Node;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::Station;
+use oxbow::domain::time::Timestamp;
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::inbox;
+use oxbow::service::{ServiceContext, dhcp};
+use oxbow::store;
 
 const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const RELAY: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 5);
@@ -55,8 +56,8 @@ async fn flooded(client: String) {
     let stop = CancellationToken::new();
     let hub = tokio::spawn(hub.run(outlet, stop.clone()));
     let segment = Segment::new(STATION, 24, "http://10.77.0.1").expect("a segment");
-    let config = dhcp::Config::new("s0", segment, Standing::new(Choice::Authoritative, true), Vec::new());
-    let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
+    let config = dhcp::DhcpConfig::new("s0", segment, ModeState::new(DhcpChoice::Authoritative, true), Vec::new());
+    let context = ServiceContext { inbox, bench: bench.clone(), stop: stop.clone() };
     let serving = tokio::spawn(dhcp::serve(context, config));
 
     let flood = Flood::begin(client.clone());

@@ -3,16 +3,15 @@
 
 use std::net::Ipv4Addr;
 
-use oxbow::boot::dhcp::boot_server::{self, Way};
-use oxbow::boot::dhcp::{Destination, Verdict, handle};
-use oxbow::boot::leases::Leases;
-use oxbow::boot::request::{Kind, Request};
-use oxbow::boot::segment::{Mode, Segment};
-use oxbow::domain::event::Event;
-use oxbow::domain::time::Timestamp;
-
 use super::packet::Packet;
 use crate::lab::pcap;
+use oxbow::boot::dhcp::boot_server::{self, Addressing};
+use oxbow::boot::dhcp::leases::Leases;
+use oxbow::boot::dhcp::request::{Request, RequestType};
+use oxbow::boot::dhcp::segment::{Mode, Segment};
+use oxbow::boot::dhcp::{Destination, Verdict, handle};
+use oxbow::domain::event::Event;
+use oxbow::domain::time::Timestamp;
 
 const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
@@ -43,11 +42,11 @@ fn answered(capture: &str, mode: Mode) -> String {
         let mut bytes = datagram.payload.clone();
         let request = Request::parse(&bytes).expect("machines send requests");
         // It was offered another address when it was captured, and there by another server.
-        if mode == Mode::Authoritative && request.kind == Some(Kind::Request) && datagram.to.port() == 67 {
+        if mode == Mode::Authoritative && request.kind == Some(RequestType::Request) && datagram.to.port() == 67 {
             replace(&mut bytes, 50, offered);
             replace(&mut bytes, 54, Some(STATION));
         }
-        let way = Way { from: datagram.from, to: *datagram.to.ip() };
+        let way = Addressing { from: datagram.from, to: *datagram.to.ip() };
         let (_, verdict) = match datagram.to.port() {
             4011 => boot_server::handle(&bytes, way, &segment, &leases),
             _ => handle(Timestamp::from_millis(1), &bytes, &segment, &mut leases),

@@ -5,19 +5,18 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxbow::boot::rival::{Choice, Standing};
-use oxbow::boot::segment::Segment;
-use oxbow::domain::event::Event;
-use oxbow::domain::service::ServiceState;
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::inbox::{Note, Outlet, inbox};
-use oxbow::service::{Context, ServiceError, dhcp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::lab::cable;
-use crate::lab::pcap;
 use crate::lab::site::{self, Dnsmasq, Site};
+use crate::lab::{cable, pcap};
+use oxbow::boot::dhcp::rogue::{DhcpChoice, ModeState};
+use oxbow::boot::dhcp::segment::Segment;
+use oxbow::domain::event::Event;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::service::ServiceState;
+use oxbow::inbox::{Input, Outlet, inbox};
+use oxbow::service::{ServiceContext, ServiceError, dhcp};
 
 /// Runs the `steps` of `test` at the station's end of a site; it gets the name of the client's namespace.
 fn at_a_site<F: Future<Output = ()>>(test: impl Fn(), short: &str, steps: impl FnOnce(String) -> F) {
@@ -40,13 +39,13 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(standing: Standing) -> Self {
+    fn start(standing: ModeState) -> Self {
         let (inbox, outlet) = inbox();
         let (bench, seen) = watch::channel(Arc::new(Snapshot::default()));
-        let context = Context { inbox, bench: seen, stop: CancellationToken::new() };
+        let context = ServiceContext { inbox, bench: seen, stop: CancellationToken::new() };
         let segment = Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1").expect("a segment");
         let stop = context.stop.clone();
-        let task = tokio::spawn(dhcp::serve(context, dhcp::Config::new("s0", segment, standing, Vec::new())));
+        let task = tokio::spawn(dhcp::serve(context, dhcp::DhcpConfig::new("s0", segment, standing, Vec::new())));
         Self { outlet, bench, stop, task }
     }
 
@@ -61,7 +60,7 @@ impl Serving {
     async fn state(&mut self) -> ServiceState {
         loop {
             match self.outlet.notes.recv().await {
-                Some(Note::Service(status)) => return status.state,
+                Some(Input::Service(status)) => return status.state,
                 Some(_) => {}
                 None => panic!("it has ended: {:?}", (&mut self.task).await),
             }
@@ -69,17 +68,17 @@ impl Serving {
     }
 
     /// What came of a wish.
-    async fn tried(&mut self) -> (Choice, Option<Ipv4Addr>) {
+    async fn tried(&mut self) -> (DhcpChoice, Option<Ipv4Addr>) {
         loop {
             match self.outlet.notes.recv().await {
-                Some(Note::DhcpTried(choice, met)) => return (choice, met),
+                Some(Input::DhcpTried(choice, met)) => return (choice, met),
                 Some(_) => {}
                 None => panic!("it has ended: {:?}", (&mut self.task).await),
             }
         }
     }
 
-    fn choose(&self, choice: Choice) {
+    fn choose(&self, choice: DhcpChoice) {
         self.bench.send_replace(Arc::new(Snapshot { dhcp_chosen: Some(choice), ..Snapshot::default() }));
     }
 
@@ -93,7 +92,7 @@ impl Serving {
 fn beside_the_sites_server_each_says_its_part() {
     at_a_site(beside_the_sites_server_each_says_its_part, "beside", |client| async move {
         let _dnsmasq = Dnsmasq::start(&site::server_of(&client), &["--no-ping"]);
-        let mut serving = Serving::start(Standing::new(Choice::Proxy, false));
+        let mut serving = Serving::start(ModeState::new(DhcpChoice::Proxy, false));
         assert!(serving.says().await.starts_with("10.77.0.1 on s0, proxy"));
         let machine = tokio::task::spawn_blocking(move || site::inside(&client.clone(), || boots_by_proxy(&client)));
         machine.await.expect("the machine is served");
@@ -170,7 +169,7 @@ fn an_address_that_somebody_uses_is_not_given_away() {
     at_a_site(an_address_that_somebody_uses_is_not_given_away, "arp", |client| async move {
         let printer = ["-n", &site::server_of(&client), "address", "add", "10.77.0.100/24", "dev", "br0"];
         assert!(Command::new("ip").args(printer).status().is_ok_and(|given| given.success()));
-        let mut serving = Serving::start(Standing::new(Choice::Authoritative, true));
+        let mut serving = Serving::start(ModeState::new(DhcpChoice::Authoritative, true));
         serving.says().await;
         let machine = tokio::task::spawn_blocking(move || {
             site::inside(&client, || {
@@ -191,8 +190,8 @@ fn an_address_that_somebody_uses_is_not_given_away() {
         let (mut reasons, mut seen) = (Vec::new(), Vec::new());
         while let Ok(note) = serving.outlet.notes.try_recv() {
             match note {
-                Note::Event(Event::DhcpSilence { reason, .. }) => reasons.push(reason),
-                Note::Event(Event::Sighted { sighting, .. }) => seen.push(sighting.to_string()),
+                Input::Event(Event::DhcpSilence { reason, .. }) => reasons.push(reason),
+                Input::Event(Event::Sighted { sighting, .. }) => seen.push(sighting.to_string()),
                 _ => {}
             }
         }
@@ -220,7 +219,7 @@ fn beside_another_server_the_station_refuses_to_be_the_only_one() {
             let _dnsmasq = Dnsmasq::start(&server, arguments);
             tokio::time::sleep(Duration::from_millis(300)).await;
             let began = Instant::now();
-            let mut serving = Serving::start(Standing::new(Choice::Authoritative, false));
+            let mut serving = Serving::start(ModeState::new(DhcpChoice::Authoritative, false));
             let ServiceState::Down { what, hint } = serving.state().await else { panic!("it serves") };
             println!("dnsmasq {arguments:?} was noticed after {:?}", began.elapsed());
             assert_eq!(what, "another DHCP server, 10.77.0.2, answers on s0: two would give out the same addresses");
@@ -228,13 +227,13 @@ fn beside_another_server_the_station_refuses_to_be_the_only_one() {
                 assert!(hint.contains(way), "{hint}");
             }
             let asked = Instant::now();
-            serving.choose(Choice::Proxy);
+            serving.choose(DhcpChoice::Proxy);
             assert_eq!(serving.says().await, "10.77.0.1 on s0, proxy beside 10.77.0.2");
             assert!(asked.elapsed() < Duration::from_secs(2), "it serves at once: {:?}", asked.elapsed());
             serving.stop().await;
         }
         let _dnsmasq = Dnsmasq::start(&server, &["--no-ping"]);
-        let mut forced = Serving::start(Standing::new(Choice::Authoritative, true));
+        let mut forced = Serving::start(ModeState::new(DhcpChoice::Authoritative, true));
         assert_eq!(forced.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250");
         forced.stop().await;
     });
@@ -243,7 +242,7 @@ fn beside_another_server_the_station_refuses_to_be_the_only_one() {
 #[test]
 fn the_mode_is_switched_without_a_lease_or_a_packet_lost() {
     at_a_site(the_mode_is_switched_without_a_lease_or_a_packet_lost, "switch", |client| async move {
-        let mut serving = Serving::start(Standing::new(Choice::Authoritative, false));
+        let mut serving = Serving::start(ModeState::new(DhcpChoice::Authoritative, false));
         assert_eq!(serving.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250");
         let offered = |client: &str| {
             let client = client.to_owned();
@@ -255,10 +254,10 @@ fn the_mode_is_switched_without_a_lease_or_a_packet_lost() {
             })
         };
         assert_eq!(offered(&client).await.expect("is served"), [10, 77, 0, 100]);
-        serving.choose(Choice::Proxy);
+        serving.choose(DhcpChoice::Proxy);
         assert_eq!(serving.says().await, "10.77.0.1 on s0, proxy (no DHCP server answers: machines get no address)");
         assert_eq!(offered(&client).await.expect("is served"), [0; 4], "a proxy gives no address");
-        serving.choose(Choice::Authoritative);
+        serving.choose(DhcpChoice::Authoritative);
         assert_eq!(serving.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250");
         assert_eq!(offered(&client).await.expect("is served"), [10, 77, 0, 100], "it is known still");
         serving.stop().await;
@@ -268,19 +267,19 @@ fn the_mode_is_switched_without_a_lease_or_a_packet_lost() {
 #[test]
 fn a_wish_is_looked_into_while_machines_are_served() {
     at_a_site(a_wish_is_looked_into_while_machines_are_served, "wish", |client| async move {
-        let mut serving = Serving::start(Standing::new(Choice::Proxy, false));
+        let mut serving = Serving::start(ModeState::new(DhcpChoice::Proxy, false));
         serving.says().await;
         let wish = |to| Arc::new(Snapshot { dhcp_asked: Some(to), ..Snapshot::default() });
         let dnsmasq = Dnsmasq::start(&site::server_of(&client), &["--no-ping"]);
         tokio::time::sleep(Duration::from_millis(300)).await;
         let met = Some(Ipv4Addr::new(10, 77, 0, 2));
-        for (to, word) in [(Choice::Authoritative, met), (Choice::Auto, None)] {
+        for (to, word) in [(DhcpChoice::Authoritative, met), (DhcpChoice::Auto, None)] {
             serving.bench.send_replace(wish(to));
             assert_eq!(serving.tried().await, (to, word), "beside another server");
         }
         drop(dnsmasq);
         let asked = Instant::now();
-        serving.bench.send_replace(wish(Choice::Authoritative));
+        serving.bench.send_replace(wish(DhcpChoice::Authoritative));
         let machine = tokio::task::spawn_blocking(move || {
             site::inside(&client, || {
                 let said = pcap::read("uefi-ovmf-pxe.authoritative");
@@ -290,7 +289,7 @@ fn a_wish_is_looked_into_while_machines_are_served() {
         });
         let (answered, address) = machine.await.expect("the machine is served meanwhile");
         assert_eq!(address, [0; 4], "it is a proxy until it is told otherwise");
-        assert_eq!(serving.tried().await, (Choice::Authoritative, None), "nobody answers any more");
+        assert_eq!(serving.tried().await, (DhcpChoice::Authoritative, None), "nobody answers any more");
         assert!(answered.duration_since(asked) < asked.elapsed());
         serving.stop().await;
     });
@@ -300,13 +299,13 @@ fn a_wish_is_looked_into_while_machines_are_served() {
 fn auto_is_the_server_where_nobody_answers_and_a_proxy_where_somebody_does() {
     at_a_site(auto_is_the_server_where_nobody_answers_and_a_proxy_where_somebody_does, "auto", |client| async move {
         let began = Instant::now();
-        let mut serving = Serving::start(Standing::new(Choice::Auto, false));
+        let mut serving = Serving::start(ModeState::new(DhcpChoice::Auto, false));
         assert_eq!(serving.says().await, "10.77.0.1 on s0, pool 10.77.0.100–250 (auto: nobody else answers DHCP)");
         assert!((2..5).contains(&began.elapsed().as_secs()), "it listened for {:?}", began.elapsed());
         serving.stop().await;
 
         let _dnsmasq = Dnsmasq::start(&site::server_of(&client), &["--no-ping"]);
-        let mut serving = Serving::start(Standing::new(Choice::Auto, false));
+        let mut serving = Serving::start(ModeState::new(DhcpChoice::Auto, false));
         assert_eq!(serving.says().await, "10.77.0.1 on s0, proxy (auto: 10.77.0.2 answers DHCP)");
         serving.stop().await;
     });

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
-use oxbow::domain::service::ServiceState;
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::inbox::{Note, inbox};
-use oxbow::service::{Context, router_advert};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::lab::cable::{self, Cable};
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::service::ServiceState;
+use oxbow::inbox::{Input, inbox};
+use oxbow::service::{ServiceContext, router_advert};
 
 #[test]
 fn a_machine_that_asks_for_a_router_is_answered_at_once() {
@@ -32,13 +32,13 @@ fn a_machine_that_asks_for_a_router_is_answered_at_once() {
 async fn advertise(machine: &str) {
     let (inbox, mut outlet) = inbox();
     let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
-    let context = Context { inbox, bench, stop: CancellationToken::new() };
-    let config = router_advert::Config { interface: "s0".into(), address: [10, 77, 0, 1].into() };
+    let context = ServiceContext { inbox, bench, stop: CancellationToken::new() };
+    let config = router_advert::RouterAdvertConfig { interface: "s0".into(), address: [10, 77, 0, 1].into() };
     let serving = tokio::spawn(router_advert::serve(context.clone(), config));
     let mut said = Vec::new();
     while said.last().is_none_or(|at| at != "s0") {
         match outlet.notes.recv().await {
-            Some(Note::Service(status)) => match status.state {
+            Some(Input::Service(status)) => match status.state {
                 ServiceState::Up { at } => said.push(at),
                 other => panic!("unexpected {other:?}"),
             },
@@ -81,10 +81,10 @@ fn ask_for_a_router() {
 async fn an_interface_without_ipv6_is_no_fault() {
     let (inbox, mut outlet) = inbox();
     let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
-    let context = Context { inbox, bench, stop: CancellationToken::new() };
-    let config = router_advert::Config { interface: "lo".into(), address: [127, 0, 0, 1].into() };
+    let context = ServiceContext { inbox, bench, stop: CancellationToken::new() };
+    let config = router_advert::RouterAdvertConfig { interface: "lo".into(), address: [127, 0, 0, 1].into() };
     let serving = tokio::spawn(router_advert::serve(context.clone(), config));
-    let Some(Note::Service(status)) = outlet.notes.recv().await else { panic!("says nothing") };
+    let Some(Input::Service(status)) = outlet.notes.recv().await else { panic!("says nothing") };
     assert_eq!(status.state, ServiceState::Up { at: "not needed: no IPv6 on lo".into() });
     context.stop.cancel();
     serving.await.expect("joins").expect("stops without a complaint");

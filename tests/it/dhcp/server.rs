@@ -5,27 +5,28 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use oxbow::boot::client::Client;
-use oxbow::boot::dhcp::boot_server::{self, Way};
-use oxbow::boot::dhcp::{Verdict, handle};
-use oxbow::boot::leases::Leases;
-use oxbow::boot::request::{Kind, Request};
-use oxbow::boot::rival::{Choice, Standing};
-use oxbow::boot::segment::{Mode, Segment};
-use oxbow::boot::site::Site;
-use oxbow::domain::event::{DhcpAnswer, Event, Firmware};
-use oxbow::domain::quirk_file;
-use oxbow::domain::service::ServiceState;
-use oxbow::domain::snapshot::{Catalogue, Snapshot};
-use oxbow::domain::time::Timestamp;
-use oxbow::inbox::{Note, Outlet, inbox};
-use oxbow::service::{Context, dhcp};
 use proptest::prelude::*;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::lab::cable::{self, Cable};
 use crate::lab::pcap;
+use oxbow::boot::dhcp::boot_server::{self, Addressing};
+use oxbow::boot::dhcp::client::BootClient;
+use oxbow::boot::dhcp::leases::Leases;
+use oxbow::boot::dhcp::request::{Request, RequestType};
+use oxbow::boot::dhcp::rogue::{DhcpChoice, ModeState};
+use oxbow::boot::dhcp::segment::{Mode, Segment};
+use oxbow::boot::dhcp::{Verdict, handle};
+use oxbow::boot::overrides::Overrides;
+use oxbow::domain::event::{DhcpAnswer, Event};
+use oxbow::domain::machine::firmware::Firmware;
+use oxbow::domain::node::quirk_file;
+use oxbow::domain::snapshot::{Catalogue, Snapshot};
+use oxbow::domain::station::service::ServiceState;
+use oxbow::domain::time::Timestamp;
+use oxbow::inbox::{Input, Outlet, inbox};
+use oxbow::service::{ServiceContext, dhcp};
 
 const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
@@ -48,8 +49,8 @@ fn with_everything(mode: Mode) -> Segment {
 }
 
 /// A bench where these are the quirks.
-fn site(quirks: &str) -> Site {
-    Site::new(bench(quirks))
+fn site(quirks: &str) -> Overrides {
+    Overrides::new(bench(quirks))
 }
 
 fn bench(quirks: &str) -> Arc<Snapshot> {
@@ -90,12 +91,12 @@ fn conversation(capture: &str) -> Vec<String> {
             Verdict::Overheard(event) => panic!("{event:?} is for proxies"),
             Verdict::Silence(silence) => silence.to_string(),
         };
-        let who = match Client::of(&request) {
-            Client::Ipxe { features, .. } => format!("iPXE http={} https={}", features.http, features.https),
-            Client::Pxe(arch) | Client::HttpClient(arch) => {
-                format!("{} {}", Client::of(&request).firmware().word(), arch.0)
+        let who = match BootClient::of(&request) {
+            BootClient::Ipxe { features, .. } => format!("iPXE http={} https={}", features.http, features.https),
+            BootClient::Pxe(arch) | BootClient::HttpClient(arch) => {
+                format!("{} {}", BootClient::of(&request).firmware().word(), arch.0)
             }
-            other @ (Client::OtherArch(_) | Client::Plain) => format!("{other:?}"),
+            other @ (BootClient::OtherArch(_) | BootClient::Plain) => format!("{other:?}"),
         };
         lines.push(format!("{kind:?} by {who}: {answer}").trim_end().to_owned());
     }
@@ -170,7 +171,7 @@ fn beside_the_sites_server(capture: &str) -> Vec<String> {
     };
     for datagram in pcap::read(capture).into_iter().filter(from_machines) {
         let request = Request::parse(&datagram.payload).expect("firmware sends requests");
-        let way = Way { from: datagram.from, to: *datagram.to.ip() };
+        let way = Addressing { from: datagram.from, to: *datagram.to.ip() };
         let (who, verdict) = match datagram.to.port() {
             4011 => boot_server::handle(&datagram.payload, way, &segment, &leases),
             _ => handle(Timestamp::from_millis(1), &datagram.payload, &segment, &mut leases),
@@ -304,7 +305,7 @@ proptest! {
         }
         packet.truncate(cut.index(packet.len() * 4) + 1);
         let mut leases = Leases::default();
-        let way = Way { from: SocketAddrV4::new(STATION, 68), to: STATION };
+        let way = Addressing { from: SocketAddrV4::new(STATION, 68), to: STATION };
         for mode in [Mode::Authoritative, Mode::Proxy] {
             let segment = with_everything(mode);
             let verdicts = [
@@ -336,7 +337,7 @@ proptest! {
         }
         packet[236..].copy_from_slice(&[99, 130, 83, 99]);
         packet.extend_from_slice(&options);
-        let way = Way { from: SocketAddrV4::new([10, 77, 0, header[30]].into(), port), to: to.into() };
+        let way = Addressing { from: SocketAddrV4::new([10, 77, 0, header[30]].into(), port), to: to.into() };
         for mode in [Mode::Authoritative, Mode::Proxy] {
             let (segment, mut leases) = (with_everything(mode), Leases::default());
             for verdict in [
@@ -377,14 +378,14 @@ async fn udhcpc(client: &str, options: &'static [&'static str]) -> String {
 }
 
 /// The only server, by the tester's word.
-fn alone() -> Standing {
-    Standing::new(Choice::Authoritative, true)
+fn alone() -> ModeState {
+    ModeState::new(DhcpChoice::Authoritative, true)
 }
 
-fn context() -> (Context, Outlet) {
+fn context() -> (ServiceContext, Outlet) {
     let (inbox, outlet) = inbox();
     let (_, bench) = watch::channel(Arc::new(Snapshot::default()));
-    (Context { inbox, bench, stop: CancellationToken::new() }, outlet)
+    (ServiceContext { inbox, bench, stop: CancellationToken::new() }, outlet)
 }
 
 #[test]
@@ -400,11 +401,11 @@ fn a_real_client_gets_its_lease_over_a_cable() {
 
 async fn lease_over_a_cable(client: &str) {
     let (context, mut outlet) = context();
-    let config = dhcp::Config::new("s0", segment(), alone(), Vec::new());
+    let config = dhcp::DhcpConfig::new("s0", segment(), alone(), Vec::new());
     let serving = tokio::spawn(dhcp::serve(context.clone(), config.clone()));
     let up = outlet.notes.recv().await;
     assert!(
-        matches!(&up, Some(Note::Service(status)) if status.state == ServiceState::Up { at: "10.77.0.1 on s0, pool 10.77.0.100–250".into() }),
+        matches!(&up, Some(Input::Service(status)) if status.state == ServiceState::Up { at: "10.77.0.1 on s0, pool 10.77.0.100–250".into() }),
         "{up:?}"
     );
 
@@ -412,10 +413,10 @@ async fn lease_over_a_cable(client: &str) {
     let pxe = &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-O", "bootfile", "-O", "tftp"];
     assert_eq!(udhcpc(client, pxe).await, "10.77.0.100 600 10.77.0.1 snponly.efi");
 
-    let second = dhcp::serve(context.clone(), dhcp::Config::new("s0", segment(), alone(), Vec::new())).await;
+    let second = dhcp::serve(context.clone(), dhcp::DhcpConfig::new("s0", segment(), alone(), Vec::new())).await;
     let refused = second.expect_err("the port is taken").to_string();
     assert_eq!(refused, "cannot bind UDP port 67 on s0: another program has it");
-    let nowhere = dhcp::serve(context.clone(), dhcp::Config::new("nowhere0", segment(), alone(), Vec::new()));
+    let nowhere = dhcp::serve(context.clone(), dhcp::DhcpConfig::new("nowhere0", segment(), alone(), Vec::new()));
     assert!(tokio::time::timeout(Duration::from_millis(200), nowhere).await.is_err(), "it waits for its interface");
 
     context.stop.cancel();
@@ -423,15 +424,15 @@ async fn lease_over_a_cable(client: &str) {
     let (mut answers, mut leases) = (Vec::new(), 0);
     while let Ok(note) = outlet.notes.try_recv() {
         match note {
-            Note::Event(Event::DhcpAnswered { answer, firmware, .. }) => answers.push((answer, firmware)),
-            Note::Service(status) => {
+            Input::Event(Event::DhcpAnswered { answer, firmware, .. }) => answers.push((answer, firmware)),
+            Input::Service(status) => {
                 let ServiceState::Down { what, .. } = status.state else { panic!("unexpected {status:?}") };
                 assert_eq!(what, "interface nowhere0 is gone: plug it in");
             }
-            Note::Dhcp(_) => {}
-            Note::Leases(saved) => leases += saved.len(),
+            Input::Dhcp(_) => {}
+            Input::Leases(saved) => leases += saved.len(),
             // For the doctor and the tape.
-            Note::Event(Event::Sighted { .. } | Event::Neighbour { .. }) | Note::Packet(_) => {}
+            Input::Event(Event::Sighted { .. } | Event::Neighbour { .. }) | Input::Packet(_) => {}
             other => panic!("unexpected {other:?}"),
         }
     }
@@ -440,7 +441,7 @@ async fn lease_over_a_cable(client: &str) {
     assert_eq!(answers, [plain, [(Offer, Firmware::UefiX64), (Ack, Firmware::UefiX64)]].concat());
     assert_eq!(leases, 2);
 
-    let context = Context { stop: CancellationToken::new(), ..context };
+    let context = ServiceContext { stop: CancellationToken::new(), ..context };
     let again = tokio::spawn(dhcp::serve(context.clone(), config));
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(udhcpc(client, &["-r", "10.77.0.200"]).await, "10.77.0.100 300", "leases outlive the service");
@@ -462,8 +463,9 @@ fn a_machine_gets_its_lease_while_nothing_can_be_stored() {
 /// A hub that waits for a store that hangs takes nothing in, until it does again.
 async fn lease_without_a_store(client: &str) {
     let (context, mut outlet) = context();
-    let serving = tokio::spawn(dhcp::serve(context.clone(), dhcp::Config::new("s0", segment(), alone(), Vec::new())));
-    assert!(matches!(outlet.notes.recv().await, Some(Note::Service(_))), "it is up");
+    let serving =
+        tokio::spawn(dhcp::serve(context.clone(), dhcp::DhcpConfig::new("s0", segment(), alone(), Vec::new())));
+    assert!(matches!(outlet.notes.recv().await, Some(Input::Service(_))), "it is up");
     (0..5000).for_each(|_| context.inbox.saw(Event::DhcpSilence { mac: None, reason: String::new() }));
     for _ in 0..2 {
         assert_eq!(udhcpc(client, &[]).await, "10.77.0.100 300");
@@ -471,7 +473,7 @@ async fn lease_without_a_store(client: &str) {
     let mut leases = Vec::new();
     while leases.is_empty() {
         let note = tokio::time::timeout(Duration::from_secs(20), outlet.notes.recv()).await;
-        if let Some(Note::Leases(saved)) = note.expect("what was leased is handed over later") {
+        if let Some(Input::Leases(saved)) = note.expect("what was leased is handed over later") {
             leases = saved;
         }
     }
@@ -498,10 +500,10 @@ fn a_machine_that_wants_it_so_is_answered_late_and_nobody_waits_for_it() {
 async fn answered_late(client: &str) {
     let (context, mut outlet) = context();
     let (_bench, snapshot) = watch::channel(bench("[[quirk]]\narchitecture = 7\nreply_delay_ms = 600"));
-    let context = Context { bench: snapshot, ..context };
-    let config = dhcp::Config::new("s0", segment(), alone(), Vec::new());
+    let context = ServiceContext { bench: snapshot, ..context };
+    let config = dhcp::DhcpConfig::new("s0", segment(), alone(), Vec::new());
     let serving = tokio::spawn(dhcp::serve(context.clone(), config));
-    assert!(matches!(outlet.notes.recv().await, Some(Note::Service(_))));
+    assert!(matches!(outlet.notes.recv().await, Some(Input::Service(_))));
     let late = &["-V", "PXEClient:Arch:00007:UNDI:003016", "-x", "0x5d:0007", "-T", "5"];
     let begun = Instant::now();
     assert!(udhcpc(client, late).await.starts_with("10.77.0.100 600 10.77.0.1"));
@@ -513,6 +515,9 @@ async fn answered_late(client: &str) {
 
 #[test]
 fn of_all_captured_packets_only_the_clients_are_read_as_requests() {
-    let kinds: Vec<Kind> = PAYLOADS.iter().filter_map(|payload| Request::parse(payload).ok()?.kind).collect();
-    assert!(kinds.len() > 40 && kinds.iter().all(|kind| matches!(kind, Kind::Discover | Kind::Request)), "{kinds:?}");
+    let kinds: Vec<RequestType> = PAYLOADS.iter().filter_map(|payload| Request::parse(payload).ok()?.kind).collect();
+    assert!(
+        kinds.len() > 40 && kinds.iter().all(|kind| matches!(kind, RequestType::Discover | RequestType::Request)),
+        "{kinds:?}"
+    );
 }

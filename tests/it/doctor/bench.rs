@@ -6,32 +6,33 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use oxbow::boot::dhcp::boot_server::{self, Way};
-use oxbow::boot::dhcp::{self, Answer, Silence, Verdict};
-use oxbow::boot::doubts::{Doubts, Objection};
-use oxbow::boot::leases::Leases;
-use oxbow::boot::segment::{Mode, Segment};
-use oxbow::boot::tftp::names;
-use oxbow::boot::tftp::packet::Opening;
-use oxbow::boot::tftp::transfer::{Transfer, Turn};
-use oxbow::boot::{arp, shim, sighting};
-use oxbow::domain::doctor::Doctor;
-use oxbow::domain::doctor::bulletin::Case;
-use oxbow::domain::doctor::finding::Finding;
-use oxbow::domain::doctor::sighting::Door;
-use oxbow::domain::doctor::verdict::{self, Severity, Stop};
-use oxbow::domain::event::{self, Event};
-use oxbow::domain::ids::{MacAddr, RunId};
-use oxbow::domain::policy::Policy;
-use oxbow::domain::time::Timestamp;
-use oxbow::inbox::Note;
-use oxbow::protocol::paths;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
 use super::packet::{Packet, mac, replace};
 use super::web::{Method, Speaker, Web};
 use crate::lab::pcap;
+use oxbow::boot::dhcp::boot_server::{self, Addressing};
+use oxbow::boot::dhcp::conflict::{ConflictProbe, InUse};
+use oxbow::boot::dhcp::leases::Leases;
+use oxbow::boot::dhcp::segment::{Mode, Segment};
+use oxbow::boot::dhcp::{self, DhcpReply, Silence, Verdict, arp};
+use oxbow::boot::script::shim;
+use oxbow::boot::sighting;
+use oxbow::boot::tftp::names;
+use oxbow::boot::tftp::packet::Opening;
+use oxbow::boot::tftp::transfer::{Transfer, Turn};
+use oxbow::domain::doctor::Doctor;
+use oxbow::domain::doctor::finding::Finding;
+use oxbow::domain::doctor::log::LoggedVerdict;
+use oxbow::domain::doctor::verdict::{self, Severity, StoppedAt};
+use oxbow::domain::event::{self, Event};
+use oxbow::domain::ids::{MacAddr, RunId};
+use oxbow::domain::machine::sighting::DhcpPort;
+use oxbow::domain::station::policy::Policy;
+use oxbow::domain::time::Timestamp;
+use oxbow::inbox::Input;
+use oxbow::protocol::paths;
 
 thread_local! {
     /// What this thread's tests have shown to be found.
@@ -44,7 +45,7 @@ pub(crate) const OTHER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 pub(crate) struct Bench {
     segment: Segment,
     leases: Leases,
-    doubts: Doubts,
+    doubts: ConflictProbe,
     hub: Hub,
     /// Where HTTP is served, once somebody speaks it.
     web: Option<Web>,
@@ -80,7 +81,7 @@ impl Bench {
         Self {
             segment,
             leases: Leases::default(),
-            doubts: Doubts::default(),
+            doubts: ConflictProbe::default(),
             hub: Hub::new(""),
             web: None,
             now: Timestamp::from_millis(1_000_000_000),
@@ -151,17 +152,17 @@ impl Bench {
         &self.hub.doctor
     }
 
-    pub(crate) fn verdict(&self) -> Option<verdict::Verdict> {
+    pub(crate) fn verdict(&self) -> Option<verdict::Diagnosis> {
         self.hub.verdict(self.mac, self.now)
     }
 
     /// All verdicts of this moment, as the station's log looks at them.
-    pub(crate) fn cases(&self) -> Vec<Case> {
+    pub(crate) fn cases(&self) -> Vec<LoggedVerdict> {
         self.hub.cases(self.now)
     }
 
     #[track_caller]
-    pub(crate) fn says(&self, finding: Finding, stage: Stop, severity: Severity, what: &str, hint: &str) {
+    pub(crate) fn says(&self, finding: Finding, stage: StoppedAt, severity: Severity, what: &str, hint: &str) {
         let Some(verdict) = self.verdict() else { panic!("nothing is said:\n{}", self.timeline()) };
         let fits = verdict.what.contains(what) && verdict.hint.contains(hint);
         assert!(fits, "{verdict}\n{}", self.timeline());
@@ -178,7 +179,7 @@ impl Bench {
 
     /// Something reaches the hub.
     fn tell(&mut self, event: Event) {
-        self.hub.take(self.now, Note::Event(event));
+        self.hub.take(self.now, Input::Event(event));
     }
 
     pub(crate) fn other_server(&mut self) {
@@ -200,24 +201,24 @@ impl Bench {
     }
 
     fn boot_server(&mut self, bytes: &[u8], from: SocketAddrV4) {
-        let way = Way { from, to: STATION };
+        let way = Addressing { from, to: STATION };
         let (mac, verdict) = boot_server::handle(bytes, way, &self.segment, &self.leases);
-        self.witness(Door::BootServer, bytes, mac, &verdict);
+        self.witness(DhcpPort::BootServer, bytes, mac, &verdict);
         self.carry_out(mac, verdict);
     }
 
     /// Port 67. Before an address is offered for the first time, it is asked whether anybody uses it.
     fn server(&mut self, bytes: &[u8]) {
         let (mac, verdict) = dhcp::handle(self.now, bytes, &self.segment, &mut self.leases);
-        self.witness(Door::Dhcp, bytes, mac, &verdict);
+        self.witness(DhcpPort::Dhcp, bytes, mac, &verdict);
         let asked = match self.doubts.hold(self.now, mac, bytes, verdict) {
             Ok(asked) => asked,
             Err(verdict) => return self.carry_out(mac, verdict),
         };
         let claim = self.squatter.and_then(|squatter| arp::claim(&is_at(squatter, asked)));
         match claim.and_then(|claim| self.doubts.hear(self.now, claim, &mut self.leases)) {
-            Some(Objection { mac, silence, packet }) => {
-                self.witness(Door::Dhcp, &packet, Some(mac), &Verdict::Silence(silence));
+            Some(InUse { mac, silence, packet }) => {
+                self.witness(DhcpPort::Dhcp, &packet, Some(mac), &Verdict::Silence(silence));
                 self.silent(Some(mac), silence);
                 self.server(&packet);
             }
@@ -230,7 +231,7 @@ impl Bench {
         }
     }
 
-    fn witness(&mut self, door: Door, bytes: &[u8], mac: Option<MacAddr>, verdict: &Verdict) {
+    fn witness(&mut self, door: DhcpPort, bytes: &[u8], mac: Option<MacAddr>, verdict: &Verdict) {
         self.mac = mac.unwrap_or(self.mac);
         sighting::dhcp(door, bytes, mac, verdict).into_iter().for_each(|event| self.tell(event));
     }
@@ -248,7 +249,7 @@ impl Bench {
         }
     }
 
-    fn answer(&mut self, mac: MacAddr, answer: &Answer) {
+    fn answer(&mut self, mac: MacAddr, answer: &DhcpReply) {
         let [.., a, b, c, d] = answer.message[..20] else { unreachable!("a DHCP message is longer") };
         let given = Ipv4Addr::new(a, b, c, d);
         if !given.is_unspecified() {
@@ -309,15 +310,15 @@ impl Bench {
         let names: Vec<String> =
             if wanted.contains('<') || shim::is_optional(&wanted) { Vec::new() } else { vec![wanted] };
         let (file, size) = match names::find(&ask.file, &names) {
-            Ok(names::Found::File(name)) => (name, 300_000),
-            Ok(names::Found::Autoexec | names::Found::GrubConfig) => (ask.file.clone(), 500),
+            Ok(names::BootFile::File(name)) => (name, 300_000),
+            Ok(names::BootFile::Autoexec | names::BootFile::GrubConfig) => (ask.file.clone(), 500),
             Err(_) if shim::is_optional(&ask.file) => return,
             Err(missing) => {
                 self.tell(sighting::missing(self.address, &ask.file, &missing.to_string()));
-                return self.loader(&ask.file, event::Transfer::Failed { reason: missing.to_string() });
+                return self.loader(&ask.file, event::LoaderTransfer::Failed { reason: missing.to_string() });
             }
         };
-        self.loader(&file, event::Transfer::Started);
+        self.loader(&file, event::LoaderTransfer::Started);
         let (mut transfer, mut turn) = Transfer::start(&ask, vec![0; size].into());
         self.tell(sighting::begun(self.address, &file, transfer.terms()));
         let end = loop {
@@ -330,7 +331,7 @@ impl Bench {
         end.outcome().into_iter().for_each(|outcome| self.loader(&file, outcome));
     }
 
-    fn loader(&mut self, file: &str, transfer: event::Transfer) {
+    fn loader(&mut self, file: &str, transfer: event::LoaderTransfer) {
         self.tell(Event::Loader { address: self.address, file: file.to_owned(), transfer });
     }
 

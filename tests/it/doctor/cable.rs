@@ -7,22 +7,23 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxbow::boot::rival::{Choice, Standing};
-use oxbow::boot::segment::Segment;
-use oxbow::domain::doctor::verdict::Stop;
-use oxbow::domain::effect::Effect;
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::ids::MacAddr;
-use oxbow::domain::snapshot::{Snapshot, Station};
-use oxbow::hub::{Hub, NodeLog};
-use oxbow::inbox::{Note, inbox};
-use oxbow::service::{Context, dhcp, tftp};
-use oxbow::store;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::lab::cable::{self, Cable};
+use oxbow::boot::dhcp::rogue::{DhcpChoice, ModeState};
+use oxbow::boot::dhcp::segment::Segment;
+use oxbow::domain::doctor::verdict::StoppedAt;
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::MacAddr;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::Station;
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::{Input, inbox};
+use oxbow::service::{ServiceContext, dhcp, tftp};
+use oxbow::store;
 
 const STATION: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
@@ -53,13 +54,13 @@ async fn told_and_saved(client: &str) {
     let (store, _, store_thread) = store::open(&place.path().join("oxbow.db")).expect("a store");
     let (hub, mut bench) = Hub::new(Fleet::default(), Station::default(), store, Box::new(NoNodeLog));
     let stop = CancellationToken::new();
-    let context = Context { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
+    let context = ServiceContext { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
     let hub = tokio::spawn(hub.run(outlet, stop.clone()));
     let segment = Segment::new(STATION, 24, "http://10.77.0.1").expect("a segment");
-    let standing = Standing::new(Choice::Authoritative, true);
-    let dhcp = tokio::spawn(dhcp::serve(context.clone(), dhcp::Config::new("s0", segment, standing, Vec::new())));
+    let standing = ModeState::new(DhcpChoice::Authoritative, true);
+    let dhcp = tokio::spawn(dhcp::serve(context.clone(), dhcp::DhcpConfig::new("s0", segment, standing, Vec::new())));
     let directory = place.path().to_owned();
-    let config = tftp::Config {
+    let config = tftp::TftpConfig {
         interface: "s0".into(),
         address: STATION,
         port: 69,
@@ -81,7 +82,7 @@ async fn told_and_saved(client: &str) {
     .await;
     let later = bench_now.at.after(Duration::from_secs(20));
     let verdict = bench_now.doctor.verdict(mac, None, later).expect("it stopped");
-    assert_eq!(verdict.stage, Stop::Loader, "{verdict}");
+    assert_eq!(verdict.stage, StoppedAt::Loader, "{verdict}");
     assert!(verdict.what.contains("told to load snponly.efi, and never asked for it"), "{verdict}");
 
     // What is seen by its address alone is the same machine's.
@@ -103,7 +104,7 @@ async fn told_and_saved(client: &str) {
     }
     assert_eq!((done.doctor.unplaced(), done.dropped), (0, 0));
 
-    let file = inbox.ask(|back| Note::Capture(vec![mac], back)).await.flatten().expect("packets");
+    let file = inbox.ask(|back| Input::Capture(vec![mac], back)).await.flatten().expect("packets");
     // tcpdump takes the answer, which comes from another port than 69, for no TFTP.
     assert!(String::from_utf8_lossy(&file).contains("no file \"nothing.efi\" here"), "the error is in it");
     let path = place.path().join("machine.pcap");
@@ -114,7 +115,7 @@ async fn told_and_saved(client: &str) {
     }
     // As many checksums are right as there are packets over IP.
     assert!(!read.contains("bad") && read.contains("[udp sum ok]"), "{read}");
-    assert!(inbox.ask(|back| Note::Capture(Vec::new(), back)).await.flatten().is_none());
+    assert!(inbox.ask(|back| Input::Capture(Vec::new(), back)).await.flatten().is_none());
 
     stop.cancel();
     for service in [dhcp, tftp] {

@@ -3,24 +3,25 @@
 
 use std::sync::Arc;
 
-use oxbow::domain::command::Command;
-use oxbow::domain::digest::Digest;
-use oxbow::domain::doctor::Doctor;
-use oxbow::domain::doctor::bulletin::Case;
-use oxbow::domain::doctor::verdict::Verdict;
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::https::Https;
-use oxbow::domain::ids::MacAddr;
-use oxbow::domain::image::{Format, ImageInfo, ImageState};
-use oxbow::domain::policy::Policy;
-use oxbow::domain::profile_file;
-use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
-use oxbow::domain::time::Timestamp;
-use oxbow::inbox::Note;
 use tokio::sync::watch;
 
 use super::bench::STATION;
 use super::web::{IMAGE, Web};
+use oxbow::domain::command::Command;
+use oxbow::domain::digest::Digest;
+use oxbow::domain::doctor::Doctor;
+use oxbow::domain::doctor::log::LoggedVerdict;
+use oxbow::domain::doctor::verdict::Diagnosis;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::MacAddr;
+use oxbow::domain::profile::file;
+use oxbow::domain::profile::image::{ImageFormat, ImageInfo, ImageState};
+use oxbow::domain::snapshot::{Catalogue, Snapshot};
+use oxbow::domain::station::Station;
+use oxbow::domain::station::https::Https;
+use oxbow::domain::station::policy::Policy;
+use oxbow::domain::time::Timestamp;
+use oxbow::inbox::Input;
 
 pub(crate) struct Hub {
     pub(crate) doctor: Doctor,
@@ -38,10 +39,10 @@ impl Hub {
 
     /// This is the default profile, and what it names is there.
     pub(crate) fn with(profile: &str) -> Self {
-        let profile = profile_file::read("demo.toml", profile, &|_| Ok("# answers\n".into())).expect("a profile");
+        let profile = file::read("demo.toml", profile, &|_| Ok("# answers\n".into())).expect("a profile");
         let image = ImageInfo {
             name: "os.raw".into(),
-            format: Format::Raw,
+            format: ImageFormat::Raw,
             bytes: 512,
             sha256: Digest::new(IMAGE),
             disk_bytes: 512,
@@ -88,50 +89,50 @@ impl Hub {
     }
 
     /// Why the machine with this card got no further, by what its node is doing.
-    pub(crate) fn verdict(&self, mac: MacAddr, now: Timestamp) -> Option<Verdict> {
+    pub(crate) fn verdict(&self, mac: MacAddr, now: Timestamp) -> Option<Diagnosis> {
         let node = self.fleet.nodes().values().find(|node| node.macs.contains(&mac));
         self.doctor.verdict(mac, node.map(|node| &**node), now)
     }
 
-    pub(crate) fn cases(&self, now: Timestamp) -> Vec<Case> {
+    pub(crate) fn cases(&self, now: Timestamp) -> Vec<LoggedVerdict> {
         let doctor = Arc::new(self.doctor.clone());
         Snapshot { doctor, ..Snapshot::clone(&self.snapshot()) }.cases(now)
     }
 
     /// Takes in what a service tells. What has nothing to do with machines on their way is left out.
-    pub(crate) fn take(&mut self, now: Timestamp, note: Note) {
+    pub(crate) fn take(&mut self, now: Timestamp, note: Input) {
         match note {
-            Note::Event(event) => {
+            Input::Event(event) => {
                 self.doctor.observe(now, &event);
                 self.fleet.observe(now, event);
             }
-            Note::Hello(hello, done) => {
+            Input::Hello(hello, done) => {
                 self.doctor.hello(now, &hello);
                 let (grant, _) = self.fleet.hello(now, &hello, &self.catalogue);
                 done.send(Ok(grant)).expect("the agent waits");
             }
-            Note::Reports { run, first, reports, done, .. } => {
+            Input::Reports { run, first, reports, done, .. } => {
                 let mut next = first;
                 for (index, report) in (first..).zip(reports) {
                     (next, _) = self.fleet.report(now, run, index, report).expect("a known run");
                 }
                 done.send(Ok(next)).expect("the agent waits");
             }
-            Note::Packet(_)
-            | Note::Link(_)
-            | Note::Room(_)
-            | Note::Said(_)
-            | Note::Capture(..)
-            | Note::Service(_)
-            | Note::Catalogue(_)
-            | Note::Leases(_)
-            | Note::Dhcp(_)
-            | Note::DhcpTried(..)
-            | Note::Command(..)
-            | Note::Configuration { .. }
-            | Note::Home { .. }
-            | Note::Output { .. }
-            | Note::AgentLog { .. } => return,
+            Input::Packet(_)
+            | Input::Link(_)
+            | Input::Room(_)
+            | Input::Said(_)
+            | Input::Capture(..)
+            | Input::Service(_)
+            | Input::Catalogue(_)
+            | Input::Leases(_)
+            | Input::Dhcp(_)
+            | Input::DhcpTried(..)
+            | Input::Command(..)
+            | Input::Configuration { .. }
+            | Input::Home { .. }
+            | Input::Output { .. }
+            | Input::AgentLog { .. } => return,
         }
         self.publish();
     }

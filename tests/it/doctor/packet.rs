@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use dhcproto::v4::{
     Decodable, Decoder, DhcpOption, Encodable, Message, MessageType, Opcode, OptionCode, UnknownOption,
 };
-use oxbow::domain::ids::MacAddr;
 
 use super::bench::{OTHER, STATION};
 use crate::lab::pcap;
+use oxbow::domain::ids::MacAddr;
 
 /// A DHCP request, and the port it goes to.
 #[derive(Clone, Debug)]

@@ -2,15 +2,14 @@
 //! the decisions that answer it, by HTTP over real sockets, and what came of it to the doctor, at times of the test's
 //! making.
 
-use oxbow::boot::segment::Mode;
-use oxbow::domain::doctor::finding::Finding;
-use oxbow::domain::doctor::verdict::{Severity, Stop};
-use oxbow::domain::policy::Policy;
+use Severity::{Failure, Notice, Warning};
 
 use super::bench::{Bench, Client, FOUND};
 use super::packet::{Packet, captured, mac, probe, read};
-
-use Severity::{Failure, Notice, Warning};
+use oxbow::boot::dhcp::segment::Mode;
+use oxbow::domain::doctor::finding::Finding;
+use oxbow::domain::doctor::verdict::{Severity, StoppedAt};
+use oxbow::domain::station::policy::Policy;
 
 const OVMF: &str = "uefi-ovmf-pxe.authoritative";
 const SHIM: &str = "uefi-secure-boot-shim-grub";
@@ -111,7 +110,7 @@ fn offered_and_never_taken() {
     bench.discovers(&captured(OVMF, 0), &[0]);
     bench.says(
         Finding::OffersNotTaken,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "offered an address 3 times and took none",
         "DHCP snooping",
@@ -119,7 +118,7 @@ fn offered_and_never_taken() {
     bench.other_server();
     bench.says(
         Finding::OtherServerAnswers,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "took none: 10.77.0.2 answers on this cable too",
         "unplug 10.77.0.2, or work beside it",
@@ -132,7 +131,7 @@ fn offered_by_a_proxy_and_nobody_gives_an_address() {
     bench.discovers(&captured(OVMF, 0), &[0, 4, 12]);
     bench.says(
         Finding::NobodyGivesAddresses,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "no DHCP server gives it an address: it asked 3 times",
         "plug the site's DHCP server",
@@ -140,7 +139,7 @@ fn offered_by_a_proxy_and_nobody_gives_an_address() {
     bench.other_server();
     bench.says(
         Finding::SitesServerSilent,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "10.77.0.2, which is to give it an address, did not",
         "look at 10.77.0.2",
@@ -159,7 +158,7 @@ fn another_server_wins() {
     bench.wait(1);
     bench.says(
         Finding::OtherServerWon,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "took the address of another DHCP server, 10.77.0.2",
         "--dhcp proxy",
@@ -178,7 +177,7 @@ fn an_address_of_the_site_and_never_a_word_to_port_4011() {
     bench.wait(1);
     bench.says(
         Finding::BootServerNotAsked,
-        Stop::BootServer,
+        StoppedAt::BootServer,
         Warning,
         "got its address from 10.77.0.2 and never asked port 4011",
         "before 2017",
@@ -196,7 +195,7 @@ fn port_4011_answers_and_nobody_hears_it() {
         bench.wait(3);
     }
     bench.wait(12);
-    bench.says(Finding::BootServerNotHeard, Stop::BootServer, Warning, "asked port 4011 4 times", "both ways");
+    bench.says(Finding::BootServerNotHeard, StoppedAt::BootServer, Warning, "asked port 4011 4 times", "both ways");
 }
 
 #[test]
@@ -208,7 +207,7 @@ fn an_address_and_then_nothing() {
     bench.wait(1);
     bench.says(
         Finding::LoaderNotAsked,
-        Stop::Loader,
+        StoppedAt::Loader,
         Warning,
         "told to load snponly.efi, and never asked for it",
         "UDP port 69",
@@ -217,14 +216,20 @@ fn an_address_and_then_nothing() {
     let mut bench = Bench::new(Mode::Authoritative);
     bench.leases(&captured(HTTP_BOOT, 0), &captured(HTTP_BOOT, 1));
     bench.wait(15);
-    bench.says(Finding::HttpBootNotBegun, Stop::Loader, Warning, "by HTTP, and never did", "may refuse plain http");
+    bench.says(
+        Finding::HttpBootNotBegun,
+        StoppedAt::Loader,
+        Warning,
+        "by HTTP, and never did",
+        "may refuse plain http",
+    );
 
     let mut bench = Bench::new(Mode::Authoritative);
     bench.leases(&captured(ROM, 0), &captured(ROM, 1));
     bench.wait(15);
     bench.says(
         Finding::ScriptNotAsked,
-        Stop::Script,
+        StoppedAt::Script,
         Warning,
         "iPXE has an address and never asked for http://10.77.0.1:8080/boot.ipxe",
         "lets HTTP in",
@@ -241,7 +246,7 @@ fn an_address_again_and_again() {
     }
     bench.says(
         Finding::IpxeBeginsAnew,
-        Stop::Script,
+        StoppedAt::Script,
         Failure,
         "iPXE gets an address again and again (3 times)",
         "other DHCP servers",
@@ -258,7 +263,7 @@ fn an_address_again_and_again_and_no_word_to_tftp() {
     }
     bench.says(
         Finding::FirmwareBeginsAnew,
-        Stop::Loader,
+        StoppedAt::Loader,
         Failure,
         "gets an address again and again (3 times) and never asks for snponly.efi",
         "UDP port 69",
@@ -282,16 +287,16 @@ fn questions_without_an_answer_say_why() {
     ] {
         let mut bench = Bench::new(mode);
         bench.discovers(&packet, &[0, 4]);
-        bench.says(finding, Stop::Dhcp, Failure, what, hint);
+        bench.says(finding, StoppedAt::Dhcp, Failure, what, hint);
     }
     let mut bench = Bench::new(Mode::Authoritative);
     bench.discovers(&Packet::pxe(0).bootp(), &[0, 4]);
-    bench.says(Finding::BootpOnly, Stop::Dhcp, Failure, "BOOTP only", "switch PXE on");
+    bench.says(Finding::BootpOnly, StoppedAt::Dhcp, Failure, "BOOTP only", "switch PXE on");
     let mut bench = Bench::new(Mode::Proxy);
     bench.discovers(&Packet::pxe(7).at_boot_server(), &[0, 4]);
     bench.says(
         Finding::NotAnswered,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Warning,
         "asked twice and was not answered: only a REQUEST or an INFORM is for port 4011",
         "the station's log",
@@ -306,7 +311,7 @@ fn no_address_is_left() {
         bench.leases(&Packet::plain().of(mac(machine)), &Packet::plain().of(mac(machine)).request());
     }
     bench.discovers(&Packet::pxe(7).of(mac(3)), &[0]);
-    bench.says(Finding::PoolEmpty, Stop::Dhcp, Failure, "every address of the pool is in use", "--pool");
+    bench.says(Finding::PoolEmpty, StoppedAt::Dhcp, Failure, "every address of the pool is in use", "--pool");
 }
 
 #[test]
@@ -317,7 +322,7 @@ fn the_last_address_is_used_by_somebody_else() {
     bench.dhcp(&Packet::pxe(7));
     bench.says(
         Finding::AddressesInUse,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "it gets no address: 02:00:00:00:00:63 uses 10.77.0.11 already, and none is left",
         "find the device with that MAC",
@@ -345,7 +350,7 @@ fn refused_again_and_again() {
     bench.dhcp(&stubborn);
     bench.says(
         Finding::Insists,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "insists on the address 192.168.1.5 and was refused 3 times",
         "off at the plug",
@@ -363,7 +368,7 @@ fn its_addresses_are_used_by_others() {
     }
     bench.says(
         Finding::Declined,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "found twice that another machine uses the address it was given",
         "proxy ARP",
@@ -380,7 +385,7 @@ fn a_loader_of_which_nothing_arrives() {
     bench.tftp(&probe("snponly.efi"), Client::Silent);
     bench.says(
         Finding::LoaderNotReceived,
-        Stop::Loader,
+        StoppedAt::Loader,
         Failure,
         "asked 3 times for snponly.efi and took none of it (blocks of 1468 bytes)",
         "MTU",
@@ -398,7 +403,7 @@ fn a_loader_that_stops_half_way() {
     bench.wait(1);
     bench.says(
         Finding::LoaderHalfWay,
-        Stop::Loader,
+        StoppedAt::Loader,
         Failure,
         "snponly.efi stopped half-way: 58.7 kB of 300.0 kB in blocks of 1468 bytes",
         "change the cable",
@@ -417,7 +422,7 @@ fn only_the_size_and_then_nothing() {
     bench.wait(1);
     bench.says(
         Finding::LoaderOnlyProbed,
-        Stop::Loader,
+        StoppedAt::Loader,
         Warning,
         "asked once how large snponly.efi is and never fetched it",
         "only the first packet",
@@ -432,7 +437,7 @@ fn a_machine_that_gives_up_is_quoted() {
     bench.wait(15);
     bench.says(
         Finding::LoaderGivenUp,
-        Stop::Loader,
+        StoppedAt::Loader,
         Failure,
         "gave up on snponly.efi: no room left (TFTP error 3)",
         "update its firmware",
@@ -447,7 +452,7 @@ fn a_file_that_is_not_here() {
     bench.wait(15);
     bench.says(
         Finding::LoaderMissing,
-        Stop::Loader,
+        StoppedAt::Loader,
         Failure,
         "asked for grub/<?>Onboard, which is not here",
         "oxbow check",
@@ -468,7 +473,7 @@ fn a_program_that_secure_boot_probably_refuses() {
     bench.wait(1);
     bench.says(
         Finding::ProgramSilent,
-        Stop::Program,
+        StoppedAt::Program,
         Warning,
         "fetched all of snponly.efi, which never started: Secure Boot probably refuses it",
         "secure_boot = true",
@@ -478,7 +483,7 @@ fn a_program_that_secure_boot_probably_refuses() {
     bench.discovers(&captured(HTTP_BOOT, 0).of(bench.mac), &[0]);
     bench.says(
         Finding::ProgramSilent,
-        Stop::Program,
+        StoppedAt::Program,
         Failure,
         "fetched all of snponly.efi twice, which never started",
         "Secure Boot off",
@@ -493,7 +498,7 @@ fn a_bios_program_that_never_starts() {
     bench.wait(45);
     bench.says(
         Finding::BiosProgramSilent,
-        Stop::Program,
+        StoppedAt::Program,
         Warning,
         "fetched all of undionly.kpxe, which never started",
         "undionly.kkpxe",
@@ -509,7 +514,7 @@ fn shim_and_grub_step_by_step() {
     bench.wait(45);
     bench.says(
         Finding::ShimSilent,
-        Stop::Program,
+        StoppedAt::Program,
         Warning,
         "fetched all of shimx64.efi, which did not go on to GRUB",
         "third-party keys",
@@ -521,7 +526,7 @@ fn shim_and_grub_step_by_step() {
     bench.wait(1);
     bench.says(
         Finding::GrubSilent,
-        Stop::Program,
+        StoppedAt::Program,
         Warning,
         "fetched all of grubx64.efi, which never asked for its configuration: shim probably refuses this GRUB",
         "`Security Violation`",
@@ -532,11 +537,11 @@ fn shim_and_grub_step_by_step() {
     assert_eq!(bench.verdict(), None);
     bench.wait(1);
     let what = "GRUB was loaded and runs, and never asked for its script by HTTP";
-    bench.says(Finding::ProgramAsksNothing, Stop::Script, Warning, what, "lets HTTP in");
+    bench.says(Finding::ProgramAsksNothing, StoppedAt::Script, Warning, what, "lets HTTP in");
     bench.grub_asks_for_script();
     bench.wait(25);
     let what = "it has its script and did not fetch the kernel";
-    bench.says(Finding::KernelNotAsked, Stop::Kernel, Warning, what, "look at its screen");
+    bench.says(Finding::KernelNotAsked, StoppedAt::Kernel, Warning, what, "look at its screen");
     for file in ["vmlinuz", "initramfs.img"] {
         bench.grub_fetches(file);
     }
@@ -558,7 +563,7 @@ fn ipxe_runs_and_does_not_reach_the_script() {
     bench.wait(1);
     bench.says(
         Finding::ProgramAsksNothing,
-        Stop::Script,
+        StoppedAt::Script,
         Warning,
         "iPXE was loaded and runs, and never asked for its script by HTTP",
         "port-fast",
@@ -570,7 +575,7 @@ fn ipxe_runs_and_does_not_reach_the_script() {
     bench.discovers(&captured(OVMF, 2), &[0, 1, 3, 7, 15]);
     bench.says(
         Finding::OffersNotTaken,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "iPXE runs, but it was offered an address 5 times and took none",
         "another cable",
@@ -587,7 +592,7 @@ fn a_script_and_no_kernel() {
     bench.wait(1);
     bench.says(
         Finding::KernelNotAsked,
-        Stop::Kernel,
+        StoppedAt::Kernel,
         Warning,
         "has its script and did not fetch the kernel",
         "look at its screen",
@@ -596,7 +601,7 @@ fn a_script_and_no_kernel() {
     bench.asks_for_script();
     bench.says(
         Finding::ScriptAgainAndAgain,
-        Stop::Kernel,
+        StoppedAt::Kernel,
         Failure,
         "asked for its script 3 times and never for the kernel",
         "look at its screen",
@@ -605,7 +610,7 @@ fn a_script_and_no_kernel() {
     bench.fetches("vmlinuz");
     bench.says(
         Finding::BootFileMissing,
-        Stop::Kernel,
+        StoppedAt::Kernel,
         Failure,
         "asked for vmlinuz, which is not among the boot files",
         "oxbow check",
@@ -623,7 +628,7 @@ fn a_kernel_and_no_agent() {
     bench.wait(1);
     bench.says(
         Finding::InitramfsNotAsked,
-        Stop::Kernel,
+        StoppedAt::Kernel,
         Warning,
         "fetched the kernel and then never asked for the initramfs",
         "stalls on large files",
@@ -634,7 +639,7 @@ fn a_kernel_and_no_agent() {
     bench.wait(1);
     bench.says(
         Finding::SystemSilent,
-        Stop::Kernel,
+        StoppedAt::Kernel,
         Warning,
         "was fetched 1:30 ago and its agent never spoke",
         "no driver for its network card",
@@ -642,7 +647,7 @@ fn a_kernel_and_no_agent() {
     bench.wait(90);
     bench.says(
         Finding::SystemSilent,
-        Stop::Kernel,
+        StoppedAt::Kernel,
         Failure,
         "was fetched 3:00 ago and its agent never spoke",
         "too little memory",
@@ -651,7 +656,7 @@ fn a_kernel_and_no_agent() {
     bench.wait(95);
     bench.says(
         Finding::AgentSilent,
-        Stop::Kernel,
+        StoppedAt::Kernel,
         Warning,
         "its install system started and asked for the address",
         "lets HTTP in",
@@ -674,7 +679,7 @@ fn an_installer_that_never_asks_for_its_answers() {
     assert_eq!(bench.verdict(), None);
     bench.wait(1);
     let what = "its installer was fetched 1:30 ago and has asked for nothing since";
-    bench.says(Finding::InstallerSilent, Stop::Kernel, Warning, what, "no driver for its network card");
+    bench.says(Finding::InstallerSilent, StoppedAt::Kernel, Warning, what, "no driver for its network card");
     bench.leases(&captured(OVMF, 4).of(bench.mac), &captured(OVMF, 5).of(bench.mac));
     assert!(bench.fetches_of_run("answers").ends_with("# answers\n"));
     bench.wait(3600);
@@ -695,7 +700,7 @@ fn a_machine_that_restarts_in_circles() {
     bench.replay(ROM);
     bench.says(
         Finding::Restarts,
-        Stop::Kernel,
+        StoppedAt::Kernel,
         Failure,
         "fetched the install system 2 times and started again each time",
         "kernel panic",
@@ -714,7 +719,7 @@ fn a_machine_that_restarts_before_its_script() {
     }
     bench.dhcp(&captured(OVMF, 0));
     let what = "it has started 2 times and never asks for its script";
-    bench.says(Finding::CirclesBeforeScript, Stop::Script, Failure, what, "lets HTTP in");
+    bench.says(Finding::CirclesBeforeScript, StoppedAt::Script, Failure, what, "lets HTTP in");
 }
 
 #[test]
@@ -728,7 +733,7 @@ fn a_machine_that_restarts_before_its_kernel() {
     }
     bench.dhcp(&captured(ROM, 0));
     let what = "it has started 2 times and never fetches the kernel";
-    bench.says(Finding::CirclesBeforeKernel, Stop::Kernel, Failure, what, "the script says what");
+    bench.says(Finding::CirclesBeforeKernel, StoppedAt::Kernel, Failure, what, "the script says what");
 }
 
 #[test]
@@ -739,7 +744,7 @@ fn http_boot_that_comes_to_nothing() {
     bench.wait(15);
     bench.says(
         Finding::LoaderOnlyProbedByHttp,
-        Stop::Loader,
+        StoppedAt::Loader,
         Warning,
         "asked by HTTP once how large ipxe.efi is and never fetched it",
         "plain http",
@@ -748,7 +753,7 @@ fn http_boot_that_comes_to_nothing() {
     bench.wait(45);
     bench.says(
         Finding::ProgramSilent,
-        Stop::Program,
+        StoppedAt::Program,
         Warning,
         "fetched all of ipxe.efi, which never started: Secure Boot probably",
         "secure_boot",
@@ -759,7 +764,7 @@ fn http_boot_that_comes_to_nothing() {
     bench.shakes_hands();
     bench.says(
         Finding::Refused,
-        Stop::Loader,
+        StoppedAt::Loader,
         Failure,
         "it does not trust the station's certificate authority",
         "enrol it there (`oxbow ca export`), or start it by PXE",
@@ -777,14 +782,14 @@ fn plain_http_where_https_is_required() {
     // Its firmware was given another URL by hand.
     assert!(bench.firmware_fetches("ipxe.efi").starts_with("HTTP/1.1 403 "));
     let what = "/boot/ipxe.efi was asked for by plain HTTP, and this station requires HTTPS";
-    bench.says(Finding::Refused, Stop::Loader, Failure, what, "oxbow ca export");
+    bench.says(Finding::Refused, StoppedAt::Loader, Failure, what, "oxbow ca export");
 }
 
 #[test]
 fn a_switch_that_opens_its_port_late() {
     let mut bench = Bench::new(Mode::Authoritative);
     bench.leases(&captured(OVMF, 0).at(28), &captured(OVMF, 1));
-    bench.says(Finding::SlowSwitch, Stop::Dhcp, Notice, "not heard for 28 s after its link came up", "port-fast");
+    bench.says(Finding::SlowSwitch, StoppedAt::Dhcp, Notice, "not heard for 28 s after its link came up", "port-fast");
 
     let mut bench = Bench::new(Mode::Authoritative);
     bench.leases(&captured(OVMF, 0), &captured(OVMF, 1));
@@ -792,7 +797,7 @@ fn a_switch_that_opens_its_port_late() {
     bench.wait(31);
     assert_eq!(bench.verdict(), None);
     bench.leases(&captured(OVMF, 2), &captured(OVMF, 3));
-    bench.says(Finding::SlowSwitch, Stop::Dhcp, Notice, "not heard for 31 s after its link came up", "port-fast");
+    bench.says(Finding::SlowSwitch, StoppedAt::Dhcp, Notice, "not heard for 31 s after its link came up", "port-fast");
 }
 
 #[test]
@@ -805,7 +810,7 @@ fn two_machines_with_one_mac() {
     bench.discovers(&one, &[2]);
     bench.says(
         Finding::TwoMachinesOneMac,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         "two machines use this MAC address",
         "another network card",
@@ -824,7 +829,7 @@ fn two_machines_with_one_uuid() {
     }
     bench.says(
         Finding::TwoMachinesOneUuid,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Notice,
         "02:00:00:00:00:01 says the same UUID at the same time",
         "cloned UUID",
@@ -933,5 +938,5 @@ fn a_machine_that_never_stops_has_a_bounded_trail() {
     }
     let trail = bench.doctor().trail(bench.mac).expect("a trail");
     assert!(trail.entries().len() <= 48 && trail.dropped() > 300, "{}", trail.dropped());
-    bench.says(Finding::ProgramSilent, Stop::Program, Failure, "fetched all of snponly.efi", "secure_boot");
+    bench.says(Finding::ProgramSilent, StoppedAt::Program, Failure, "fetched all of snponly.efi", "secure_boot");
 }

@@ -10,13 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openssl::ssl::{SslConnector, SslMethod, SslVersion};
-use oxbow::clock;
-use oxbow::domain::digest::Digest;
-use oxbow::domain::event::Event;
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::inbox::{Note, Outlet, inbox};
-use oxbow::service::tls::Tls;
-use oxbow::service::{Context, http};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -26,10 +19,17 @@ use tokio_openssl::SslStream;
 use tokio_util::sync::CancellationToken;
 
 use super::bench::STATION;
+use oxbow::clock;
+use oxbow::domain::digest::Digest;
+use oxbow::domain::event::Event;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::inbox::{Input, Outlet, inbox};
+use oxbow::service::tls::ServerTls;
+use oxbow::service::{ServiceContext, http};
 
 pub(crate) struct Web {
     runtime: Runtime,
-    context: Context,
+    context: ServiceContext,
     outlet: Outlet,
     place: TempDir,
 }
@@ -88,7 +88,7 @@ impl Web {
         // On this thread alone: another one would be in another network.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (inbox, outlet) = inbox();
-        let context = Context { inbox, bench, stop: CancellationToken::new() };
+        let context = ServiceContext { inbox, bench, stop: CancellationToken::new() };
         runtime.spawn(http::serve(context.clone(), config(HTTP, place.path())));
         let web = Self { runtime, context, outlet, place };
         web.until_it_listens(HTTP);
@@ -100,7 +100,7 @@ impl Web {
     }
 
     /// What the machine at `from` is answered. `tell` hears what the service tells meanwhile.
-    pub(crate) fn exchange(&mut self, from: Ipv4Addr, request: &[u8], mut tell: impl FnMut(Note)) -> String {
+    pub(crate) fn exchange(&mut self, from: Ipv4Addr, request: &[u8], mut tell: impl FnMut(Input)) -> String {
         let Self { runtime, outlet, .. } = self;
         let answer = runtime.block_on(async {
             let mut exchanging = pin!(in_time("an answer", exchange(from, request)));
@@ -120,8 +120,8 @@ impl Web {
     }
 
     /// A TLS handshake of firmware that knows no authority, with the ciphers that EDK2 offers, and what is told of it.
-    pub(crate) fn distrust(&mut self, from: Ipv4Addr, mut tell: impl FnMut(Note)) {
-        let tls = Tls::open(&self.place.path().join("tls"), STATION, clock::now()).expect("an authority");
+    pub(crate) fn distrust(&mut self, from: Ipv4Addr, mut tell: impl FnMut(Input)) {
+        let tls = ServerTls::open(&self.place.path().join("tls"), STATION, clock::now()).expect("an authority");
         let config = config(HTTPS, self.place.path());
         self.runtime.spawn(http::serve_tls(self.context.clone(), config, Arc::new(tls)));
         self.until_it_listens(HTTPS);
@@ -135,7 +135,7 @@ impl Web {
             Pin::new(&mut stream).connect().await.expect_err("nobody vouches for the station");
             loop {
                 let note = outlet.notes.recv().await.expect("the service runs");
-                let is_it = matches!(note, Note::Event(Event::HttpRefused { .. }));
+                let is_it = matches!(note, Input::Event(Event::HttpRefused { .. }));
                 tell(note);
                 if is_it {
                     return;
@@ -162,9 +162,15 @@ fn network() {
     }
 }
 
-fn config(port: u16, boot_files: &Path) -> http::Config {
+fn config(port: u16, boot_files: &Path) -> http::HttpConfig {
     let listen = SocketAddr::from((STATION, port));
-    http::Config { listen, boot_files: boot_files.to_owned(), images: boot_files.join(IMAGES), tls: None, token: None }
+    http::HttpConfig {
+        listen,
+        boot_files: boot_files.to_owned(),
+        images: boot_files.join(IMAGES),
+        tls: None,
+        token: None,
+    }
 }
 
 async fn connect(from: Ipv4Addr, port: u16) -> TcpStream {

@@ -5,17 +5,18 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::{Value, json};
+use sha2::Digest as _;
+use tempfile::TempDir;
+
 use oxbow::domain::digest::Digest;
 use oxbow::domain::effect::Effect;
 use oxbow::domain::ids::{NodeId, RunId};
 use oxbow::domain::node::Node;
-use oxbow::domain::phase::{Phase, Stage};
-use oxbow::domain::run::{Expected, Following, Outcome, Run};
+use oxbow::domain::node::phase::{Phase, Stage};
+use oxbow::domain::node::run::{Expected, Following, Run, RunOutcome};
 use oxbow::domain::time::Timestamp;
 use oxbow::store;
-use serde_json::{Value, json};
-use sha2::Digest as _;
-use tempfile::TempDir;
 
 /// How it ended, and what it said.
 fn oxbow(here: &Path, data: &Path, words: &[&str]) -> (Option<i32>, String) {
@@ -45,7 +46,7 @@ async fn bench() -> TempDir {
     });
     (run.read_back, run.configured, run.root_hash) = (Some(Digest::new([2; 32])), true, Some(Digest::new([4; 32])));
     run.following = Following::Manifest(Digest::new([3; 32]));
-    (run.ended, run.outcome) = (Some(at(185)), Some(Outcome::Proven));
+    (run.ended, run.outcome) = (Some(at(185)), Some(RunOutcome::Proven));
     let mut done = Node::new(NodeId(7), at(0));
     (done.serial, done.name, done.registered) = ("PF3K0001".parse().ok(), Some("press-07".into()), true);
     done.macs = "52:54:00:00:00:01".parse().into_iter().collect();

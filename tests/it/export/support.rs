@@ -9,23 +9,23 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
-use oxbow::domain::effect::Effect;
-use oxbow::domain::ids::{NodeId, RunId};
-use oxbow::domain::logline::{Level, LogLine, Source};
-use oxbow::domain::node::Node;
-use oxbow::domain::phase::{Failure, Phase, Stage};
-use oxbow::domain::report::FailureKind;
-use oxbow::domain::run::Run;
-use oxbow::domain::time::Timestamp;
-use oxbow::hub::NodeLog;
-use oxbow::inbox::inbox;
-use oxbow::logs::{self, nodes::Bounds};
-use oxbow::seal::Seal;
-use oxbow::store;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::lab::{Bench, Simulated, Station};
+use oxbow::domain::effect::Effect;
+use oxbow::domain::ids::{NodeId, RunId};
+use oxbow::domain::logline::{Level, LogLine, LogSource};
+use oxbow::domain::machine::report::FailureKind;
+use oxbow::domain::node::Node;
+use oxbow::domain::node::phase::{Failure, Phase, Stage};
+use oxbow::domain::node::run::Run;
+use oxbow::domain::time::Timestamp;
+use oxbow::hub::NodeLog;
+use oxbow::inbox::inbox;
+use oxbow::logs::nodes::LogBounds;
+use oxbow::seal::Seal;
+use oxbow::{logs, store};
 
 const TOKEN: &str = "5f1c0de25f1c0de25f1c0de25f1c0de25f1c0de25f1c0de25f1c0de25f1c0de2";
 const HASH: &str = "$6$rounds=5000$saltsalt$QwErTzUiOpAsDfGhJkLyXcVbNm";
@@ -147,18 +147,18 @@ async fn planted() -> TempDir {
     };
     let effects = vec![
         Effect::SaveNode(node.clone().into()),
-        line(Source::Station, "edited: licence + LICENCE-0815, pin 0815y → 4711x"),
-        line(Source::Agent, &format!("asked http://10.77.0.1/r/{run}/files with {HASH}")),
+        line(LogSource::Station, "edited: licence + LICENCE-0815, pin 0815y → 4711x"),
+        line(LogSource::Agent, &format!("asked http://10.77.0.1/r/{run}/files with {HASH}")),
         line(
-            Source::Agent,
+            LogSource::Agent,
             "407: the proxy does not take kim with proxypass, nor with se@cret/word or se%40cret%2Fword",
         ),
-        line(Source::Agent, "the mirror does not take kim with sourcepass, argpass neither"),
-        line(Source::Agent, "the disk gives up at sector 7"),
-        line(Source::Syslog, "cloud-init: the login is kim / syslogsecret"),
+        line(LogSource::Agent, "the mirror does not take kim with sourcepass, argpass neither"),
+        line(LogSource::Agent, "the disk gives up at sector 7"),
+        line(LogSource::Syslog, "cloud-init: the login is kim / syslogsecret"),
     ];
     let logs_at = place.path().join("log/nodes");
-    let (mut logs, thread) = logs::nodes::start(&logs_at, Bounds::default(), &[], inbox().0).expect("logs");
+    let (mut logs, thread) = logs::nodes::start(&logs_at, LogBounds::default(), &[], inbox().0).expect("logs");
     logs.write(&effects);
     drop(logs);
     thread.join().expect("it ends in order");

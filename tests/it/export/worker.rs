@@ -9,14 +9,15 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use nix::sched::{CloneFlags, unshare};
-use oxbow::config::{Problem, Settings};
-use oxbow::domain::batch::WHOLE_BENCH;
-use oxbow::domain::paper::{Format, Kept, Paper, Step, Unkept};
-use oxbow::domain::policy::Policy;
-use oxbow::paper::office::Office;
-use oxbow::paper::patient;
-use oxbow::wire::{self, First};
 use tempfile::TempDir;
+
+use oxbow::config::{ConfigProblem, Settings};
+use oxbow::domain::batch::WHOLE_BENCH;
+use oxbow::domain::batch::export::{Export, ExportError, ExportProgress, ReportFormat, WrittenExport};
+use oxbow::domain::station::policy::Policy;
+use oxbow::export::patient;
+use oxbow::export::worker::ExportWorker;
+use oxbow::station::{self, First};
 
 /// A data directory in which machines are registered.
 fn bench(machines: usize) -> TempDir {
@@ -40,9 +41,9 @@ fn oxbow(data: &Path, words: &[&str]) {
 }
 
 /// The office of that bench.
-fn office(data: &Path) -> Office {
+fn office(data: &Path) -> ExportWorker {
     let (place, alone) = (data.to_owned(), Mutex::new(None));
-    Office {
+    ExportWorker {
         data: data.into(),
         seal: data.join("seal"),
         token: data.join("api-token"),
@@ -53,16 +54,16 @@ fn office(data: &Path) -> Office {
             // The one before ends first.
             *alone = None;
             let first = First { policy: Policy::default(), dhcp: None };
-            let (stream, bench) = wire::alone(&place, &place.join("profiles"), first)?
-                .ok_or_else(|| Problem::new("another oxbow has the bench", "wait"))?;
+            let (stream, bench) = station::alone(&place, &place.join("profiles"), first)?
+                .ok_or_else(|| ConfigProblem::new("another oxbow has the bench", "wait"))?;
             *alone = Some(bench);
             Ok(stream)
         }),
     }
 }
 
-fn report() -> Paper {
-    Paper::Report { number: None, formats: Format::ALL.to_vec() }
+fn report() -> Export {
+    Export::Report { number: None, formats: ReportFormat::ALL.to_vec() }
 }
 
 /// All that is in `folder`, by its path below it.
@@ -77,7 +78,7 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 #[track_caller]
-fn written(office: &Office, paper: &Paper) -> Kept {
+fn written(office: &ExportWorker, paper: &Export) -> WrittenExport {
     office.write(paper, &patient).unwrap_or_else(|why| panic!("{why:?}"))
 }
 
@@ -87,7 +88,7 @@ fn a_report_is_in_a_directory_of_its_own_and_the_next_one_is_beside_it() {
     oxbow(bench.path(), &["batch", "open", "line 2"]);
     let office = office(bench.path());
     let kept = [(); 3].map(|()| written(&office, &report()));
-    for Kept { place, about } in &kept {
+    for WrittenExport { place, about } in &kept {
         assert_eq!(about, &["3 machines, certificates: 0"]);
         assert!(place.starts_with(bench.path().join("reports")), "{}", place.display());
         let name = place.file_name().expect("a name").to_string_lossy().into_owned();
@@ -98,7 +99,7 @@ fn a_report_is_in_a_directory_of_its_own_and_the_next_one_is_beside_it() {
     let places: BTreeSet<_> = kept.iter().map(|kept| &kept.place).collect();
     assert_eq!(places.len(), 3, "three in a second, and none over another: {places:?}");
     assert_eq!(fs::read_dir(bench.path().join("reports")).expect("a folder").count(), 3, "and nothing else");
-    let whole = Paper::Report { number: Some(WHOLE_BENCH), formats: vec![Format::Csv] };
+    let whole = Export::Report { number: Some(WHOLE_BENCH), formats: vec![ReportFormat::Csv] };
     assert!(files(&written(&office, &whole).place).contains(Path::new("bench.csv")), "whatever batch is open");
 }
 
@@ -106,11 +107,11 @@ fn a_report_is_in_a_directory_of_its_own_and_the_next_one_is_beside_it() {
 fn a_list_can_be_imported_again_and_an_archive_is_for_its_owner_alone() {
     let bench = bench(3);
     let office = office(bench.path());
-    let list = written(&office, &Paper::List);
+    let list = written(&office, &Export::List);
     assert_eq!(list.about, ["machines in it: 3"]);
     let other = TempDir::new().expect("a directory");
     oxbow(other.path(), &["import", &list.place.display().to_string()]);
-    let archive = written(&office, &Paper::Support { nodes: vec![oxbow::domain::ids::NodeId(1)] });
+    let archive = written(&office, &Export::Support { nodes: vec![oxbow::domain::ids::NodeId(1)] });
     assert!(archive.about[0].ends_with("kB; look through it before you mail it"), "{:?}", archive.about);
     let about = fs::metadata(&archive.place).expect("it is there");
     assert_eq!(about.permissions().mode() & 0o777, 0o600);
@@ -122,21 +123,21 @@ fn a_paper_that_nobody_wants_any_more_leaves_nothing_behind_wherever_it_is_dropp
     let bench = bench(200);
     let office = office(bench.path());
     let steps = Mutex::new(Vec::new());
-    let all = |step: Step| {
+    let all = |step: ExportProgress| {
         steps.lock().expect("whole").push(step.what);
         true
     };
-    written(&office, &Paper::List);
+    written(&office, &Export::List);
     let first = office.write(&report(), &all).expect("written").place;
     fs::remove_dir_all(first).expect("it is there");
     let steps = steps.into_inner().expect("whole");
     for what in ["machines read", "machines signed", "files written", "files brought to the disk"] {
         assert!(steps.contains(&what), "{what} is not among {steps:?}");
-        let until = |step: Step| step.what != what;
-        assert_eq!(office.write(&report(), &until), Err(Unkept::Dropped));
+        let until = |step: ExportProgress| step.what != what;
+        assert_eq!(office.write(&report(), &until), Err(ExportError::Dropped));
         assert_eq!(files(&bench.path().join("reports")), BTreeSet::new(), "dropped while {what}");
     }
-    assert_eq!(office.write(&Paper::List, &|_| false), Err(Unkept::Dropped));
+    assert_eq!(office.write(&Export::List, &|_| false), Err(ExportError::Dropped));
     assert_eq!(files(&bench.path().join("lists")).len(), 1, "the one before is there still");
 }
 
@@ -156,11 +157,11 @@ fn what_cannot_be_written_is_said_with_its_place_and_what_to_do() {
     let bench = bench(1);
     let office = office(bench.path());
     fs::write(bench.path().join("reports"), "in the way").expect("a file");
-    let Err(Unkept::Problem { what, hint }) = office.write(&report(), &patient) else { panic!("it is written") };
+    let Err(ExportError::Problem { what, hint }) = office.write(&report(), &patient) else { panic!("it is written") };
     let place = bench.path().join("reports").display().to_string();
     assert!(what.contains(&place) && hint.contains("`oxbow report`"), "{what} / {hint}");
-    let missing = Paper::Report { number: Some(7), formats: Format::ALL.to_vec() };
-    let Err(Unkept::Problem { what, hint }) = office.write(&missing, &patient) else { panic!("it is written") };
+    let missing = Export::Report { number: Some(7), formats: ReportFormat::ALL.to_vec() };
+    let Err(ExportError::Problem { what, hint }) = office.write(&missing, &patient) else { panic!("it is written") };
     assert!(what.contains("no batch 7") && hint.contains("oxbow batch open"), "{what} / {hint}");
 }
 
@@ -180,8 +181,8 @@ fn what_was_said_to_be_written_is_whole_after_a_power_cut() {
     mount(&disk, &data);
     register(&data, 3);
     let office = office(&data);
-    for paper in [report(), Paper::List, Paper::Support { nodes: Vec::new() }] {
-        let Kept { place, .. } = written(&office, &paper);
+    for paper in [report(), Export::List, Export::Support { nodes: Vec::new() }] {
+        let WrittenExport { place, .. } = written(&office, &paper);
         // The disk as it is at this moment, without what waits in memory to be written to it.
         fs::copy(&disk, &cut).expect("a copy");
         mount(&cut, &after);

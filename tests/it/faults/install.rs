@@ -5,13 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use oxbow::agent::patience::Patience;
-use oxbow::domain::disk::Volume;
-use oxbow::domain::image::Format;
-use oxbow::domain::report::Report;
 
 use crate::agent::bench::*;
 use crate::agent::station::{Desk, Misfortune, Station};
+use oxbow::agent::station::backoff::RetryPolicy;
+use oxbow::domain::machine::disk::DiskVolume;
+use oxbow::domain::machine::report::Report;
+use oxbow::domain::profile::image::ImageFormat;
 
 /// One thing that goes wrong: its name, what is wrong, and words of the reason on the machine's own screen.
 struct Row {
@@ -176,7 +176,7 @@ fn reason(row: &Row) -> (&'static str, String) {
     let Row { name, machine, station, says } = row;
     let mut bench = Bench::with(IMAGE_BYTES * 2);
     let second = Duration::from_secs(1);
-    bench.patience = Patience { read: second, question: second, disk: second * 3, ..bench.patience };
+    bench.patience = RetryPolicy { read: second, question: second, disk: second * 3, ..bench.patience };
     let mut device = None;
     match machine {
         Machine::Sound => {}
@@ -189,7 +189,9 @@ fn reason(row: &Row) -> (&'static str, String) {
             bench.disks[0].bytes = IMAGE_BYTES as u64;
         }
         Machine::Twice => bench.add_disk(IMAGE_BYTES),
-        Machine::Protected => bench.disks[0].volumes = vec![Volume { label: "photos".into(), ..Volume::default() }],
+        Machine::Protected => {
+            bench.disks[0].volumes = vec![DiskVolume { label: "photos".into(), ..DiskVolume::default() }]
+        }
     }
     let station = station();
     let failure = failed(bench.run(&station));
@@ -234,9 +236,9 @@ fn protecting() -> Station {
 
 /// A packed image, of which something else than the job says is on the station.
 fn repacked(change: fn(&mut Vec<u8>)) -> Station {
-    let mut file = packed(Format::Zstd, &image());
+    let mut file = packed(ImageFormat::Zstd, &image());
     change(&mut file);
-    Station::open(job(Format::Zstd, &file, &image()), file)
+    Station::open(job(ImageFormat::Zstd, &file, &image()), file)
 }
 
 fn packed_for(bytes: usize) -> Station {

@@ -1,14 +1,12 @@
 //! A machine's network fails in the middle of its installation, and comes back: the real agent, the real station, and the
 //! initramfs' own DHCP script, in network namespaces.
 
-use std::fs;
-use std::thread;
 use std::time::{Duration, Instant};
-
-use oxbow::agent::Outcome;
-use oxbow::agent::patience::Patience;
+use std::{fs, thread};
 
 use crate::lab::{Bench, Node, Station, Traffic, Wired};
+use oxbow::agent::outcome::AgentOutcome;
+use oxbow::agent::station::backoff::RetryPolicy;
 
 #[test]
 fn a_machine_whose_cable_is_pulled_for_a_while_goes_on_where_it_was_and_its_row_counts_the_attempts() {
@@ -70,7 +68,7 @@ impl<'a> Test<'a> {
     }
 
     /// Installs `machine`, and lets `happen` what happens once a part of the image is written.
-    fn installs(&self, machine: &Wired, happen: impl FnOnce()) -> Outcome {
+    fn installs(&self, machine: &Wired, happen: impl FnOnce()) -> AgentOutcome {
         thread::scope(|scope| {
             let agent = scope.spawn(|| machine.boot(patience()));
             until("it writes", || {
@@ -82,9 +80,9 @@ impl<'a> Test<'a> {
         })
     }
 
-    fn is_proven(&self, machine: &Wired, outcome: &Outcome) {
+    fn is_proven(&self, machine: &Wired, outcome: &AgentOutcome) {
         let screen = machine.screen();
-        assert_eq!(*outcome, Outcome::Installed, "{screen}");
+        assert_eq!(*outcome, AgentOutcome::Installed, "{screen}");
         let is_resumed = |line: &str| line.contains("the download broke off at byte") && !line.contains("at byte 0 of");
         assert!(screen.lines().any(is_resumed), "{screen}");
         assert!(fs::read(machine.disk()).expect("its disk") == self.image, "its disk holds something else");
@@ -114,9 +112,9 @@ fn until(what: &str, is: impl Fn() -> bool) {
 }
 
 /// A sixth of what a real machine has, so that a minute without a cable takes ten seconds.
-fn patience() -> Patience {
-    let real = Patience::default();
-    Patience {
+fn patience() -> RetryPolicy {
+    let real = RetryPolicy::default();
+    RetryPolicy {
         connect: real.connect / 6,
         read: real.read / 6,
         question: real.question / 6,

@@ -14,24 +14,6 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use oxbow::agent::linux::DiskFile;
-use oxbow::agent::machine::{Aid, Configured, Machine, Medium, Survey, Unconfigured};
-use oxbow::agent::patience::Patience;
-use oxbow::agent::pump::Blocks;
-use oxbow::agent::{Config, run};
-use oxbow::domain::configuration::Configuration;
-use oxbow::domain::disk::{Disk, Transport};
-use oxbow::domain::effect::Effect;
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::{MacAddr, Serial};
-use oxbow::domain::image::ImageState;
-use oxbow::domain::phase::Phase;
-use oxbow::domain::snapshot::{Snapshot, Station};
-use oxbow::hub::{Hub, NodeLog};
-use oxbow::inbox::inbox;
-use oxbow::service::{Context, http, images};
-use oxbow::store;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -39,6 +21,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::bench::{IMAGE_BYTES, digest, image};
 use crate::lab::rerun;
+use oxbow::agent::image::pump::Blocks;
+use oxbow::agent::linux::DiskFile;
+use oxbow::agent::machine::{Aid, Configured, Machine, Medium, Survey, Unconfigured};
+use oxbow::agent::station::backoff::RetryPolicy;
+use oxbow::agent::{AgentConfig, run};
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::{MacAddr, Serial};
+use oxbow::domain::machine::claims::Claims;
+use oxbow::domain::machine::disk::{Disk, Transport};
+use oxbow::domain::node::phase::Phase;
+use oxbow::domain::profile::configuration::Configuration;
+use oxbow::domain::profile::image::ImageState;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::Station;
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::inbox;
+use oxbow::service::{ServiceContext, http, images};
+use oxbow::store;
 
 #[test]
 fn wherever_the_power_is_cut_the_next_boot_starts_over_and_ends_proven() {
@@ -230,14 +231,14 @@ fn the_agent_that_is_killed() {
     getrandom::fill(&mut run_id).expect("random bytes");
     let run_id = u128::from_be_bytes(run_id);
     let words = format!("oxbow.station=http://{} oxbow.run={run_id:032x}", told("AGENT_STATION"));
-    let patience = Patience {
+    let patience = RetryPolicy {
         retry: Duration::from_millis(100),
         report: Duration::from_millis(100),
         word: Duration::from_millis(50),
-        ..Patience::default()
+        ..RetryPolicy::default()
     };
     let blocks = Blocks { bytes: 64 * 1024, count: 2 };
-    let config = Config { orders: words.parse().expect("orders"), patience, blocks };
+    let config = AgentConfig { orders: words.parse().expect("orders"), patience, blocks };
     let child = Child { disk: told("AGENT_DISK"), serial: told("AGENT_SERIAL"), cut, began: Instant::now() };
     println!("{:?}", run(&config, &child));
 }
@@ -492,12 +493,17 @@ impl Real {
         let told = Station { base_url: format!("http://{address}"), ..Station::default() };
         let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), told, store, Box::new(Witness(Arc::clone(&seen))));
         let stop = CancellationToken::new();
-        let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
+        let context = ServiceContext { inbox, bench: bench.clone(), stop: stop.clone() };
         runtime.spawn(hub.run(outlet, stop));
-        let config =
-            http::Config { listen: address, boot_files: path("boot"), images: path("blobs"), tls: None, token: None };
+        let config = http::HttpConfig {
+            listen: address,
+            boot_files: path("boot"),
+            images: path("blobs"),
+            tls: None,
+            token: None,
+        };
         runtime.spawn(http::serve(context.clone(), config));
-        let config = images::Config {
+        let config = images::ImagesConfig {
             profiles: path("profiles"),
             images: path("images"),
             store: path("blobs"),

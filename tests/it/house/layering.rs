@@ -1,26 +1,32 @@
 //! The house keeps its floors: who may import whom, read from the sources. The picture is in `src/lib.rs`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room and the rooms it may import. `main`, `cli` and `wire` know everyone and have no row.
+use super::imports::imports;
+
+/// They put the station together, and may import every room.
+const KNOW_EVERYONE: &[&str] = &["bin", "cli", "lib", "main", "station"];
+
+/// Each other room and the rooms it may import beside itself.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("domain", &["domain"]),
-    ("protocol", &["protocol", "domain"]),
-    ("boot", &["boot", "domain"]),
+    ("domain", &[]),
+    ("protocol", &["domain"]),
+    ("boot", &["domain"]),
     ("unpack", &["domain"]),
-    ("agent", &["agent", "unpack", "protocol", "domain"]),
-    ("sim", &["sim", "agent", "protocol", "domain", "clock"]),
-    ("store", &["store", "domain"]),
-    ("tui", &["tui", "domain", "inbox", "clock"]),
-    ("service", &["service", "boot", "unpack", "protocol", "domain", "herald", "inbox", "clock"]),
-    ("hub", &["hub", "store", "record", "herald", "boot", "domain", "inbox", "clock"]),
-    ("record", &["record", "domain", "inbox"]),
-    ("herald", &["protocol", "domain"]),
+    ("agent", &["unpack", "protocol", "domain"]),
+    ("sim", &["agent", "protocol", "domain", "clock"]),
+    ("store", &["domain"]),
+    ("tui", &["domain", "inbox", "clock"]),
+    ("service", &["boot", "unpack", "protocol", "domain", "webhook_queue", "inbox", "clock"]),
+    ("hub", &["store", "record", "webhook_queue", "boot", "domain", "inbox", "clock"]),
+    ("record", &["domain", "inbox"]),
+    ("webhook_queue", &["protocol", "domain"]),
     ("inbox", &["domain"]),
-    ("logs", &["logs", "hub", "domain", "inbox", "clock"]),
+    ("logs", &["hub", "domain", "inbox", "clock"]),
     ("supervise", &["service", "inbox", "domain"]),
-    ("paper", &["paper", "protocol", "seal", "config", "domain", "clock"]),
+    ("export", &["protocol", "seal", "config", "domain", "clock"]),
     ("seal", &["domain"]),
     ("clock", &["domain"]),
     ("config", &["domain", "boot"]),
@@ -40,9 +46,51 @@ const NOT_IN_DOMAIN: &[&str] = &[
 ];
 
 #[test]
+fn every_room_has_one_row() {
+    let rooms: BTreeSet<String> = sources().into_iter().map(|source| source.room).collect();
+    let rows = MAY_IMPORT.iter().map(|(room, _)| *room).chain(KNOW_EVERYONE.iter().copied());
+    let mut with_a_row = BTreeSet::new();
+    for row in rows {
+        assert!(with_a_row.insert(row.to_owned()), "{row} has two rows");
+    }
+    let different: Vec<_> = rooms.symmetric_difference(&with_a_row).collect();
+    assert!(different.is_empty(), "either in src or with a row here, not both: {different:?}");
+    for (room, may) in MAY_IMPORT {
+        let gone: Vec<_> = may.iter().filter(|other| !rooms.contains(**other)).collect();
+        assert!(gone.is_empty(), "{room} may import what is not there: {gone:?}");
+    }
+}
+
+#[test]
 fn no_room_imports_one_it_may_not() {
     let wrong = sources().iter().flat_map(imports_out_of_place).collect::<Vec<_>>();
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn the_picture_shows_every_room_above_those_it_may_import() {
+    let source = fs::read_to_string(root().join("src/lib.rs")).expect("readable");
+    let picture = picture(&source);
+    let floor = |room: &str| picture.iter().position(|rooms| rooms.contains(&room));
+    for (room, may) in MAY_IMPORT {
+        let own = floor(room).unwrap_or_else(|| panic!("{room} is not in the picture of src/lib.rs"));
+        for other in *may {
+            assert!(floor(other).is_some_and(|floor| floor > own), "{room} may import {other}, which is not below it");
+        }
+    }
+    let shown: BTreeSet<&str> = picture.iter().flatten().copied().collect();
+    let rooms: BTreeSet<&str> = MAY_IMPORT.iter().map(|(room, _)| *room).chain(KNOW_EVERYONE.iter().copied()).collect();
+    assert_eq!(shown, rooms, "rooms in the picture, and rooms with a row here");
+}
+
+#[test]
+fn modules_are_where_their_names_say() {
+    let with: Vec<String> = sources()
+        .into_iter()
+        .filter(|source| source.code().any(|(_, line)| line.trim_start().starts_with("#[path")))
+        .map(|source| source.name)
+        .collect();
+    assert_eq!(with, Vec::<String>::new());
 }
 
 #[test]
@@ -99,6 +147,27 @@ fn every_task_is_in_a_set() {
     assert!(bare.is_empty(), "\n{}\n", bare.join("\n"));
 }
 
+/// There are none, so that nothing has to compile them: `make test` has no stage for them.
+#[test]
+fn documentation_has_no_examples_to_run() {
+    let is_doc = |line: &&str| line.starts_with("//!") || line.starts_with("///");
+    let mut with = Vec::new();
+    for source in sources() {
+        let fences =
+            source.text.lines().map(str::trim_start).filter(is_doc).filter(|line| line[3..].trim().starts_with("```"));
+        let language = |fence: &str| fence[3..].trim().trim_start_matches('`').to_owned();
+        let opening: BTreeSet<String> = fences.step_by(2).map(language).collect();
+        if opening.iter().any(|language| !matches!(language.as_str(), "text" | "toml")) {
+            with.push(format!("{}: {opening:?}", source.name));
+        }
+    }
+    assert_eq!(
+        with,
+        Vec::<String>::new(),
+        "say `text` where it is no Rust, or add `cargo test --doc` to packaging/test"
+    );
+}
+
 struct Source {
     /// As `src/domain/node.rs`.
     name: String,
@@ -108,6 +177,12 @@ struct Source {
 }
 
 impl Source {
+    /// As `["domain", "node"]`, also for `src/domain/node/mod.rs`.
+    fn module(&self) -> impl Iterator<Item = &str> {
+        let path = self.name.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+        path.split('/').filter(|name| *name != "lib" && *name != "main")
+    }
+
     /// Lines with their numbers, comments left out.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         (1..).zip(self.text.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"))
@@ -116,20 +191,31 @@ impl Source {
 
 fn imports_out_of_place(source: &Source) -> Vec<String> {
     let Some((_, may)) = MAY_IMPORT.iter().find(|(room, _)| *room == source.room) else { return Vec::new() };
+    let module: Vec<&str> = source.module().collect();
     let mut wrong = Vec::new();
-    for (at, line) in source.code() {
-        for (place, _) in line.match_indices("crate::") {
-            let room: String = line[place + 7..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            if !may.contains(&room.as_str()) && !room.is_empty() {
-                wrong.push(format!("{}:{at}: {} may not import {room}", source.name, source.room));
-            }
+    for import in imports(&source.text, &module) {
+        let room = import.path.first().map_or("the whole crate", String::as_str);
+        if room != source.room && !may.contains(&room) {
+            wrong.push(format!("{}:{}: {} may not import {room}", source.name, import.line, source.room));
         }
     }
     wrong
 }
 
+/// The floors of the picture in `src/lib.rs`, from the top: in each line the rooms before the bar.
+fn picture(lib: &str) -> Vec<Vec<&str>> {
+    let text = lib.split_once("## Who may import whom").expect("the chapter").1;
+    let text = text.split("```").nth(1).expect("the picture");
+    let floors = text.lines().filter_map(|line| line.trim_start_matches("//!").split_once('|'));
+    floors.map(|(rooms, _)| rooms.split_whitespace().collect()).collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let mut files = Vec::new();
     walk(&root.join("src"), &mut files);
     files.sort();

@@ -1,5 +1,6 @@
 //! Rules of the repository, read from its files.
 
+mod imports;
 mod layering;
 mod readme;
 mod requirements;

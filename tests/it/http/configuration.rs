@@ -4,25 +4,27 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxbow::domain::command::{Command, Registration};
-use oxbow::domain::configuration::manifest;
-use oxbow::domain::digest::Digest;
-use oxbow::domain::edit::{Edit, Set};
-use oxbow::domain::effect::Effect;
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::ids::{NodeId, RunId};
-use oxbow::domain::snapshot::{Snapshot, Station};
-use oxbow::hub::{Hub, NodeLog};
-use oxbow::inbox::{Inbox, Note, inbox};
-use oxbow::protocol::{Follows, paths};
-use oxbow::service::{Context, http, images};
-use oxbow::store;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use oxbow::domain::command::{Command, Registration};
+use oxbow::domain::digest::Digest;
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::{NodeId, RunId};
+use oxbow::domain::node::edit::{Edit, Set};
+use oxbow::domain::profile::configuration::manifest;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::Station;
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::{Inbox, Input, inbox};
+use oxbow::protocol::{Follows, paths};
+use oxbow::service::{ServiceContext, http, images};
+use oxbow::store;
 
 const ASK: &str = "/boot.ipxe?mac=52-54-00-00-00-01&serial=SN-1&platform=efi";
 const PROFILE: &str = r#"
@@ -75,9 +77,9 @@ impl Bench {
         let station = Station { base_url: base.clone(), ..Station::default() };
         let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), station, written, Box::new(NoNodeLog));
         let stop = CancellationToken::new();
-        let context = Context { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
+        let context = ServiceContext { inbox: inbox.clone(), bench: bench.clone(), stop: stop.clone() };
         runtime.spawn(hub.run(outlet, stop.clone()));
-        let config = http::Config {
+        let config = http::HttpConfig {
             listen: port,
             boot_files: place.path().join("boot"),
             images: place.path().join("blobs"),
@@ -85,7 +87,7 @@ impl Bench {
             token: None,
         };
         runtime.spawn(http::serve(context.clone(), config));
-        let config = images::Config {
+        let config = images::ImagesConfig {
             profiles: place.path().join("profiles"),
             images: place.path().join("images"),
             store: place.path().join("blobs"),
@@ -132,7 +134,7 @@ impl Bench {
     }
 
     fn asked(&self, command: Command) {
-        let answer = self.runtime.block_on(self.inbox.ask(|done| Note::Command(command, done)));
+        let answer = self.runtime.block_on(self.inbox.ask(|done| Input::Command(command, done)));
         assert_eq!(answer, Some(Ok(())));
     }
 

@@ -5,17 +5,19 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxbow::domain::effect::Effect;
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::snapshot::{Snapshot, Station};
-use oxbow::hub::{Hub, NodeLog};
-use oxbow::inbox::inbox;
-use oxbow::service::{Context, http, images};
-use oxbow::store;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::Station;
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::inbox;
+use oxbow::service::{ServiceContext, http, images};
+use oxbow::store;
 
 const ASK: &str = "mac=52-54-00-00-00-01&serial=SN-1&platform=efi&arch=x86_64";
 const PROFILE: &str = r#"
@@ -77,9 +79,9 @@ impl Bench {
         let station = Station { base_url: base.clone(), require_https, ..Station::default() };
         let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), station, store, Box::new(NoNodeLog));
         let stop = CancellationToken::new();
-        let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
+        let context = ServiceContext { inbox, bench: bench.clone(), stop: stop.clone() };
         runtime.spawn(hub.run(outlet, stop));
-        let config = http::Config {
+        let config = http::HttpConfig {
             listen: port,
             boot_files: place.path().join("boot"),
             images: place.path().join("blobs"),
@@ -87,7 +89,7 @@ impl Bench {
             token: None,
         };
         runtime.spawn(http::serve(context.clone(), config));
-        let config = images::Config {
+        let config = images::ImagesConfig {
             profiles: place.path().join("profiles"),
             images: place.path().join("images"),
             store: place.path().join("blobs"),

@@ -5,22 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::ids::RunId;
-use oxbow::domain::image::ImageState;
-use oxbow::domain::service::ServiceState;
-use oxbow::domain::snapshot::{Snapshot, Station};
-use oxbow::hub::Hub;
-use oxbow::inbox::inbox;
-use oxbow::logs;
-use oxbow::protocol::paths;
-use oxbow::service::{Context, http, images};
-use oxbow::store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::RunId;
+use oxbow::domain::profile::image::ImageState;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::Station;
+use oxbow::domain::station::service::ServiceState;
+use oxbow::hub::Hub;
+use oxbow::inbox::inbox;
+use oxbow::protocol::paths;
+use oxbow::service::{ServiceContext, http, images};
+use oxbow::{logs, store};
 
 const ASK: &str = "/boot.ipxe?mac=52-54-00-00-00-01&serial=SN-1&platform=efi";
 const IMAGE: &[u8] = b"an operating system, or so it says";
@@ -57,12 +58,12 @@ impl Bench {
         let logs = place.path().join("log");
         logs::nodes::recall(&logs, &mut memory.nodes);
         let (node_logs, log_thread) =
-            logs::nodes::start(&logs, logs::nodes::Bounds::default(), &memory.nodes, inbox.clone()).expect("logs");
+            logs::nodes::start(&logs, logs::nodes::LogBounds::default(), &memory.nodes, inbox.clone()).expect("logs");
         let (hub, bench) = Hub::new(Fleet::restore(memory.nodes), station, store, Box::new(node_logs));
         let stop = CancellationToken::new();
-        let context = Context { inbox, bench: bench.clone(), stop: stop.clone() };
+        let context = ServiceContext { inbox, bench: bench.clone(), stop: stop.clone() };
         runtime.spawn(hub.run(outlet, stop.clone()));
-        let config = http::Config {
+        let config = http::HttpConfig {
             listen: port,
             boot_files: place.path().join("boot"),
             images: place.path().join("blobs"),
@@ -70,7 +71,7 @@ impl Bench {
             token: http::Token::open(&place.path().join("api-token")).ok(),
         };
         runtime.spawn(http::serve(context.clone(), config));
-        let config = images::Config {
+        let config = images::ImagesConfig {
             profiles: place.path().join("profiles"),
             images: place.path().join("images"),
             store: place.path().join("blobs"),

@@ -6,17 +6,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use oxbow::domain::command::{Command, Undo};
 use oxbow::domain::fleet::Fleet;
 use oxbow::domain::ids::NodeId;
-use oxbow::domain::import::{self, Flaw, Meaning, Options, Preview, Standing};
+use oxbow::domain::import::{self, ColumnMeaning, ImportOptions, ListFlaw, Preview, RowEffect};
 use oxbow::domain::logline::LogTail;
 use oxbow::domain::node::Node;
-use oxbow::domain::profile_file;
-use oxbow::domain::registration::Registration;
+use oxbow::domain::node::registration::Registration;
+use oxbow::domain::profile::file;
 use oxbow::domain::snapshot::{Catalogue, Snapshot};
 use oxbow::domain::time::Timestamp;
-use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
 
@@ -41,12 +42,19 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
 #[test]
 fn the_template_is_read_as_every_column_means() {
     let preview = read("template.csv", import::template().as_bytes());
-    assert_eq!(preview.flaws, [Flaw::NoRows]);
-    let meanings: Vec<Meaning> = preview.columns.into_iter().map(|column| column.meaning).collect();
-    let extra = |key: &str| Meaning::Extra(key.into());
-    let told = [Meaning::Serial, Meaning::Uuid, Meaning::Mac, Meaning::Profile, Meaning::Name, Meaning::Hostname];
+    assert_eq!(preview.flaws, [ListFlaw::NoRows]);
+    let meanings: Vec<ColumnMeaning> = preview.columns.into_iter().map(|column| column.meaning).collect();
+    let extra = |key: &str| ColumnMeaning::Extra(key.into());
+    let told = [
+        ColumnMeaning::Serial,
+        ColumnMeaning::Uuid,
+        ColumnMeaning::Mac,
+        ColumnMeaning::Profile,
+        ColumnMeaning::Name,
+        ColumnMeaning::Hostname,
+    ];
     assert_eq!(meanings[..6], told);
-    assert_eq!(meanings[6..], [extra("Site"), Meaning::Metadata, extra("CloudInit")]);
+    assert_eq!(meanings[6..], [extra("Site"), ColumnMeaning::Metadata, extra("CloudInit")]);
 }
 
 #[test]
@@ -59,8 +67,8 @@ fn errors_come_back_as_a_list_that_is_imported_once_corrected() {
         let saved = import::errors_csv(&first);
         let again = read("errors.csv", saved.as_bytes());
         let flaws = |preview: &Preview| -> Vec<Vec<String>> {
-            let of = |standing: &Standing| match standing {
-                Standing::Error(errors) => Some(errors.iter().map(|error| error.flaw.hint()).collect()),
+            let of = |standing: &RowEffect| match standing {
+                RowEffect::Error(errors) => Some(errors.iter().map(|error| error.flaw.hint()).collect()),
                 _ => None,
             };
             preview.rows.iter().filter_map(|row| of(&row.standing)).collect()
@@ -92,7 +100,7 @@ fn the_file_of_errors_has_a_name_a_stick_can_hold() {
 
 #[test]
 fn a_profile_for_the_whole_list_goes_before_what_rows_say() {
-    let options = Options { profile: "demo".parse().ok() };
+    let options = ImportOptions { profile: "demo".parse().ok() };
     let preview = import::preview("a.csv", b"Serial,Profile\nA100,nonsense\nA101,\n", NOW, &bench(), &options);
     let profiles: Vec<_> = preview.rows.iter().map(|row| row.registration.profile.clone()).collect();
     assert_eq!((preview.is_clean(), profiles), (true, vec!["demo".parse().ok(), "demo".parse().ok()]));
@@ -124,7 +132,7 @@ proptest! {
         let mut bench = bench();
         let mut fleet = Fleet::default();
         let preview = |bench: &Snapshot, list: &str| {
-            let preview = import::preview("a.csv", list.as_bytes(), NOW, bench, &Options::default());
+            let preview = import::preview("a.csv", list.as_bytes(), NOW, bench, &ImportOptions::default());
             (preview.import_without_errors(), preview)
         };
         let takes = |fleet: &mut Fleet, bench: &mut Snapshot, command: Command| {
@@ -139,7 +147,7 @@ proptest! {
         takes(&mut fleet, &mut bench, Command::Import(import));
         let (_, again) = preview(&bench, &list);
         for (row, then) in again.rows.iter().zip(&first.rows) {
-            if !matches!(then.standing, Standing::Error(_)) {
+            if !matches!(then.standing, RowEffect::Error(_)) {
                 prop_assert_eq!(row.standing.word(), "same", "{:?}", row);
             }
         }
@@ -236,14 +244,14 @@ fn forgetful(node: &Node) -> Node {
 }
 
 fn read(file: &str, bytes: &[u8]) -> Preview {
-    import::preview(file, bytes, NOW, &bench(), &Options::default())
+    import::preview(file, bytes, NOW, &bench(), &ImportOptions::default())
 }
 
 /// An empty bench with three profiles.
 fn bench() -> Snapshot {
     let profile = |id: &str, title: &str| {
         let text = format!("schema = 1\ntitle = {title:?}\nimage = \"{id}.raw.gz\"\n");
-        profile_file::parse(&format!("{id}.toml"), &text).expect("a profile")
+        file::parse(&format!("{id}.toml"), &text).expect("a profile")
     };
     let profiles = [
         profile("demo", "Demonstration"),

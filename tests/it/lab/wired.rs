@@ -2,26 +2,24 @@
 //! initramfs' DHCP script gives it addresses, and the agent works there with a file for a disk.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-use oxbow::agent::linux::DiskFile;
-use oxbow::agent::machine::{Dialer, Machine, Medium, Survey};
-use oxbow::agent::orders::NoOrders;
-use oxbow::agent::patience::Patience;
-use oxbow::agent::pump::Blocks;
-use oxbow::agent::{Config, Outcome, run};
-use oxbow::domain::disk::{Disk, Transport};
-use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::MacAddr;
+use std::{io, thread};
 
 use super::{Bench, run as do_run};
+use oxbow::agent::boot_args::BadBootArgs;
+use oxbow::agent::image::pump::Blocks;
+use oxbow::agent::linux::DiskFile;
+use oxbow::agent::machine::{Dialer, Machine, Medium, Survey};
+use oxbow::agent::outcome::AgentOutcome;
+use oxbow::agent::station::backoff::RetryPolicy;
+use oxbow::agent::{AgentConfig, run};
+use oxbow::domain::ids::MacAddr;
+use oxbow::domain::machine::claims::Claims;
+use oxbow::domain::machine::disk::{Disk, Transport};
 
 /// A machine that is plugged in.
 pub(crate) struct Wired {
@@ -88,7 +86,7 @@ impl Wired {
     }
 
     /// Asks for its boot script, as iPXE does, until there is something to install, and does what the script says.
-    pub(crate) fn boot(&self, patience: Patience) -> Outcome {
+    pub(crate) fn boot(&self, patience: RetryPolicy) -> AgentOutcome {
         let orders = || {
             let url = format!("http://{}/boot.ipxe?mac={}&platform=efi&arch=x86_64", Bench::STATION, Self::MAC);
             let script = ureq::get(&url).call().and_then(|mut script| script.body_mut().read_to_string());
@@ -100,11 +98,13 @@ impl Wired {
                 match orders() {
                     Ok(orders) => break orders,
                     // The station looks at the image first.
-                    Err(NoOrders::NoStation) if Instant::now() < deadline => thread::sleep(Duration::from_millis(100)),
+                    Err(BadBootArgs::NoStation) if Instant::now() < deadline => {
+                        thread::sleep(Duration::from_millis(100))
+                    }
                     Err(no) => panic!("{no}"),
                 }
             };
-            run(&Config { orders, patience, blocks: Blocks { bytes: 64 * 1024, count: 2 } }, self)
+            run(&AgentConfig { orders, patience, blocks: Blocks { bytes: 64 * 1024, count: 2 } }, self)
         })
     }
 

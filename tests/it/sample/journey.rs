@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ratatui::crossterm::event::KeyCode::{self, Char};
+use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
+
 use oxbow::domain::command::Command;
 use oxbow::domain::ids::NodeId;
 use oxbow::domain::node::Node;
 use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Ask, Effect, Msg, Screen, What, update};
-use ratatui::crossterm::event::KeyCode::{self, Char};
-use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
+use oxbow::tui::{HubAction, HubRequest, Msg, Screen, UiEffect, update};
 
 /// A technician in front of a bench.
 pub(crate) struct Journey {
     pub(crate) bench: Snapshot,
     pub(crate) screen: Screen,
-    pub(crate) wishes: Vec<Effect>,
+    pub(crate) wishes: Vec<UiEffect>,
 }
 
 impl Journey {
@@ -81,13 +82,13 @@ impl Journey {
     #[track_caller]
     pub(crate) fn asks_for_all(&mut self, commands: &[Command]) {
         let asked = self.wishes.iter().flat_map(|wish| match wish {
-            Effect::Ask(Ask { what: What::One(command), .. }) => vec![command.clone()],
-            Effect::Ask(Ask { what: What::Each(commands), .. }) => commands.clone(),
-            Effect::Ask(Ask { what: What::Import { .. }, .. }) => panic!("it imports"),
-            Effect::Ask(Ask { what: What::Capture { .. }, .. }) => panic!("it saves packets"),
-            Effect::Write { deed, .. } => panic!("it writes {deed}"),
-            Effect::Bell | Effect::Files(_) | Effect::Replay(_) | Effect::DropPaper => Vec::new(),
-            Effect::Quit => panic!("it quits"),
+            UiEffect::Ask(HubRequest { what: HubAction::One(command), .. }) => vec![command.clone()],
+            UiEffect::Ask(HubRequest { what: HubAction::Each(commands), .. }) => commands.clone(),
+            UiEffect::Ask(HubRequest { what: HubAction::Import { .. }, .. }) => panic!("it imports"),
+            UiEffect::Ask(HubRequest { what: HubAction::Capture { .. }, .. }) => panic!("it saves packets"),
+            UiEffect::Write { deed, .. } => panic!("it writes {deed}"),
+            UiEffect::Bell | UiEffect::Files(_) | UiEffect::Replay(_) | UiEffect::DropPaper => Vec::new(),
+            UiEffect::Quit => panic!("it quits"),
         });
         assert_eq!(asked.collect::<Vec<_>>(), commands);
     }

@@ -8,39 +8,44 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use oxbow::domain::batch::{Batch, Closed, Order};
-use oxbow::domain::command::{Command, Registration};
-use oxbow::domain::dhcp::{Choice, Dhcp, Mode, Pool, Rival};
-use oxbow::domain::diagnostic::Diagnostic;
-use oxbow::domain::digest::Digest;
-use oxbow::domain::disk::{Disk, Transport, Volume};
-use oxbow::domain::doctor::Doctor;
-use oxbow::domain::doctor::sighting::{Asked, Cause, Door, Kind, Reply, Sighting, Speaker, Tftp, Who};
-use oxbow::domain::event::{DhcpAnswer, Event, Firmware, Transfer};
-use oxbow::domain::fleet::{Fleet, Grant, Hello};
-use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::{NodeId, RunId};
-use oxbow::domain::image::{Format, ImageInfo, ImageState};
-use oxbow::domain::import::{self, Preview, preview};
-use oxbow::domain::inventory::{Inventory, Nic};
-use oxbow::domain::lease::Lease;
-use oxbow::domain::logline::{Level, LogLine, Source};
-use oxbow::domain::node::Node;
-use oxbow::domain::phase::{Phase, Stage};
-use oxbow::domain::policy::Policy;
-use oxbow::domain::profile_file;
-use oxbow::domain::progress::Arrived;
-use oxbow::domain::report::{FailureKind, Report, Step};
-use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
-use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
-use oxbow::domain::stream::{Origin, Said, Stream};
-use oxbow::domain::time::Timestamp;
-use oxbow::tui::files::Listed;
-use oxbow::tui::{Found, Msg, Palette, Screen, Theme, update, view};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Size;
+
+use oxbow::domain::batch::{Batch, BatchEnd, BatchOrder};
+use oxbow::domain::command::{Command, Registration};
+use oxbow::domain::diagnostic::Diagnostic;
+use oxbow::domain::digest::Digest;
+use oxbow::domain::doctor::Doctor;
+use oxbow::domain::event::{DhcpAnswer, Event, LoaderTransfer};
+use oxbow::domain::fleet::{Fleet, Grant, Hello};
+use oxbow::domain::ids::{NodeId, RunId};
+use oxbow::domain::import::{self, Preview, preview};
+use oxbow::domain::logline::{Level, LogLine, LogSource};
+use oxbow::domain::machine::claims::Claims;
+use oxbow::domain::machine::disk::{Disk, DiskVolume, Transport};
+use oxbow::domain::machine::firmware::Firmware;
+use oxbow::domain::machine::inventory::{Inventory, Nic};
+use oxbow::domain::machine::progress::Arrived;
+use oxbow::domain::machine::report::{FailureKind, Report, Step};
+use oxbow::domain::machine::sighting::{
+    Cause, DhcpAsked, DhcpMessageType, DhcpPort, DhcpReplied, DhcpSpeaker, Sighting, Tftp, Who,
+};
+use oxbow::domain::node::Node;
+use oxbow::domain::node::phase::{Phase, Stage};
+use oxbow::domain::profile::file;
+use oxbow::domain::profile::image::{ImageFormat, ImageInfo, ImageState};
+use oxbow::domain::snapshot::{Catalogue, Snapshot};
+use oxbow::domain::station::Station;
+use oxbow::domain::station::dhcp::{Dhcp, DhcpChoice, Mode, Pool, RogueServer};
+use oxbow::domain::station::lease::Lease;
+use oxbow::domain::station::policy::Policy;
+use oxbow::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
+use oxbow::domain::station::stream::{LogStream, Origin, StreamLine};
+use oxbow::domain::time::Timestamp;
+use oxbow::tui::workers::lists::ListFile;
+use oxbow::tui::{ListResult, Msg, Palette, Screen, Theme, update, view};
 
 /// 14:02:11 on a day in November.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_442_531_000);
@@ -118,8 +123,8 @@ pub(crate) fn stuck() -> Snapshot {
     bench.provision(1, 900);
     bench.write(4, 63, 62);
     bench.refuse_program(13, 70);
-    bench.knock(21, 90, 0, Reply::Offered { address: Some(address(21)), file: Some("undionly.kpxe".into()) });
-    bench.knock(22, 30, 6, Reply::Silent(Cause::NoProgram("6 (UEFI IA32)".into())));
+    bench.knock(21, 90, 0, DhcpReplied::Offered { address: Some(address(21)), file: Some("undionly.kpxe".into()) });
+    bench.knock(22, 30, 6, DhcpReplied::Silent(Cause::NoProgram("6 (UEFI IA32)".into())));
     bench.snapshot()
 }
 
@@ -136,8 +141,8 @@ pub(crate) fn installers() -> Snapshot {
 /// Only machines that are no nodes.
 pub(crate) fn strangers() -> Snapshot {
     let mut bench = Bench::new();
-    bench.knock(21, 90, 0, Reply::Offered { address: Some(address(21)), file: Some("undionly.kpxe".into()) });
-    bench.knock(22, 30, 6, Reply::Silent(Cause::NoProgram("6 (UEFI IA32)".into())));
+    bench.knock(21, 90, 0, DhcpReplied::Offered { address: Some(address(21)), file: Some("undionly.kpxe".into()) });
+    bench.knock(22, 30, 6, DhcpReplied::Silent(Cause::NoProgram("6 (UEFI IA32)".into())));
     bench.snapshot()
 }
 
@@ -157,11 +162,11 @@ pub(crate) fn imported() -> Snapshot {
 pub(crate) fn with_batches() -> Snapshot {
     let order = |name: &str| {
         let [work_order, operator] = ["WO 4711", "Kim"].map(|words| Some(words.to_owned()));
-        Order { name: name.into(), work_order, operator, list: None }
+        BatchOrder { name: name.into(), work_order, operator, list: None }
     };
     let mut bench = busy();
     let mut earlier = Batch::open(1, order("Monday"), ago(90_000));
-    earlier.closed = Some(Closed { at: ago(80_000), units: earlier.units(&bench.nodes) });
+    earlier.closed = Some(BatchEnd { at: ago(80_000), units: earlier.units(&bench.nodes) });
     bench.batches = vec![Arc::new(earlier), Arc::new(Batch::open(2, order("line 2"), ago(3600)))];
     bench
 }
@@ -178,7 +183,7 @@ pub(crate) fn forgotten() -> Snapshot {
 
 /// What a list would do to `bench`.
 pub(crate) fn list(bench: &Snapshot, text: &[u8]) -> Preview {
-    preview("po-4711.csv", text, NOW, bench, &import::Options::default())
+    preview("po-4711.csv", text, NOW, bench, &import::ImportOptions::default())
 }
 
 /// A list with rows of every kind.
@@ -198,7 +203,10 @@ pub(crate) fn flooded() -> Snapshot {
     for number in 0..1040_u32 {
         let [_, b, c, d] = number.to_be_bytes();
         let who = Who::card(format!("02:00:00:{b:02x}:{c:02x}:{d:02x}").parse().expect("a MAC"));
-        let what = Sighting::Dhcp { asked: asked(21, Kind::Discover, 7), reply: Reply::Silent(Cause::NotOurs) };
+        let what = Sighting::Dhcp {
+            asked: asked(21, DhcpMessageType::Discover, 7),
+            reply: DhcpReplied::Silent(Cause::NotOurs),
+        };
         bench.doctor.sight(ago(700), who, what);
     }
     bench.observe(65, Event::KernelServed { address: [10, 77, 0, 9].into(), file: "vmlinuz".into() });
@@ -211,8 +219,8 @@ pub(crate) fn flooded() -> Snapshot {
 
 /// The lists that are found.
 pub(crate) fn lists() -> Msg {
-    let listed = |path: &str, bytes| Listed { path: path.into(), bytes };
-    Msg::Found(Found::Lists(vec![
+    let listed = |path: &str, bytes| ListFile { path: path.into(), bytes };
+    Msg::Found(ListResult::Lists(vec![
         listed("/media/stick/export.csv", 1_204),
         listed("/var/lib/oxbow/import/po-4711.csv", 48_213),
     ]))
@@ -220,7 +228,7 @@ pub(crate) fn lists() -> Msg {
 
 /// The second of them as it was read.
 pub(crate) fn read(preview: Preview) -> Msg {
-    Msg::Found(Found::Read { path: "/var/lib/oxbow/import/po-4711.csv".into(), preview: Ok(Arc::new(preview)) })
+    Msg::Found(ListResult::Read { path: "/var/lib/oxbow/import/po-4711.csv".into(), preview: Ok(Arc::new(preview)) })
 }
 
 /// Nothing seen, nothing registered.
@@ -320,17 +328,18 @@ fn served() -> Dhcp {
 /// Beside the site's server, after a flood.
 pub(crate) fn beside() -> Snapshot {
     let mut bench = busy();
-    bench.dhcp_chosen = Some(Choice::Auto);
+    bench.dhcp_chosen = Some(DhcpChoice::Auto);
     for service in bench.services.iter_mut().filter(|service| service.name == ServiceName::Dhcp) {
         service.state = ServiceState::Up { at: "10.77.0.1 on enp3s0, proxy (auto: 10.77.0.2 answers DHCP)".into() };
     }
     let address = |last| [10, 77, 0, last].into();
-    let rival = Rival { address: address(2), mac: "52:54:00:00:00:02".parse().ok(), first: ago(7200), last: ago(12) };
+    let rival =
+        RogueServer { address: address(2), mac: "52:54:00:00:00:02".parse().ok(), first: ago(7200), last: ago(12) };
     bench.dhcp = Arc::new(Dhcp {
-        choice: Choice::Auto,
+        choice: DhcpChoice::Auto,
         mode: Some(Mode::Proxy),
         why: "proxy (auto: 10.77.0.2 answers DHCP)".into(),
-        rivals: vec![rival, Rival { address: address(250), mac: None, first: ago(3000), last: ago(2950) }],
+        rivals: vec![rival, RogueServer { address: address(250), mac: None, first: ago(3000), last: ago(2950) }],
         unanswered: vec![
             ("it is for the site's DHCP server".into(), 312),
             ("it does not boot from the network".into(), 17),
@@ -351,23 +360,23 @@ pub(crate) fn exhausted() -> Snapshot {
 }
 
 /// What all nodes said, in the order of its times, and three services.
-fn stream(fleet: &Fleet) -> Stream {
+fn stream(fleet: &Fleet) -> LogStream {
     let of_nodes = fleet.nodes().values().flat_map(|node| {
         let by = Origin::Node { id: node.id, label: node.label().into() };
-        node.log.lines().map(move |line| Said { by: by.clone(), line: line.clone() })
+        node.log.lines().map(move |line| StreamLine { by: by.clone(), line: line.clone() })
     });
     let service = |service, seconds, level, text: &str| {
-        let line = LogLine::new(ago(seconds), Source::Station, level, text);
-        Said { by: Origin::Service(service), line }
+        let line = LogLine::new(ago(seconds), LogSource::Station, level, text);
+        StreamLine { by: Origin::Service(service), line }
     };
     let of_services = [
         service(ServiceName::Dhcp, 3600, Level::Info, "up: 10.77.0.1 on enp3s0, pool 10.77.0.100–250"),
         service(ServiceName::Http, 3600, Level::Info, "up: 10.77.0.1:80"),
         service(ServiceName::Tftp, 41, Level::Warning, "undionly.kpxe is asked for by 10.77.0.121 and is not there"),
     ];
-    let mut all: Vec<Said> = of_nodes.chain(of_services).collect();
+    let mut all: Vec<StreamLine> = of_nodes.chain(of_services).collect();
     all.sort_by_key(|said| said.line.at);
-    let mut stream = Stream::default();
+    let mut stream = LogStream::default();
     all.into_iter().for_each(|said| stream.push(said));
     stream
 }
@@ -424,9 +433,9 @@ impl Bench {
     }
 
     /// `number` asks four times by DHCP and goes no further.
-    fn knock(&mut self, number: u8, seconds: u64, arch: u16, reply: Reply) {
+    fn knock(&mut self, number: u8, seconds: u64, arch: u16, reply: DhcpReplied) {
         for later in [0, 4, 12, 28] {
-            let asked = asked(number, Kind::Discover, arch);
+            let asked = asked(number, DhcpMessageType::Discover, arch);
             let sighting = Sighting::Dhcp { asked, reply: reply.clone() };
             let who = Who { mac: claims(number).macs.first().copied(), address: None };
             self.observe(seconds - later, Event::Sighted { who, sighting: Box::new(sighting) });
@@ -436,9 +445,9 @@ impl Bench {
     /// `number` fetches its program, and it does not start.
     fn refuse_program(&mut self, number: u8, seconds: u64) {
         let (mac, address, file) = (claims(number).macs.first().copied(), address(number), Some(loader(number)));
-        let offered = Reply::Offered { address: Some(address), file: file.clone() };
-        let given = Reply::Acked { address: Some(address), file };
-        for (later, kind, reply) in [(0, Kind::Discover, offered), (4, Kind::Request, given)] {
+        let offered = DhcpReplied::Offered { address: Some(address), file: file.clone() };
+        let given = DhcpReplied::Acked { address: Some(address), file };
+        for (later, kind, reply) in [(0, DhcpMessageType::Discover, offered), (4, DhcpMessageType::Request, given)] {
             let sighting = Box::new(Sighting::Dhcp { asked: asked(number, kind, 7), reply });
             let who = Who { mac, address: None };
             self.observe(seconds - later, Event::Sighted { who, sighting });
@@ -449,7 +458,7 @@ impl Bench {
             let sighting = Box::new(Sighting::Tftp { file: loader(number), how });
             self.observe(seconds - 5, Event::Sighted { who: Who::at(address), sighting });
         }
-        let transfer = Transfer::Started;
+        let transfer = LoaderTransfer::Started;
         self.observe(seconds - 5, Event::Loader { address, file: loader(number), transfer });
     }
 
@@ -457,7 +466,7 @@ impl Bench {
     fn demand(&mut self, more: &str) {
         let title = "Edge Microvisor Toolkit 3.1";
         let text = format!("schema = 1\ntitle = \"{title}\"\nimage = \"edge-3.1.raw.gz\"\n{more}");
-        let profile = profile_file::parse("emt-s.toml", &text).expect("a profile");
+        let profile = file::parse("emt-s.toml", &text).expect("a profile");
         self.catalogue.profiles.insert(profile.id.clone(), profile);
     }
 
@@ -486,7 +495,7 @@ impl Bench {
     fn boot(&mut self, number: u8, seconds: u64) {
         self.see(number, seconds);
         let address = address(number);
-        for transfer in [Transfer::Started, Transfer::Done { bytes: 1_085_440 }] {
+        for transfer in [LoaderTransfer::Started, LoaderTransfer::Done { bytes: 1_085_440 }] {
             self.observe(seconds - 2, Event::Loader { address, file: loader(number), transfer });
         }
         let profile = "emt-s".parse().expect("a profile name");
@@ -615,18 +624,18 @@ fn address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, 100 + number)
 }
 
-fn asked(number: u8, kind: Kind, arch: u16) -> Asked {
+fn asked(number: u8, kind: DhcpMessageType, arch: u16) -> DhcpAsked {
     let firmware = match arch {
         0 => Firmware::Bios,
         7 => Firmware::UefiX64,
         _ => Firmware::Other,
     };
     let (server, address) = match kind {
-        Kind::Request => (Some(Ipv4Addr::new(10, 77, 0, 1)), Some(address(number))),
+        DhcpMessageType::Request => (Some(Ipv4Addr::new(10, 77, 0, 1)), Some(address(number))),
         _ => (None, None),
     };
-    let (door, speaker) = (Door::Dhcp, Speaker::Pxe);
-    Asked { door, kind, speaker, firmware, arch, secs: 0, relay: None, server, address, uuid: None }
+    let (door, speaker) = (DhcpPort::Dhcp, DhcpSpeaker::Pxe);
+    DhcpAsked { door, kind, speaker, firmware, arch, secs: 0, relay: None, server, address, uuid: None }
 }
 
 fn is_bios(number: u8) -> bool {
@@ -653,8 +662,8 @@ fn disk(number: u8) -> Disk {
     }
 }
 
-fn volume(name: &str, label: &str) -> Volume {
-    Volume { name: name.into(), label: label.into(), ..Volume::default() }
+fn volume(name: &str, label: &str) -> DiskVolume {
+    DiskVolume { name: name.into(), label: label.into(), ..DiskVolume::default() }
 }
 
 fn inventory(number: u8) -> Inventory {
@@ -684,11 +693,11 @@ fn digest(fill: u8) -> Digest {
 fn catalogue() -> Catalogue {
     let profile = |id: &str, title: &str, image: &str| {
         let text = format!("schema = 1\ntitle = \"{title}\"\nimage = \"{image}\"\n");
-        profile_file::parse(&format!("{id}.toml"), &text).expect("a profile")
+        file::parse(&format!("{id}.toml"), &text).expect("a profile")
     };
     let ready = ImageInfo {
         name: "edge-3.1.raw.gz".into(),
-        format: Format::Gzip,
+        format: ImageFormat::Gzip,
         bytes: 1_240_000_000,
         sha256: digest(1),
         disk_bytes: IMAGE,

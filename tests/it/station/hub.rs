@@ -5,19 +5,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oxbow::domain::command::{Command, Import, Refusal};
-use oxbow::domain::effect::Effect;
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::ids::ProfileId;
-use oxbow::domain::import::{self, Options};
-use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
-use oxbow::domain::snapshot::{Snapshot, Station};
-use oxbow::hub::{Hub, NodeLog};
-use oxbow::inbox::{Inbox, Note, inbox};
-use oxbow::store;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
+
+use oxbow::domain::command::{Command, ImportList};
+use oxbow::domain::effect::Effect;
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::ProfileId;
+use oxbow::domain::import::{self, ImportOptions};
+use oxbow::domain::refusal::Refusal;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::Station;
+use oxbow::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
+use oxbow::hub::{Hub, NodeLog};
+use oxbow::inbox::{Inbox, Input, inbox};
+use oxbow::store;
 
 struct Silent;
 
@@ -43,15 +46,15 @@ async fn started(file: &Path) -> (Inbox, watch::Receiver<Arc<Snapshot>>) {
     (inbox, bench)
 }
 
-fn import(bench: &Snapshot, rows: usize) -> Import {
-    let preview = import::preview("order.csv", list(rows).as_bytes(), bench.at, bench, &Options::default());
+fn import(bench: &Snapshot, rows: usize) -> ImportList {
+    let preview = import::preview("order.csv", list(rows).as_bytes(), bench.at, bench, &ImportOptions::default());
     preview.import().expect("no row is wrong")
 }
 
-fn asked_to_import(inbox: &Inbox, import: Import) -> oneshot::Receiver<Option<Result<(), Refusal>>> {
+fn asked_to_import(inbox: &Inbox, import: ImportList) -> oneshot::Receiver<Option<Result<(), Refusal>>> {
     let command = Command::Import(import);
     let (inbox, (done, answer)) = (inbox.clone(), oneshot::channel());
-    tokio::spawn(async move { done.send(inbox.ask(|back| Note::Command(command, back)).await) });
+    tokio::spawn(async move { done.send(inbox.ask(|back| Input::Command(command, back)).await) });
     answer
 }
 
@@ -63,8 +66,8 @@ async fn sees(bench: &mut watch::Receiver<Arc<Snapshot>>, what: &str, there: imp
     }
 }
 
-fn service(at: &str) -> Note {
-    Note::Service(ServiceStatus { name: ServiceName::Tftp, state: ServiceState::Up { at: at.into() }, restarts: 0 })
+fn service(at: &str) -> Input {
+    Input::Service(ServiceStatus { name: ServiceName::Tftp, state: ServiceState::Up { at: at.into() }, restarts: 0 })
 }
 
 fn up(port: u32) -> ServiceState {

@@ -5,25 +5,29 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oxbow::domain::batch::Order;
-use oxbow::domain::command::{Command, Registration};
-use oxbow::domain::doctor::sighting::{Asked, Door, Kind, Reply, Sighting, Speaker, Tftp, Who};
-use oxbow::domain::event::{DhcpAnswer, Event, Firmware, Transfer};
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::{MacAddr, RunId};
-use oxbow::domain::logline::Level;
-use oxbow::domain::profile_file;
-use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
-use oxbow::domain::snapshot::{Catalogue, Snapshot, Station};
-use oxbow::domain::time::Timestamp;
-use oxbow::inbox::Note;
-use oxbow::record::scene::Scene;
-use oxbow::record::{Recorder, read, start};
 use ratatui::crossterm::event::KeyCode::Enter;
 use tokio::sync::oneshot;
 
 use crate::sample;
+use oxbow::domain::batch::BatchOrder;
+use oxbow::domain::command::{Command, Registration};
+use oxbow::domain::event::{DhcpAnswer, Event, LoaderTransfer};
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::{MacAddr, RunId};
+use oxbow::domain::logline::Level;
+use oxbow::domain::machine::claims::Claims;
+use oxbow::domain::machine::firmware::Firmware;
+use oxbow::domain::machine::sighting::{
+    DhcpAsked, DhcpMessageType, DhcpPort, DhcpReplied, DhcpSpeaker, Sighting, Tftp, Who,
+};
+use oxbow::domain::profile::file;
+use oxbow::domain::snapshot::{Catalogue, Snapshot};
+use oxbow::domain::station::Station;
+use oxbow::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
+use oxbow::domain::time::Timestamp;
+use oxbow::inbox::Input;
+use oxbow::record::replay::Scene;
+use oxbow::record::{Recorder, read, start};
 
 #[test]
 fn a_machine_that_refused_its_program_is_diagnosed_again_from_its_recording() {
@@ -68,17 +72,17 @@ fn no_token_no_answer_and_nothing_else_that_lists_say_is_in_a_recording() {
     let path = recorded(home.path(), |recorder, at| {
         let text = "schema = 1\nimage = \"emt.raw.gz\"\n[cloud_init]\nuser_data = \"user-data\"\n";
         let beside = |_: &str| Ok(format!("#cloud-config # {secret}"));
-        let profile = profile_file::read("emt-s.toml", text, &beside).expect("a profile");
+        let profile = file::read("emt-s.toml", text, &beside).expect("a profile");
         let catalogue = Catalogue { profiles: [(profile.id.clone(), profile)].into(), ..Catalogue::default() };
-        recorder.take(at(), &Note::Catalogue(Arc::new(catalogue)));
+        recorder.take(at(), &Input::Catalogue(Arc::new(catalogue)));
         let metadata = [("root password".to_owned(), secret.to_owned())].into();
         let registration = Registration { serial: "SN-1".parse().ok(), metadata, ..Registration::default() };
-        recorder.take(at(), &Note::Command(Command::Register(registration), oneshot::channel().0));
+        recorder.take(at(), &Input::Command(Command::Register(registration), oneshot::channel().0));
         let (claims, profile) = (Claims { serial: "SN-1".parse().ok(), ..Claims::default() }, "emt-s".parse());
         let profile = profile.expect("a profile name");
-        recorder.take(at(), &Note::Event(Event::ScriptServed { claims, address: ADDRESS, run, profile }));
+        recorder.take(at(), &Input::Event(Event::ScriptServed { claims, address: ADDRESS, run, profile }));
         let lines = vec![(Level::Info, format!("GET /r/{run}/answers"))];
-        recorder.take(at(), &Note::AgentLog { run, first: 0, lines, done: oneshot::channel().0 });
+        recorder.take(at(), &Input::AgentLog { run, first: 0, lines, done: oneshot::channel().0 });
     });
     let text = std::fs::read_to_string(&path).expect("readable");
     assert!(!text.contains(secret) && !text.contains(&run.to_string()), "{text}");
@@ -95,11 +99,11 @@ fn a_recording_that_begins_in_the_middle_has_the_nodes_and_the_batch_of_then() {
     let (mut fleet, catalogue) = (Fleet::default(), Catalogue::default());
     let registration = Registration { serial: "SN-4013".parse().ok(), ..Registration::default() };
     fleet.apply(sample::NOW, Command::Register(registration), &catalogue).expect("a node");
-    let order = Order { name: "PO-4711".into(), ..Order::default() };
+    let order = BatchOrder { name: "PO-4711".into(), ..BatchOrder::default() };
     fleet.apply(sample::NOW, Command::OpenBatch(order), &catalogue).expect("a batch");
     let (mut recorder, thread) = start(&path, [7; 16]).expect("a recording");
     recorder.begin(sample::NOW, &Station::default(), &fleet);
-    recorder.take(sample::NOW, &Note::Link(None));
+    recorder.take(sample::NOW, &Input::Link(None));
     drop(recorder);
     thread.join().expect("no panic");
     let (bench, unreadable) = replayed(&path);
@@ -166,9 +170,9 @@ fn recorded(home: &Path, happens: impl FnOnce(&mut Recorder, &mut dyn FnMut() ->
 }
 
 /// A machine whose firmware enforces Secure Boot fetches an unsigned program, and goes no further.
-fn incident() -> Vec<Note> {
+fn incident() -> Vec<Input> {
     let mac: MacAddr = "3c:ec:ef:12:34:0d".parse().expect("a MAC");
-    let profile = profile_file::parse("emt-s.toml", "schema = 1\nimage = \"emt.raw.gz\"\n").expect("a profile");
+    let profile = file::parse("emt-s.toml", "schema = 1\nimage = \"emt.raw.gz\"\n").expect("a profile");
     let catalogue = Catalogue {
         default_profile: Some(profile.id.clone()),
         profiles: [(profile.id.clone(), profile)].into(),
@@ -177,10 +181,10 @@ fn incident() -> Vec<Note> {
     let up = ServiceState::Up { at: "10.77.0.1 on enp3s0".into() };
     let registration = Registration { serial: "SN-4013".parse().ok(), macs: vec![mac], ..Registration::default() };
     let file = || Some("ipxe.efi".to_owned());
-    let asked = |kind| Asked {
-        door: Door::Dhcp,
+    let asked = |kind| DhcpAsked {
+        door: DhcpPort::Dhcp,
         kind,
-        speaker: Speaker::Pxe,
+        speaker: DhcpSpeaker::Pxe,
         firmware: Firmware::UefiX64,
         arch: 7,
         secs: 0,
@@ -189,18 +193,18 @@ fn incident() -> Vec<Note> {
         address: None,
         uuid: None,
     };
-    let sighted = |who, sighting| Note::Event(Event::Sighted { who, sighting: Box::new(sighting) });
-    let offered = Reply::Offered { address: Some(ADDRESS), file: file() };
-    let given = Reply::Acked { address: Some(ADDRESS), file: file() };
+    let sighted = |who, sighting| Input::Event(Event::Sighted { who, sighting: Box::new(sighting) });
+    let offered = DhcpReplied::Offered { address: Some(ADDRESS), file: file() };
+    let given = DhcpReplied::Acked { address: Some(ADDRESS), file: file() };
     let tftp = |how| sighted(Who::at(ADDRESS), Sighting::Tftp { file: "ipxe.efi".into(), how });
     vec![
-        Note::Service(ServiceStatus { name: ServiceName::Dhcp, state: up, restarts: 0 }),
-        Note::Link(Some(1000)),
-        Note::Catalogue(Arc::new(catalogue)),
-        Note::Command(Command::Register(registration), oneshot::channel().0),
-        sighted(Who::card(mac), Sighting::Dhcp { asked: asked(Kind::Discover), reply: offered }),
-        sighted(Who::card(mac), Sighting::Dhcp { asked: asked(Kind::Request), reply: given }),
-        Note::Event(Event::DhcpAnswered {
+        Input::Service(ServiceStatus { name: ServiceName::Dhcp, state: up, restarts: 0 }),
+        Input::Link(Some(1000)),
+        Input::Catalogue(Arc::new(catalogue)),
+        Input::Command(Command::Register(registration), oneshot::channel().0),
+        sighted(Who::card(mac), Sighting::Dhcp { asked: asked(DhcpMessageType::Discover), reply: offered }),
+        sighted(Who::card(mac), Sighting::Dhcp { asked: asked(DhcpMessageType::Request), reply: given }),
+        Input::Event(Event::DhcpAnswered {
             claims: Claims { macs: vec![mac], ..Claims::default() },
             firmware: Firmware::UefiX64,
             address: Some(ADDRESS),
@@ -210,7 +214,7 @@ fn incident() -> Vec<Note> {
         }),
         tftp(Tftp::Probed),
         tftp(Tftp::Done { bytes: 296_448 }),
-        Note::Event(Event::Loader { address: ADDRESS, file: "ipxe.efi".into(), transfer: Transfer::Started }),
+        Input::Event(Event::Loader { address: ADDRESS, file: "ipxe.efi".into(), transfer: LoaderTransfer::Started }),
     ]
 }
 

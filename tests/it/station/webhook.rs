@@ -1,13 +1,12 @@
 //! What a program elsewhere is told when machines come to another phase, and that no machine waits for it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, channel};
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
@@ -17,26 +16,26 @@ use openssl::sign::Signer;
 use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
-use oxbow::domain::effect::Effect;
-use oxbow::domain::ids::NodeId;
-use oxbow::domain::node::Node;
-use oxbow::domain::phase::{Failure, Phase, Stage};
-use oxbow::domain::report::FailureKind;
-use oxbow::domain::service::{ServiceName, ServiceState};
-use oxbow::domain::snapshot::{self, Snapshot};
-use oxbow::domain::time::Timestamp;
-use oxbow::herald::{BOUND, Herald};
-use oxbow::inbox::{Note, Outlet, inbox};
-use oxbow::protocol::webhook::Body;
-use oxbow::service::{Context, webhook};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::lab::{Bench, Simulated, Station};
+use oxbow::domain::effect::Effect;
+use oxbow::domain::ids::NodeId;
+use oxbow::domain::machine::report::FailureKind;
+use oxbow::domain::node::Node;
+use oxbow::domain::node::phase::{Failure, Phase, Stage};
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::service::{ServiceName, ServiceState};
+use oxbow::domain::time::Timestamp;
+use oxbow::inbox::{Input, Outlet, inbox};
+use oxbow::protocol::webhook::WebhookBody;
+use oxbow::service::{ServiceContext, webhook};
+use oxbow::webhook_queue::{BOUND, WebhookQueue};
 
 /// A station's webhook, and the hub's side of it.
 struct Sending {
-    herald: Herald,
+    herald: WebhookQueue,
     outlet: Outlet,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<Result<(), oxbow::service::ServiceError>>,
@@ -44,13 +43,13 @@ struct Sending {
 }
 
 impl Sending {
-    fn to(url: String, change: impl FnOnce(&mut webhook::Config)) -> Self {
+    fn to(url: String, change: impl FnOnce(&mut webhook::WebhookConfig)) -> Self {
         let (inbox, outlet) = inbox();
         let (publish, bench) = watch::channel(Arc::new(Snapshot::default()));
         let stop = CancellationToken::new();
-        let phases = oxbow::domain::phase::words().collect();
-        let herald = Herald::new(phases, &snapshot::Station::default(), &BTreeMap::new());
-        let mut config = webhook::Config {
+        let phases = oxbow::domain::node::phase::words().collect();
+        let herald = WebhookQueue::new(phases, &oxbow::domain::station::Station::default(), &BTreeMap::new());
+        let mut config = webhook::WebhookConfig {
             origin: url.clone(),
             url,
             key: None,
@@ -60,7 +59,7 @@ impl Sending {
             patience: LIMIT,
         };
         change(&mut config);
-        let context = Context { inbox, bench, stop: stop.clone() };
+        let context = ServiceContext { inbox, bench, stop: stop.clone() };
         let task = tokio::spawn(webhook::serve(context, config, herald.changes()));
         Self { herald, outlet, stop, task, _bench: publish }
     }
@@ -79,7 +78,7 @@ impl Sending {
         let deadline = tokio::time::Instant::now() + LIMIT;
         loop {
             match tokio::time::timeout_at(deadline, self.outlet.notes.recv()).await {
-                Ok(Some(Note::Service(status))) if status.name == ServiceName::Webhook => {
+                Ok(Some(Input::Service(status))) if status.name == ServiceName::Webhook => {
                     let is_wanted = wanted(&status.state);
                     let words = format!("{:?}", status.state);
                     if is_wanted {
@@ -115,7 +114,7 @@ struct Heard {
 }
 
 impl Heard {
-    fn body(&self) -> Body {
+    fn body(&self) -> WebhookBody {
         serde_json::from_str(&self.text).unwrap_or_else(|err| panic!("{err}: {}", self.text))
     }
 

@@ -3,43 +3,44 @@
 
 use std::sync::Arc;
 
-use oxbow::domain::batch::{Batch, Order, WHOLE_BENCH};
-use oxbow::domain::command::Command;
-use oxbow::domain::paper::{Format, Kept, Paper, Step, Unkept};
-use oxbow::domain::phase::Phase;
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Answer, Effect, Msg, News, Screen};
 use ratatui::crossterm::event::KeyCode::{Backspace, Down, Enter, Esc, Right, Up};
 use ratatui::layout::Size;
 
-use crate::sample::{self, journey::Journey};
+use crate::sample;
+use crate::sample::journey::Journey;
+use oxbow::domain::batch::export::{Export, ExportError, ExportProgress, ReportFormat, WrittenExport};
+use oxbow::domain::batch::{Batch, BatchOrder, WHOLE_BENCH};
+use oxbow::domain::command::Command;
+use oxbow::domain::node::phase::Phase;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::tui::{ExportNews, HubReply, Msg, Screen, UiEffect};
 
 /// What was asked to be written, and as what.
 #[track_caller]
-fn written(journey: &mut Journey) -> (Paper, String) {
+fn written(journey: &mut Journey) -> (Export, String) {
     match journey.wishes.pop() {
-        Some(Effect::Write { paper, deed }) => (paper, deed),
+        Some(UiEffect::Write { paper, deed }) => (paper, deed),
         other => panic!("{other:?}"),
     }
 }
 
 fn step(what: &'static str, done: usize, of: Option<usize>) -> Msg {
-    Msg::Paper(News::Step(Step { what, done, of }))
+    Msg::Paper(ExportNews::Step(ExportProgress { what, done, of }))
 }
 
 fn kept(place: &str, about: &[&str]) -> Msg {
     let about = about.iter().map(|words| (*words).to_owned()).collect();
-    Msg::Paper(News::Ended(Ok(Kept { place: place.into(), about })))
+    Msg::Paper(ExportNews::Ended(Ok(WrittenExport { place: place.into(), about })))
 }
 
-fn unkept(why: Unkept) -> Msg {
-    Msg::Paper(News::Ended(Err(why)))
+fn unkept(why: ExportError) -> Msg {
+    Msg::Paper(ExportNews::Ended(Err(why)))
 }
 
 /// The busy bench with one batch that is open.
 fn with_a_batch() -> Snapshot {
     let mut bench = sample::busy();
-    let order = Order { name: "PO-4711".into(), operator: Some("Kim".into()), ..Order::default() };
+    let order = BatchOrder { name: "PO-4711".into(), operator: Some("Kim".into()), ..BatchOrder::default() };
     bench.batches.push(Arc::new(Batch::open(1, order, sample::NOW)));
     bench
 }
@@ -55,7 +56,7 @@ fn a_batch_is_opened_with_what_is_typed_and_the_machines_of_a_list() {
     journey.press([Right]).sees("those of ").sees("3 machines are expected now").press([Enter]).misses("Open a batch");
     let list = journey.bench.nodes.values().find_map(|node| node.listed.as_ref()).expect("a list").file.clone();
     let (work_order, operator) = (Some("WO 4711".into()), Some("kim".into()));
-    journey.asks_for(Command::OpenBatch(Order { name: "line 2".into(), work_order, operator, list: Some(list) }));
+    journey.asks_for(Command::OpenBatch(BatchOrder { name: "line 2".into(), work_order, operator, list: Some(list) }));
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn machines_on_the_board_that_are_not_of_the_batch_are_not_counted_as_its() {
 fn a_batch_without_a_name_is_not_opened_and_the_form_stays() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("B").press([Up, Enter]).sees("a batch needs a name").sees("Open a batch");
-    assert_eq!(journey.wishes, [Effect::Bell]);
+    assert_eq!(journey.wishes, [UiEffect::Bell]);
     journey.type_text("x").sees("▌Name        x").press([Esc]).misses("Open a batch");
 }
 
@@ -103,7 +104,7 @@ fn a_batch_with_machines_that_are_not_done_is_closed_by_its_name_typed() {
     assert_eq!(journey.wishes, []);
     journey.type_text("po-4711").press([Enter]).misses("Close batch");
     journey.asks_for(Command::CloseBatch);
-    let done = Answer { deed: "close batch 1, PO-4711".into(), result: Ok(()) };
+    let done = HubReply { deed: "close batch 1, PO-4711".into(), result: Ok(()) };
     journey.tell(Msg::Answered(done)).sees("done: close batch 1, PO-4711; R writes its report");
 }
 
@@ -130,7 +131,7 @@ fn without_a_batch_the_report_is_of_the_whole_bench_and_its_place_has_a_line_of_
         .sees("2 done")
         .sees("oxbow report --batch 0 DIRECTORY");
     journey.press([Enter]);
-    let all = Paper::Report { number: Some(WHOLE_BENCH), formats: Format::ALL.to_vec() };
+    let all = Export::Report { number: Some(WHOLE_BENCH), formats: ReportFormat::ALL.to_vec() };
     assert_eq!(written(&mut journey), (all, "the report of the whole bench".into()));
     journey.sees("the report of the whole bench: under way");
     journey.tell(step("machines read", 64, None)).sees("the report of the whole bench: machines read 64");
@@ -148,18 +149,19 @@ fn of_several_batches_one_is_chosen_and_what_of_its_report_is_written() {
     journey.type_text("R").sees("The report of which batch?").sees("Open since").press([Down]).sees("Closed at");
     journey.press([Enter]).sees("Write the report of batch 1, Monday").press([Down, Down]);
     journey.sees("for the ERP").sees("oxbow report --batch 1 --format csv DIRECTORY").press([Enter]);
-    let table = Paper::Report { number: Some(1), formats: vec![Format::Csv] };
+    let table = Export::Report { number: Some(1), formats: vec![ReportFormat::Csv] };
     assert_eq!(written(&mut journey), (table, "the report of batch 1, Monday".into()));
 }
 
 #[test]
 fn machines_that_were_done_before_the_only_batch_was_opened_are_proven_by_the_report_of_the_whole_bench() {
     let mut bench = sample::busy();
-    bench.batches = vec![Arc::new(Batch::open(1, Order { name: "Monday".into(), ..Order::default() }, sample::NOW))];
+    bench.batches =
+        vec![Arc::new(Batch::open(1, BatchOrder { name: "Monday".into(), ..BatchOrder::default() }, sample::NOW))];
     let mut journey = Journey::at(bench);
     journey.type_text("R").sees("The report of which batch?").press([Down]).sees("in a batch or not").sees("2 done");
     journey.press([Enter]).sees("Write the report of the whole bench").press([Enter]);
-    let all = Paper::Report { number: Some(WHOLE_BENCH), formats: Format::ALL.to_vec() };
+    let all = Export::Report { number: Some(WHOLE_BENCH), formats: ReportFormat::ALL.to_vec() };
     assert_eq!(written(&mut journey), (all, "the report of the whole bench".into()));
 }
 
@@ -182,9 +184,9 @@ fn where_no_machine_is_done_there_is_nothing_to_sign_and_that_is_said() {
 fn the_bench_is_exported_by_one_key_and_what_fails_says_what_to_do() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("X").sees("the list of the bench: under way");
-    assert_eq!(written(&mut journey), (Paper::List, "the list of the bench".into()));
+    assert_eq!(written(&mut journey), (Export::List, "the list of the bench".into()));
     let what = "the list cannot be written to /var/lib/oxbow/lists/x: No space left on device".to_owned();
-    let full = Unkept::Problem { what, hint: "make room there, or name another place".into() };
+    let full = ExportError::Problem { what, hint: "make room there, or name another place".into() };
     journey.tell(unkept(full)).sees("Not written: the list of the bench").sees("space left on device");
     journey.sees("hint: make room there").press([Esc]).misses("Not written");
 }
@@ -193,13 +195,13 @@ fn the_bench_is_exported_by_one_key_and_what_fails_says_what_to_do() {
 fn an_archive_for_whoever_helps_is_about_the_marked_nodes() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("mmH").sees("the support archive about 2 nodes: under way");
-    let (Paper::Support { nodes }, _) = written(&mut journey) else { panic!("another paper") };
+    let (Export::Support { nodes }, _) = written(&mut journey) else { panic!("another paper") };
     assert_eq!(nodes.iter().copied().collect::<std::collections::BTreeSet<_>>(), journey.screen.marked);
     let about = ["34 kB; look through it before you mail it", "left out: lines that machines said by syslog: 3"];
     journey.tell(kept("/var/lib/oxbow/support/bench-20261123-140211.tar.gz", &about));
     journey.sees("34 kB; look through it before you mail it.").sees("left out: lines").press([Esc]);
     journey.type_text("5H");
-    let (Paper::Support { nodes }, deed) = written(&mut journey) else { panic!("another paper") };
+    let (Export::Support { nodes }, deed) = written(&mut journey) else { panic!("another paper") };
     assert_eq!((nodes.len(), deed.as_str()), (0, "the support archive for whoever helps"));
 }
 
@@ -213,10 +215,10 @@ fn one_paper_is_written_at_a_time_and_the_same_key_drops_it() {
         .type_text("H")
         .sees("Drop what")
         .type_text("y");
-    assert_eq!(journey.wishes.last(), Some(&Effect::DropPaper));
-    journey.tell(unkept(Unkept::Dropped)).sees("dropped: the list of the bench; nothing is left of it");
+    assert_eq!(journey.wishes.last(), Some(&UiEffect::DropPaper));
+    journey.tell(unkept(ExportError::Dropped)).sees("dropped: the list of the bench; nothing is left of it");
     journey.type_text("X");
-    assert_eq!(written(&mut journey).0, Paper::List, "it can be asked for again");
+    assert_eq!(written(&mut journey).0, Export::List, "it can be asked for again");
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn leaving_while_something_is_written_asks_even_if_no_machine_is_at_work() {
     journey.wishes.clear();
     journey.type_text("q").sees("Quit oxbow?").sees("the list of the bench: machines read 3. It is dropped");
     journey.press([Esc]).tell(kept("/x.csv", &[])).press([Enter]).type_text("q");
-    assert_eq!(journey.wishes, [Effect::Quit]);
+    assert_eq!(journey.wishes, [UiEffect::Quit]);
 }
 
 #[test]

@@ -6,34 +6,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
-use oxbow::domain::batch::{Batch, Order};
-use oxbow::domain::command::{Approval, Command, Refusal, Registration, Resolution, Undo};
-use oxbow::domain::dhcp::Choice;
-use oxbow::domain::edit::{Edit, Set};
-use oxbow::domain::fleet::Fleet;
-use oxbow::domain::identity::Claims;
-use oxbow::domain::ids::NodeId;
-use oxbow::domain::import;
-use oxbow::domain::logline::{Level, LogLine, Source};
-use oxbow::domain::node::Node;
-use oxbow::domain::phase::{Phase, Stage};
-use oxbow::domain::plan::Plan;
-use oxbow::domain::policy::Policy;
-use oxbow::domain::question::Question;
-use oxbow::domain::service::{ServiceName, ServiceState, ServiceStatus};
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::domain::stream::{Origin, Said};
-use oxbow::domain::text::is_printable;
-use oxbow::tui::files::Files;
-use oxbow::tui::popups::commands::SHELL;
-use oxbow::tui::spoken;
-use oxbow::tui::{Action, Answer, Ask, BINDINGS, Calls, Effect, Folders, Found, Job, Msg, NotDone, Place, What, Wish};
 use ratatui::crossterm::event::KeyCode::{
     self, BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up,
 };
 use ratatui::layout::Size;
 
-use crate::sample::{self, journey::Journey};
+use crate::sample;
+use crate::sample::journey::Journey;
+use oxbow::domain::batch::{Batch, BatchOrder};
+use oxbow::domain::command::{Approval, Command, Registration, Resolution, Undo};
+use oxbow::domain::fleet::Fleet;
+use oxbow::domain::ids::NodeId;
+use oxbow::domain::import;
+use oxbow::domain::logline::{Level, LogLine, LogSource};
+use oxbow::domain::machine::claims::Claims;
+use oxbow::domain::node::Node;
+use oxbow::domain::node::edit::{Edit, Set};
+use oxbow::domain::node::phase::{Phase, Stage};
+use oxbow::domain::node::question::Question;
+use oxbow::domain::refusal::Refusal;
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::dhcp::DhcpChoice;
+use oxbow::domain::station::plan::BootPlan;
+use oxbow::domain::station::policy::Policy;
+use oxbow::domain::station::service::{ServiceName, ServiceState, ServiceStatus};
+use oxbow::domain::station::stream::{Origin, StreamLine};
+use oxbow::domain::text::is_printable;
+use oxbow::tui::confirm::shell_command;
+use oxbow::tui::popups::commands::SHELL;
+use oxbow::tui::workers::lists::Files;
+use oxbow::tui::{
+    Action, BINDINGS, Calls, HubAction, HubReply, HubRequest, KeyPlace, ListFolders, ListJob, ListResult, Msg, NotDone,
+    ReplayControl, UiEffect,
+};
 
 fn chosen(journey: &Journey) -> NodeId {
     journey.screen.chosen.expect("a chosen node")
@@ -47,7 +52,9 @@ fn a_failed_node_is_found_read_and_armed_again() {
     journey.type_text("r").sees("Re-arm SN-4003?").sees("Profile emt-s is written to its disk").type_text("y");
     let node = chosen(&journey);
     journey.asks_for(Command::Rearm { node });
-    journey.tell(Msg::Answered(Answer { deed: "re-arm SN-4003".into(), result: Ok(()) })).sees("done: re-arm SN-4003");
+    journey
+        .tell(Msg::Answered(HubReply { deed: "re-arm SN-4003".into(), result: Ok(()) }))
+        .sees("done: re-arm SN-4003");
     journey.wait(6).misses("done: re-arm").press([Esc]).sees("/phase:failed").press([Esc]).sees("Nodes 12");
 }
 
@@ -58,12 +65,12 @@ fn a_machine_that_does_not_boot_says_why_and_its_packets_are_saved() {
     journey.sees("3c:ec:ef:12:34:16: there is no boot program for its architecture 6").press([Enter]);
     journey.sees("stopped at boot program: it fetched all of ipxe.efi").sees("hint: set `secure_boot = true`");
     journey.sees("14:01:01     DISCOVER by UEFI x64 > offered 10.77.0.113").type_text("w");
-    let Some(Effect::Ask(Ask { what: What::Capture { macs, name }, deed })) = journey.wishes.pop() else {
+    let Some(UiEffect::Ask(HubRequest { what: HubAction::Capture { macs, name }, deed })) = journey.wishes.pop() else {
         panic!("nothing is saved")
     };
     assert_eq!(macs, ["3c:ec:ef:12:34:0d".parse().expect("a MAC")]);
     assert_eq!((name.as_str(), deed.as_str()), ("SN-4013-20261123-140211.pcap", "save the packets of SN-4013"));
-    journey.tell(Msg::Answered(Answer { deed: format!("{deed} in /x/{name}"), result: Ok(()) }));
+    journey.tell(Msg::Answered(HubReply { deed: format!("{deed} in /x/{name}"), result: Ok(()) }));
     journey.sees("done: save the packets of SN-4013 in /x/SN-4013-20261123-140211.pcap");
 
     let mut journey = Journey::at(sample::strangers());
@@ -119,7 +126,7 @@ fn what_was_asked_is_what_is_done_whatever_is_chosen_meanwhile() {
 fn a_refusal_is_told_and_stays_until_it_is_read() {
     let mut journey = Journey::at(sample::busy());
     let refusal = Refusal::Busy { label: "SN-4004".into(), phase: "writing" };
-    let answer = Answer { deed: "forget SN-4004".into(), result: Err(NotDone::Refused(refusal)) };
+    let answer = HubReply { deed: "forget SN-4004".into(), result: Err(NotDone::Refused(refusal)) };
     journey.tell(Msg::Answered(answer)).wait(60);
     journey.sees("Not done: forget SN-4004").sees("SN-4004 is at work (writing)").press([Enter]).misses("Not done");
 }
@@ -190,11 +197,11 @@ fn a_node_that_falls_silent_is_shown_as_stalled_without_any_news() {
 #[test]
 fn an_idle_bench_is_left_at_once_and_a_busy_one_after_a_question() {
     let mut idle = Journey::at(sample::empty());
-    assert_eq!(idle.type_text("q").wishes, [Effect::Quit]);
+    assert_eq!(idle.type_text("q").wishes, [UiEffect::Quit]);
     let mut busy = Journey::at(sample::busy());
     busy.type_text("q").sees("3 nodes are at work").type_text("n").misses("at work");
     assert_eq!(busy.wishes, []);
-    assert_eq!(busy.type_text("qy").wishes, [Effect::Quit]);
+    assert_eq!(busy.type_text("qy").wishes, [UiEffect::Quit]);
 }
 
 #[test]
@@ -203,7 +210,7 @@ fn control_c_asks_and_the_second_within_two_seconds_does_not() {
     journey.control('c').sees("Quit oxbow?").wait(3).control('c');
     assert_eq!(journey.wishes, []);
     journey.wait(1).control('c');
-    assert_eq!(journey.wishes, [Effect::Quit]);
+    assert_eq!(journey.wishes, [UiEffect::Quit]);
 }
 
 #[test]
@@ -320,7 +327,9 @@ fn a_profile_for_many_asks_for_their_number_too() {
     let mut journey = Journey::at(sample::long());
     journey.type_text("/SN-1").press([Enter]).type_text("Mp").press([Down, Enter]);
     journey.sees("Give 50 nodes profile emt-s?").type_text("50").press([Enter]);
-    let Some(Effect::Ask(Ask { what: What::Each(each), deed })) = journey.wishes.pop() else { panic!("nothing asked") };
+    let Some(UiEffect::Ask(HubRequest { what: HubAction::Each(each), deed })) = journey.wishes.pop() else {
+        panic!("nothing asked")
+    };
     assert_eq!((each.len(), deed.as_str()), (50, "give 50 nodes profile emt-s"));
 }
 
@@ -456,14 +465,14 @@ fn dhcp_is_switched_after_a_question_that_says_what_follows() {
     journey.sees("None was heard so far: without one no machine gets an").sees("end, in 9:50 at last").press([Enter]);
     assert_eq!(journey.wishes, [], "the focus is on no");
     journey.type_text("d").press([Down, Enter]).type_text("y");
-    journey.asks_for(Command::SetDhcp(Choice::Proxy));
+    journey.asks_for(Command::SetDhcp(DhcpChoice::Proxy));
 
     let mut journey = Journey::at(sample::beside());
     journey.type_text("5d").press([Home, Enter]).sees("Switch DHCP from auto to authoritative?");
     journey.sees("Another DHCP server, 10.77.0.2, answered 12s ago.").type_text("y");
-    journey.asks_for(Command::SetDhcp(Choice::Authoritative));
+    journey.asks_for(Command::SetDhcp(DhcpChoice::Authoritative));
     let refused = NotDone::Refused(Refusal::OtherServer([10, 77, 0, 2].into()));
-    journey.tell(Msg::Answered(Answer { deed: "DHCP authoritative".into(), result: Err(refused) }));
+    journey.tell(Msg::Answered(HubReply { deed: "DHCP authoritative".into(), result: Err(refused) }));
     journey.sees("another DHCP server, 10.77.0.2, answers");
 }
 
@@ -490,7 +499,9 @@ fn a_serial_that_is_scanned_is_registered_and_the_next_one_can_come() {
     journey.type_text("2").press([Right, Right]).sees("ubuntu").type_text("SN-7001").press([Enter]);
     journey.sees("SN-7001 under way").type_text("SN-7002").press([Tab]).sees("SN-7002 under way");
     journey.asks_for_all(&[registers("SN-7001", &[], Some("ubuntu")), registers("SN-7002", &[], Some("ubuntu"))]);
-    journey.tell(Msg::Answered(Answer { deed: "register SN-7001".into(), result: Ok(()) })).sees("SN-7001 registered");
+    journey
+        .tell(Msg::Answered(HubReply { deed: "register SN-7001".into(), result: Ok(()) }))
+        .sees("SN-7001 registered");
 }
 
 #[test]
@@ -498,7 +509,7 @@ fn a_known_serial_rings_and_is_shown_and_its_letters_are_no_keys() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("/SN-4004").press([Enter]).type_text("2SN-4011").press([Enter]);
     journey.sees("known already: press-11, registered").type_text("qDy").sees("qDy").press([Esc]).sees("Nodes 12 ");
-    assert_eq!(journey.wishes, [Effect::Bell]);
+    assert_eq!(journey.wishes, [UiEffect::Bell]);
     assert_eq!(chosen(&journey), id_of(&journey.bench, 11));
 }
 
@@ -518,7 +529,7 @@ fn a_scan_in_the_table_shows_the_machine_or_offers_to_register_it() {
 
     journey.tell(scan("SN-9001")).sees("No node is SN-9001. Register it?").sees("default profile, now emt-s");
     journey.tell(scan("SN-4011")).sees("SN-4011 was scanned: answer this first").press([Enter]);
-    assert_eq!(journey.wishes, [Effect::Bell, Effect::Bell], "Enter alone registers nobody");
+    assert_eq!(journey.wishes, [UiEffect::Bell, UiEffect::Bell], "Enter alone registers nobody");
     journey.tell(scan("SN-9001")).type_text("y").asks_for(registers("SN-9001", &[], None));
     let bells = journey.wishes.len();
     journey.tell(scan("MAC:52:54")).sees("scanned: 52:54: a MAC address is six pairs");
@@ -537,7 +548,7 @@ fn a_label_with_two_codes_is_scanned_in_any_order() {
     let mut torn = Journey::at(sample::busy());
     torn.type_text("2").control('t').type_text("SN-7001").press([Enter]).type_text("SN-7002").press([Enter]);
     torn.sees("SN-7001 not registered: its label has a second code").sees("SN-7002: now its MAC");
-    assert_eq!(torn.wishes, [Effect::Bell]);
+    assert_eq!(torn.wishes, [UiEffect::Bell]);
 }
 
 #[test]
@@ -546,10 +557,10 @@ fn a_pasted_list_is_registered_line_by_line() {
     journey.type_text("2").tell(Msg::Paste("SN-7001\r\nDy-9\rDefault string\nSN-4011\n".into()));
     let each = vec![registers("SN-7001", &[], None), registers("Dy-9", &[], None)];
     let deed = "register 2 machines".to_owned();
-    assert_eq!(journey.wishes, [Effect::Ask(Ask { what: What::Each(each), deed: deed.clone() })]);
+    assert_eq!(journey.wishes, [UiEffect::Ask(HubRequest { what: HubAction::Each(each), deed: deed.clone() })]);
     journey.sees("the serial is a placeholder").sees("known already").sees("2 machines under way");
     let refused = vec![Refusal::AlreadyRegistered("Dy-9".into())];
-    journey.tell(Msg::Answered(Answer { deed, result: Err(NotDone::Partly { done: 1, refused }) }));
+    journey.tell(Msg::Answered(HubReply { deed, result: Err(NotDone::Partly { done: 1, refused }) }));
     journey.sees("1 of 2 done; refused: Dy-9 is already registered");
 }
 
@@ -562,7 +573,7 @@ fn the_form_says_what_is_wrong_as_one_types() {
         .sees("a MAC address is six pairs of hex digits")
         .press([Down, Down, Down, Down, Enter])
         .sees("correct what the form");
-    assert_eq!(journey.wishes, [Effect::Bell]);
+    assert_eq!(journey.wishes, [UiEffect::Bell]);
     journey.press([Up, Up, Up, Up]).type_text(":00:00:00:01").misses("six pairs").press([Down, Down, Down, Down]);
     journey.sees("a new machine; Enter here registers it").press([Enter]).misses("52:54:00:00:00:01");
     journey.asks_for(registers("SN-7001", &["52:54:00:00:00:01"], None));
@@ -599,19 +610,20 @@ fn a_list_is_chosen_looked_at_and_imported() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("3").sees("No list").tell(sample::lists()).press([Down]).sees("po-4711.csv").press([Enter]);
     let path: PathBuf = "/var/lib/oxbow/import/po-4711.csv".into();
-    let read = Effect::Files(Job::Read { path, profile: None });
-    assert_eq!(journey.wishes, [Effect::Files(Job::List), read]);
+    let read = UiEffect::Files(ListJob::Read { path, profile: None });
+    assert_eq!(journey.wishes, [UiEffect::Files(ListJob::List), read]);
     let mut journey = at_list(sample::busy(), CLEAN);
     journey
         .sees("2 new, 1 same, 0 changes, 0 errors")
         .press([Enter])
         .sees("2 new machines, 0 changed, 1 known already")
         .type_text("y");
-    let [Effect::Ask(Ask { what: What::Import { preview, .. }, deed })] = journey.wishes.as_slice() else {
+    let [UiEffect::Ask(HubRequest { what: HubAction::Import { preview, .. }, deed })] = journey.wishes.as_slice()
+    else {
         panic!("{:?}", journey.wishes);
     };
     assert_eq!((preview.counts.new, deed.as_str()), (2, "import po-4711.csv"));
-    let answer = Answer { deed: deed.clone(), result: Ok(()) };
+    let answer = HubReply { deed: deed.clone(), result: Ok(()) };
     journey.tell(Msg::Answered(answer)).sees("done: import po-4711.csv").sees("export.csv");
 }
 
@@ -621,8 +633,10 @@ fn a_list_with_errors_is_not_imported_and_says_what_is_wrong() {
     journey.press([Enter]).sees("2 rows with errors: correct the list").type_text("n").sees("row 3, MAC: \"3c:ec:ef\"");
     journey.sees("hint: copy it from the label").type_text("n").sees("did you mean emt-s?").type_text("nn");
     journey.sees("row 3, MAC").type_text("e");
-    assert!(matches!(journey.wishes.as_slice(), [Effect::Files(Job::SaveErrors { .. })]));
-    journey.tell(Msg::Found(Found::Saved(Ok("/media/stick/po-4711-errors.csv".into())))).sees("po-4711-errors.csv");
+    assert!(matches!(journey.wishes.as_slice(), [UiEffect::Files(ListJob::SaveErrors { .. })]));
+    journey
+        .tell(Msg::Found(ListResult::Saved(Ok("/media/stick/po-4711-errors.csv".into()))))
+        .sees("po-4711-errors.csv");
     journey.press([Esc]).sees("export.csv");
 }
 
@@ -643,7 +657,7 @@ fn one_profile_is_chosen_for_the_whole_list() {
     let mut journey = at_list(sample::busy(), CLEAN);
     journey.type_text("p").sees("what the rows say").press([Down, Down, Enter]).sees("profile ubuntu, whatever");
     let path: PathBuf = "/var/lib/oxbow/import/po-4711.csv".into();
-    assert_eq!(journey.wishes, [Effect::Files(Job::Read { path, profile: "ubuntu".parse().ok() })]);
+    assert_eq!(journey.wishes, [UiEffect::Files(ListJob::Read { path, profile: "ubuntu".parse().ok() })]);
 }
 
 #[test]
@@ -651,9 +665,12 @@ fn a_path_is_typed_and_a_file_that_cannot_be_read_is_told() {
     let mut journey = Journey::at(sample::busy());
     journey.type_text("3/tmp/q.csv").press([Enter]).sees("reading");
     let preview = Err("cannot read /tmp/q.csv: No such file or directory".to_owned());
-    journey.tell(Msg::Found(Found::Read { path: "/tmp/q.csv".into(), preview })).sees("No such file").misses("reading");
-    let job = Job::Read { path: "/tmp/q.csv".into(), profile: None };
-    assert_eq!(journey.wishes, [Effect::Files(Job::List), Effect::Files(job)]);
+    journey
+        .tell(Msg::Found(ListResult::Read { path: "/tmp/q.csv".into(), preview }))
+        .sees("No such file")
+        .misses("reading");
+    let job = ListJob::Read { path: "/tmp/q.csv".into(), profile: None };
+    assert_eq!(journey.wishes, [UiEffect::Files(ListJob::List), UiEffect::Files(job)]);
 }
 
 #[test]
@@ -669,7 +686,7 @@ fn an_import_is_taken_back_within_a_minute() {
 #[test]
 fn a_forgotten_node_is_brought_back_by_the_same_key() {
     let mut journey = Journey::at(sample::forgotten());
-    journey.tell(Msg::Answered(Answer { deed: "forget SN-4003".into(), result: Ok(()) }));
+    journey.tell(Msg::Answered(HubReply { deed: "forget SN-4003".into(), result: Ok(()) }));
     journey.sees("done: forget SN-4003; u takes it back within a minute").wait(6).sees("u undo");
     journey.type_text("u").sees("Take back the forgetting of SN-4003?").sees("come back as they were").press([Enter]);
     assert_eq!(journey.wishes, [], "the focus is on no");
@@ -700,7 +717,7 @@ fn a_mistyped_node_is_corrected_and_the_change_is_seen_before_it_is_saved() {
     };
     let node = chosen(&journey);
     journey.asks_for(edits(node, edit));
-    journey.tell(Msg::Answered(Answer { deed: "edit press-11".into(), result: Ok(()) })).sees("u takes it back");
+    journey.tell(Msg::Answered(HubReply { deed: "edit press-11".into(), result: Ok(()) })).sees("u takes it back");
 }
 
 #[test]
@@ -709,7 +726,7 @@ fn an_edit_that_cannot_be_is_said_as_one_types_and_not_asked_for() {
     journey.type_text("/press-11").press([Enter]).type_text("e").control('u');
     journey.sees("would have nothing left to know it by").press([Enter]).sees("not saved");
     journey.type_text("SN-4012").sees("serial SN-4012 is press-12's").press([Enter, Esc]).sees("Nodes 1 of 12");
-    assert_eq!(journey.wishes.iter().filter(|wish| **wish != Effect::Bell).count(), 0);
+    assert_eq!(journey.wishes.iter().filter(|wish| **wish != UiEffect::Bell).count(), 0);
     journey.type_text("e").press([Enter]).sees("nothing was changed");
     journey.press([Esc]).type_text("/SN-4004").press([Enter]).type_text("e").sees("SN-4004 is at work (writing)");
 }
@@ -731,10 +748,10 @@ impl Live {
         }
     }
 
-    fn carry_out(&mut self, wish: Effect) {
+    fn carry_out(&mut self, wish: UiEffect) {
         let now = self.journey.screen.now;
         match wish {
-            Effect::Files(job) => {
+            UiEffect::Files(job) => {
                 assert!(self.files.send(job, &Arc::new(self.journey.bench.clone()), now));
                 let found = loop {
                     match self.files.found().next() {
@@ -744,22 +761,22 @@ impl Live {
                 };
                 self.journey.tell(Msg::Found(found));
             }
-            Effect::Ask(Ask { what, deed }) => {
+            UiEffect::Ask(HubRequest { what, deed }) => {
                 let command = match what {
-                    What::One(command) => command,
-                    What::Import { preview, .. } => Command::Import(preview.import().expect("a clean list")),
-                    What::Each(_) | What::Capture { .. } => panic!("{deed}"),
+                    HubAction::One(command) => command,
+                    HubAction::Import { preview, .. } => Command::Import(preview.import().expect("a clean list")),
+                    HubAction::Each(_) | HubAction::Capture { .. } => panic!("{deed}"),
                 };
                 let catalogue = self.journey.bench.catalogue.clone();
                 let done = self.fleet.apply(now, command, &catalogue).map(drop);
                 let bench = &mut self.journey.bench;
                 (bench.nodes, bench.index) = (self.fleet.nodes().clone(), self.fleet.index().clone());
                 (bench.deeds, bench.version) = (self.fleet.deeds().to_vec(), bench.version + 1);
-                self.journey.tell(Msg::Answered(Answer { deed, result: done.map_err(NotDone::Refused) }));
+                self.journey.tell(Msg::Answered(HubReply { deed, result: done.map_err(NotDone::Refused) }));
             }
-            Effect::Bell | Effect::Replay(_) => {}
-            Effect::Quit => panic!("it quits"),
-            Effect::Write { .. } | Effect::DropPaper => panic!("it writes"),
+            UiEffect::Bell | UiEffect::Replay(_) => {}
+            UiEffect::Quit => panic!("it quits"),
+            UiEffect::Write { .. } | UiEffect::DropPaper => panic!("it writes"),
         }
     }
 }
@@ -773,7 +790,7 @@ fn from_a_purchase_order_to_a_bench_where_each_machine_has_its_profile_and_back_
         2;SN-9002;3CECEF000002;emt-s;\"Ulm; Halle 2\";;\r\n\
         3;SN-9003;;;;;\r\n;;;;;;\r\n;;;;;;\r\n";
     std::fs::write(folder.path().join("PO 4711.csv"), order).expect("a file");
-    let folders = Folders { import: folder.path().into(), captures: folder.path().into() };
+    let folders = ListFolders { import: folder.path().into(), captures: folder.path().into() };
     let mut bench = sample::empty();
     let catalogue = Arc::make_mut(&mut bench.catalogue);
     let ready = catalogue.images["edge-3.1.raw.gz"].clone();
@@ -793,7 +810,7 @@ fn from_a_purchase_order_to_a_bench_where_each_machine_has_its_profile_and_back_
         let macs = vec!["52:54:00:00:00:77".parse().expect("a MAC")];
         live.journey.bench.plan(&Claims { serial, macs, ..Claims::default() })
     };
-    let installs = |id: &str| Plan::Install(id.parse().expect("a profile name"));
+    let installs = |id: &str| BootPlan::Install(id.parse().expect("a profile name"));
     for (serial, profile) in [("SN-9001", "ubuntu"), ("SN-9002", "emt-s"), ("SN-9003", "emt-s"), ("SN-1", "emt-s")] {
         assert_eq!(plan(&live, serial), installs(profile), "{serial}");
     }
@@ -810,14 +827,14 @@ fn a_long_list_shows_how_far_it_has_been_read() {
     let mut journey = at_list(sample::empty(), b"Serial\nSN-1\n");
     let path: PathBuf = "/var/lib/oxbow/import/po-4711.csv".into();
     journey.press([Esc, Enter]).sees("reading");
-    journey.tell(Msg::Found(Found::Reading { path: path.clone(), done: 43_000, of: 100_000 }));
+    journey.tell(Msg::Found(ListResult::Reading { path: path.clone(), done: 43_000, of: 100_000 }));
     journey.sees("43%  of 100000 rows");
-    journey.tell(Msg::Found(Found::Read { path, preview: Err("No such file".into()) })).misses("43%");
+    journey.tell(Msg::Found(ListResult::Read { path, preview: Err("No such file".into()) })).misses("43%");
 
     let list: String = (0..20_000).map(|row| format!("SN-{row:06}\n")).collect();
     let mut told = Vec::new();
     let mut watch = |done, of| told.push((done, of));
-    let (bench, options) = (sample::empty(), import::Options::default());
+    let (bench, options) = (sample::empty(), import::ImportOptions::default());
     import::preview_watched("x.csv", format!("Serial\n{list}").as_bytes(), sample::NOW, &bench, &options, &mut watch);
     assert!(told.len() >= 10 && told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
     assert_eq!(told.last(), Some(&(20_000, 20_000)));
@@ -835,7 +852,7 @@ fn what_some_were_refused_is_told_of_all() {
     let mut journey = Journey::at(sample::busy());
     let refused = vec![Refusal::Busy { label: "SN-4004".into(), phase: "writing" }];
     let result = Err(NotDone::Partly { done: 2, refused });
-    journey.tell(Msg::Answered(Answer { deed: "forget 3 nodes".into(), result }));
+    journey.tell(Msg::Answered(HubReply { deed: "forget 3 nodes".into(), result }));
     journey.sees("2 of 3 done; refused: SN-4004 is at work");
 }
 
@@ -928,41 +945,41 @@ fn what_asks_says_the_command_that_does_the_same_and_the_command_line_takes_it()
     let metadata = [("Site".to_owned(), "Halle 2".to_owned())].into();
     let register = Registration { serial, macs: vec![mac], metadata, ..Registration::default() };
     let [work_order, operator, list] = ["WO 4711", "O'Hara", "may.csv"].map(|word| Some(word.to_owned()));
-    let order = Order { name: "Halle 2".into(), work_order, operator, list };
+    let order = BatchOrder { name: "Halle 2".into(), work_order, operator, list };
     let yes = [1, 2].map(|number| {
         let (node, by) = (id_of(&journey.bench, number), "anna".into());
         Command::Consent { node, to: Question::Unknown, by }
     });
     let each = [1, 2, 3].map(|number| Command::Rearm { node: id_of(&journey.bench, number) });
     let asked = [
-        What::One(Command::Register(register)),
-        What::One(Command::Assign { node, profile: None }),
-        What::One(Command::Assign { node, profile: "ubuntu".parse().ok() }),
-        What::One(Command::ChooseLoader { node, loader: None }),
-        What::One(Command::Rearm { node }),
-        What::One(Command::Forget { nodes: vec![node, same] }),
-        What::One(Command::Approve { nodes: Approval::One(node), profile: None }),
-        What::One(Command::Approve { nodes: Approval::All, profile: None }),
-        What::One(Command::Consent { node, to: Question::Unknown, by: "anna".into() }),
-        What::One(Command::Resolve { node, how: Resolution::ForgetOthers }),
-        What::One(Command::Resolve { node, how: Resolution::MoveIdentifiers }),
-        What::One(Command::Resolve { node, how: Resolution::TellApart }),
-        What::One(Command::Undo { deed: sample::NOW, scope: Undo::All }),
-        What::One(Command::Undo { deed: sample::NOW, scope: Undo::Idle }),
-        What::One(Command::SetPolicy(Policy::AllowList)),
-        What::One(Command::SetDhcp(Choice::Proxy)),
-        What::One(Command::OpenBatch(order)),
-        What::One(Command::CloseBatch),
-        What::Each(each.to_vec()),
-        What::Each(yes.to_vec()),
-        What::Import {
+        HubAction::One(Command::Register(register)),
+        HubAction::One(Command::Assign { node, profile: None }),
+        HubAction::One(Command::Assign { node, profile: "ubuntu".parse().ok() }),
+        HubAction::One(Command::ChooseLoader { node, loader: None }),
+        HubAction::One(Command::Rearm { node }),
+        HubAction::One(Command::Forget { nodes: vec![node, same] }),
+        HubAction::One(Command::Approve { nodes: Approval::One(node), profile: None }),
+        HubAction::One(Command::Approve { nodes: Approval::All, profile: None }),
+        HubAction::One(Command::Consent { node, to: Question::Unknown, by: "anna".into() }),
+        HubAction::One(Command::Resolve { node, how: Resolution::ForgetOthers }),
+        HubAction::One(Command::Resolve { node, how: Resolution::MoveIdentifiers }),
+        HubAction::One(Command::Resolve { node, how: Resolution::TellApart }),
+        HubAction::One(Command::Undo { deed: sample::NOW, scope: Undo::All }),
+        HubAction::One(Command::Undo { deed: sample::NOW, scope: Undo::Idle }),
+        HubAction::One(Command::SetPolicy(Policy::AllowList)),
+        HubAction::One(Command::SetDhcp(DhcpChoice::Proxy)),
+        HubAction::One(Command::OpenBatch(order)),
+        HubAction::One(Command::CloseBatch),
+        HubAction::Each(each.to_vec()),
+        HubAction::Each(yes.to_vec()),
+        HubAction::Import {
             path: "/media/stick/Los 12/po.csv".into(),
             preview: Arc::new(sample::list(&journey.bench, CLEAN)),
         },
     ];
     for what in asked {
-        let effect = Effect::Ask(Ask { what: what.clone(), deed: String::new() });
-        let line = spoken::command(&effect, &journey.bench).unwrap_or_else(|| panic!("no command for {what:?}"));
+        let effect = UiEffect::Ask(HubRequest { what: what.clone(), deed: String::new() });
+        let line = shell_command::command(&effect, &journey.bench).unwrap_or_else(|| panic!("no command for {what:?}"));
         let taken = oxbow::cli::Args::try_parse_from(words(&line));
         assert!(taken.is_ok(), "{line}: {:?}", taken.err());
     }
@@ -974,7 +991,7 @@ fn a_failure_rings_and_is_told_in_words_and_a_second_look_does_not() {
     let failed = journey.bench.nodes.values().find(|node| matches!(node.phase, Phase::Failed(_))).expect("one").clone();
     let node = id_of(&journey.bench, 4);
     journey.change(node, |node| node.phase = failed.phase.clone()).sees("SN-4004 failed: ");
-    assert_eq!((journey.wishes.as_slice(), journey.screen.flashing.is_some()), ([Effect::Bell].as_slice(), true));
+    assert_eq!((journey.wishes.as_slice(), journey.screen.flashing.is_some()), ([UiEffect::Bell].as_slice(), true));
     journey.change(node, |node| node.name = Some("x".into())).wait(4);
     assert_eq!((journey.wishes.len(), journey.screen.flashing), (1, None), "it stands out for a moment");
 
@@ -996,7 +1013,7 @@ fn the_last_node_that_is_done_rings_with_the_result() {
         });
     }
     journey.sees("complete: 11 nodes done, 1 failed; R writes the proof");
-    assert_eq!(journey.wishes, [Effect::Bell]);
+    assert_eq!(journey.wishes, [UiEffect::Bell]);
 }
 
 #[test]
@@ -1060,11 +1077,11 @@ fn hostile_text_in_a_log_reaches_no_terminal_raw() {
     let line = LogLine {
         at: sample::NOW,
         by_its_clock: None,
-        source: Source::Syslog,
+        source: LogSource::Syslog,
         level: Level::Unknown,
         text: raw.into(),
     };
-    Arc::make_mut(&mut journey.bench.stream).push(Said { by, line });
+    Arc::make_mut(&mut journey.bench.stream).push(StreamLine { by, line });
     journey.bench.version += 1;
     for keys in ["6", "l", "l", "l"] {
         let picture = journey.tell(Msg::Bench).type_text(keys).picture();
@@ -1110,7 +1127,7 @@ fn how_much_room_the_disk_has_is_among_the_services_and_little_is_said_with_what
 #[test]
 fn the_board_has_the_name_of_the_batch_that_is_open() {
     let mut bench = sample::busy();
-    let order = Order { name: "PO-4711".into(), ..Order::default() };
+    let order = BatchOrder { name: "PO-4711".into(), ..BatchOrder::default() };
     bench.batches.push(Arc::new(Batch::open(1, order, sample::NOW)));
     Journey::at(bench).type_text("0").sees("Batch PO-4711: 12 machines");
 }
@@ -1149,7 +1166,7 @@ fn a_machine_that_is_armed_again_waits_on_the_board_until_it_is_started() {
 #[test]
 fn the_key_that_looks_for_a_stick_is_the_one_that_is_named() {
     let mut journey = Journey::at(sample::busy());
-    let key = Place::Lists.bindings().find(|row| row.action == Action::FindLists).expect("a key").keys[0];
+    let key = KeyPlace::Lists.bindings().find(|row| row.action == Action::FindLists).expect("a key").keys[0];
     journey.type_text("3").sees("Plug one in and press").sees(&format!("{key}, or type a path by /."));
 }
 
@@ -1167,7 +1184,10 @@ fn a_recording_goes_faster_and_slower_and_step_by_step_and_a_bench_that_lives_do
     let mut journey = Journey::at(sample::busy());
     journey.screen.replay = Some("x4".into());
     journey.sees("REPLAY x4").type_text(".><");
-    assert_eq!(journey.wishes, [Wish::Step, Wish::Faster, Wish::Slower].map(Effect::Replay));
+    assert_eq!(
+        journey.wishes,
+        [ReplayControl::Step, ReplayControl::Faster, ReplayControl::Slower].map(UiEffect::Replay)
+    );
 }
 
 #[test]
@@ -1186,53 +1206,57 @@ fn what_is_said_while_a_recording_stands_is_there_until_the_next_key() {
 /// A node says something.
 fn say(bench: &mut Snapshot, text: &str) {
     let by = Origin::Node { id: NodeId(1), label: "SN-4001".into() };
-    let line = LogLine::new(sample::NOW, Source::Agent, Level::Info, text);
-    Arc::make_mut(&mut bench.stream).push(Said { by, line });
+    let line = LogLine::new(sample::NOW, LogSource::Agent, Level::Info, text);
+    Arc::make_mut(&mut bench.stream).push(StreamLine { by, line });
     bench.version += 1;
 }
 
 /// Every key of every place does something that can be seen: the dispatcher knows all of the table.
 #[test]
 fn every_key_is_reachable_and_does_something() {
-    type Way<'w> = (Place, fn() -> Snapshot, &'w [KeyCode]);
+    type Way<'w> = (KeyPlace, fn() -> Snapshot, &'w [KeyCode]);
     let ways: [Way<'_>; 37] = [
-        (Place::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
-        (Place::Nodes, sample::waiting, &[]),
-        (Place::Node, sample::long, &[Enter, Up]),
-        (Place::Nodes, sample::waiting, &[Char('/'), Char('c'), Char('o'), Char('n'), Char('f'), Enter]),
-        (Place::Nodes, sample::waiting, &[Char('/'), Char('h'), Char('e'), Char('l'), Char('d'), Enter]),
-        (Place::Text, sample::long, &[Char('4')]),
-        (Place::Services, sample::long, &[Char('5')]),
-        (Place::Services, sample::long, &[Char('5'), Down]),
-        (Place::Batch, sample::long, &[Char('0'), Right, Down]),
-        (Place::Batch, sample::waiting, &[Char('0')]),
-        (Place::Nodes, sample::with_batches, &[]),
-        (Place::Order, sample::imported, &[Char('B'), Char('7')]),
-        (Place::Order, sample::imported, &[Char('B')]),
-        (Place::Order, sample::imported, &[Char('B'), Down, Down, Down]),
-        (Place::Choice, sample::with_batches, &[Char('R')]),
-        (Place::Logs, sample::busy, &[Char('6')]),
-        (Place::Logs, sample::busy, &[Char('6'), Char('l'), Up, Up]),
-        (Place::Lists, sample::imported, &[Char('3')]),
-        (Place::Path, sample::imported, &[Char('3'), Char('/'), Char('a')]),
-        (Place::Preview, sample::imported, &[Char('3'), Enter]),
-        (Place::Preview, sample::imported, &[Char('3'), Enter]),
-        (Place::Form, sample::long, &[Char('2'), Char('S'), Char('N'), Char('9')]),
-        (Place::Form, sample::long, &[Char('2')]),
-        (Place::Filter, sample::long, &[Char('/'), Char('S'), Char('N')]),
-        (Place::Question, sample::long, &[Char('r')]),
-        (Place::Typed, sample::long, &[Char('M'), Char('D'), Char('5')]),
-        (Place::Choice, sample::long, &[Char('p'), Down]),
-        (Place::Choice, sample::long, &[Char('P')]),
-        (Place::Notice, sample::long, &[]),
-        (Place::Help, sample::long, &[Char('?'), Down]),
-        (Place::Search, sample::long, &[Char('?'), Char('/'), Char('n')]),
-        (Place::Commands, sample::long, &[Char(':')]),
-        (Place::Commands, sample::long, &[Char(':'), Down]),
-        (Place::Commands, sample::long, &[Char(':'), Char('f'), Char('o'), Char('r'), Char('g'), Char('e'), Char('t')]),
-        (Place::Wall, sample::long, &[Char('W')]),
-        (Place::Help, sample::long, &[Char('?'), Char('/'), Char('n'), Enter]),
-        (Place::Edit, sample::long, &[Char('/'), Char('4'), Char('0'), Char('0'), Char('1'), Enter, Char('e')]),
+        (KeyPlace::Nodes, sample::long, &[Char('/'), Char('S'), Char('N'), Enter, Down]),
+        (KeyPlace::Nodes, sample::waiting, &[]),
+        (KeyPlace::Node, sample::long, &[Enter, Up]),
+        (KeyPlace::Nodes, sample::waiting, &[Char('/'), Char('c'), Char('o'), Char('n'), Char('f'), Enter]),
+        (KeyPlace::Nodes, sample::waiting, &[Char('/'), Char('h'), Char('e'), Char('l'), Char('d'), Enter]),
+        (KeyPlace::Text, sample::long, &[Char('4')]),
+        (KeyPlace::Services, sample::long, &[Char('5')]),
+        (KeyPlace::Services, sample::long, &[Char('5'), Down]),
+        (KeyPlace::Batch, sample::long, &[Char('0'), Right, Down]),
+        (KeyPlace::Batch, sample::waiting, &[Char('0')]),
+        (KeyPlace::Nodes, sample::with_batches, &[]),
+        (KeyPlace::Order, sample::imported, &[Char('B'), Char('7')]),
+        (KeyPlace::Order, sample::imported, &[Char('B')]),
+        (KeyPlace::Order, sample::imported, &[Char('B'), Down, Down, Down]),
+        (KeyPlace::Choice, sample::with_batches, &[Char('R')]),
+        (KeyPlace::Logs, sample::busy, &[Char('6')]),
+        (KeyPlace::Logs, sample::busy, &[Char('6'), Char('l'), Up, Up]),
+        (KeyPlace::Lists, sample::imported, &[Char('3')]),
+        (KeyPlace::Path, sample::imported, &[Char('3'), Char('/'), Char('a')]),
+        (KeyPlace::Preview, sample::imported, &[Char('3'), Enter]),
+        (KeyPlace::Preview, sample::imported, &[Char('3'), Enter]),
+        (KeyPlace::Form, sample::long, &[Char('2'), Char('S'), Char('N'), Char('9')]),
+        (KeyPlace::Form, sample::long, &[Char('2')]),
+        (KeyPlace::Filter, sample::long, &[Char('/'), Char('S'), Char('N')]),
+        (KeyPlace::Question, sample::long, &[Char('r')]),
+        (KeyPlace::Typed, sample::long, &[Char('M'), Char('D'), Char('5')]),
+        (KeyPlace::Choice, sample::long, &[Char('p'), Down]),
+        (KeyPlace::Choice, sample::long, &[Char('P')]),
+        (KeyPlace::Notice, sample::long, &[]),
+        (KeyPlace::Help, sample::long, &[Char('?'), Down]),
+        (KeyPlace::Search, sample::long, &[Char('?'), Char('/'), Char('n')]),
+        (KeyPlace::Commands, sample::long, &[Char(':')]),
+        (KeyPlace::Commands, sample::long, &[Char(':'), Down]),
+        (
+            KeyPlace::Commands,
+            sample::long,
+            &[Char(':'), Char('f'), Char('o'), Char('r'), Char('g'), Char('e'), Char('t')],
+        ),
+        (KeyPlace::Wall, sample::long, &[Char('W')]),
+        (KeyPlace::Help, sample::long, &[Char('?'), Char('/'), Char('n'), Enter]),
+        (KeyPlace::Edit, sample::long, &[Char('/'), Char('4'), Char('0'), Char('0'), Char('1'), Enter, Char('e')]),
     ];
     let mut reached = BTreeSet::new();
     for (at, (place, bench, way)) in ways.into_iter().enumerate() {
@@ -1240,7 +1264,7 @@ fn every_key_is_reachable_and_does_something() {
             for (nth, key) in binding.keys.iter().enumerate() {
                 let mut journey = Journey::at(bench());
                 for key in way {
-                    if *key == Enter && journey.screen.place() == Place::Lists {
+                    if *key == Enter && journey.screen.place() == KeyPlace::Lists {
                         journey.tell(sample::lists()).press([Down, Enter]);
                         let list = sample::list(&journey.bench, if at % 2 == 0 { sample::MIXED } else { CLEAN });
                         journey.tell(sample::read(list)).press([Down]);
@@ -1248,12 +1272,12 @@ fn every_key_is_reachable_and_does_something() {
                         journey.press([*key]);
                     }
                 }
-                if place == Place::Lists {
+                if place == KeyPlace::Lists {
                     journey.tell(sample::lists()).press([Down]);
                 }
-                if place == Place::Notice {
+                if place == KeyPlace::Notice {
                     let result = Err(NotDone::Stopping);
-                    journey.tell(Msg::Answered(Answer { deed: "forget".into(), result }));
+                    journey.tell(Msg::Answered(HubReply { deed: "forget".into(), result }));
                 }
                 assert_eq!(journey.screen.place(), place);
                 let before = (journey.picture(), journey.wishes.len());
@@ -1291,5 +1315,5 @@ fn a_wish_says_what_it_is_in_words() {
     journey.type_text("Dy");
     let node = chosen(&journey);
     let deed = "forget SN-4003".to_owned();
-    assert_eq!(journey.wishes, [Effect::Ask(Ask::one(Command::Forget { nodes: vec![node] }, deed))]);
+    assert_eq!(journey.wishes, [UiEffect::Ask(HubRequest::one(Command::Forget { nodes: vec![node] }, deed))]);
 }

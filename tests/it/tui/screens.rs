@@ -1,15 +1,15 @@
 //! Pictures of the screen, reviewed by eye, at the sizes that technicians have.
 
-use oxbow::domain::paper::{Kept, Step};
-use oxbow::domain::policy::Policy;
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::tui::{Msg, News, Palette, Screen, Theme, update};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Rect, Size};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use crate::sample;
+use oxbow::domain::batch::export::{ExportProgress, WrittenExport};
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::domain::station::policy::Policy;
+use oxbow::tui::{ExportNews, Msg, Palette, Screen, Theme, update};
 
 /// Each view: its name, its bench, and the keys that lead to it.
 fn views() -> Vec<(&'static str, Snapshot, Vec<KeyCode>)> {
@@ -153,8 +153,10 @@ fn import_views() -> Vec<(&'static str, Snapshot, Vec<Msg>)> {
 /// So many machines are read, or the list is there.
 fn paper(how: Result<usize, &str>) -> Msg {
     Msg::Paper(match how {
-        Ok(done) => News::Step(Step { what: "machines read", done, of: None }),
-        Err(place) => News::Ended(Ok(Kept { place: place.into(), about: vec!["machines in it: 12".into()] })),
+        Ok(done) => ExportNews::Step(ExportProgress { what: "machines read", done, of: None }),
+        Err(place) => {
+            ExportNews::Ended(Ok(WrittenExport { place: place.into(), about: vec!["machines in it: 12".into()] }))
+        }
     })
 }
 

@@ -8,17 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use oxbow::domain::snapshot::Snapshot;
-use oxbow::inbox::inbox;
-use oxbow::tui::{self, Calls, Exit, Looks, Options, Sight};
 use portable_pty::CommandBuilder;
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::lab::rerun;
 use crate::lab::terminal::{Terminal, within};
-use crate::lab::{Bench, Simulated};
+use crate::lab::{Bench, Simulated, rerun};
+use oxbow::domain::snapshot::Snapshot;
+use oxbow::inbox::inbox;
+use oxbow::tui::{self, Calls, Exit, Looks, Sight, TuiOptions};
 
 #[test]
 fn a_technician_imports_watches_finds_the_failed_one_arms_it_again_proves_it_and_leaves_the_terminal_as_it_was() {
@@ -146,7 +145,7 @@ fn a_screen_that_has_a_fault() {
     let (_hub, bench) = watch::channel(Arc::new(Snapshot::default()));
     let looks = Looks { palette: None, sight: Sight::Usual, ground: None, ascii: false };
     let (bell, flash) = (Calls::All, Calls::All);
-    let options = Options { looks, bell, flash, runtime: clockless.handle().clone() };
+    let options = TuiOptions { looks, bell, flash, runtime: clockless.handle().clone() };
     let ended = tui::run(bench, inbox, CancellationToken::new(), options);
     assert!(matches!(ended, Ok(Exit::Failed)), "{ended:?}");
 }

@@ -17,9 +17,9 @@ use tar::Archive;
 
 use super::root::make_directory;
 use crate::domain::digest::Digest;
-use crate::domain::image::{Format, HEAD};
+use crate::domain::profile::image::{HEAD, ImageFormat};
 use crate::domain::text::clean;
-use crate::unpack::archive::{Flaw, Sort, format, sort};
+use crate::unpack::archive::{ArchiveFlaw, EntrySort, format, sort};
 use crate::unpack::{Unpacker, why};
 
 /// What an archive holds, by path; of two entries of one path the later one counts.
@@ -63,12 +63,12 @@ pub(super) enum ArchiveError {
     },
 }
 
-impl From<Flaw> for ArchiveError {
-    fn from(flaw: Flaw) -> Self {
+impl From<ArchiveFlaw> for ArchiveError {
+    fn from(flaw: ArchiveFlaw) -> Self {
         match flaw {
-            Flaw::Refused { entry, what } => Self::Refused { entry, what },
-            Flaw::Unreadable(error) => Self::Unreadable(error),
-            Flaw::NoTar(_) | Flaw::Empty => Self::Unreadable(io::Error::other(flaw)),
+            ArchiveFlaw::Refused { entry, what } => Self::Refused { entry, what },
+            ArchiveFlaw::Unreadable(error) => Self::Unreadable(error),
+            ArchiveFlaw::NoTar(_) | ArchiveFlaw::Empty => Self::Unreadable(io::Error::other(flaw)),
         }
     }
 }
@@ -94,7 +94,7 @@ impl Contents {
         }
         // Its digest is known at the end of the file alone, which comes some way behind the end of the archive.
         io::copy(&mut unpacked, &mut io::sink()).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData if format == Format::Raw => ArchiveError::Unreadable(error),
+            io::ErrorKind::InvalidData if format == ImageFormat::Raw => ArchiveError::Unreadable(error),
             _ => ArchiveError::Unreadable(io::Error::new(error.kind(), why(&error))),
         })?;
         Ok(contents)
@@ -109,13 +109,13 @@ impl Contents {
         let number = |number: io::Result<u64>| number.ok().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
         let (user, group) = (number(header.uid()), number(header.gid()));
         let mode = header.mode().unwrap_or(0o644) & 0o7777;
-        let place = Place::of(below, &path).map_err(unwritten)?;
+        let place = EntryPath::of(below, &path).map_err(unwritten)?;
         let thing = match sort {
-            Sort::Directory => {
+            EntrySort::Directory => {
                 place.directory(mode, user, group).map_err(unwritten)?;
                 Thing::Directory { mode, user, group }
             }
-            Sort::File => {
+            EntrySort::File => {
                 let mut content = Digesting { content: entry, digest: Sha256::new(), is_broken: false };
                 match place.file(&mut content, mode, user, group) {
                     Ok(()) => {}
@@ -127,12 +127,12 @@ impl Contents {
                 }
                 Thing::File { mode, user, group, sha256: Digest::new(content.digest.finalize().into()) }
             }
-            Sort::Link(target) => {
+            EntrySort::Link(target) => {
                 place.link(&target, user, group).map_err(unwritten)?;
                 Thing::Link(target)
             }
-            Sort::Same(target) => {
-                place.same(&Place::of(below, &target).map_err(unwritten)?).map_err(unwritten)?;
+            EntrySort::Same(target) => {
+                place.same(&EntryPath::of(below, &target).map_err(unwritten)?).map_err(unwritten)?;
                 Thing::Same(target)
             }
         };
@@ -155,7 +155,7 @@ impl Contents {
 
 impl Thing {
     /// In what way `there` is something else.
-    fn against(&self, there: &There, below: &OwnedFd, keeps_owners: bool) -> Option<String> {
+    fn against(&self, there: &PathState, below: &OwnedFd, keeps_owners: bool) -> Option<String> {
         let owned = |mode: u32, user: u32, group: u32| {
             let is_same = !keeps_owners || (mode, user, group) == (there.mode, there.user, there.group);
             (!is_same).then(|| {
@@ -166,68 +166,68 @@ impl Thing {
             })
         };
         match (self, &there.what) {
-            (Self::Directory { mode, user, group }, What::Directory) => owned(*mode, *user, *group),
-            (Self::File { mode, user, group, sha256 }, What::File(found)) => {
+            (Self::Directory { mode, user, group }, EntryKind::Directory) => owned(*mode, *user, *group),
+            (Self::File { mode, user, group, sha256 }, EntryKind::File(found)) => {
                 let differs = (found != sha256)
                     .then(|| format!("its content has digest {}…, it should have {}…", found.short(), sha256.short()));
                 differs.or_else(|| owned(*mode, *user, *group))
             }
-            (Self::Link(target), What::Link(found)) => {
+            (Self::Link(target), EntryKind::Link(found)) => {
                 (found != target).then(|| format!("it leads to {found:?}, it should lead to {target:?}"))
             }
-            (Self::Same(target), What::File(_)) => {
+            (Self::Same(target), EntryKind::File(_)) => {
                 let is_same = found(below, target).is_ok_and(|other| other.inode == there.inode);
                 (!is_same).then(|| format!("it is not the same file as {target:?}"))
             }
-            (_, What::Directory) => Some("it is a directory".to_owned()),
-            (_, What::File(_)) => Some("it is a file".to_owned()),
-            (_, What::Link(_)) => Some("it is a link".to_owned()),
-            (_, What::Other) => Some("it is neither file nor directory nor link".to_owned()),
+            (_, EntryKind::Directory) => Some("it is a directory".to_owned()),
+            (_, EntryKind::File(_)) => Some("it is a file".to_owned()),
+            (_, EntryKind::Link(_)) => Some("it is a link".to_owned()),
+            (_, EntryKind::Other) => Some("it is neither file nor directory nor link".to_owned()),
         }
     }
 }
 
 /// What is at a path of the disk.
-struct There {
+struct PathState {
     mode: u32,
     user: u32,
     group: u32,
     inode: u64,
-    what: What,
+    what: EntryKind,
 }
 
-enum What {
+enum EntryKind {
     Directory,
     File(Digest),
     Link(PathBuf),
     Other,
 }
 
-fn found(below: &OwnedFd, path: &Path) -> io::Result<There> {
-    let place = Place::existing(below, path)?;
+fn found(below: &OwnedFd, path: &Path) -> io::Result<PathState> {
+    let place = EntryPath::existing(below, path)?;
     let facts = fstatat(&place.parent, &*place.name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
     let what = match facts.st_mode & FORMAT {
-        0o040_000 => What::Directory,
-        0o120_000 => What::Link(readlinkat(&place.parent, &*place.name)?.into()),
+        0o040_000 => EntryKind::Directory,
+        0o120_000 => EntryKind::Link(readlinkat(&place.parent, &*place.name)?.into()),
         0o100_000 => {
             let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             let mut file: File = openat(&place.parent, &*place.name, flags, Mode::empty())?.into();
             let mut digest = Sha256::new();
             io::copy(&mut file, &mut digest)?;
-            What::File(Digest::new(digest.finalize().into()))
+            EntryKind::File(Digest::new(digest.finalize().into()))
         }
-        _ => What::Other,
+        _ => EntryKind::Other,
     };
-    Ok(There { mode: facts.st_mode & 0o7777, user: facts.st_uid, group: facts.st_gid, inode: facts.st_ino, what })
+    Ok(PathState { mode: facts.st_mode & 0o7777, user: facts.st_uid, group: facts.st_gid, inode: facts.st_ino, what })
 }
 
 /// A name in a directory that lies where the archive is unpacked.
-struct Place {
+struct EntryPath {
     parent: OwnedFd,
     name: PathBuf,
 }
 
-impl Place {
+impl EntryPath {
     /// Directories on the way are made where they are missing.
     fn of(below: &OwnedFd, path: &Path) -> io::Result<Self> {
         match Self::existing(below, path) {

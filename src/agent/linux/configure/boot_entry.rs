@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use super::filesystem::{For, Kind, Mounted, check};
-use super::firmware::Firmware;
+use super::error::misfit;
+use super::filesystem::{FilesystemKind, For, Mounted, check};
+use super::firmware::BootEntries;
 use super::partitions::Partition;
 use super::tools::succeed;
-use super::trouble::misfit;
 use crate::agent::machine::{Aid, Unconfigured};
-use crate::domain::configuration::{BootEntry, NetworkBoot};
+use crate::domain::profile::configuration::{BootEntry, NetworkBootPlace};
 
 /// The EFI system partition of the chosen disk.
 pub(super) struct Esp<'a> {
@@ -26,23 +26,31 @@ pub(super) fn set(asked: &BootEntry, esp: &Esp<'_>, at: &Path, aid: &dyn Aid) ->
 
 /// Which of the loaders are on the ESP.
 #[derive(Clone, Copy, Debug)]
-struct There {
+struct LoadersPresent {
     asked: bool,
     fallback: bool,
 }
 
 /// Asks efibootmgr, by its arguments; the answer is what it prints.
-type Ask<'a> = dyn Fn(&[&str]) -> Result<String, Unconfigured> + 'a;
+type Efibootmgr<'a> = dyn Fn(&[&str]) -> Result<String, Unconfigured> + 'a;
 
-fn settle(asked: &BootEntry, esp: &Esp<'_>, there: There, ask: &Ask<'_>, aid: &dyn Aid) -> Result<(), Unconfigured> {
+fn settle(
+    asked: &BootEntry,
+    esp: &Esp<'_>,
+    there: LoadersPresent,
+    ask: &Efibootmgr<'_>,
+    aid: &dyn Aid,
+) -> Result<(), Unconfigured> {
     let missing = || format!("the boot entry starts {}, which is not on the image's ESP", asked.loader);
     let asked = match there {
-        There { asked: true, .. } => asked.clone(),
-        There { fallback: true, .. } => {
+        LoadersPresent { asked: true, .. } => asked.clone(),
+        LoadersPresent { fallback: true, .. } => {
             aid.warn(&format!("{}: it is made to start {FALLBACK}, which is", missing()));
             BootEntry { loader: FALLBACK.to_owned(), ..asked.clone() }
         }
-        There { asked: false, fallback: false } => return Err(misfit(format!("{}, nor is {FALLBACK}", missing()))),
+        LoadersPresent { asked: false, fallback: false } => {
+            return Err(misfit(format!("{}, nor is {FALLBACK}", missing())));
+        }
     };
     match entered(&asked, esp, ask) {
         Ok(firmware) => {
@@ -63,21 +71,21 @@ fn settle(asked: &BootEntry, esp: &Esp<'_>, there: There, ask: &Ask<'_>, aid: &d
     }
 }
 
-fn loaders(asked: &BootEntry, esp: &Esp<'_>, at: &Path) -> Result<There, Unconfigured> {
+fn loaders(asked: &BootEntry, esp: &Esp<'_>, at: &Path) -> Result<LoadersPresent, Unconfigured> {
     let device = &esp.partition.device;
-    let kind = Kind::of(device)?.ok_or_else(|| misfit("the image's ESP has no file system"))?;
+    let kind = FilesystemKind::of(device)?.ok_or_else(|| misfit("the image's ESP has no file system"))?;
     check(kind, device)?;
     let mounted = Mounted::new(device, kind, For::Reading, at)?;
     let root = mounted.root()?;
     let has = |loader: &str| root.has(Path::new(&loader.replace('\\', "/")));
-    let found = There { asked: has(&asked.loader), fallback: has(FALLBACK) };
+    let found = LoadersPresent { asked: has(&asked.loader), fallback: has(FALLBACK) };
     mounted.unmount()?;
     Ok(found)
 }
 
 /// What the firmware has when it is done.
-fn entered(asked: &BootEntry, esp: &Esp<'_>, ask: &Ask<'_>) -> Result<Firmware, Unconfigured> {
-    let list = || Ok(Firmware::read(&ask(&["-v"])?));
+fn entered(asked: &BootEntry, esp: &Esp<'_>, ask: &Efibootmgr<'_>) -> Result<BootEntries, Unconfigured> {
+    let list = || Ok(BootEntries::read(&ask(&["-v"])?));
     let firmware = list()?;
     for stale in firmware.stale(asked, &esp.guid) {
         ask(&["-b", &hex(stale), "-B"])?;
@@ -103,7 +111,7 @@ fn entered(asked: &BootEntry, esp: &Esp<'_>, ask: &Ask<'_>) -> Result<Firmware, 
         ask(&["-N"])?;
     }
     let firmware = list()?;
-    let is_first = firmware.order.first() == Some(&ours) || asked.network == NetworkBoot::First;
+    let is_first = firmware.order.first() == Some(&ours) || asked.network == NetworkBootPlace::First;
     if firmware.ours(asked, &esp.guid).is_some() && is_first {
         Ok(firmware)
     } else {
@@ -127,12 +135,12 @@ mod tests {
 
     use super::*;
     use crate::agent::linux::configure::partitions::tests_support::partition;
-    use crate::domain::configuration::PlacedArchive;
+    use crate::domain::profile::configuration::PlacedArchive;
 
     const GUID: &str = "0a0b0c0d-0000-4000-8000-000000000001";
     const SHIM: &str = r"\EFI\press\shimx64.efi";
     const ORDER: &str = "boot order: Press line (0007), UEFI second disk (0005), UEFI PXEv4 (0003)";
-    const BOTH: There = There { asked: true, fallback: true };
+    const BOTH: LoadersPresent = LoadersPresent { asked: true, fallback: true };
 
     /// A firmware's variables behind an efibootmgr, which may fail at one of its options.
     struct Nvram {
@@ -203,12 +211,12 @@ mod tests {
     }
 
     /// How it ended, and what was said meanwhile.
-    fn settled(nvram: &Nvram, there: There) -> (Result<(), String>, String) {
+    fn settled(nvram: &Nvram, there: LoadersPresent) -> (Result<(), String>, String) {
         let asked = BootEntry {
             label: "Press line".into(),
             loader: SHIM.into(),
             stale: vec!["Linux Boot Manager".into()],
-            network: NetworkBoot::Last,
+            network: NetworkBootPlace::Last,
         };
         let disk = PathBuf::from("/dev/sda");
         let esp = Esp { disk: &disk, partition: &partition(1, "esp", "ESP"), guid: GUID.into() };
@@ -245,7 +253,7 @@ mod tests {
     #[test]
     fn a_firmware_that_takes_no_entry_and_a_disk_without_that_loader_fail_the_run_with_the_firmwares_words() {
         let nvram = Nvram::failing("-c", "Could not prepare Boot variable: No space left on device");
-        let (ended, said) = settled(&nvram, There { asked: true, fallback: false });
+        let (ended, said) = settled(&nvram, LoadersPresent { asked: true, fallback: false });
         let why = ended.expect_err("nothing would start this disk");
         assert!(why.contains(r"there is no \EFI\BOOT\BOOTX64.EFI to do without one"), "{why}");
         assert!(why.ends_with("No space left on device") && said.is_empty(), "{why} {said}");
@@ -254,14 +262,14 @@ mod tests {
     #[test]
     fn a_loader_that_the_image_does_not_have_is_replaced_by_that_of_removable_media_and_it_is_said() {
         let nvram = Nvram::new();
-        let (ended, said) = settled(&nvram, There { asked: false, fallback: true });
+        let (ended, said) = settled(&nvram, LoadersPresent { asked: false, fallback: true });
         assert_eq!(ended, Ok(()));
         let ours = nvram.entries.borrow().iter().find(|(number, _)| *number == 7).cloned().expect("an entry");
         assert!(ours.1.ends_with(r"File(\EFI\BOOT\BOOTX64.EFI)"), "{ours:?}");
         assert!(said.starts_with(r"warning: the boot entry starts \EFI\press\shimx64.efi, which is not"), "{said}");
         assert!(said.ends_with(ORDER), "{said}");
 
-        let (ended, _) = settled(&Nvram::new(), There { asked: false, fallback: false });
+        let (ended, _) = settled(&Nvram::new(), LoadersPresent { asked: false, fallback: false });
         let neither = ended.expect_err("there is nothing to start");
         assert!(neither.ends_with(r"is not on the image's ESP, nor is \EFI\BOOT\BOOTX64.EFI"), "{neither}");
     }

@@ -5,22 +5,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::archive::{ArchiveError, Contents};
-use super::filesystem::{For, Kind, Mounted, check};
+use super::error::{differs, failed, is_full, misfit};
+use super::filesystem::{FilesystemKind, For, Mounted, check};
 use super::owner::{Accounts, owner};
 use super::partitions::Partition;
-use super::trouble::{differs, failed, is_full, misfit};
 use super::volumes::find;
 use crate::agent::machine::{Aid, Unconfigured};
-use crate::domain::configuration::{Configuration, DIRECTORY, FileFact, PlacedArchive, PlacedFile, ROOT, VolumeName};
-use crate::domain::disk::in_bytes;
-use crate::domain::report::FailureKind;
+use crate::domain::machine::disk::in_bytes;
+use crate::domain::machine::report::FailureKind;
+use crate::domain::profile::configuration::{
+    Configuration, DIRECTORY, FileFact, PlacedArchive, PlacedFile, ROOT, VolumeName,
+};
 
 /// What was written, kept to compare the disk with.
-pub(super) struct Written<'a> {
+pub(super) struct FileProof<'a> {
     files: &'a [PlacedFile],
     archives: Vec<(&'a PlacedArchive, Contents)>,
     /// Each volume's partition and kind.
-    volumes: BTreeMap<VolumeName, (PathBuf, Kind)>,
+    volumes: BTreeMap<VolumeName, (PathBuf, FilesystemKind)>,
 }
 
 /// The volumes that are mounted, by name, and where.
@@ -32,13 +34,13 @@ pub(super) fn write<'a>(
     partitions: &[Partition],
     below: &Path,
     aid: &dyn Aid,
-) -> Result<Written<'a>, Unconfigured> {
+) -> Result<FileProof<'a>, Unconfigured> {
     let mut volumes = BTreeMap::new();
     let names = what.files.iter().map(|file| &file.volume).chain(what.archives.iter().map(|archive| &archive.volume));
     for name in names {
         if !volumes.contains_key(name) {
             let device = find(partitions, name)?.device.clone();
-            let kind = Kind::of(&device)?.ok_or_else(|| {
+            let kind = FilesystemKind::of(&device)?.ok_or_else(|| {
                 misfit(format!("volume {name} has no file system that this machine can write (ext4, xfs, btrfs, FAT)"))
             })?;
             check(kind, &device)?;
@@ -68,10 +70,10 @@ pub(super) fn write<'a>(
         archives.push((archive, contents));
     }
     mounted.unmount()?;
-    Ok(Written { files: &what.files, archives, volumes })
+    Ok(FileProof { files: &what.files, archives, volumes })
 }
 
-impl Written<'_> {
+impl FileProof<'_> {
     /// Reads everything back from the medium.
     pub(super) fn read_back(&self, partitions: &[Partition], below: &Path) -> Result<Vec<FileFact>, Unconfigured> {
         let mounted = Volumes::mount(&self.volumes, For::Reading, below)?;
@@ -98,7 +100,7 @@ impl Written<'_> {
 
 impl Volumes {
     fn mount(
-        volumes: &BTreeMap<VolumeName, (PathBuf, Kind)>,
+        volumes: &BTreeMap<VolumeName, (PathBuf, FilesystemKind)>,
         purpose: For,
         below: &Path,
     ) -> Result<Self, Unconfigured> {
@@ -132,7 +134,7 @@ impl Volumes {
         }
         let is_mounted = |partition: &Partition| self.0.values().any(|mounted| mounted.device() == partition.device);
         for other in partitions.iter().filter(|partition| !is_mounted(partition)) {
-            let Some(kind) = Kind::of(&other.device)?.filter(|kind| kind.keeps_owners()) else { continue };
+            let Some(kind) = FilesystemKind::of(&other.device)?.filter(|kind| kind.keeps_owners()) else { continue };
             // One that cannot be mounted is not the system's.
             let Ok(mounted) = Mounted::new(&other.device, kind, For::Reading, &below.join("other")) else { continue };
             let known = Accounts::of(mounted.root()?);
@@ -276,7 +278,7 @@ mod tests {
             self.place.path().join("disk")
         }
 
-        fn write<'a>(&self, what: &'a Configuration) -> Result<Written<'a>, String> {
+        fn write<'a>(&self, what: &'a Configuration) -> Result<FileProof<'a>, String> {
             write(what, &self.partitions(), &self.mounts(), &Hands).map_err(|no| no.detail)
         }
     }
@@ -355,7 +357,7 @@ mod tests {
             }
 
             let at = volume.mounts().join("looked-at");
-            let kind = Kind::of(Path::new(&volume.device)).expect("readable").expect("a known kind");
+            let kind = FilesystemKind::of(Path::new(&volume.device)).expect("readable").expect("a known kind");
             let mounted = Mounted::new(Path::new(&volume.device), kind, For::Reading, &at).expect("mounted");
             assert_eq!(fs::read_to_string(at.join("etc/press/line.conf")).expect("a file"), "serial = 42\n");
             assert_eq!(fs::read(at.join("apps/k3s/install.sh")).expect("a file"), PROGRAM);

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::root::Root;
+use super::error::{failed, misfit};
+use super::root::MountedRoot;
 use super::tools::{run, succeed};
-use super::trouble::{failed, misfit};
 use crate::agent::machine::Unconfigured;
-use crate::domain::report::FailureKind;
+use crate::domain::machine::report::FailureKind;
 
 /// A kind of file system that files can be placed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FilesystemKind {
     /// ext2, ext3 or ext4.
     Ext,
     Xfs,
@@ -32,7 +32,7 @@ pub(super) enum For {
     Reading,
 }
 
-impl Kind {
+impl FilesystemKind {
     /// Told by the first bytes of the device; none where it is nothing that is known here.
     pub(super) fn of(device: &Path) -> Result<Option<Self>, Unconfigured> {
         let file = File::open(device).map_err(|error| failed(&format!("opening {}", device.display()), &error))?;
@@ -77,14 +77,14 @@ impl Kind {
 
 /// Has the file system on `device` checked, and mended where it was left in the middle of something. The others mend
 /// themselves when they are mounted.
-pub(super) fn check(kind: Kind, device: &Path) -> Result<(), Unconfigured> {
+pub(super) fn check(kind: FilesystemKind, device: &Path) -> Result<(), Unconfigured> {
     let name = device.display().to_string();
     let broken = |words: String| Unconfigured {
         kind: FailureKind::Configuration,
         detail: format!("the file system on {name} is broken: {words}"),
     };
     match kind {
-        Kind::Ext => {
+        FilesystemKind::Ext => {
             // e2fsck(8): 1 and 2 are errors that were corrected, 4 ones that were not, 8 and more its own.
             let mut ran = run("e2fsck", &["-p", &name])?;
             if ran.status == Some(4) {
@@ -95,7 +95,7 @@ pub(super) fn check(kind: Kind, device: &Path) -> Result<(), Unconfigured> {
                 Some(_) | None => Err(broken(ran.words)),
             }
         }
-        Kind::Fat => {
+        FilesystemKind::Fat => {
             // fsck.fat(8): 1 means errors that it could deal with.
             let ran = run("fsck.fat", &["-a", &name])?;
             match ran.status {
@@ -103,7 +103,7 @@ pub(super) fn check(kind: Kind, device: &Path) -> Result<(), Unconfigured> {
                 Some(_) | None => Err(broken(ran.words)),
             }
         }
-        Kind::Xfs | Kind::Btrfs => Ok(()),
+        FilesystemKind::Xfs | FilesystemKind::Btrfs => Ok(()),
     }
 }
 
@@ -127,16 +127,16 @@ pub(super) fn make_ext4(device: &Path, label: &str) -> Result<(), Unconfigured> 
 /// A mounted file system. It is taken off when this is dropped; [`Mounted::unmount`] says how that went.
 #[derive(Debug)]
 pub(super) struct Mounted {
-    kind: Kind,
+    kind: FilesystemKind,
     device: PathBuf,
     at: PathBuf,
     /// None once it is taken off.
-    root: Option<Root>,
+    root: Option<MountedRoot>,
 }
 
 impl Mounted {
     /// Mounts `device` at `at`, which is made.
-    pub(super) fn new(device: &Path, kind: Kind, purpose: For, at: &Path) -> Result<Self, Unconfigured> {
+    pub(super) fn new(device: &Path, kind: FilesystemKind, purpose: For, at: &Path) -> Result<Self, Unconfigured> {
         let words = |error| failed(&format!("mounting {}", device.display()), &error);
         fs::create_dir_all(at).map_err(words)?;
         let (driver, options) = kind.driver(purpose);
@@ -146,11 +146,11 @@ impl Mounted {
         }
         mount(Some(device), at, Some(driver), flags, Some(options)).map_err(|error| words(error.into()))?;
         let mut mounted = Self { kind, device: device.to_owned(), at: at.to_owned(), root: None };
-        mounted.root = Some(Root::open(at).map_err(words)?);
+        mounted.root = Some(MountedRoot::open(at).map_err(words)?);
         Ok(mounted)
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> FilesystemKind {
         self.kind
     }
 
@@ -158,7 +158,7 @@ impl Mounted {
         &self.device
     }
 
-    pub(super) fn root(&self) -> Result<&Root, Unconfigured> {
+    pub(super) fn root(&self) -> Result<&MountedRoot, Unconfigured> {
         self.root.as_ref().ok_or_else(|| misfit(format!("{} is not mounted any more", self.device.display())))
     }
 
@@ -210,18 +210,21 @@ mod tests {
         let ext4 = made("mke2fs", &["-q", "-t", "ext4"]);
         let fat = made("mkfs.fat", &[]);
         let nothing = tempfile::NamedTempFile::new().expect("a file");
-        let kind = |file: &tempfile::NamedTempFile| Kind::of(file.path()).expect("readable");
-        assert_eq!([kind(&ext4), kind(&fat), kind(&nothing)], [Some(Kind::Ext), Some(Kind::Fat), None]);
+        let kind = |file: &tempfile::NamedTempFile| FilesystemKind::of(file.path()).expect("readable");
+        assert_eq!(
+            [kind(&ext4), kind(&fat), kind(&nothing)],
+            [Some(FilesystemKind::Ext), Some(FilesystemKind::Fat), None]
+        );
     }
 
     #[test]
     fn a_file_system_left_dirty_is_mended_and_one_beyond_mending_is_named() {
         let ext4 = made("mke2fs", &["-q", "-t", "ext4", "-O", "^metadata_csum"]);
-        check(Kind::Ext, ext4.path()).expect("it is sound");
+        check(FilesystemKind::Ext, ext4.path()).expect("it is sound");
         // In the superblock: a wrong number of free inodes, and that it was not unmounted.
         ext4.as_file().write_all_at(&[1, 0, 0, 0], 1024 + 16).expect("written");
         ext4.as_file().write_all_at(&[0, 0], 1024 + 58).expect("written");
-        check(Kind::Ext, ext4.path()).expect("it is mended");
+        check(FilesystemKind::Ext, ext4.path()).expect("it is mended");
         let (mut free, mut state) = ([0; 4], [0; 2]);
         ext4.as_file().read_exact_at(&mut free, 1024 + 16).expect("read");
         ext4.as_file().read_exact_at(&mut state, 1024 + 58).expect("read");
@@ -229,7 +232,7 @@ mod tests {
 
         let gone = made("mke2fs", &["-q", "-t", "ext4"]);
         gone.as_file().write_all_at(&vec![0xff; (8 << 20) - 1100], 1100).expect("written");
-        let broken = check(Kind::Ext, gone.path()).expect_err("nothing is left of it");
+        let broken = check(FilesystemKind::Ext, gone.path()).expect_err("nothing is left of it");
         assert!(broken.detail.starts_with(&format!("the file system on {} is broken: ", gone.path().display())));
     }
 

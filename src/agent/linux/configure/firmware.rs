@@ -1,18 +1,18 @@
 //! The firmware's boot entries as efibootmgr(8) lists them, and what is to become of them. Nothing here touches them.
 
-use crate::domain::configuration::{BootEntry, NetworkBoot};
+use crate::domain::profile::configuration::{BootEntry, NetworkBootPlace};
 use crate::domain::text::clean;
 
 /// What the firmware would start, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Firmware {
+pub(super) struct BootEntries {
     pub next: Option<u16>,
     pub order: Vec<u16>,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<FirmwareEntry>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct FirmwareEntry {
     pub number: u16,
     pub is_active: bool,
     pub label: String,
@@ -21,7 +21,7 @@ pub(super) struct Entry {
     pub path: String,
 }
 
-impl Entry {
+impl FirmwareEntry {
     /// Whether it starts from a network card: PXE, HTTP, on IPv4 or IPv6.
     fn is_network(&self) -> bool {
         ["/MAC(", "/IPv4(", "/IPv6(", "/Uri("].iter().any(|part| self.path.contains(part))
@@ -34,7 +34,7 @@ impl Entry {
     }
 }
 
-impl Firmware {
+impl BootEntries {
     /// What `efibootmgr -v` says. Lines that are no entry (hex dumps, time-outs) are passed over.
     pub(super) fn read(text: &str) -> Self {
         let mut firmware = Self::default();
@@ -62,22 +62,22 @@ impl Firmware {
     pub(super) fn stale(&self, asked: &BootEntry, guid: &str) -> Vec<u16> {
         let ours = self.ours(asked, guid);
         let begins = |label: &str| asked.stale.iter().any(|stale| !stale.is_empty() && label.starts_with(&**stale));
-        let is_stale = |entry: &&Entry| {
+        let is_stale = |entry: &&FirmwareEntry| {
             Some(entry.number) != ours && !entry.is_network() && (entry.label == asked.label || begins(&entry.label))
         };
         self.entries.iter().filter(is_stale).map(|entry| entry.number).collect()
     }
 
     /// The order in which the firmware is to try its entries.
-    pub(super) fn order(&self, ours: u16, network: NetworkBoot) -> Vec<u16> {
+    pub(super) fn order(&self, ours: u16, network: NetworkBootPlace) -> Vec<u16> {
         let is_network = |number: &u16| self.entries.iter().any(|entry| entry.number == *number && entry.is_network());
         let others = self.order.iter().copied().filter(|number| *number != ours);
         match network {
-            NetworkBoot::Last | NetworkBoot::Off => {
+            NetworkBootPlace::Last | NetworkBootPlace::Off => {
                 let (network, others): (Vec<u16>, Vec<u16>) = others.partition(is_network);
                 [vec![ours], others, network].concat()
             }
-            NetworkBoot::First => {
+            NetworkBootPlace::First => {
                 let mut order: Vec<u16> = others.collect();
                 let disks = order.iter().position(|number| !is_network(number)).unwrap_or(order.len());
                 order.insert(disks, ours);
@@ -87,13 +87,13 @@ impl Firmware {
     }
 
     /// Entries to be made inactive.
-    pub(super) fn to_silence(&self, network: NetworkBoot) -> Vec<u16> {
+    pub(super) fn to_silence(&self, network: NetworkBootPlace) -> Vec<u16> {
         match network {
-            NetworkBoot::Off => {
+            NetworkBootPlace::Off => {
                 let network = self.entries.iter().filter(|entry| entry.is_active && entry.is_network());
                 network.map(|entry| entry.number).collect()
             }
-            NetworkBoot::Last | NetworkBoot::First => Vec::new(),
+            NetworkBootPlace::Last | NetworkBootPlace::First => Vec::new(),
         }
     }
 
@@ -110,7 +110,7 @@ impl Firmware {
 }
 
 /// As `Boot0003* Linux Boot Manager<TAB>HD(…)`; of an entry without a path there is only the label.
-fn entry(line: &str) -> Option<Entry> {
+fn entry(line: &str) -> Option<FirmwareEntry> {
     let rest = line.strip_prefix("Boot")?;
     let number = u16::from_str_radix(rest.get(..4)?, 16).ok()?;
     let is_active = match rest.as_bytes().get(4)? {
@@ -120,7 +120,7 @@ fn entry(line: &str) -> Option<Entry> {
     };
     let rest = rest.get(6..).unwrap_or_default();
     let (label, path) = rest.split_once('\t').unwrap_or((rest, ""));
-    Some(Entry { number, is_active, label: label.to_owned(), path: path.to_owned() })
+    Some(FirmwareEntry { number, is_active, label: label.to_owned(), path: path.to_owned() })
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
             label: "Press line".into(),
             loader: r"\EFI\BOOT\BOOTX64.EFI".into(),
             stale: vec!["Linux Boot Manager".into(), "Ubuntu".into()],
-            network: NetworkBoot::Last,
+            network: NetworkBootPlace::Last,
         }
     }
 
@@ -157,50 +157,50 @@ Boot0005  EFI Internal Shell\tFvVol(7cb8bdc9-f8eb-4f34-aaea-3ee4af6516a1)/FvFile
 
     #[test]
     fn entries_are_read_with_their_order_and_hex_dumps_are_passed_over() {
-        let firmware = Firmware::read(BEFORE);
+        let firmware = BootEntries::read(BEFORE);
         assert_eq!((firmware.next, &*firmware.order), (Some(3), &[0, 1, 2, 3, 4, 5][..]));
         assert_eq!(firmware.entries.len(), 6);
         let network: Vec<u16> =
             firmware.entries.iter().filter(|entry| entry.is_network()).map(|entry| entry.number).collect();
         assert_eq!(network, [3, 4]);
         assert!(!firmware.entries[5].is_active);
-        assert_eq!(Firmware::read("garbage\nBoot\nBootXYZW* x\nBoot00\u{e9}\nBoot0001"), Firmware::default());
+        assert_eq!(BootEntries::read("garbage\nBoot\nBootXYZW* x\nBoot00\u{e9}\nBoot0001"), BootEntries::default());
     }
 
     #[test]
     fn entries_of_former_systems_go_and_the_others_stay() {
-        assert_eq!(Firmware::read(BEFORE).stale(&asked(), GUID), [1]);
+        assert_eq!(BootEntries::read(BEFORE).stale(&asked(), GUID), [1]);
         let nobody = BootEntry { stale: vec![String::new()], ..asked() };
-        assert_eq!(Firmware::read(BEFORE).stale(&nobody, GUID), [0_u16; 0], "an empty word means no entry");
+        assert_eq!(BootEntries::read(BEFORE).stale(&nobody, GUID), [0_u16; 0], "an empty word means no entry");
         let pxe = BootEntry { stale: vec!["UEFI".into()], ..asked() };
-        assert_eq!(Firmware::read(BEFORE).stale(&pxe, GUID), [2], "the network is no former system");
+        assert_eq!(BootEntries::read(BEFORE).stale(&pxe, GUID), [2], "the network is no former system");
     }
 
     #[test]
     fn our_entry_is_made_once_and_found_again_in_either_writing() {
-        assert_eq!(Firmware::read(BEFORE).ours(&asked(), GUID), None);
+        assert_eq!(BootEntries::read(BEFORE).ours(&asked(), GUID), None);
         let older = OURS.replace("Boot0006", "Boot0007").replace("File(", "").replace("EFI)", "EFI");
-        let twice = Firmware::read(&format!("{BEFORE}{OURS}{older}"));
+        let twice = BootEntries::read(&format!("{BEFORE}{OURS}{older}"));
         assert_eq!(twice.ours(&asked(), GUID), Some(6));
         assert_eq!(twice.stale(&asked(), GUID), [1, 7], "a second one of the same name goes");
-        let moved = Firmware::read(&format!("{BEFORE}{}", OURS.replace("0A0B", "1A0B")));
+        let moved = BootEntries::read(&format!("{BEFORE}{}", OURS.replace("0A0B", "1A0B")));
         assert_eq!((moved.ours(&asked(), GUID), moved.stale(&asked(), GUID)), (None, vec![1, 6]), "of another disk");
     }
 
     #[test]
     fn the_disk_comes_first_and_the_network_last_off_or_before_it() {
-        let firmware = Firmware::read(&format!("{}{OURS}", BEFORE.replace("BootOrder: ", "BootOrder: 0006,")));
-        assert_eq!(firmware.order(6, NetworkBoot::Last), [6, 0, 1, 2, 5, 3, 4]);
-        assert_eq!(firmware.order(6, NetworkBoot::Off), [6, 0, 1, 2, 5, 3, 4]);
-        assert_eq!(firmware.to_silence(NetworkBoot::Off), [3, 4]);
-        assert_eq!(firmware.to_silence(NetworkBoot::Last), [0_u16; 0]);
-        let network_first = Firmware { order: vec![3, 4, 2, 0], ..firmware };
-        assert_eq!(network_first.order(6, NetworkBoot::First), [3, 4, 6, 2, 0]);
+        let firmware = BootEntries::read(&format!("{}{OURS}", BEFORE.replace("BootOrder: ", "BootOrder: 0006,")));
+        assert_eq!(firmware.order(6, NetworkBootPlace::Last), [6, 0, 1, 2, 5, 3, 4]);
+        assert_eq!(firmware.order(6, NetworkBootPlace::Off), [6, 0, 1, 2, 5, 3, 4]);
+        assert_eq!(firmware.to_silence(NetworkBootPlace::Off), [3, 4]);
+        assert_eq!(firmware.to_silence(NetworkBootPlace::Last), [0_u16; 0]);
+        let network_first = BootEntries { order: vec![3, 4, 2, 0], ..firmware };
+        assert_eq!(network_first.order(6, NetworkBootPlace::First), [3, 4, 6, 2, 0]);
     }
 
     #[test]
     fn the_order_reads_as_a_line() {
-        let firmware = Firmware { order: vec![1, 5, 9], ..Firmware::read(BEFORE) };
+        let firmware = BootEntries { order: vec![1, 5, 9], ..BootEntries::read(BEFORE) };
         assert_eq!(firmware.in_words(), "Linux Boot Manager (0001), EFI Internal Shell (0005, off), nothing (0009)");
     }
 }

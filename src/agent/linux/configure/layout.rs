@@ -13,11 +13,11 @@ use std::os::unix::fs::FileExt;
 
 use gptman::{GPT, GPTPartitionEntry};
 
-use super::table::{Table, fresh_guid};
-use super::trouble::{failed, misfit};
+use super::error::{failed, misfit};
+use super::table::{GptDisk, fresh_guid};
 use crate::agent::machine::Unconfigured;
-use crate::domain::configuration::AbVerity;
-use crate::domain::disk::in_bytes;
+use crate::domain::machine::disk::in_bytes;
+use crate::domain::profile::configuration::AbVerity;
 
 /// A partition to be, in blocks of the disk; the last one is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct Slot {
 }
 
 /// Makes the partitions of `sizes` and moves what lies in the way. The table is written, its kernel has not read it yet.
-pub(super) fn lay_out(table: &mut Table, sizes: &AbVerity, swap_mib: u64, tail: u64) -> Result<(), Unconfigured> {
+pub(super) fn lay_out(table: &mut GptDisk, sizes: &AbVerity, swap_mib: u64, tail: u64) -> Result<(), Unconfigured> {
     let slots = plan(table.gpt(), sizes, swap_mib, tail).map_err(misfit)?;
     let block = table.block();
     let bytes = |first: u64, last: u64| (last - first + 1) * block;

@@ -9,6 +9,8 @@
 
 mod archive;
 mod boot_entry;
+mod boot_sector;
+mod error;
 mod files;
 mod filesystem;
 mod firmware;
@@ -17,10 +19,8 @@ mod owner;
 mod partitions;
 mod root;
 mod seed;
-mod start;
 mod table;
 mod tools;
-mod trouble;
 mod verity;
 mod volumes;
 
@@ -30,16 +30,16 @@ use std::path::Path;
 use gptman::GPT;
 
 use self::boot_entry::Esp;
+use self::boot_sector::Start;
+use self::error::misfit;
 use self::partitions::{Kernel, Partition};
-use self::start::Start;
-use self::table::{Found, Table};
-use self::trouble::misfit;
+use self::table::{GptDisk, TableFound};
 use super::{DEV, SYS, disks};
 use crate::agent::machine::{Aid, Configured, Unconfigured};
-use crate::domain::configuration::{
-    AbVerity, BootEntry, Configuration, DOCUMENT, Layout, PlacedFile, ROOT, SEED_LABEL, SeedVolume, VolumeName,
+use crate::domain::machine::disk::Disk;
+use crate::domain::profile::configuration::{
+    AbVerity, BootEntry, Configuration, DOCUMENT, DiskLayout, PlacedFile, ROOT, SEED_LABEL, SeedVolume, VolumeName,
 };
-use crate::domain::disk::Disk;
 
 /// Carries out `what` on `disk`.
 pub(super) fn configure(disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Result<Configured, Unconfigured> {
@@ -47,8 +47,8 @@ pub(super) fn configure(disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Res
     let kernel = Kernel { sys: Path::new(SYS), dev: Path::new(DEV) };
     let mounts = Path::new(MOUNTS);
     let layout = match &what.layout {
-        Some(Layout::AbVerity(sizes)) => Some(sizes),
-        Some(Layout::Unknown) => return Err(misfit("this agent does not know the layout that is asked for")),
+        Some(DiskLayout::AbVerity(sizes)) => Some(sizes),
+        Some(DiskLayout::Unknown) => return Err(misfit("this agent does not know the layout that is asked for")),
         None => None,
     };
 
@@ -95,35 +95,35 @@ pub(super) fn configure(disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Res
 }
 
 /// A disk with whatever table it has.
-struct Partitioned(Found);
+struct Partitioned(TableFound);
 
 impl Partitioned {
     fn of(path: &Path, aid: &dyn Aid) -> Result<Self, Unconfigured> {
         let mut disk = Start::of(path)?;
         disk.prevent()?;
-        let mut found = Table::read(disk, &|words| aid.say(words))?;
+        let mut found = GptDisk::read(disk, &|words| aid.say(words))?;
         match &mut found {
-            Found::Gpt(table) => {
+            TableFound::Gpt(table) => {
                 table.fit()?;
                 table.write()?;
                 aid.say("the second partition table is at the disk's end");
             }
-            Found::NoGpt(_) => aid.say("the image has no GPT: its partition table stays as it is"),
+            TableFound::NoGpt(_) => aid.say("the image has no GPT: its partition table stays as it is"),
         }
         Ok(Self(found))
     }
 
-    fn table(&mut self, why: &str) -> Result<&mut Table, Unconfigured> {
+    fn table(&mut self, why: &str) -> Result<&mut GptDisk, Unconfigured> {
         match &mut self.0 {
-            Found::Gpt(table) => Ok(table),
-            Found::NoGpt(_) => Err(misfit(format!("the image has no GPT, which {why} needs"))),
+            TableFound::Gpt(table) => Ok(table),
+            TableFound::NoGpt(_) => Err(misfit(format!("the image has no GPT, which {why} needs"))),
         }
     }
 
     fn gpt(&self) -> Option<&GPT> {
         match &self.0 {
-            Found::Gpt(table) => Some(table.gpt()),
-            Found::NoGpt(_) => None,
+            TableFound::Gpt(table) => Some(table.gpt()),
+            TableFound::NoGpt(_) => None,
         }
     }
 
@@ -135,8 +135,8 @@ impl Partitioned {
 
     fn disk(&mut self) -> &mut Start {
         match &mut self.0 {
-            Found::Gpt(table) => table.disk(),
-            Found::NoGpt(disk) => disk,
+            TableFound::Gpt(table) => table.disk(),
+            TableFound::NoGpt(disk) => disk,
         }
     }
 
@@ -171,8 +171,8 @@ impl Partitioned {
 fn grow(partitions: &[Partition], aid: &dyn Aid) -> Result<(), Unconfigured> {
     for number in [layout::ROOTFS, layout::PERSISTENT] {
         let partition = verity::numbered(partitions, number)?;
-        match filesystem::Kind::of(&partition.device)? {
-            Some(filesystem::Kind::Ext) => filesystem::grow(&partition.device)?,
+        match filesystem::FilesystemKind::of(&partition.device)? {
+            Some(filesystem::FilesystemKind::Ext) => filesystem::grow(&partition.device)?,
             Some(_) | None => aid.say(&format!("{} has no ext4: it keeps its size", partition.name)),
         }
     }

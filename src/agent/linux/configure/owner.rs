@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::root::Root;
-use super::trouble::misfit;
+use super::error::misfit;
+use super::root::MountedRoot;
 use crate::agent::machine::Unconfigured;
 
 /// The users and groups of a system, by name.
@@ -22,7 +22,7 @@ pub(super) struct Owner {
 
 impl Accounts {
     /// Of the system whose root this is; nobody where it has no such files.
-    pub(super) fn of(root: &Root) -> Self {
+    pub(super) fn of(root: &MountedRoot) -> Self {
         let read = |path| listed(&root.text(Path::new(path), LIMIT).unwrap_or_default());
         Self { users: read("/etc/passwd"), groups: read("/etc/group") }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gptman::GPT;
 use nix::errno::Errno;
 
-use super::trouble::{failed, misfit};
+use super::error::{failed, misfit};
 use crate::agent::linux::{attribute, contents, names};
 use crate::agent::machine::Unconfigured;
 

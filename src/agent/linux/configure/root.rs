@@ -18,7 +18,7 @@ use crate::domain::digest::Digest;
 
 /// The root of a mounted file system.
 #[derive(Debug)]
-pub(super) struct Root(OwnedFd);
+pub(super) struct MountedRoot(OwnedFd);
 
 /// What a file on the disk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct FileRead {
     pub sha256: Digest,
 }
 
-impl Root {
+impl MountedRoot {
     pub(super) fn open(at: &Path) -> io::Result<Self> {
         Ok(Self(File::open(at)?.into()))
     }
@@ -164,9 +164,9 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    fn volume() -> (tempfile::TempDir, Root) {
+    fn volume() -> (tempfile::TempDir, MountedRoot) {
         let directory = tempfile::tempdir().expect("a directory");
-        let root = Root::open(directory.path()).expect("a root");
+        let root = MountedRoot::open(directory.path()).expect("a root");
         (directory, root)
     }
 

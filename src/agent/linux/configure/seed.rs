@@ -3,12 +3,12 @@
 
 use gptman::GPTPartitionEntry;
 
+use super::error::misfit;
 use super::partitions::Partition;
-use super::table::{Table, fresh_guid};
+use super::table::{GptDisk, fresh_guid};
 use super::tools::succeed;
-use super::trouble::misfit;
 use crate::agent::machine::Unconfigured;
-use crate::domain::configuration::SEED_LABEL;
+use crate::domain::profile::configuration::SEED_LABEL;
 
 /// The partition that is the seed volume already, by its file system's label or its own name. cloud-init takes either case.
 pub(super) fn existing(partitions: &[Partition]) -> Option<&Partition> {
@@ -18,7 +18,7 @@ pub(super) fn existing(partitions: &[Partition]) -> Option<&Partition> {
 }
 
 /// Adds a partition for it to the table, which is not written yet; gives its number.
-pub(super) fn add(table: &mut Table) -> Result<u32, Unconfigured> {
+pub(super) fn add(table: &mut GptDisk) -> Result<u32, Unconfigured> {
     let blocks = BYTES / table.block();
     let gpt = table.gpt_mut();
     gpt.align = ALIGNMENT / gpt.sector_size;

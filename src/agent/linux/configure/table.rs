@@ -8,26 +8,26 @@ use std::path::Path;
 
 use gptman::{GPT, GPTHeader, GPTPartitionEntry};
 
-use super::start::Start;
-use super::trouble::{differs, failed, misfit};
+use super::boot_sector::Start;
+use super::error::{differs, failed, misfit};
 use crate::agent::machine::Unconfigured;
 
 /// An open disk with its GPT.
-pub(super) struct Table {
+pub(super) struct GptDisk {
     disk: Start,
     gpt: GPT,
 }
 
 /// What a disk's table turned out to be.
-pub(super) enum Found {
-    Gpt(Table),
+pub(super) enum TableFound {
+    Gpt(GptDisk),
     /// An MBR or nothing: the partitions stay as the image has them.
     NoGpt(Start),
 }
 
-impl Table {
+impl GptDisk {
     /// Reads the table of `disk`; `say` hears what is odd about it but does not hinder.
-    pub(super) fn read(mut disk: Start, say: &dyn Fn(&str)) -> Result<Found, Unconfigured> {
+    pub(super) fn read(mut disk: Start, say: &dyn Fn(&str)) -> Result<TableFound, Unconfigured> {
         let path = &disk.path().to_owned();
         let block = block_size(disk.file()).map_err(|error| failed(&format!("{}", path.display()), &error))?;
         let mut has_table = |block: u64| {
@@ -42,7 +42,7 @@ impl Table {
                     path.display()
                 )));
             }
-            return Ok(Found::NoGpt(disk));
+            return Ok(TableFound::NoGpt(disk));
         }
         sane(&mut disk, block).map_err(|why| damaged(path, why))?;
         let gpt = GPT::read_from(&mut disk, block).map_err(|error| damaged(path, &error.to_string()))?;
@@ -56,7 +56,7 @@ impl Table {
             Ok(_) => say("the image's two partition tables differ: the first one counts"),
             Err(why) => say(&format!("the image has no second partition table ({why}): it gets one")),
         }
-        Ok(Found::Gpt(Self { disk, gpt }))
+        Ok(TableFound::Gpt(Self { disk, gpt }))
     }
 
     pub(super) fn gpt(&self) -> &GPT {
@@ -230,14 +230,14 @@ pub(super) mod tests {
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
-    fn read(path: &Path, say: &dyn Fn(&str)) -> Result<Found, Unconfigured> {
-        Table::read(Start::of(path)?, say)
+    fn read(path: &Path, say: &dyn Fn(&str)) -> Result<TableFound, Unconfigured> {
+        GptDisk::read(Start::of(path)?, say)
     }
 
-    pub(in super::super) fn table(path: &Path) -> Table {
+    pub(in super::super) fn table(path: &Path) -> GptDisk {
         match read(path, &|_| {}).expect("readable") {
-            Found::Gpt(table) => table,
-            Found::NoGpt(_) => panic!("there is a table"),
+            TableFound::Gpt(table) => table,
+            TableFound::NoGpt(_) => panic!("there is a table"),
         }
     }
 
@@ -261,7 +261,7 @@ pub(super) mod tests {
         disk.as_file().write_all_at(&[0; 512], 16 * MIB - 512).expect("the copy is gone");
         let said = RefCell::new(Vec::new());
         let found = read(disk.path(), &|words| said.borrow_mut().push(words.to_owned()));
-        assert!(matches!(found, Ok(Found::Gpt(_))));
+        assert!(matches!(found, Ok(TableFound::Gpt(_))));
         assert!(said.borrow()[0].starts_with("the image has no second partition table"), "{said:?}");
 
         disk.as_file().write_all_at(b"x", 1024 + 56).expect("a letter of a name is changed");
@@ -275,7 +275,7 @@ pub(super) mod tests {
         disk.as_file().write_all_at(&[7; 92], 512 + 8).expect("the first head is damaged");
         assert!(read(disk.path(), &|_| {}).is_err());
         disk.as_file().write_all_at(&[0; 512], 512).expect("the first head is gone");
-        assert!(matches!(read(disk.path(), &|_| {}), Ok(Found::NoGpt(_))));
+        assert!(matches!(read(disk.path(), &|_| {}), Ok(TableFound::NoGpt(_))));
     }
 
     #[test]
@@ -306,8 +306,8 @@ pub(super) mod tests {
                 let head = crc(&odd[512..604]).to_le_bytes();
                 odd[528..532].copy_from_slice(&head);
                 sound.as_file().write_all_at(&odd, 0).expect("written");
-                if let Ok(Found::Gpt(mut table)) = read(sound.path(), &|_| {}) {
-                    let Table { gpt, disk } = &mut table;
+                if let Ok(TableFound::Gpt(mut table)) = read(sound.path(), &|_| {}) {
+                    let GptDisk { gpt, disk } = &mut table;
                     let _odd_ones_are_refused = gpt.header.update_from(disk, 512).and_then(|()| gpt.write_into(disk));
                 }
             }

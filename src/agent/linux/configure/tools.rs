@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::trouble::misfit;
+use super::error::misfit;
 use crate::agent::machine::Unconfigured;
 use crate::domain::text::clean;
 

@@ -1,12 +1,13 @@
 //! dm-verity over the first system: hashes made once everything is on it, their root kept where the system looks for it.
 
-use super::filesystem::{For, Kind, Mounted, make_ext4};
+use std::path::Path;
+
+use super::error::{differs, failed, misfit};
+use super::filesystem::{FilesystemKind, For, Mounted, make_ext4};
 use super::layout::{HASHMAP_A, ROOTFS};
 use super::partitions::Partition;
 use super::tools::{run, succeed};
-use super::trouble::{differs, failed, misfit};
 use crate::agent::machine::Unconfigured;
-use std::path::Path;
 
 /// The file systems of the partitions that a layout has added.
 pub(super) fn make_file_systems(partitions: &[Partition]) -> Result<(), Unconfigured> {
@@ -23,7 +24,7 @@ pub(super) fn seal(partitions: &[Partition], at: &Path) -> Result<String, Unconf
     let [data, hashes, roots] = three(partitions)?;
     let said = succeed("veritysetup", &["format", &data, &hashes])?;
     let root_hash = root_hash(&said).ok_or_else(|| misfit("veritysetup says no root hash"))?;
-    let mounted = Mounted::new(Path::new(&roots), Kind::Ext, For::Writing, at)?;
+    let mounted = Mounted::new(Path::new(&roots), FilesystemKind::Ext, For::Writing, at)?;
     let line = format!("{root_hash}\n");
     let placed = mounted.root()?.place(Path::new(ROOT_HASH), line.as_bytes(), 0o644, 0, 0);
     placed.map_err(|error| failed("writing part_a_roothash", &error))?;
@@ -34,7 +35,7 @@ pub(super) fn seal(partitions: &[Partition], at: &Path) -> Result<String, Unconf
 /// Compares every block of the first system with its hash, and the root with what is kept of it.
 pub(super) fn verify(partitions: &[Partition], root_hash: &str, at: &Path) -> Result<(), Unconfigured> {
     let [data, hashes, roots] = three(partitions)?;
-    let mounted = Mounted::new(Path::new(&roots), Kind::Ext, For::Reading, at)?;
+    let mounted = Mounted::new(Path::new(&roots), FilesystemKind::Ext, For::Reading, at)?;
     let kept = mounted.root()?.text(Path::new(ROOT_HASH), 1000);
     mounted.unmount()?;
     let kept = kept.map_err(|error| failed("reading part_a_roothash", &error))?;

@@ -1,9 +1,9 @@
 //! Which partition of the chosen disk a volume's name means: never one of another disk, never a guess.
 
+use super::error::misfit;
 use super::partitions::{Partition, in_words};
-use super::trouble::misfit;
 use crate::agent::machine::Unconfigured;
-use crate::domain::configuration::VolumeName;
+use crate::domain::profile::configuration::VolumeName;
 
 /// The partition with this name, or else the one whose file system has this label.
 pub(super) fn find<'a>(partitions: &'a [Partition], volume: &VolumeName) -> Result<&'a Partition, Unconfigured> {

@@ -3,11 +3,11 @@
 use std::net::SocketAddrV4;
 
 use super::*;
-use crate::boot::dhcp::boot_server::{Way, handle};
+use crate::boot::dhcp::boot_server::{Addressing, handle};
 
 /// From 10.77.0.186, from EDK2's port.
-fn way() -> Way {
-    Way { from: SocketAddrV4::new(at(186), 4011), to: at(1) }
+fn way() -> Addressing {
+    Addressing { from: SocketAddrV4::new(at(186), 4011), to: at(1) }
 }
 
 /// What EDK2 and iPXE send after a proxy's offer.
@@ -17,11 +17,11 @@ fn request(options: &[DhcpOption]) -> Message {
     request
 }
 
-fn hears(message: &[u8], way: Way, segment: &Segment) -> (Option<MacAddr>, Verdict) {
+fn hears(message: &[u8], way: Addressing, segment: &Segment) -> (Option<MacAddr>, Verdict) {
     handle(message, way, segment, &Leases::default())
 }
 
-fn answers(message: &Message, way: Way) -> (Message, Answer) {
+fn answers(message: &Message, way: Addressing) -> (Message, DhcpReply) {
     match hears(&message.to_vec().expect("encodes"), way, &segment()).1 {
         Verdict::Reply(answer) => (decoded(&answer.message), *answer),
         other => panic!("not answered: {other:?}"),
@@ -32,7 +32,7 @@ fn answers(message: &Message, way: Way) -> (Message, Answer) {
 fn the_answer_goes_to_the_address_and_port_that_asked() {
     for port in [4011, 68, 1055] {
         let from = SocketAddrV4::new(at(186), port);
-        let (ack, answer) = answers(&request(&pxe(7)), Way { from, ..way() });
+        let (ack, answer) = answers(&request(&pxe(7)), Addressing { from, ..way() });
         assert_eq!((answer.to.socket_address(), answer.from), (from, at(1)));
         assert_eq!((kind(&ack), ack.xid()), (Some(MessageType::Ack), 0x5eed));
         assert_eq!((ack.ciaddr(), ack.yiaddr()), (at(186), Ipv4Addr::UNSPECIFIED));
@@ -84,7 +84,7 @@ fn an_inform_is_answered_too() {
 fn the_server_is_the_address_that_was_asked() {
     for (to, server) in [(at(5), at(5)), (Ipv4Addr::BROADCAST, at(1)), (at(255), at(1)), ([224, 0, 1, 2].into(), at(1))]
     {
-        let (ack, answer) = answers(&request(&pxe(7)), Way { to, ..way() });
+        let (ack, answer) = answers(&request(&pxe(7)), Addressing { to, ..way() });
         assert_eq!((ack.siaddr(), answer.from), (server, server), "{to}");
         assert_eq!(option(&answer.message, 54), Some(server.octets().to_vec()), "{to}");
         assert_eq!(text(ack.sname()), server.to_string(), "{to}");
@@ -127,7 +127,7 @@ fn a_machine_without_its_mac_is_known_by_its_lease() {
 
 #[test]
 fn what_is_not_for_a_boot_server_is_a_silence_with_its_reason() {
-    let nowhere = Way { from: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68), ..way() };
+    let nowhere = Addressing { from: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68), ..way() };
     for (message, way, silence) in [
         (client(1, MessageType::Discover, &pxe(7)), way(), Silence::NotForBootServers),
         (client(1, MessageType::Release, &pxe(7)), way(), Silence::NotForBootServers),

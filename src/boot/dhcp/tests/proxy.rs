@@ -8,7 +8,7 @@ fn room() -> Room {
     room
 }
 
-fn codes(answer: &Answer) -> Vec<u8> {
+fn codes(answer: &DhcpReply) -> Vec<u8> {
     options(&answer.message).into_iter().map(|(code, _)| code).collect()
 }
 

@@ -54,7 +54,7 @@ fn the_answers_to_a_machine_that_wants_it_so_wait() {
     let room = room(text, Mode::Proxy);
     let mut request = client(1, MessageType::Request, &pxe(7));
     request.set_ciaddr(at(186));
-    let way = super::super::boot_server::Way { from: SocketAddrV4::new(at(186), 4011), to: at(1) };
+    let way = crate::boot::dhcp::boot_server::Addressing { from: SocketAddrV4::new(at(186), 4011), to: at(1) };
     let verdict =
         super::super::boot_server::handle(&request.to_vec().expect("encodes"), way, &room.segment, &room.leases).1;
     assert!(matches!(verdict, Verdict::Reply(answer) if answer.delay == Duration::from_secs(2)));

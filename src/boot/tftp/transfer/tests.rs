@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn asked(options: Options) -> Ask {
-    Ask { file: "a".into(), options }
+fn asked(options: TftpOptions) -> ReadRequest {
+    ReadRequest { file: "a".into(), options }
 }
 
-fn windowed(blksize: u16, windowsize: u16) -> Options {
-    Options { blksize: Some(blksize), windowsize: Some(windowsize), ..Options::default() }
+fn windowed(blksize: u16, windowsize: u16) -> TftpOptions {
+    TftpOptions { blksize: Some(blksize), windowsize: Some(windowsize), ..TftpOptions::default() }
 }
 
 fn content(size: usize) -> Bytes {
@@ -21,13 +21,13 @@ fn ack(block: u16) -> Vec<u8> {
 }
 
 /// A transfer whose options have been agreed.
-fn begun(options: Options, size: usize) -> (Transfer, Turn) {
+fn begun(options: TftpOptions, size: usize) -> (Transfer, Turn) {
     let (mut transfer, _oack) = Transfer::start(&asked(options), content(size));
     let turn = transfer.on_packet(&ack(0));
     (transfer, turn)
 }
 
-fn bytes(packet: &Packet) -> Vec<u8> {
+fn bytes(packet: &TftpPacket) -> Vec<u8> {
     packet.parts().concat()
 }
 
@@ -37,7 +37,7 @@ fn blocks(turn: &Turn) -> Vec<u16> {
 }
 
 /// What a machine does with packets. `lose` says whether the next one is lost, in either direction.
-fn receive(options: Options, size: usize, mut lose: impl FnMut() -> bool) -> (Vec<u8>, End) {
+fn receive(options: TftpOptions, size: usize, mut lose: impl FnMut() -> bool) -> (Vec<u8>, TransferEnd) {
     let (mut transfer, mut turn) = Transfer::start(&asked(options), content(size));
     let window = transfer.window;
     let (mut got, mut next, mut unacked) = (Vec::new(), 1_u64, 0_u64);
@@ -77,47 +77,53 @@ fn receive(options: Options, size: usize, mut lose: impl FnMut() -> bool) -> (Ve
 
 #[test]
 fn without_options_blocks_of_512_follow_at_once() {
-    let (mut transfer, turn) = Transfer::start(&asked(Options::default()), content(1024));
+    let (mut transfer, turn) = Transfer::start(&asked(TftpOptions::default()), content(1024));
     assert_eq!((blocks(&turn), turn.send[0].size()), (vec![1], 516));
     assert_eq!(blocks(&transfer.on_packet(&ack(1))), [2]);
     let last = transfer.on_packet(&ack(2));
     assert_eq!((blocks(&last), last.send[0].size()), (vec![3], 4), "an empty block ends a file of full ones");
-    assert_eq!(transfer.on_packet(&ack(3)).end, Some(End::Done { bytes: 1024 }));
+    assert_eq!(transfer.on_packet(&ack(3)).end, Some(TransferEnd::Done { bytes: 1024 }));
 }
 
 #[test]
 fn options_are_confirmed_as_far_as_they_hold() {
-    let options = Options { blksize: Some(65464), tsize: true, timeout: Some(3), windowsize: Some(65535) };
+    let options = TftpOptions { blksize: Some(65464), tsize: true, timeout: Some(3), windowsize: Some(65535) };
     let (_, turn) = Transfer::start(&asked(options), content(70_000));
     let oack = b"\0\x06blksize\x001468\0tsize\x0070000\0timeout\x003\0windowsize\x0064\0";
-    assert_eq!(turn.send, [Packet::Other(oack.to_vec())]);
+    assert_eq!(turn.send, [TftpPacket::Other(oack.to_vec())]);
     assert_eq!(turn.wait, Some(Duration::from_secs(3)));
-    let (_, turn) = Transfer::start(&asked(Options { tsize: true, ..Options::default() }), content(9));
-    assert_eq!(turn.send, [Packet::Other(b"\0\x06tsize\x009\0".to_vec())], "nothing that was not asked for");
+    let (_, turn) = Transfer::start(&asked(TftpOptions { tsize: true, ..TftpOptions::default() }), content(9));
+    assert_eq!(turn.send, [TftpPacket::Other(b"\0\x06tsize\x009\0".to_vec())], "nothing that was not asked for");
 }
 
 #[test]
 fn a_probe_for_the_size_is_no_failure() {
-    let (mut transfer, _) = Transfer::start(&asked(Options { tsize: true, ..windowed(1468, 4) }), content(9));
-    assert_eq!(transfer.on_packet(b"\0\x05\0\x08User aborted the transfer\0").end, Some(End::Probed));
-    let (mut transfer, _) = Transfer::start(&asked(Options { tsize: true, ..Options::default() }), content(9));
-    assert_eq!(transfer.on_refused().end, Some(End::Probed));
+    let (mut transfer, _) = Transfer::start(&asked(TftpOptions { tsize: true, ..windowed(1468, 4) }), content(9));
+    assert_eq!(transfer.on_packet(b"\0\x05\0\x08User aborted the transfer\0").end, Some(TransferEnd::Probed));
+    let (mut transfer, _) = Transfer::start(&asked(TftpOptions { tsize: true, ..TftpOptions::default() }), content(9));
+    assert_eq!(transfer.on_refused().end, Some(TransferEnd::Probed));
 }
 
 #[test]
 fn giving_up_in_the_middle_is_told_with_the_machines_words() {
     let (mut transfer, _) = begun(windowed(8, 1), 100);
     let fault = Fault { code: 3, message: "disk full".into() };
-    assert_eq!(transfer.on_packet(b"\0\x05\0\x03disk full\0").end, Some(End::Aborted(fault)));
+    assert_eq!(transfer.on_packet(b"\0\x05\0\x03disk full\0").end, Some(TransferEnd::Aborted(fault)));
 }
 
 #[test]
 fn only_failures_are_told_as_failures() {
     let fault = Fault { code: 3, message: "disk full".into() };
-    assert_eq!(End::Probed.outcome(), None);
-    assert_eq!(End::Done { bytes: 7 }.outcome(), Some(event::Transfer::Done { bytes: 7 }));
-    assert_eq!(End::Aborted(fault).outcome(), Some(failed("the machine gave up: disk full (TFTP error 3)".into())));
-    assert_eq!(End::Lost { sent: 512 }.outcome(), Some(failed("the machine fell silent after 512 bytes".into())));
+    assert_eq!(TransferEnd::Probed.outcome(), None);
+    assert_eq!(TransferEnd::Done { bytes: 7 }.outcome(), Some(event::LoaderTransfer::Done { bytes: 7 }));
+    assert_eq!(
+        TransferEnd::Aborted(fault).outcome(),
+        Some(failed("the machine gave up: disk full (TFTP error 3)".into()))
+    );
+    assert_eq!(
+        TransferEnd::Lost { sent: 512 }.outcome(),
+        Some(failed("the machine fell silent after 512 bytes".into()))
+    );
 }
 
 #[test]
@@ -149,7 +155,7 @@ fn a_gap_in_a_window_is_filled_at_once() {
     assert_eq!(blocks(&transfer.on_packet(&ack(6))), [7, 8, 9, 10]);
     assert_eq!(transfer.on_packet(&ack(6)), Turn::default(), "an echo of the last window sent twice");
     assert_eq!(blocks(&transfer.on_packet(&ack(10))), [11, 12, 13]);
-    assert_eq!(transfer.on_packet(&ack(13)).end, Some(End::Done { bytes: 100 }));
+    assert_eq!(transfer.on_packet(&ack(13)).end, Some(TransferEnd::Done { bytes: 100 }));
 }
 
 #[test]
@@ -173,7 +179,7 @@ fn the_time_out_grows_and_after_six_the_machine_is_lost() {
     let waits: Vec<_> =
         std::iter::once(first).chain((0..5).map(|_| transfer.on_timeout())).map(|turn| turn.wait).collect();
     assert_eq!(waits, [300, 600, 1200, 2000, 2000, 2000].map(|millis| Some(Duration::from_millis(millis))));
-    assert_eq!(transfer.on_timeout().end, Some(End::Lost { sent: 0 }));
+    assert_eq!(transfer.on_timeout().end, Some(TransferEnd::Lost { sent: 0 }));
 }
 
 #[test]
@@ -188,14 +194,14 @@ fn block_numbers_roll_over_in_a_large_file() {
     let size = 8 * 70_000 + 3;
     for window in [1, 64] {
         let (got, end) = receive(windowed(8, window), size, || false);
-        assert_eq!(end, End::Done { bytes: size as u64 }, "window {window}");
+        assert_eq!(end, TransferEnd::Done { bytes: size as u64 }, "window {window}");
         assert!(got == content(size), "window {window}");
     }
 }
 
 #[test]
 fn an_empty_file_is_one_empty_block() {
-    assert_eq!(receive(Options::default(), 0, || false), (Vec::new(), End::Done { bytes: 0 }));
+    assert_eq!(receive(TftpOptions::default(), 0, || false), (Vec::new(), TransferEnd::Done { bytes: 0 }));
 }
 
 proptest! {
@@ -210,8 +216,8 @@ proptest! {
         let lose = || { at += 1; losses[at % losses.len()] < 15 };
         let (got, end) = receive(windowed(blksize, windowsize), size, lose);
         match end {
-            End::Done { bytes } => prop_assert!(bytes == size as u64 && got == content(size)),
-            End::Lost { .. } => prop_assert!(content(size).starts_with(&got)),
+            TransferEnd::Done { bytes } => prop_assert!(bytes == size as u64 && got == content(size)),
+            TransferEnd::Lost { .. } => prop_assert!(content(size).starts_with(&got)),
             other => prop_assert!(false, "{other:?}"),
         }
     }
@@ -229,7 +235,7 @@ proptest! {
             let turn = transfer.on_packet(&packet);
             prop_assert!(turn.send.len() <= usize::from(windowsize));
             let was_acked = transfer.acked == transfer.blocks();
-            prop_assert_eq!(matches!(turn.end, Some(End::Done { .. })), was_acked);
+            prop_assert_eq!(matches!(turn.end, Some(TransferEnd::Done { .. })), was_acked);
             if turn.end.is_some() {
                 break;
             }

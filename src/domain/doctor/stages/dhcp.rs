@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use super::{seconds, times, verdict};
-use crate::domain::doctor::attempt::Talk;
-use crate::domain::doctor::diagnose::Context;
+use crate::domain::doctor::attempt::DhcpExchange;
+use crate::domain::doctor::context::DiagnosisContext;
 use crate::domain::doctor::finding::Finding;
-use crate::domain::doctor::sighting::{Cause, Speaker};
 use crate::domain::doctor::verdict::Severity::{Failure, Warning};
-use crate::domain::doctor::verdict::{Stop, Verdict};
-use crate::domain::event::Firmware;
+use crate::domain::doctor::verdict::{Diagnosis, StoppedAt};
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::sighting::{Cause, DhcpSpeaker};
 use crate::domain::time::Timestamp;
 
 /// Why a machine that has said nothing for `silent` has got no further than DHCP.
 pub(in crate::domain::doctor) fn stopped(
-    talk: &Talk<'_>,
+    talk: &DhcpExchange<'_>,
     silent: Duration,
     now: Timestamp,
-    context: &Context<'_>,
-) -> Option<Verdict> {
+    context: &DiagnosisContext<'_>,
+) -> Option<Diagnosis> {
     unanswered(talk)
         .or_else(|| declined(talk))
         .or_else(|| refused(talk))
@@ -28,9 +28,9 @@ pub(in crate::domain::doctor) fn stopped(
         .or_else(|| took_no_offer(talk, silent, now, context))
 }
 
-fn unanswered(talk: &Talk<'_>) -> Option<Verdict> {
+fn unanswered(talk: &DhcpExchange<'_>) -> Option<Diagnosis> {
     let (cause, often) = talk.silent?;
-    let say = |finding, severity, what: String, hint: &str| verdict(finding, Stop::Dhcp, severity, what, hint);
+    let say = |finding, severity, what: String, hint: &str| verdict(finding, StoppedAt::Dhcp, severity, what, hint);
     match cause {
         Cause::NoProgram(arch) => say(
             Finding::NoProgram,
@@ -80,27 +80,27 @@ fn unanswered(talk: &Talk<'_>) -> Option<Verdict> {
     }
 }
 
-fn declined(talk: &Talk<'_>) -> Option<Verdict> {
+fn declined(talk: &DhcpExchange<'_>) -> Option<Diagnosis> {
     let address = talk.declined?;
     let what =
         format!("it found {} that another machine uses the address it was given, {address}", times(talk.declines));
     if talk.declines >= 2 {
         let hint = "find the device that answers for these addresses: a fixed address, or a router with proxy ARP; \
                     or give another --pool";
-        return verdict(Finding::Declined, Stop::Dhcp, Failure, what, hint);
+        return verdict(Finding::Declined, StoppedAt::Dhcp, Failure, what, hint);
     }
     // It asks again by itself, and gets another.
     None
 }
 
-fn refused(talk: &Talk<'_>) -> Option<Verdict> {
+fn refused(talk: &DhcpExchange<'_>) -> Option<Diagnosis> {
     if talk.naks < REFUSALS {
         return None;
     }
     let wanted = talk.refused.map(|address| format!(" {address}")).unwrap_or_default();
     verdict(
         Finding::Insists,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         format!("it insists on the address{wanted} and was refused {}", times(talk.naks)),
         "switch it off at the plug and on again; look for another DHCP server that gives it this address",
@@ -108,14 +108,14 @@ fn refused(talk: &Talk<'_>) -> Option<Verdict> {
 }
 
 /// An address of another server's where this one gives them too.
-fn chose_another(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
+fn chose_another(talk: &DhcpExchange<'_>, silent: Duration) -> Option<Diagnosis> {
     let server = talk.elsewhere.filter(|_| talk.addressed || !talk.has_address)?;
     if silent < AT_ONCE {
         return None;
     }
     verdict(
         Finding::OtherServerWon,
-        Stop::Dhcp,
+        StoppedAt::Dhcp,
         Failure,
         format!("it took the address of another DHCP server, {server}, which does not say what to load"),
         format!("unplug {server} from this cable, or work beside it: --dhcp proxy"),
@@ -123,21 +123,21 @@ fn chose_another(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
 }
 
 /// It gets an address, and begins anew.
-fn asks_again(talk: &Talk<'_>) -> Option<Verdict> {
+fn asks_again(talk: &DhcpExchange<'_>) -> Option<Diagnosis> {
     let asked = talk.asked.filter(|_| talk.discovers >= AGAIN && talk.given >= AGAIN)?;
     let file = talk.file.unwrap_or("its boot program");
     match asked.speaker {
-        Speaker::Ipxe => verdict(
+        DhcpSpeaker::Ipxe => verdict(
             Finding::IpxeBeginsAnew,
-            Stop::Script,
+            StoppedAt::Script,
             Failure,
             format!("iPXE gets an address again and again ({}) and never asks for {file}", times(talk.discovers)),
             "see that the station's firewall lets HTTP in; unplug other DHCP servers, whose file name it may follow; look \
              at its screen for the error",
         ),
-        Speaker::Pxe | Speaker::HttpBoot | Speaker::Plain => verdict(
+        DhcpSpeaker::Pxe | DhcpSpeaker::HttpBoot | DhcpSpeaker::Plain => verdict(
             Finding::FirmwareBeginsAnew,
-            Stop::Loader,
+            StoppedAt::Loader,
             Failure,
             format!("it gets an address again and again ({}) and never asks for {file}", times(talk.discovers)),
             "see that the station's firewall lets UDP port 69 in; look at its screen for the error",
@@ -145,21 +145,21 @@ fn asks_again(talk: &Talk<'_>) -> Option<Verdict> {
     }
 }
 
-fn has_address(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
+fn has_address(talk: &DhcpExchange<'_>, silent: Duration) -> Option<Diagnosis> {
     let asked = talk.asked.filter(|_| talk.has_address && silent >= NEXT)?;
     let file = talk.file.unwrap_or("its boot program");
     match (asked.speaker, talk.elsewhere) {
-        (Speaker::HttpBoot, _) => verdict(
+        (DhcpSpeaker::HttpBoot, _) => verdict(
             Finding::HttpBootNotBegun,
-            Stop::Loader,
+            StoppedAt::Loader,
             Warning,
             format!("it has an address and was told to load {file} by HTTP, and never did"),
             "its firmware may refuse plain http: choose PXE (IPv4) in its boot menu, or allow HTTP there; \
              see that the station's firewall lets the port in",
         ),
-        (Speaker::Ipxe, _) => verdict(
+        (DhcpSpeaker::Ipxe, _) => verdict(
             Finding::ScriptNotAsked,
-            Stop::Script,
+            StoppedAt::Script,
             Warning,
             format!("iPXE has an address and never asked for {file}"),
             "see that the station's firewall lets HTTP in; look at its screen for the error",
@@ -167,7 +167,7 @@ fn has_address(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
         // Beside the site's server the address comes from there and the rest from port 4011.
         (_, Some(server)) if talk.boot_server == 0 && asked.firmware != Firmware::Bios => verdict(
             Finding::BootServerNotAsked,
-            Stop::BootServer,
+            StoppedAt::BootServer,
             Warning,
             format!("it got its address from {server} and never asked port 4011 what to load"),
             "let UDP port 4011 through the firewall; update its firmware (UEFI of before 2017 ignores proxies); or let \
@@ -175,14 +175,14 @@ fn has_address(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
         ),
         (_, Some(_)) if talk.boot_server >= 2 => verdict(
             Finding::BootServerNotHeard,
-            Stop::BootServer,
+            StoppedAt::BootServer,
             Warning,
             format!("it asked port 4011 {} and seems to have heard no answer", times(talk.boot_server)),
             "let UDP port 4011 through the firewall both ways",
         ),
         _ => verdict(
             Finding::LoaderNotAsked,
-            Stop::Loader,
+            StoppedAt::Loader,
             Warning,
             format!("it has an address and was told to load {file}, and never asked for it"),
             "see that the station's firewall lets UDP port 69 in; PXE-E32 on its screen means the same",
@@ -190,7 +190,12 @@ fn has_address(talk: &Talk<'_>, silent: Duration) -> Option<Verdict> {
     }
 }
 
-fn took_no_offer(talk: &Talk<'_>, silent: Duration, now: Timestamp, context: &Context<'_>) -> Option<Verdict> {
+fn took_no_offer(
+    talk: &DhcpExchange<'_>,
+    silent: Duration,
+    now: Timestamp,
+    context: &DiagnosisContext<'_>,
+) -> Option<Diagnosis> {
     let asked = talk.asked.filter(|_| talk.offers >= 1)?;
     let lasted = now.since(talk.first);
     if (talk.offers < OFFERS || lasted < DECIDED) && silent < GIVEN_UP {
@@ -229,7 +234,7 @@ fn took_no_offer(talk: &Talk<'_>, silent: Duration, now: Timestamp, context: &Co
             )
         }
     };
-    verdict(finding, Stop::Dhcp, Failure, what, hint)
+    verdict(finding, StoppedAt::Dhcp, Failure, what, hint)
 }
 
 /// The second offer may have crossed the second question; the third did not help either.

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::{seconds, times, verdict};
-use crate::domain::disk::in_bytes;
 use crate::domain::doctor::attempt::Attempt;
 use crate::domain::doctor::finding::Finding;
-use crate::domain::doctor::sighting::{Http, Sighting, Terms, Tftp};
-use crate::domain::doctor::verdict::Severity::{Failure, Warning};
-use crate::domain::doctor::verdict::{Severity, Stop, Verdict};
-use crate::domain::event::Firmware;
+use crate::domain::doctor::verdict::Severity::{self, Failure, Warning};
+use crate::domain::doctor::verdict::{Diagnosis, StoppedAt};
+use crate::domain::machine::disk::in_bytes;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::sighting::{Http, Sighting, Terms, Tftp};
 
 /// Why a machine that has said nothing for `silent` has got no further than its boot program.
-pub(in crate::domain::doctor) fn stopped(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
+pub(in crate::domain::doctor) fn stopped(attempt: &Attempt<'_>, silent: Duration) -> Option<Diagnosis> {
     if let Some(file) = attempt.loaded() {
         return if silent >= STARTED { not_started(attempt, file, 1) } else { None };
     }
@@ -24,7 +24,7 @@ pub(in crate::domain::doctor) fn stopped_before(
     attempt: &Attempt<'_>,
     often: usize,
     paused: Duration,
-) -> Option<Verdict> {
+) -> Option<Diagnosis> {
     match attempt.loaded() {
         Some(file) if often >= 2 || paused >= NEXT_BOOT_OPTION => not_started(attempt, file, often),
         Some(_) => None,
@@ -33,12 +33,12 @@ pub(in crate::domain::doctor) fn stopped_before(
 }
 
 /// It has all of the program, and the program never spoke.
-fn not_started(attempt: &Attempt<'_>, file: &str, often: usize) -> Option<Verdict> {
+fn not_started(attempt: &Attempt<'_>, file: &str, often: usize) -> Option<Diagnosis> {
     let severity = if often >= 2 { Failure } else { Warning };
     let often = u32::try_from(often).unwrap_or(u32::MAX);
     let fetched =
         if often >= 2 { format!("fetched all of {file} {}", times(often)) } else { format!("fetched all of {file}") };
-    let say = |finding, what: String, hint: &str| verdict(finding, Stop::Program, severity, what, hint);
+    let say = |finding, what: String, hint: &str| verdict(finding, StoppedAt::Program, severity, what, hint);
     match attempt.firmware.asked.map(|asked| asked.firmware) {
         Some(Firmware::Bios) => say(
             Finding::BiosProgramSilent,
@@ -75,13 +75,14 @@ pub(super) fn is_grub(file: &str) -> bool {
 }
 
 /// What TFTP says.
-fn fetching(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
+fn fetching(attempt: &Attempt<'_>, silent: Duration) -> Option<Diagnosis> {
     let entry = attempt.programs.last()?;
     let Sighting::Tftp { file, how } = &entry.what else { return None };
     let often = entry.times;
     let decided = silent >= REPEATED || often >= 3;
-    let say =
-        |finding, severity: Severity, what: String, hint: &str| verdict(finding, Stop::Loader, severity, what, hint);
+    let say = |finding, severity: Severity, what: String, hint: &str| {
+        verdict(finding, StoppedAt::Loader, severity, what, hint)
+    };
     match how {
         Tftp::Missing { .. } if silent >= REPEATED => say(
             Finding::LoaderMissing,
@@ -132,12 +133,12 @@ fn fetching(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
 }
 
 /// By HTTP: the size, and then nothing.
-fn only_asked(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
+fn only_asked(attempt: &Attempt<'_>, silent: Duration) -> Option<Diagnosis> {
     let entry = attempt.head.filter(|_| silent >= REPEATED)?;
     let Sighting::Http(Http::Head { file }) = &entry.what else { return None };
     verdict(
         Finding::LoaderOnlyProbedByHttp,
-        Stop::Loader,
+        StoppedAt::Loader,
         Warning,
         format!("it asked by HTTP {} how large {file} is and never fetched it", times(entry.times)),
         "look at its screen; its firmware may have too little room or refuse plain http: choose PXE (IPv4) in its boot menu",

@@ -16,12 +16,12 @@ pub(super) mod program;
 use std::time::Duration;
 
 use super::finding::Finding;
-use super::verdict::{Severity, Stop, Verdict};
+use super::verdict::{Diagnosis, Severity, StoppedAt};
 
 /// What a machine was refused by HTTP. The service names the remedy behind the reason.
-pub(super) fn refused(why: &str, stage: Stop) -> Verdict {
+pub(super) fn refused(why: &str, stage: StoppedAt) -> Diagnosis {
     let (what, hint) = why.rsplit_once(": ").unwrap_or((why, ENROL));
-    Verdict {
+    Diagnosis {
         finding: Finding::Refused,
         stage,
         severity: Severity::Failure,
@@ -34,12 +34,12 @@ const ENROL: &str = "enrol the station's authority in its firmware (`oxbow ca ex
 
 fn verdict(
     finding: Finding,
-    stage: Stop,
+    stage: StoppedAt,
     severity: Severity,
     what: impl Into<String>,
     hint: impl Into<String>,
-) -> Option<Verdict> {
-    Some(Verdict { finding, stage, severity, what: what.into(), hint: hint.into() })
+) -> Option<Diagnosis> {
+    Some(Diagnosis { finding, stage, severity, what: what.into(), hint: hint.into() })
 }
 
 /// `once`, `twice`, `5 times`.

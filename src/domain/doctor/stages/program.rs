@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::loader::is_grub;
 use super::{dhcp, seconds, verdict};
 use crate::domain::doctor::attempt::Attempt;
-use crate::domain::doctor::diagnose::Context;
+use crate::domain::doctor::context::DiagnosisContext;
 use crate::domain::doctor::finding::Finding;
-use crate::domain::doctor::sighting::Script;
 use crate::domain::doctor::verdict::Severity::{Failure, Warning};
-use crate::domain::doctor::verdict::{Stop, Verdict};
+use crate::domain::doctor::verdict::{Diagnosis, StoppedAt};
+use crate::domain::machine::sighting::ScriptKind;
 use crate::domain::time::{Timestamp, in_words};
 
 /// iPXE, or another program from here, runs and has not asked for its script.
@@ -17,13 +17,13 @@ pub(in crate::domain::doctor) fn before_script(
     attempt: &Attempt<'_>,
     silent: Duration,
     now: Timestamp,
-    context: &Context<'_>,
-) -> Option<Verdict> {
+    context: &DiagnosisContext<'_>,
+) -> Option<Diagnosis> {
     let talk = &attempt.ipxe;
     let address = if talk.asked.is_some() { dhcp::stopped(talk, silent, now, context) } else { None };
     match address {
-        Some(told) if told.stage == Stop::Dhcp => {
-            return Some(Verdict { what: format!("iPXE runs, but {}", told.what), ..told });
+        Some(told) if told.stage == StoppedAt::Dhcp => {
+            return Some(Diagnosis { what: format!("iPXE runs, but {}", told.what), ..told });
         }
         Some(told) if told.severity == Failure => return Some(told),
         Some(_) | None => {}
@@ -38,7 +38,7 @@ pub(in crate::domain::doctor) fn before_script(
     };
     verdict(
         Finding::ProgramAsksNothing,
-        Stop::Script,
+        StoppedAt::Script,
         Warning,
         format!("{program} was loaded and runs, and never asked for its script by HTTP"),
         format!(
@@ -48,11 +48,11 @@ pub(in crate::domain::doctor) fn before_script(
 }
 
 /// It has its script, and fetched no kernel.
-pub(in crate::domain::doctor) fn before_kernel(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
+pub(in crate::domain::doctor) fn before_kernel(attempt: &Attempt<'_>, silent: Duration) -> Option<Diagnosis> {
     if let Some(file) = attempt.missing {
         return verdict(
             Finding::BootFileMissing,
-            Stop::Kernel,
+            StoppedAt::Kernel,
             Failure,
             format!("it asked for {file}, which is not among the boot files"),
             "`oxbow check` says what is missing; build the boot files again",
@@ -60,27 +60,27 @@ pub(in crate::domain::doctor) fn before_kernel(attempt: &Attempt<'_>, silent: Du
     }
     let (script, _, often) = attempt.script?;
     match script {
-        Script::Disk | Script::Wait(_) => None,
-        Script::Install(_) if often >= AGAIN => verdict(
+        ScriptKind::Disk | ScriptKind::Wait(_) => None,
+        ScriptKind::Install(_) if often >= AGAIN => verdict(
             Finding::ScriptAgainAndAgain,
-            Stop::Kernel,
+            StoppedAt::Kernel,
             Failure,
             format!("it asked for its script {often} times and never for the kernel"),
             "look at its screen: the script says what it could not load",
         ),
-        Script::Install(_) if silent >= TAKEN => verdict(
+        ScriptKind::Install(_) if silent >= TAKEN => verdict(
             Finding::KernelNotAsked,
-            Stop::Kernel,
+            StoppedAt::Kernel,
             Warning,
             "it has its script and did not fetch the kernel",
             "look at its screen for the error; change the cable and the switch port",
         ),
-        Script::Install(_) => None,
+        ScriptKind::Install(_) => None,
     }
 }
 
 /// The install system was fetched, and its agent has not spoken.
-pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Duration) -> Option<Verdict> {
+pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Duration) -> Option<Diagnosis> {
     if attempt.missing.is_some() {
         return before_kernel(attempt, silent);
     }
@@ -90,7 +90,7 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
         } else {
             verdict(
                 Finding::InitramfsNotAsked,
-                Stop::Kernel,
+                StoppedAt::Kernel,
                 Warning,
                 "it fetched the kernel and then never asked for the initramfs",
                 "its network stalls on large files: change the cable and the switch port; give it ipxe.efi by \
@@ -105,7 +105,7 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
     if attempt.installer {
         return verdict(
             Finding::InstallerSilent,
-            Stop::Kernel,
+            StoppedAt::Kernel,
             Warning,
             format!("its installer was fetched {ago} ago and has asked for nothing since"),
             "look at its screen: no driver for its network card, too little memory, or an argument of the profile's that \
@@ -117,7 +117,7 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
             let at = address.map(|address| format!(" {address}")).unwrap_or_default();
             verdict(
                 Finding::AgentSilent,
-                Stop::Kernel,
+                StoppedAt::Kernel,
                 Warning,
                 format!(
                     "its install system started and asked for the address{at} {ago} ago, and its agent never spoke"
@@ -127,7 +127,7 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
         }
         None => verdict(
             Finding::SystemSilent,
-            Stop::Kernel,
+            StoppedAt::Kernel,
             if silent >= BOOTED * 2 { Failure } else { Warning },
             format!("the install system was fetched {ago} ago and its agent never spoke"),
             "look at its screen (`console=` in the profile's kernel_args chooses which): no driver for its network card, \
@@ -137,9 +137,9 @@ pub(in crate::domain::doctor) fn before_agent(attempt: &Attempt<'_>, silent: Dur
 }
 
 /// It begins again and again before it came this far.
-pub(in crate::domain::doctor) fn in_circles(times: usize, stage: Stop) -> Verdict {
+pub(in crate::domain::doctor) fn in_circles(times: usize, stage: StoppedAt) -> Diagnosis {
     let (finding, what, hint) = match stage {
-        Stop::Script => (
+        StoppedAt::Script => (
             Finding::CirclesBeforeScript,
             "asks for its script",
             "see that the station's firewall lets HTTP in; look at its screen",
@@ -150,7 +150,7 @@ pub(in crate::domain::doctor) fn in_circles(times: usize, stage: Stop) -> Verdic
             "look at its screen: the script says what it could not load",
         ),
     };
-    Verdict {
+    Diagnosis {
         finding,
         stage,
         severity: Failure,
@@ -160,10 +160,10 @@ pub(in crate::domain::doctor) fn in_circles(times: usize, stage: Stop) -> Verdic
 }
 
 /// It fetches the install system and starts from the beginning.
-pub(in crate::domain::doctor) fn restarts(times: usize) -> Verdict {
-    Verdict {
+pub(in crate::domain::doctor) fn restarts(times: usize) -> Diagnosis {
+    Diagnosis {
         finding: Finding::Restarts,
-        stage: Stop::Kernel,
+        stage: StoppedAt::Kernel,
         severity: Failure,
         what: format!("it fetched the install system {times} times and started again each time"),
         hint: "look at its screen for a kernel panic; test its memory; update its firmware".into(),

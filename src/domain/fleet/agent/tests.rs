@@ -2,9 +2,11 @@
 
 use super::super::tests::{ADDRESS, Bench, began, claims, good_run, run};
 use super::*;
-use crate::domain::event::{Event, Firmware};
-use crate::domain::policy::Policy;
-use crate::domain::progress::Arrived;
+use crate::domain::event::Event;
+use crate::domain::machine::claims::Claims;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::progress::Arrived;
+use crate::domain::station::policy::Policy;
 
 fn log(bench: &Bench) -> Vec<&str> {
     bench.node().log.lines().map(|line| &*line.text).collect()

@@ -2,16 +2,16 @@
 
 use super::super::tests::Bench;
 use super::*;
-use crate::domain::batch::tally::Tally;
-use crate::domain::batch::unit::Standing;
+use crate::domain::batch::counts::BatchCounts;
+use crate::domain::batch::unit::UnitState;
 use crate::domain::command::{Command, Registration};
-use crate::domain::event::Firmware;
 use crate::domain::ids::RunId;
-use crate::domain::phase::Failure;
-use crate::domain::report::{FailureKind, Report, Step};
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::report::{FailureKind, Report, Step};
+use crate::domain::node::phase::Failure;
 
 fn order(name: &str) -> Command {
-    Command::OpenBatch(Order { name: name.into(), work_order: Some("WO 4711".into()), ..Order::default() })
+    Command::OpenBatch(BatchOrder { name: name.into(), work_order: Some("WO 4711".into()), ..BatchOrder::default() })
 }
 
 fn run(number: u8) -> RunId {
@@ -33,8 +33,8 @@ fn registered(bench: &mut Bench, serials: &[&str]) {
     }
 }
 
-fn tally(bench: &Bench) -> Tally {
-    Tally::of(&bench.fleet.batches().last().expect("a batch").units(bench.fleet.nodes()))
+fn tally(bench: &Bench) -> BatchCounts {
+    BatchCounts::of(&bench.fleet.batches().last().expect("a batch").units(bench.fleet.nodes()))
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_closed_batch_says_what_was_expected_and_what_came() {
     bench.asked(Command::Forget { nodes: ids }).expect("none is at work");
     assert_eq!(tally(&bench), before, "what became of the machines stays with the batch");
     let closed = bench.fleet.batches().last().expect("a batch").closed.clone().expect("it is closed");
-    let unit = closed.units.iter().find(|unit| unit.standing == Standing::Provisioned).expect("one is done");
+    let unit = closed.units.iter().find(|unit| unit.standing == UnitState::Provisioned).expect("one is done");
     let run = unit.run.as_ref().expect("a run");
     let image = run.image.as_ref().expect("an image");
     assert_eq!(Some(image.written_sha256), image.read_back_sha256);
@@ -81,7 +81,8 @@ fn a_failed_machine_counts_as_failed_with_its_reason_and_one_at_work_as_unfinish
         .reported(run(1), [Report::Failed { step: Step::Write, failure: FailureKind::DiskIo, detail: detail.clone() }]);
     assert_eq!((tally(&bench).failed, tally(&bench).unfinished), (1, 0));
     let units = bench.fleet.batches()[0].units(bench.fleet.nodes());
-    let failure = Failure { stage: crate::domain::phase::Stage::Writing, kind: FailureKind::DiskIo, reason: detail };
+    let failure =
+        Failure { stage: crate::domain::node::phase::Stage::Writing, kind: FailureKind::DiskIo, reason: detail };
     assert_eq!(units[0].reason, Some(failure.to_string()));
 
     // Armed again it has not failed any more: it waits.
@@ -89,7 +90,7 @@ fn a_failed_machine_counts_as_failed_with_its_reason_and_one_at_work_as_unfinish
     assert_eq!((tally(&bench).failed, tally(&bench).unfinished), (0, 1));
     let units = bench.fleet.batches()[0].units(bench.fleet.nodes());
     let said = "armed to be installed again, and not started since";
-    assert_eq!((units[0].standing, units[0].reason.as_deref()), (Standing::Waiting, Some(said)));
+    assert_eq!((units[0].standing, units[0].reason.as_deref()), (UnitState::Waiting, Some(said)));
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn one_batch_is_open_at_a_time_and_has_a_name() {
     assert_eq!(bench.asked(order("x")), Err(Refusal::BatchIsOpen("batch 1, ··".into())));
     bench.asked(Command::CloseBatch).expect("it is open");
     assert_eq!(bench.asked(order("  ")), Err(Refusal::BatchWithoutName));
-    let of_list = Order { name: "x".into(), list: Some("no.csv".into()), ..Order::default() };
+    let of_list = BatchOrder { name: "x".into(), list: Some("no.csv".into()), ..BatchOrder::default() };
     assert_eq!(bench.asked(Command::OpenBatch(of_list)), Err(Refusal::NoSuchList("no.csv".into())));
     bench.asked(order("y")).expect("none is open");
     assert_eq!(bench.fleet.batches().iter().map(|batch| batch.number).collect::<Vec<_>>(), [1, 2]);

@@ -3,17 +3,18 @@ use super::super::tests::{ADDRESS, Bench, claims, run};
 use super::*;
 use crate::domain::command::Command;
 use crate::domain::digest::Digest;
-use crate::domain::event::{DhcpAnswer, Event, Firmware};
-use crate::domain::plan::Plan;
-use crate::domain::profile_file;
-use crate::domain::report::Report;
+use crate::domain::event::{DhcpAnswer, Event};
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::report::Report;
+use crate::domain::profile::file;
+use crate::domain::station::plan::BootPlan;
 
 const PROFILE: &str = "schema = 1\nimage = \"demo.raw\"\n[first_boot]\nwithin_minutes = 20\n";
 
 /// A machine whose disk is proven.
 fn proven() -> Bench {
     let mut bench = Bench::new();
-    let profile = profile_file::parse("demo.toml", PROFILE).expect("a profile");
+    let profile = file::parse("demo.toml", PROFILE).expect("a profile");
     bench.catalogue.profiles.insert(profile.id.clone(), profile);
     bench.booted(run(1));
     let (now, manifest) = (bench.now(), Digest::new([9; 32]));
@@ -55,7 +56,7 @@ fn a_machine_is_provisioned_once_its_own_system_has_called_and_its_log_has_what_
     assert!(bench.node().run().is_some_and(|run| run.is_open()));
     assert_eq!(calls(&mut bench), Heard::Provisioned);
     assert_eq!(bench.node().phase, Phase::Provisioned);
-    assert_eq!(bench.node().run().and_then(|run| run.outcome.clone()), Some(Outcome::Proven));
+    assert_eq!(bench.node().run().and_then(|run| run.outcome.clone()), Some(RunOutcome::Proven));
     assert!(says(&bench, "its own system: host name press-07"));
 }
 
@@ -72,12 +73,12 @@ fn a_system_that_calls_at_each_boot_is_provisioned_once() {
 fn until_it_has_called_it_boots_from_its_own_disk_and_nothing_is_written_again() {
     let mut bench = proven();
     bench.powered_on(Firmware::UefiX64);
-    assert_eq!((bench.plan(), &bench.node().phase), (Plan::LocalDisk, &Phase::Booting { stage: Stage::FirstBoot }));
+    assert_eq!((bench.plan(), &bench.node().phase), (BootPlan::LocalDisk, &Phase::Booting { stage: Stage::FirstBoot }));
     assert!(matches!(bench.said_hello(run(1), None), Grant::Ended { .. }));
     assert!(matches!(bench.said_hello(run(2), None), Grant::Ended { .. }));
     minutes_pass(&mut bench, 20);
     bench.powered_on(Firmware::UefiX64);
-    assert_eq!(bench.plan(), Plan::LocalDisk, "its disk is proven, whatever became of its system");
+    assert_eq!(bench.plan(), BootPlan::LocalDisk, "its disk is proven, whatever became of its system");
     reason(&bench);
 }
 
@@ -122,7 +123,7 @@ fn a_late_call_still_counts_and_the_log_says_that_it_was_late() {
     reason(&bench);
     assert_eq!(calls(&mut bench), Heard::Provisioned);
     assert_eq!(bench.node().phase, Phase::Provisioned);
-    assert_eq!(bench.node().run().and_then(|run| run.outcome.clone()), Some(Outcome::Proven));
+    assert_eq!(bench.node().run().and_then(|run| run.outcome.clone()), Some(RunOutcome::Proven));
     assert!(says(&bench, "its own system has called late, after 30:"));
 }
 
@@ -146,7 +147,7 @@ fn a_station_that_starts_again_still_waits_for_the_call_and_for_no_longer() {
     minutes_pass(&mut bench, 10);
     let stored = serde_json::to_string(bench.node()).expect("it can be stored");
     bench.fleet = Fleet::restore([serde_json::from_str::<Node>(&stored).expect("readable")]);
-    assert_eq!(bench.plan(), Plan::LocalDisk);
+    assert_eq!(bench.plan(), BootPlan::LocalDisk);
     minutes_pass(&mut bench, 10);
     reason(&bench);
 }
@@ -154,7 +155,7 @@ fn a_station_that_starts_again_still_waits_for_the_call_and_for_no_longer() {
 #[test]
 fn an_agent_that_never_asks_what_follows_is_not_provisioned() {
     let mut bench = Bench::new();
-    let profile = profile_file::parse("demo.toml", PROFILE).expect("a profile");
+    let profile = file::parse("demo.toml", PROFILE).expect("a profile");
     bench.catalogue.profiles.insert(profile.id.clone(), profile);
     bench.booted(run(1));
     bench.reported(run(1), [Report::ReadBack { bytes: 1000, sha256: Digest::new([1; 32]) }, Report::Complete]);
@@ -169,7 +170,8 @@ fn what_cloud_init_writes_in_the_first_boot_is_in_the_log_once_and_has_an_end() 
         let now = bench.now();
         let lines = lines.iter().map(|text| (Level::Info, (*text).to_owned())).collect();
         let (next, effects) = bench.fleet.first_boot_wrote(now, run(1), first, lines).expect("a known run");
-        let is_said = |effect: &&Effect| matches!(effect, Effect::Log { line, .. } if line.source == Source::CloudInit);
+        let is_said =
+            |effect: &&Effect| matches!(effect, Effect::Log { line, .. } if line.source == LogSource::CloudInit);
         (next, effects.iter().filter(is_said).count())
     };
     assert_eq!(wrote(0, &["init-local", "init"]), (Some(2), 2));

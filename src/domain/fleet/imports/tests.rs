@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::domain::command::{Command, Registration};
-use crate::domain::deed::Deed;
-use crate::domain::event::Firmware;
 use crate::domain::fleet::tests::{Bench, began, claims, run};
-use crate::domain::import::{self, Options, Standing};
+use crate::domain::import::{self, ImportOptions, RowEffect};
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::report::Step;
 use crate::domain::node::Node;
-use crate::domain::report::Step;
+use crate::domain::undo::UndoEntry;
 
 const LIST: &[u8] = b"Serial,MAC,Profile,Name,Site\n\
     SN-1,52:54:00:00:00:01,demo,press-01,Ulm\n\
@@ -17,7 +17,7 @@ const LIST: &[u8] = b"Serial,MAC,Profile,Name,Site\n\
 impl Bench {
     fn read(&mut self, list: &[u8]) -> import::Preview {
         let now = self.now();
-        import::preview("order.csv", list, now, &self.snapshot(), &Options::default())
+        import::preview("order.csv", list, now, &self.snapshot(), &ImportOptions::default())
     }
 
     /// What the rows of a list would do, in words.
@@ -39,14 +39,14 @@ impl Bench {
     /// How many nodes the newest deed, if it was an import, registered and changed.
     fn last_import(&self) -> Option<(usize, usize)> {
         match &self.fleet.deeds().last()?.what {
-            What::Import { new, changed, .. } => Some((*new, *changed)),
-            What::Edit { .. } | What::Forget { .. } | What::Unknown => None,
+            UndoAction::Import { new, changed, .. } => Some((*new, *changed)),
+            UndoAction::Edit { .. } | UndoAction::Forget { .. } | UndoAction::Unknown => None,
         }
     }
 
     /// Takes the newest deed back.
     pub(in crate::domain::fleet) fn undoes(&mut self, scope: Undo) -> Result<Vec<Effect>, Refusal> {
-        let deed = self.fleet.deeds().last().map(|deed: &std::sync::Arc<Deed>| deed.at).unwrap_or_default();
+        let deed = self.fleet.deeds().last().map(|deed: &std::sync::Arc<UndoEntry>| deed.at).unwrap_or_default();
         self.asked(Command::Undo { deed, scope })
     }
 
@@ -93,7 +93,7 @@ fn a_change_is_shown_before_it_is_made_and_can_be_taken_back() {
     let before = bench.seen();
     let other = b"Serial,MAC,Name,Site\nSN-1,52:54:00:00:00:0a,press-11,Bonn\nSN-9,,,\n";
     let preview = bench.read(other);
-    let Standing::Changes(_, changes) = &preview.rows[0].standing else { panic!("{:?}", preview.rows) };
+    let RowEffect::Changes(_, changes) = &preview.rows[0].standing else { panic!("{:?}", preview.rows) };
     let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
     assert_eq!(words, ["MAC 52:54:00:00:00:01 → 52:54:00:00:00:0a", "Name press-01 → press-11", "Site Ulm → Bonn"]);
     bench.imports(other).expect("possible");
@@ -219,7 +219,7 @@ fn a_list_that_corrects_a_mistyped_address_changes_it_and_a_blank_cell_erases_no
     bench.imports(b"Serial,MAC 1,MAC 2\nSN-1,52:54:00:00:00:11,52:54:00:00:00:27\n").expect("possible");
     let words = |bench: &mut Bench, list: &[u8]| {
         let preview = bench.read(list);
-        let Standing::Changes(_, changes) = &preview.rows[0].standing else { return Vec::new() };
+        let RowEffect::Changes(_, changes) = &preview.rows[0].standing else { return Vec::new() };
         changes.iter().map(ToString::to_string).collect()
     };
     let corrected = b"Serial,MAC 1,MAC 2\nSN-1,,52:54:00:00:00:28\n";

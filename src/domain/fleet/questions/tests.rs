@@ -4,13 +4,13 @@ use super::super::tests::{ADDRESS, Bench, claims, good_run, run};
 use super::super::{Grant, Hello};
 use super::*;
 use crate::domain::command::Command;
-use crate::domain::disk::{Disk, Transport, Volume};
 use crate::domain::effect::Effect;
-use crate::domain::event::Firmware;
 use crate::domain::ids::RunId;
-use crate::domain::inventory::Inventory;
-use crate::domain::phase::Phase;
-use crate::domain::profile_file;
+use crate::domain::machine::disk::{Disk, DiskVolume, Transport};
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::inventory::Inventory;
+use crate::domain::node::phase::Phase;
+use crate::domain::profile::file;
 
 fn bench(profile: &str) -> Bench {
     let mut bench = Bench::new();
@@ -24,12 +24,12 @@ fn bench(profile: &str) -> Bench {
 /// Somebody corrects the profile.
 fn set(bench: &mut Bench, profile: &str) {
     let text = format!("schema = 1\nimage = \"demo.raw\"\n{profile}");
-    let profile = profile_file::parse("demo.toml", &text).expect("a profile");
+    let profile = file::parse("demo.toml", &text).expect("a profile");
     bench.catalogue.profiles.insert(profile.id.clone(), profile);
 }
 
 fn disk(serial: &str) -> Disk {
-    let volumes = vec![Volume { name: "Windows".into(), ..Volume::default() }];
+    let volumes = vec![DiskVolume { name: "Windows".into(), ..DiskVolume::default() }];
     let (path, model, serial) = ("/dev/nvme0n1".into(), "NV2".into(), serial.into());
     Disk { path, transport: Transport::Nvme, bytes: 256_000_000_000, model, serial, volumes, ..Disk::default() }
 }

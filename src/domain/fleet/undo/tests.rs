@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::domain::command::{Command, Registration};
-use crate::domain::edit::{Edit, Set};
-use crate::domain::event::{Event, Firmware};
+use crate::domain::event::Event;
 use crate::domain::fleet::Grant;
 use crate::domain::fleet::tests::{Bench, began, claims, good_run, run};
 use crate::domain::ids::Serial;
-use crate::domain::placeholder::Placeholders;
-use crate::domain::policy::Policy;
-use crate::domain::report::Step;
+use crate::domain::ids::placeholder::Placeholders;
+use crate::domain::machine::firmware::Firmware;
+use crate::domain::machine::report::Step;
+use crate::domain::node::edit::{Edit, Set};
+use crate::domain::station::policy::Policy;
 
 const MAC: &str = "52:54:00:00:00:01";
 

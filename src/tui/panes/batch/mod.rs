@@ -22,26 +22,26 @@ mod trouble;
 
 use std::time::Duration;
 
+use mosaic::{Mosaic, Tile};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Block;
 
-use crate::domain::batch::Order;
-use crate::domain::disk::in_bytes;
+use crate::domain::batch::BatchOrder;
+use crate::domain::forecast::Link;
+use crate::domain::machine::disk::in_bytes;
 use crate::domain::node::Node;
-use crate::domain::pace::Link;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
-use crate::tui::layout::{split_left, split_top};
 use crate::tui::panes::{profiles, services};
-use crate::tui::screen::Screen;
-use crate::tui::status::Status;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{boxed, paragraph, problem, text, whole};
-use crate::tui::words::{age, clock, count, cut};
-use mosaic::{Mosaic, Tile};
+use crate::tui::state::Screen;
+use crate::tui::style::layout::{split_left, split_top};
+use crate::tui::style::status::NodeStatus;
+use crate::tui::style::text::{age, clock, count, cut};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{boxed, paragraph, problem, text, whole};
 
 pub fn view(screen: &Screen, bench: &Snapshot, area: Rect, frame: &mut Frame<'_>) {
     let mut title = vec![Span::styled("Batch", screen.theme.style(Meaning::Title))];
@@ -79,7 +79,7 @@ fn remark(screen: &Screen, bench: &Snapshot, tile: Tile, shown: usize) -> Line<'
     let chosen = screen.chosen.and_then(|id| bench.nodes.get(&id));
     match (tile, chosen) {
         (Tile::Name | Tile::Short | Tile::Sign, Some(node)) => {
-            let (status, _) = Status::judged(bench, node, screen.moment());
+            let (status, _) = NodeStatus::judged(bench, node, screen.moment());
             let (word, rest) = state(screen, node, status);
             let name = cut(&clean(&node.label(), NAME), SHORT_NAME);
             let words = format!("{} {name} {word} {rest}", status.glyph(screen.theme.glyphs));
@@ -173,7 +173,7 @@ fn figures_of(screen: &Screen, bench: &Snapshot, width: usize) -> Vec<Line<'stat
 /// Which batch it is, if one was ever opened.
 fn order(screen: &Screen, bench: &Snapshot) -> Option<String> {
     let batch = bench.batches.last()?;
-    let Order { work_order, operator, list, .. } = &batch.order;
+    let BatchOrder { work_order, operator, list, .. } = &batch.order;
     let parts = [("work order", work_order), ("operator", operator), ("expected by", list)];
     let parts = parts.iter().filter_map(|(what, words)| Some(format!(", {what} {}", clean(words.as_ref()?, NAME))));
     let name = clean(&batch.to_string(), NAME);
@@ -235,7 +235,7 @@ fn shares(screen: &Screen, width: usize) -> Line<'static> {
 
 fn tile(screen: &Screen, bench: &Snapshot, node: &Node, kind: Tile, area: Rect, frame: &mut Frame<'_>) {
     let theme = &screen.theme;
-    let (status, verdict) = Status::judged(bench, node, screen.moment());
+    let (status, verdict) = NodeStatus::judged(bench, node, screen.moment());
     let style = theme.style(status.meaning());
     let sign = Span::styled(status.glyph(theme.glyphs), style);
     let name = clean(&node.label(), NAME);
@@ -293,13 +293,13 @@ fn tile(screen: &Screen, bench: &Snapshot, node: &Node, kind: Tile, area: Rect, 
 }
 
 /// The word of a status, and how far it is or how long it has been so.
-fn state(screen: &Screen, node: &Node, status: Status) -> (&'static str, String) {
+fn state(screen: &Screen, node: &Node, status: NodeStatus) -> (&'static str, String) {
     let now = screen.moment();
     let rest = match (status, &node.progress) {
-        (Status::Active(_), Some(progress)) => format!("{}%", progress.percent()),
-        (Status::Stalled(silent), _) => format!("silent for {}", age(silent)),
+        (NodeStatus::Active(_), Some(progress)) => format!("{}%", progress.percent()),
+        (NodeStatus::Stalled(silent), _) => format!("silent for {}", age(silent)),
         // It was here before, and is to be done again.
-        (Status::Registered, _) if node.last_seen.is_some() => {
+        (NodeStatus::Registered, _) if node.last_seen.is_some() => {
             format!("armed for {}", age(now.since(node.phase_since)))
         }
         _ => age(now.since(node.phase_since)),

@@ -15,24 +15,24 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::{state, trouble};
-use crate::domain::disk::in_bytes;
-use crate::domain::doctor::verdict::Verdict;
+use crate::domain::doctor::verdict::Diagnosis;
+use crate::domain::machine::disk::in_bytes;
 use crate::domain::node::Node;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::in_words;
-use crate::tui::screen::Screen;
-use crate::tui::status::Status;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{bar, paragraph};
-use crate::tui::words::cut;
+use crate::tui::state::Screen;
+use crate::tui::style::status::NodeStatus;
+use crate::tui::style::text::cut;
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{bar, paragraph};
 
 /// In at most the lines of `inner`. What is wrong has the room before what it is.
 pub(super) fn lines(
     screen: &Screen,
     bench: &Snapshot,
     node: &Node,
-    (status, verdict): (Status, Option<&Verdict>),
+    (status, verdict): (NodeStatus, Option<&Diagnosis>),
     inner: Rect,
 ) -> Vec<Line<'static>> {
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
@@ -44,13 +44,13 @@ pub(super) fn lines(
     ])];
     let facts = facts(bench, node);
     let between = match status {
-        Status::Failed | Status::Conflict | Status::Held | Status::Stalled(_) => {
+        NodeStatus::Failed | NodeStatus::Conflict | NodeStatus::Held | NodeStatus::Stalled(_) => {
             let (why, _) = trouble::why(node, status, verdict);
             paragraph(Span::raw(" "), &clean(&why, WORDS), plain, width.saturating_sub(1))
         }
-        Status::Active(_) => moving(screen, node, status, width),
-        Status::Registered => Vec::new(),
-        Status::Installed | Status::Provisioned => took(node),
+        NodeStatus::Active(_) => moving(screen, node, status, width),
+        NodeStatus::Registered => Vec::new(),
+        NodeStatus::Installed | NodeStatus::Provisioned => took(node),
     };
     let room = height.saturating_sub(lines.len() + facts.len());
     lines.extend(between.into_iter().take(room));
@@ -62,7 +62,7 @@ pub(super) fn lines(
 }
 
 /// The bytes of the present step.
-fn moving(screen: &Screen, node: &Node, status: Status, width: usize) -> Vec<Line<'static>> {
+fn moving(screen: &Screen, node: &Node, status: NodeStatus, width: usize) -> Vec<Line<'static>> {
     let Some(progress) = &node.progress else { return Vec::new() };
     let now = screen.moment();
     let bar = bar(screen.theme.glyphs, progress.percent(), width.saturating_sub(2));

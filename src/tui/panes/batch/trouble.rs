@@ -4,18 +4,18 @@ use std::cmp::Reverse;
 
 use ratatui::text::Line;
 
-use crate::domain::doctor::verdict::Verdict;
+use crate::domain::doctor::verdict::Diagnosis;
 use crate::domain::node::Node;
-use crate::domain::phase::Phase;
+use crate::domain::node::phase::Phase;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;
 use crate::domain::time::Timestamp;
 use crate::tui::panes::node::look;
-use crate::tui::screen::Screen;
-use crate::tui::status::Status;
-use crate::tui::theme::Meaning;
-use crate::tui::widgets::{Problem, problem};
-use crate::tui::words::{age, count, cut};
+use crate::tui::state::Screen;
+use crate::tui::style::status::NodeStatus;
+use crate::tui::style::text::{age, count, cut};
+use crate::tui::style::theme::Meaning;
+use crate::tui::style::widgets::{ProblemText, problem};
 
 /// The newest first, in at most `height` lines.
 pub(super) fn lines(screen: &Screen, bench: &Snapshot, width: usize, height: usize) -> Vec<Line<'static>> {
@@ -42,7 +42,7 @@ pub(super) fn lines(screen: &Screen, bench: &Snapshot, width: usize, height: usi
     let of_strangers = strangers.iter().take(SAID).map(|stranger| {
         let (meaning, glyph) = look(stranger.verdict.severity, theme.glyphs);
         let what = format!("{}, no node yet: {}", stranger.mac, stranger.verdict.what);
-        Problem { meaning, glyph, what, hint: Some(stranger.verdict.hint.clone()) }
+        ProblemText { meaning, glyph, what, hint: Some(stranger.verdict.hint.clone()) }
     });
     for found in of_nodes.chain(of_strangers) {
         let more = problem(theme, &found, width);
@@ -61,19 +61,19 @@ pub(super) fn lines(screen: &Screen, bench: &Snapshot, width: usize, height: usi
 }
 
 /// What is wrong with `node`, since when, and what to try.
-fn of(screen: &Screen, bench: &Snapshot, node: &Node) -> Problem {
-    let (status, verdict) = Status::judged(bench, node, screen.moment());
+fn of(screen: &Screen, bench: &Snapshot, node: &Node) -> ProblemText {
+    let (status, verdict) = NodeStatus::judged(bench, node, screen.moment());
     let (what, hint) = why(node, status, verdict.as_ref());
     let since = match status {
-        Status::Stalled(silent) => age(silent),
+        NodeStatus::Stalled(silent) => age(silent),
         _ => ago(screen.moment(), node.phase_since),
     };
     let what = format!("{}, {since} ago: {what}", clean(&node.label(), NAME));
-    Problem { meaning: status.meaning(), glyph: status.glyph(screen.theme.glyphs), what, hint }
+    ProblemText { meaning: status.meaning(), glyph: status.glyph(screen.theme.glyphs), what, hint }
 }
 
 /// What keeps `node` from going on, and what to try.
-pub(super) fn why(node: &Node, status: Status, verdict: Option<&Verdict>) -> (String, Option<String>) {
+pub(super) fn why(node: &Node, status: NodeStatus, verdict: Option<&Diagnosis>) -> (String, Option<String>) {
     match (verdict, &node.phase) {
         (Some(verdict), _) => {
             (format!("stopped at {}: {}", verdict.stage.word(), verdict.what), Some(verdict.hint.clone()))

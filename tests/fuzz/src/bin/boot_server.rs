@@ -4,14 +4,15 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use libfuzzer_sys::fuzz_target;
-use oxbow::boot::dhcp::Verdict;
-use oxbow::boot::dhcp::boot_server::{Way, handle};
-use oxbow::boot::leases::Leases;
-use oxbow::boot::segment::Mode;
 use oxbow_fuzz::{packets, segment};
 
+use oxbow::boot::dhcp::Verdict;
+use oxbow::boot::dhcp::boot_server::{Addressing, handle};
+use oxbow::boot::dhcp::leases::Leases;
+use oxbow::boot::dhcp::segment::Mode;
+
 fuzz_target!(|data: &[u8]| {
-    let way = Way { from: SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 100), 4011), to: Ipv4Addr::new(10, 77, 0, 1) };
+    let way = Addressing { from: SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 100), 4011), to: Ipv4Addr::new(10, 77, 0, 1) };
     for mode in [Mode::Authoritative, Mode::Proxy] {
         let segment = segment(mode);
         for (_, packet) in packets(data) {

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
+use oxbow_fuzz::{packets, segment};
+
+use oxbow::boot::dhcp::leases::Leases;
+use oxbow::boot::dhcp::segment::{Mode, Segment};
 use oxbow::boot::dhcp::{Silence, Verdict, handle};
-use oxbow::boot::gate::Gate;
-use oxbow::boot::leases::Leases;
-use oxbow::boot::segment::{Mode, Segment};
+use oxbow::boot::limit::admission::AdmissionControl;
 use oxbow::domain::snapshot::Snapshot;
 use oxbow::domain::time::Timestamp;
-use oxbow_fuzz::{packets, segment};
 
 fuzz_target!(|data: &[u8]| {
     for mode in [Mode::Authoritative, Mode::Proxy] {
@@ -19,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn converse(data: &[u8], segment: &Segment) {
-    let (mut leases, mut gate, bench) = (Leases::default(), Gate::default(), Snapshot::default());
+    let (mut leases, mut gate, bench) = (Leases::default(), AdmissionControl::default(), Snapshot::default());
     let mut holders = BTreeMap::new();
     for (millis, packet) in packets(data) {
         let now = Timestamp::from_millis(1_000_000 + millis);

@@ -2,8 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oxbow::boot::rival::Probe;
-use oxbow::boot::{arp, router_advert};
+
+use oxbow::boot::dhcp::arp;
+use oxbow::boot::dhcp::rogue::Probe;
+use oxbow::boot::router_advert;
 use oxbow::domain::ids::MacAddr;
 
 fuzz_target!(|data: &[u8]| {

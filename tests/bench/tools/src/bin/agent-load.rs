@@ -8,10 +8,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use oxbow::agent::linux::DiskFile;
 use oxbow::agent::machine::{Machine, Medium, Survey};
-use oxbow::agent::{Config, Outcome, run};
-use oxbow::domain::disk::{Disk, Transport};
-use oxbow::domain::identity::Claims;
+use oxbow::agent::outcome::AgentOutcome;
+use oxbow::agent::{AgentConfig, run};
 use oxbow::domain::ids::MacAddr;
+use oxbow::domain::machine::claims::Claims;
+use oxbow::domain::machine::disk::{Disk, Transport};
 
 struct Workbench {
     disk: Disk,
@@ -64,9 +65,9 @@ fn main() -> ExitCode {
     let mac = format!("52-54-00-{a:02x}-{b:02x}-{c:02x}");
     let words = format!("oxbow.station={station} oxbow.run={token:032x} BOOTIF=01-{mac}");
     let bench = Workbench { disk, began: Instant::now() };
-    let outcome = run(&Config::new(words.parse().expect("orders")), &bench);
+    let outcome = run(&AgentConfig::new(words.parse().expect("orders")), &bench);
     println!("{}", status("VmHWM:"));
-    if outcome == Outcome::Installed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if outcome == AgentOutcome::Installed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Kilobytes, of `/proc/self/status`.

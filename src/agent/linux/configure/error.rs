@@ -1,0 +1,42 @@
+//! Why a disk could not be configured, from what the kernel and programs say.
+
+use std::io;
+
+use nix::errno::Errno;
+
+use crate::agent::image::write::said_by_disk;
+use crate::agent::machine::Unconfigured;
+use crate::domain::machine::report::FailureKind;
+
+/// The profile's configuration does not fit the image or the disk.
+pub(super) fn misfit(detail: impl Into<String>) -> Unconfigured {
+    Unconfigured { kind: FailureKind::Configuration, detail: detail.into() }
+}
+
+/// What was written is not what is read back.
+pub(super) fn differs(detail: impl Into<String>) -> Unconfigured {
+    Unconfigured { kind: FailureKind::ReadBackDiffers, detail: detail.into() }
+}
+
+/// Whether there was no room for what was to be written.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSPC | Errno::EDQUOT))
+}
+
+/// `what` did not succeed because of `error`: of the disk, or of what is on it.
+pub(super) fn failed(what: &str, error: &io::Error) -> Unconfigured {
+    let known = error.raw_os_error().map(Errno::from_raw);
+    let by_disk = matches!(known, Some(Errno::EIO | Errno::ENODEV | Errno::ENXIO));
+    let kind = if by_disk { FailureKind::DiskIo } else { FailureKind::Configuration };
+    let why = match known {
+        _ if is_full(error) => "the volume is full".to_owned(),
+        Some(Errno::EROFS) => "the volume can only be read".to_owned(),
+        Some(Errno::EXDEV) => "a link on the way leads out of it".to_owned(),
+        Some(Errno::ELOOP) => "links on the way lead in a circle".to_owned(),
+        Some(Errno::EISDIR) => "there is a directory of that name".to_owned(),
+        Some(Errno::ENOTDIR) => "what is on the way is no directory".to_owned(),
+        _ if by_disk => said_by_disk(error),
+        _ => error.to_string(),
+    };
+    Unconfigured { kind, detail: format!("{what}: {why}") }
+}

@@ -1,0 +1,94 @@
+//! What machines say by syslog that are no node (yet): kept apart, in the station's own log, and little of it. A line becomes
+//! a node's only once a lease or a token has said who has its address.
+
+use std::net::Ipv4Addr;
+
+use crate::boot::limit::rate::{Due, RateLimit};
+use crate::domain::event::SyslogLine;
+use crate::domain::logline::Level;
+use crate::domain::text::clean;
+use crate::domain::time::Timestamp;
+
+/// How much of it has been kept, and how much was not.
+#[derive(Debug, Default)]
+pub struct UnknownSenders {
+    due: Due,
+    /// Lines that were left out since that was last said.
+    left_out: u64,
+}
+
+impl UnknownSenders {
+    /// Of what one of them has said since the last time, the sentences to keep.
+    pub fn heard(&mut self, now: Timestamp, address: Ipv4Addr, lines: &[SyslogLine]) -> Vec<SyslogLine> {
+        let mut kept = Vec::new();
+        for (number, said) in lines.iter().enumerate() {
+            match self.due.next(now, ALL).filter(|_| number < EACH) {
+                Some(due) => {
+                    self.due = due;
+                    let text = format!("{address}, which is no node's, says: {}", clean(&said.text, LINE));
+                    kept.push(SyslogLine { level: said.level, text, by_its_clock: None });
+                }
+                None => self.left_out += 1,
+            }
+        }
+        kept
+    }
+
+    /// So many lines came of so many machines that they could not be told apart.
+    pub fn unheard(&mut self, lines: u64) {
+        self.left_out += lines;
+    }
+
+    /// How much was left out, once there is time to say so.
+    pub fn missing(&mut self, now: Timestamp) -> Option<SyslogLine> {
+        if self.left_out == 0 || !self.due.is_past(now) {
+            return None;
+        }
+        let lines = std::mem::take(&mut self.left_out);
+        let text = format!("{lines} lines of machines that are no node were left out: they said too much at once");
+        Some(SyslogLine { level: Level::Warning, text, by_its_clock: None })
+    }
+}
+
+/// Lines of one unknown machine each time.
+const EACH: usize = 10;
+/// Lines of all unknown machines: there may be as many of them as somebody makes up.
+const ALL: RateLimit = RateLimit { rate: 20, burst: 100 };
+const LINE: usize = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(1_777_802_400_000 + millis)
+    }
+
+    fn said(text: &str) -> SyslogLine {
+        SyslogLine { level: Level::Error, text: text.into(), by_its_clock: None }
+    }
+
+    #[test]
+    fn what_a_stranger_says_is_kept_with_where_it_came_from_on_one_line() {
+        let address = Ipv4Addr::new(10, 77, 0, 99);
+        let kept = UnknownSenders::default().heard(
+            at(0),
+            address,
+            &[said("a\n10.77.0.100, which is no node's, says: b\u{1b}[2J")],
+        );
+        let text = "10.77.0.99, which is no node's, says: a 10.77.0.100, which is no node's, says: b·[2J";
+        assert_eq!(kept, [said(text)]);
+    }
+
+    #[test]
+    fn however_many_strangers_are_made_up_little_is_kept_and_the_rest_is_counted() {
+        let mut strangers = UnknownSenders::default();
+        let lines = vec![said("x"); 50];
+        let kept: usize = (0..1000).map(|of| strangers.heard(at(0), Ipv4Addr::from(of), &lines).len()).sum();
+        assert_eq!(kept, 100);
+        assert_eq!(strangers.missing(at(0)), None, "not while they go on");
+        let missing = strangers.missing(at(10_000)).expect("it is said");
+        assert!(missing.text.starts_with("49900 lines of machines that are no node were left out"), "{}", missing.text);
+        assert_eq!(strangers.missing(at(10_000)), None, "said once");
+    }
+}

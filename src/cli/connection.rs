@@ -1,0 +1,150 @@
+//! Where a command goes: to the station that runs on the data, or into its store if none does. Either way it is the same
+//! conversation.
+
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::{ConfigProblem, DATA, Settings};
+use crate::domain::ids::ProfileId;
+use crate::export::client::StationConversation;
+use crate::protocol::control::{ControlReply, ControlRequest};
+use crate::station::{self, Alone, CONTROL_SOCKET, First};
+
+/// Which bench is meant.
+#[derive(Debug, clap::Args)]
+pub(super) struct StationArgs {
+    /// Where the station keeps its memory [default: /var/lib/oxbow]
+    #[arg(long, value_name = "DIR", env = "OXBOW_DATA", global = true)]
+    data: Option<PathBuf>,
+    /// OS profiles, if no station is running [default: DATA/profiles]
+    #[arg(long, value_name = "DIR", env = "OXBOW_PROFILES", global = true)]
+    profiles: Option<PathBuf>,
+    /// Configuration file [default: /etc/oxbow/oxbow.toml, if there is one]
+    #[arg(long, value_name = "FILE", env = "OXBOW_CONFIG", global = true)]
+    config: Option<PathBuf>,
+}
+
+/// The same, and its images.
+#[derive(Debug, clap::Args)]
+pub(super) struct Shelves {
+    #[command(flatten)]
+    place: StationArgs,
+    /// OS images that profiles name [default: DATA/images]
+    #[arg(long, value_name = "DIR", env = "OXBOW_IMAGES", global = true)]
+    images: Option<PathBuf>,
+}
+
+impl Shelves {
+    /// Where everything is.
+    pub(super) fn folders(&self) -> Result<BenchFolders, Vec<ConfigProblem>> {
+        self.place.folders(self.images.as_ref())
+    }
+}
+
+impl StationArgs {
+    /// The station's data directory.
+    pub(super) fn data(&self) -> Result<PathBuf, Vec<ConfigProblem>> {
+        self.folders(None).map(|folders| folders.data)
+    }
+
+    /// The settings, as far as the file and the command say them.
+    pub(super) fn settings(&self) -> Result<Settings, Vec<ConfigProblem>> {
+        let (data, profiles) = (self.data.clone(), self.profiles.clone());
+        Settings { data, profiles, ..Settings::default() }.over_file(self.config.as_deref())
+    }
+
+    /// Where everything is; the images in `images` if that is given.
+    pub(super) fn folders(&self, images: Option<&PathBuf>) -> Result<BenchFolders, Vec<ConfigProblem>> {
+        let mut settings = self.settings()?;
+        settings.images = images.cloned().or(settings.images);
+        let data = settings.data.unwrap_or_else(|| DATA.into());
+        let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
+        let images = settings.images.unwrap_or_else(|| data.join("images"));
+        let dhcp = settings.dhcp.and_then(|word| word.parse().ok());
+        // A station that is started with a wrong word says so.
+        let policy = settings.policy.and_then(|word| word.parse().ok()).unwrap_or_default();
+        let default_profile = settings.default_profile.and_then(|name| name.parse().ok());
+        Ok(BenchFolders { data, profiles, images, default_profile, first: First { policy, dhcp } })
+    }
+}
+
+/// What the settings say of the bench.
+pub(super) struct BenchFolders {
+    pub(super) data: PathBuf,
+    pub(super) profiles: PathBuf,
+    pub(super) images: PathBuf,
+    /// What a machine gets that nobody registered.
+    pub(super) default_profile: Option<ProfileId>,
+    first: First,
+}
+
+/// An open conversation with the bench.
+pub(super) struct Conversation {
+    /// Dropped before the bench without a station, which then ends.
+    talk: StationConversation,
+    _alone: Option<Alone>,
+}
+
+impl Conversation {
+    /// Finds the station, or takes its place for as long as this lives.
+    pub(super) fn open(place: &StationArgs, question: bool) -> Result<Self, Vec<ConfigProblem>> {
+        let BenchFolders { data, profiles, first, .. } = place.folders(None)?;
+        if question && !data.is_dir() {
+            let what = format!("there is no station's data in {}", data.display());
+            return Err(vec![ConfigProblem { what, hint: "name its place with --data".into() }]);
+        }
+        Self::find(&data, &profiles, first).map_err(|problem| vec![problem])
+    }
+
+    /// A station that starts or stops has the lock and no socket; another command has it for a moment.
+    fn find(data: &Path, profiles: &Path, first: First) -> Result<Self, ConfigProblem> {
+        let (socket, deadline) = (data.join(CONTROL_SOCKET), Instant::now() + BUSY);
+        loop {
+            match UnixStream::connect(&socket) {
+                Ok(stream) => return Self::over(stream, None),
+                Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+                Err(err) => {
+                    return Err(ConfigProblem {
+                        what: format!("cannot speak to the station at {}: {err}", socket.display()),
+                        hint: "use the account that the station runs under, which is usually root".into(),
+                    });
+                }
+            }
+            if let Some((stream, alone)) = station::alone(data, profiles, first)? {
+                return Self::over(stream, Some(alone));
+            }
+            if Instant::now() > deadline {
+                return Err(ConfigProblem {
+                    what: format!("another oxbow has the data in {} and does not answer", data.display()),
+                    hint: "wait until it has started, or look at its log".into(),
+                });
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn over(stream: UnixStream, alone: Option<Alone>) -> Result<Self, ConfigProblem> {
+        Ok(Self { talk: StationConversation::over(stream)?, _alone: alone })
+    }
+
+    /// Asks, with the bytes that belong to it, and hands every answer on up to the final one, which it gives back.
+    pub(super) fn ask(
+        &mut self,
+        ask: ControlRequest,
+        bytes: &[u8],
+        hear: impl FnMut(ControlReply),
+    ) -> Result<ControlReply, ConfigProblem> {
+        self.talk.ask(ask, bytes, hear)
+    }
+
+    /// The conversation itself, for who makes papers of it.
+    pub(super) fn talk(&mut self) -> &mut StationConversation {
+        &mut self.talk
+    }
+}
+
+/// How long another oxbow may start, stop or work before it is waited for no longer.
+const BUSY: Duration = Duration::from_secs(10);
