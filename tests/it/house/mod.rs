@@ -1,6 +1,6 @@
 //! Rules of the repository, read from its files.
 
+mod docs;
 mod imports;
 mod layering;
-mod readme;
 mod requirements;

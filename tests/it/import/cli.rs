@@ -421,11 +421,12 @@ fn what_is_no_request_is_answered_and_does_no_harm() {
     home.does(&["nodes"], &["no node is known yet"]);
 }
 
-/// Held to what the README says.
+/// The documentation shows the columns that the program prints.
 #[test]
-fn the_template_in_the_readme_is_the_one_that_is_printed() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+fn the_template_in_the_guide_is_the_one_that_is_printed() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide/registration.md");
+    let guide = fs::read_to_string(guide).expect("a page");
     let template = Home::new().does(&["import", "--template"], &[]).out;
     let titles = template.trim_start_matches('\u{feff}').lines().next().expect("titles");
-    assert!(readme.contains(titles), "{titles}");
+    assert!(guide.contains(titles), "{titles}");
 }
