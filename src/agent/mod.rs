@@ -15,7 +15,7 @@
 //!
 //! Synchronous, a thread each for the work, the disk, the courier and the watchdog, which ends a run whose disk never
 //! answers. [`run`] never gives up on a station that is
-//! away, except in the middle of a download ([`patience::Patience::stalled`]). It takes its surroundings as a
+//! away, except in the middle of a download ([`station::backoff::RetryPolicy::stalled`]). It takes its surroundings as a
 //! [`machine::Machine`]: [`linux::Linux`] in the initramfs, simulated ones in `sim` and in tests.
 
 pub mod boot_args;

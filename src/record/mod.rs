@@ -1,4 +1,4 @@
-//! The flight recorder: what enters the hub, with its times, as lines of a file; [`scene`] makes the bench of it again.
+//! The flight recorder: what enters the hub, with its times, as lines of a file; [`replay`] makes the bench of it again.
 //!
 //! ```text
 //! {"oxbow":1,"at":1795442531000,"took":{"begins":{"software":"0.1.0",…}}}

@@ -127,7 +127,7 @@ impl BootAttempt<'_> {
     }
 }
 
-/// What iPXE knows of the machine (https://ipxe.org/cfg).
+/// What iPXE knows of the machine (<https://ipxe.org/cfg>).
 fn settings(who: &SimIdentity, address: Ipv4Addr, trust: Option<Digest>) -> BTreeMap<String, String> {
     let (platform, buildarch) = match who.firmware {
         BootFirmware::Bios => ("pcbios", "i386"),
