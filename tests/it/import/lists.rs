@@ -26,7 +26,7 @@ fn every_list_people_make_is_understood() {
     for (name, bytes) in fixtures("tests/fixtures/csv") {
         let preview = read(&name, &bytes);
         assert!(preview.is_clean(), "{}", words(&preview));
-        picture("fixtures/csv", &name, &picture_of(&preview));
+        picture("../../fixtures/csv", &name, &picture_of(&preview));
     }
 }
 
@@ -35,7 +35,7 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
     for (name, bytes) in fixtures("tests/fixtures/csv/bad") {
         let preview = read(&name, &bytes);
         assert!(!preview.is_clean() || preview.warnings().next().is_some(), "{name} has a mistake");
-        picture("fixtures/csv/bad", &name, &words(&preview));
+        picture("../../fixtures/csv/bad", &name, &words(&preview));
     }
 }
 
