@@ -190,7 +190,7 @@ impl Leases {
     }
 
     /// Nobody was found to use the address.
-    pub fn vouch(&mut self, mac: MacAddr, address: Ipv4Addr) {
+    pub fn confirm_unused(&mut self, mac: MacAddr, address: Ipv4Addr) {
         if let Some(holding) = self.by_mac.get_mut(&mac).filter(|holding| holding.address == address) {
             holding.sure = true;
         }

@@ -24,6 +24,7 @@ pub mod reply;
 pub mod request;
 pub mod rogue;
 pub mod segment;
+pub mod server;
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddrV4};

@@ -47,9 +47,9 @@ impl AdmissionControl {
         self.addresses.admit(now, Some(from), caller)
     }
 
-    /// Whether the doctor and the tape get this packet: of machines that are not known only so many.
-    pub fn is_witnessed(&mut self, now: Timestamp, caller: Caller) -> bool {
-        self.machines.is_witnessed(now, caller)
+    /// Whether the doctor and the capture get this packet. Of unknown machines only a limited number is.
+    pub fn is_observed(&mut self, now: Timestamp, caller: Caller) -> bool {
+        self.machines.is_observed(now, caller)
     }
 
     /// What comes of a verdict: a known machine's offer is kept for it, and of the strangers that are offered something

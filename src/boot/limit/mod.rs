@@ -29,7 +29,7 @@ pub struct Limits<K> {
     strangers: Due,
     awaited: Due,
     shown: Due,
-    witnessed: Due,
+    observed: Due,
 }
 
 /// How well the station knows who sends.
@@ -55,8 +55,8 @@ pub enum Excess {
 
 impl<K> Default for Limits<K> {
     fn default() -> Self {
-        let (strangers, awaited, shown, witnessed) = Default::default();
-        Self { known: BTreeMap::new(), others: BTreeMap::new(), strangers, awaited, shown, witnessed }
+        let (strangers, awaited, shown, observed) = Default::default();
+        Self { known: BTreeMap::new(), others: BTreeMap::new(), strangers, awaited, shown, observed }
     }
 }
 
@@ -100,12 +100,12 @@ impl<K: Ord + Copy> Limits<K> {
     }
 
     /// Whether this packet is worth keeping. In a flood only some of the strangers' are: they are much alike.
-    pub fn is_witnessed(&mut self, now: Timestamp, caller: Caller) -> bool {
+    pub fn is_observed(&mut self, now: Timestamp, caller: Caller) -> bool {
         let next = match caller {
             Caller::Known => return true,
-            Caller::Awaited | Caller::Stranger => self.witnessed.next(now, WITNESSED),
+            Caller::Awaited | Caller::Stranger => self.observed.next(now, OBSERVED),
         };
-        next.map(|due| self.witnessed = due).is_some()
+        next.map(|due| self.observed = due).is_some()
     }
 }
 
@@ -129,7 +129,7 @@ const ALL: RateLimit = RateLimit { rate: 5000, burst: 5000 };
 const SHOWN: RateLimit = RateLimit { rate: 100, burst: 1000 };
 
 /// Of how many packets of unknown machines the doctor and the tape get to know.
-const WITNESSED: RateLimit = RateLimit { rate: 200, burst: 2000 };
+const OBSERVED: RateLimit = RateLimit { rate: 200, burst: 2000 };
 
 /// How many machines are told apart. More than any network here has addresses.
 const MOST: usize = 1 << 16;
