@@ -15,8 +15,8 @@ use crate::domain::station::dhcp::Pool;
 use crate::domain::station::lease::Lease;
 use crate::domain::time::Timestamp;
 
-/// The addresses in use, at most as many as the pool has. There is no linear search: a pool may have tens of thousands of
-/// addresses, and a flood asks for each of them.
+/// The addresses in use, at most as many as the pool has. There is no linear search: a pool may have tens of thousands
+/// of addresses, and a flood asks for each of them.
 #[derive(Clone, Debug, Default)]
 pub struct Leases {
     by_mac: BTreeMap<MacAddr, Binding>,

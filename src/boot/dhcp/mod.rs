@@ -1,5 +1,5 @@
-//! The replies to DHCP requests: here of the network's only server (RFC 2131 section 4.3), in [`proxy`] beside the site's
-//! own server, in [`boot_server`] on port 4011. [`server`] adds order and time.
+//! The replies to DHCP requests: here of the network's only server (RFC 2131 section 4.3), in [`proxy`] beside the
+//! site's own server, in [`boot_server`] on port 4011. [`server`] adds order and time.
 //!
 //! ```text
 //!                DISCOVER   REQUEST               INFORM    DECLINE, RELEASE
