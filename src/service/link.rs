@@ -127,7 +127,7 @@ fn speed(interface: &str) -> Option<u32> {
     said.trim().parse().ok().filter(|mbit| *mbit > 0)
 }
 
-/// Runs `session` while the interface is there, and again on every card that replaces it. Returns what the session does.
+/// Runs `session` while the interface is there, and again on every card that replaces it. Ends as the session does.
 pub(super) async fn while_there<S>(
     context: &ServiceContext,
     name: ServiceName,

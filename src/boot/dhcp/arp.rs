@@ -1,4 +1,4 @@
-//! ARP requests and claims, to find out whether an address is in use, as Ethernet frames (RFC 5227 section 2.1, RFC 826).
+//! ARP probes and claims as Ethernet frames, to find out whether an address is in use (RFC 5227 section 2.1, RFC 826).
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! How many requests are accepted, and from whom. A flood from random addresses must not keep known machines from booting.
+//! How many requests are accepted, and from whom: a flood from random addresses must not stop known machines.
 //!
 //! ```text
 //! known      has had an address here, or is a node                 its own limit

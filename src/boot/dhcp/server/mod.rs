@@ -171,8 +171,8 @@ impl Server {
         }
     }
 
-    /// Does what is due: offers whose check is over, delayed replies, and some of the requests in the queue. What is left
-    /// in the queue is due again at once, after the caller has looked for new packets.
+    /// Does what is due: offers whose check is over, delayed replies, and some of the requests in the queue. The rest of
+    /// the queue is due again at once, after the caller has looked for new packets.
     pub fn due(&mut self, now: Timestamp) {
         for (mac, reply) in self.conflicts.settled(now, &mut self.leases) {
             self.send(now, DhcpPort::Dhcp, Some(mac), reply, true);
@@ -186,7 +186,7 @@ impl Server {
         }
     }
 
-    /// When [`Server::due`] is to be called next, or the caller is to ask for unsaved leases. None when nothing is pending.
+    /// How long until [`Server::due`] must be called, or unsaved leases are asked for. None when nothing is pending.
     pub fn next_timeout(&self, now: Timestamp) -> Option<Duration> {
         let queue = (!self.queue.is_empty()).then_some(Duration::ZERO);
         let unsaved = self.has_unsaved_leases().then_some(SAVE_AGAIN);
