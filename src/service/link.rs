@@ -1,8 +1,8 @@
 //! The network card behind an interface: whether it is there, and what passes on it.
 //!
-//! A socket that is bound to an interface is bound to its number. An adapter that is unplugged and plugged in again has
-//! another one, and the socket hears nothing any more, without an error. So the interface is looked at every second, and
-//! sockets are opened anew when it is not the one they were opened on.
+//! A socket that is bound to an interface is bound to its index. An adapter that is unplugged and plugged in again has
+//! another index, and the socket receives nothing any more, without an error. So the interface is checked every second,
+//! and sockets are opened again when its index has changed.
 
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -35,7 +35,7 @@ pub struct BoundInterface {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Card {
     index: u32,
-    /// Something at the other end of the cable is switched on.
+    /// There is a device at the other end of the cable, and it is switched on.
     has_carrier: bool,
     /// Megabits a second, if the card says so: virtual ones need not.
     mbit: Option<u32>,
@@ -94,14 +94,14 @@ impl BoundInterface {
         }
     }
 
-    /// Ends when the sockets of `card` hear nothing any more.
+    /// Ends when sockets on `card` can receive nothing any more.
     async fn lost(&self, card: Card) {
         while self.look().is_ok_and(|now| now.index == card.index) {
             tokio::time::sleep(EACH).await;
         }
     }
 
-    /// The interface, once it can be served. Until then `name` is down, and says why. None when the station stops.
+    /// Waits until the interface can be served. Until then `name` is down with the reason. None when the station stops.
     async fn found(&self, context: &ServiceContext, name: ServiceName) -> Option<Card> {
         let mut said = None;
         loop {
@@ -121,13 +121,13 @@ impl BoundInterface {
     }
 }
 
-/// As the kernel says it (Documentation/ABI/testing/sysfs-class-net); -1, or an error, where it does not know.
+/// From the kernel (Documentation/ABI/testing/sysfs-class-net): -1, or an error, if it does not know.
 fn speed(interface: &str) -> Option<u32> {
     let said = std::fs::read_to_string(Path::new("/sys/class/net").join(interface).join("speed")).ok()?;
     said.trim().parse().ok().filter(|mbit| *mbit > 0)
 }
 
-/// Runs `session` while the interface is there, and anew on every card that takes its place. Ends as the session does.
+/// Runs `session` while the interface is there, and again on every card that replaces it. Ends as the session does.
 pub(super) async fn while_there<S>(
     context: &ServiceContext,
     name: ServiceName,
@@ -154,7 +154,7 @@ where
     Ok(())
 }
 
-/// Runs `service`, whose sockets do not mind when the card is another one, and says when nobody can reach it.
+/// Runs `service`, whose sockets survive a change of the card, and reports when nobody can reach it.
 pub async fn beside(
     context: ServiceContext,
     name: ServiceName,
@@ -179,7 +179,7 @@ pub async fn beside(
     }
 }
 
-/// Says how the interface itself is, until told to stop.
+/// Reports the state of the interface itself until the station stops.
 pub async fn serve(context: ServiceContext, place: BoundInterface) -> Result<(), ServiceError> {
     let mut said = None;
     loop {
@@ -213,7 +213,7 @@ async fn say(context: &ServiceContext, name: ServiceName, state: ServiceState) {
     context.inbox.send(Input::Service(ServiceStatus { name, state, restarts: 0 })).await;
 }
 
-/// The ARP that passes on an interface, as Ethernet frames.
+/// ARP on an interface, as Ethernet frames.
 pub(super) struct Arp {
     /// A packet socket: tokio has no type for it, and its UDP socket only sends and receives.
     socket: UdpSocket,
@@ -247,5 +247,5 @@ pub(super) fn mac(interface: &str) -> io::Result<Option<MacAddr>> {
     Ok(own.find_map(|address| MacAddr::new(address.as_link_addr()?.addr()?).ok()))
 }
 
-/// A person who plugs an adapter in does not look up before.
+/// Short enough for a person who has just plugged in an adapter.
 const EACH: Duration = Duration::from_secs(1);

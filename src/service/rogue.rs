@@ -1,4 +1,4 @@
-//! Looks for other DHCP servers on the interface, as a client on UDP port 68 that never takes what it is offered.
+//! Looks for other DHCP servers on the interface, as a client on UDP port 68 that never accepts an offer.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -12,7 +12,7 @@ use super::{ServiceError, link, udp};
 use crate::boot::dhcp::rogue::Probe;
 use crate::domain::ids::MacAddr;
 
-/// A client's socket, and what it says.
+/// The client's socket and its DISCOVER.
 pub(super) struct RogueProbe {
     socket: UdpSocket,
     probe: Probe,
@@ -34,12 +34,12 @@ impl RogueProbe {
         Ok(Self { socket, probe: Probe::new(mac, station), again })
     }
 
-    /// The station's own card, which it asks with.
+    /// The station's own card, which sends the probes.
     pub(super) fn card(&self) -> MacAddr {
         self.probe.mac()
     }
 
-    /// Asks, three times, and listens for as long as the slowest server takes. The first that answers is enough.
+    /// Asks three times, and listens as long as the slowest server takes. The first answer is enough.
     pub(super) async fn look(&mut self) -> Option<Ipv4Addr> {
         let mut heard = None;
         for _ in 0..3 {
@@ -52,7 +52,7 @@ impl RogueProbe {
         heard
     }
 
-    /// Asks now and then, until another server answers.
+    /// Asks once a minute until another server answers.
     pub(super) async fn watch(&mut self) -> Ipv4Addr {
         loop {
             tokio::select! {
@@ -92,13 +92,13 @@ async fn hear(socket: &UdpSocket, probe: &Probe) -> Ipv4Addr {
     }
 }
 
-/// The cable may be out; it comes back.
+/// The cable may be unplugged for a while.
 async fn wait_out(error: &io::Error) {
     debug!("cannot hear other dhcp servers: {error}");
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
-/// dnsmasq looks for three seconds whether an address is free before it offers it.
+/// dnsmasq checks for three seconds whether an address is free before it offers it.
 const LISTEN: Duration = Duration::from_millis(3600);
 const AGAIN: Duration = Duration::from_secs(60);
 const LARGEST: usize = 2048;

@@ -15,21 +15,21 @@ use tracing::debug;
 
 use crate::boot::tftp::packet::TftpPacket;
 
-/// A socket at `address` that hears and speaks on `interface` only (SO_BINDTODEVICE), and may broadcast. Another
-/// program's socket on the port is noticed: the port is not shared.
+/// A socket at `address` that receives and sends on `interface` only (SO_BINDTODEVICE), and may broadcast. It fails if
+/// another program has the port: the port is not shared.
 pub(super) fn bound(interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
     ready(Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?, interface, address)
 }
 
-/// The same, beside others that share the port: a DHCP client may be running on the interface. Each hears broadcasts.
+/// The same with a shared port: a DHCP client may run on the interface. Each socket receives broadcasts.
 pub(super) fn shared(interface: &str, address: SocketAddrV4) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_address(true)?;
     ready(socket, interface, address)
 }
 
-/// Gives the socket room for a burst while the program is busy; without the right to (CAP_NET_ADMIN), as much as anybody
-/// may have. The system tells nobody of what does not fit.
+/// Makes the receive buffer large enough for a burst while the program is busy. Without CAP_NET_ADMIN it gets the
+/// system's limit. The kernel drops what does not fit without an error.
 pub(super) fn make_room(socket: &UdpSocket) {
     if let Err(error) = setsockopt(socket, sockopt::RcvBufForce, &BURST) {
         debug!("a large receive buffer is not permitted: {error}");
@@ -47,7 +47,7 @@ fn ready(socket: Socket, interface: &str, address: SocketAddrV4) -> io::Result<U
     UdpSocket::from_std(socket.into())
 }
 
-/// Where a socket sends from.
+/// The address that a socket sends from.
 pub(super) fn local(socket: &UdpSocket) -> io::Result<SocketAddrV4> {
     match socket.local_addr()? {
         SocketAddr::V4(at) => Ok(at),
@@ -55,17 +55,17 @@ pub(super) fn local(socket: &UdpSocket) -> io::Result<SocketAddrV4> {
     }
 }
 
-/// Has [`received`] say to which address each packet was sent.
+/// Makes [`received`] return the destination address of each packet.
 pub(super) fn tell_destination(socket: &UdpSocket) -> io::Result<()> {
     setsockopt(socket, sockopt::Ipv4PacketInfo, &true).map_err(io::Error::from)
 }
 
-/// A packet: how long it is, where it came from, and to which address it was sent (IP_PKTINFO).
+/// Receives a packet: its length, where it came from, and the address it was sent to (IP_PKTINFO).
 pub(super) async fn received(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
     socket.async_io(Interest::READABLE, || receive(socket, packet)).await
 }
 
-/// The same of a packet that is there already.
+/// The same for a packet that has already arrived.
 pub(super) fn received_already(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAddrV4, Ipv4Addr)> {
     socket.try_io(Interest::READABLE, || receive(socket, packet))
 }
@@ -82,8 +82,8 @@ fn receive(socket: &UdpSocket, packet: &mut [u8]) -> io::Result<(usize, SocketAd
     Ok((message.bytes, from, to.unwrap_or(Ipv4Addr::UNSPECIFIED)))
 }
 
-/// Sends from `source`, of all the addresses the interface may have (IP_PKTINFO): firmware drops what comes from another
-/// address than the one it was told.
+/// Sends from `source`, one of the interface's addresses (IP_PKTINFO): firmware drops a reply from an address other than
+/// the server's.
 pub(super) async fn send_from(
     socket: &UdpSocket,
     source: Ipv4Addr,
@@ -103,7 +103,7 @@ pub(super) async fn send_from(
 /// A socket to one peer.
 pub(super) struct ConnectedUdp {
     socket: UdpSocket,
-    /// Several packets go in one call, as far as is known.
+    /// Several packets fit in one call, as far as is known.
     takes_runs: bool,
 }
 
@@ -116,14 +116,14 @@ impl ConnectedUdp {
         &self.socket
     }
 
-    /// Sends packets of which all but the last are of one length, with as few calls as the system takes (UDP_SEGMENT,
-    /// udp(7)): what a network sees is the same.
+    /// Sends packets that all have the same length, except the last, with as few calls as possible (UDP_SEGMENT,
+    /// udp(7)). On the network it looks the same.
     pub(super) async fn send(&mut self, packets: &[TftpPacket]) -> io::Result<()> {
         let size = packets.first().map_or(1, TftpPacket::size);
         let together = if self.takes_runs { (LONGEST_RUN / size.max(1)).clamp(1, PACKETS_IN_RUN) } else { 1 };
         for run in packets.chunks(together) {
             match self.send_run(run, size).await {
-                // It does not fit the interface, or its driver cannot: then packet by packet.
+                // Too large for the interface, or not supported by its driver: send packet by packet.
                 Err(error) if run.len() > 1 && error.raw_os_error().is_some_and(|code| NO_RUNS.contains(&code)) => {
                     self.takes_runs = false;
                     for packet in run.chunks(1) {
@@ -157,7 +157,7 @@ pub(super) fn no_such_interface(error: io::Error) -> io::Error {
     }
 }
 
-/// What fits one IPv4 packet, UDP's header apart.
+/// What fits in one IPv4 packet without the UDP header.
 const LONGEST_RUN: usize = 65_507;
 /// UDP_MAX_SEGMENTS of older kernels.
 const PACKETS_IN_RUN: usize = 64;

@@ -1,7 +1,7 @@
-//! The latest packets of each machine, to be looked at in Wireshark when words are not enough.
+//! The latest packets of each machine, as a capture file for Wireshark.
 //!
-//! Bounded three times: packets and bytes of a machine, and bytes in all. When there are too many, the machine that has
-//! been idle longest goes; those that only knocked go first.
+//! Three limits: packets and bytes per machine, and bytes in total. When there is too much, the machine that has been
+//! idle longest is dropped; machines that sent only a few packets go first.
 
 pub mod pcap;
 
@@ -31,7 +31,7 @@ impl Default for CaptureRing {
 }
 
 impl CaptureRing {
-    /// Keeps `packet`, which came from `mac` or went to it, and lets go of what there is no room for.
+    /// Keeps `packet`, which came from `mac` or went to it, and drops what there is no room for.
     pub fn keep(&mut self, mac: MacAddr, packet: SeenPacket) {
         let mut change = 0;
         let gone = self.reels.hear(packet.at, mac, |reel| {
@@ -49,7 +49,7 @@ impl CaptureRing {
         }
     }
 
-    /// What is kept of these cards, in the order of time, as a capture file. None when nothing is.
+    /// The packets of these cards in order of time, as a capture file. None when there are none.
     pub fn pcap(&self, macs: &[MacAddr]) -> Option<Vec<u8>> {
         let of = |mac: &MacAddr| self.reels.get(*mac).map(|reel| (*mac, reel));
         let reels = macs.iter().filter_map(of);
@@ -60,12 +60,12 @@ impl CaptureRing {
         (!packets.is_empty()).then(|| pcap::file(packets.into_iter()))
     }
 
-    /// Machines whose packets had to make room for another's.
+    /// Machines whose packets were dropped to make room for another's.
     pub fn dropped(&self) -> u64 {
         self.reels.dropped()
     }
 
-    /// Bytes that are kept.
+    /// Bytes kept in total.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -94,9 +94,9 @@ fn size(packet: &SeenPacket) -> usize {
     bytes + size_of::<SeenPacket>()
 }
 
-/// As many machines as have trails.
+/// As many machines as the doctor follows.
 const MACHINES: usize = 1024;
-/// A question or two with their answers: whoever goes on has more.
+/// A request or two with their replies. A machine that really boots sends more.
 const KNOCKING: usize = 4;
 const PACKETS: usize = 200;
 const BYTES_OF_ONE: usize = 256 * 1024;

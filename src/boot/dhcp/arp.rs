@@ -1,17 +1,17 @@
-//! Whether anybody uses an address: the question and its answer as Ethernet frames (RFC 5227 section 2.1, RFC 826).
+//! ARP probes and claims as Ethernet frames, to find out whether an address is in use (RFC 5227 section 2.1, RFC 826).
 
 use std::net::Ipv4Addr;
 
 use crate::domain::ids::MacAddr;
 
-/// A card that says an address is its own.
+/// A network card that claims an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub address: Ipv4Addr,
     pub by: MacAddr,
 }
 
-/// Asks everybody on the cable. It names no sender, so that nobody learns a wrong address from it.
+/// The ARP probe for an address. Its sender address is zero, so that nobody caches a wrong one.
 pub fn question(card: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     let mut frame = Vec::with_capacity(SHORTEST);
     frame.extend([0xff; 6]);
@@ -26,8 +26,7 @@ pub fn question(card: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
-/// What a frame says about who uses which address. Every ARP message says it of its sender, unless it is a question
-/// like the one above.
+/// The claim that a frame makes. Every ARP message claims its sender's address, except a probe like the one above.
 pub fn claim(frame: &[u8]) -> Option<Claim> {
     let arp = frame.get(12..)?.strip_prefix(&ARP_OVER_ETHERNET)?.get(2..)?;
     let (mac, rest) = arp.split_first_chunk::<6>()?;
@@ -39,7 +38,7 @@ pub fn claim(frame: &[u8]) -> Option<Claim> {
 /// EtherType, hardware type Ethernet, protocol IPv4, and their lengths.
 const ARP_OVER_ETHERNET: [u8; 8] = [8, 6, 0, 1, 8, 0, 6, 4];
 
-/// Of an Ethernet frame, without its check sum.
+/// Of an Ethernet frame without its checksum.
 const SHORTEST: usize = 60;
 
 #[cfg(test)]

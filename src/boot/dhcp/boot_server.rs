@@ -1,4 +1,4 @@
-//! What PXE's boot server on port 4011 answers (PXE 2.1 section 2.2.4): the program, to who asked for it by unicast.
+//! The replies of the PXE boot server on port 4011 (PXE 2.1 section 2.2.4): the boot program, by unicast.
 //!
 //! UEFI comes here after a proxy's offer, and after any offer that names the class `PXEClient` without option 43. It may
 //! put its GUID where the Ethernet address belongs, and uses another transaction number than on port 67: it is known by
@@ -21,11 +21,11 @@ use crate::domain::ids::MacAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addressing {
     pub from: SocketAddrV4,
-    /// The address it was sent to, which may be everybody's.
+    /// The address it was sent to, which may be a broadcast address.
     pub to: Ipv4Addr,
 }
 
-/// Reads a UDP payload and decides; says who sent it, if that can be known.
+/// Parses a UDP payload and decides. Also returns the sender, if it can be known.
 pub fn handle(packet: &[u8], way: Addressing, segment: &Segment, leases: &Leases) -> (Option<MacAddr>, Verdict) {
     match Request::parse(packet) {
         Ok(request) => {
@@ -84,7 +84,7 @@ fn decide(request: &Request, mac: Option<MacAddr>, way: Addressing, segment: &Se
     }))
 }
 
-/// EDK2 and iPXE take an answer from the server they asked, and from no other.
+/// EDK2 and iPXE accept a reply only from the address they asked.
 fn asked_at(to: Ipv4Addr, segment: &Segment) -> Ipv4Addr {
     let is_everybodys = to.is_broadcast() || to.is_multicast() || to == segment.broadcast() || to.is_unspecified();
     if is_everybodys { segment.address() } else { to }

@@ -1,8 +1,8 @@
-//! Offers that wait until it is sure that nobody uses their address already: a printer with a fixed one, a machine that
-//! a station with other leases served.
+//! Address conflict detection (RFC 2131 section 4.4.1): an offer waits until it is clear that nobody uses its address,
+//! such as a printer with a static address, or a machine that another station served.
 //!
-//! Only an address that its machine has never had waits, and for [`WAIT`]. What objects must be another card; a router
-//! that answers for everybody (proxy ARP) is believed for [`BELIEVED`] addresses and no more.
+//! Only an address that its machine has never had is checked, for [`WAIT`]. The claim must come from another card. A
+//! router that answers for every address (proxy ARP) is believed for [`BELIEVED`] addresses and no more.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,97 +14,98 @@ use crate::boot::dhcp::{DhcpReply, Silence, Verdict};
 use crate::domain::ids::MacAddr;
 use crate::domain::time::Timestamp;
 
-/// What waits, by the machine it is for.
+/// Offers that are being checked, by machine.
 #[derive(Debug, Default)]
 pub struct ConflictProbe {
     waiting: BTreeMap<MacAddr, PendingOffer>,
-    objected: BTreeMap<MacAddr, u32>,
+    /// How many addresses each card has claimed.
+    claims: BTreeMap<MacAddr, u32>,
 }
 
 #[derive(Debug)]
 struct PendingOffer {
     address: Ipv4Addr,
     until: Timestamp,
-    /// What the machine said, to be answered anew.
+    /// The request, to be answered again.
     packet: Vec<u8>,
-    answer: Box<DhcpReply>,
+    reply: Box<DhcpReply>,
 }
 
-/// Somebody uses the address that was about to be offered.
+/// Somebody uses the address that was going to be offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InUse {
     pub mac: MacAddr,
     pub silence: Silence,
-    /// What the machine said: it is to be answered anew.
+    /// The request, to be answered again.
     pub packet: Vec<u8>,
 }
 
 impl ConflictProbe {
-    /// Takes in an answer to `packet` if its address is doubtful, and gives back the address to ask about. Otherwise,
-    /// or with too much waiting already, the answer is to be carried out at once.
-    pub fn hold(
+    /// Takes the reply to `packet` if somebody may use its address, and returns the address to ask about. Otherwise, or
+    /// if too many are waiting, returns the verdict to be carried out at once.
+    pub fn check(
         &mut self,
         now: Timestamp,
         mac: Option<MacAddr>,
         packet: &[u8],
         verdict: Verdict,
     ) -> Result<Ipv4Addr, Verdict> {
-        let (answer, mac, address) = match (verdict, mac) {
-            (Verdict::Reply(answer), Some(mac)) => match answer.doubtful {
-                Some(address) => (answer, mac, address),
-                None => return Err(Verdict::Reply(answer)),
+        let (reply, mac, address) = match (verdict, mac) {
+            (Verdict::Reply(reply), Some(mac)) => match reply.doubtful {
+                Some(address) => (reply, mac, address),
+                None => return Err(Verdict::Reply(reply)),
             },
             (verdict, _) => return Err(verdict),
         };
-        let before = self.waiting.get(&mac).filter(|doubt| doubt.address == address).map(|doubt| doubt.until);
+        let before = self.waiting.get(&mac).filter(|offer| offer.address == address).map(|offer| offer.until);
         if before.is_none() && self.waiting.len() >= MOST {
-            return Err(Verdict::Reply(answer));
+            return Err(Verdict::Reply(reply));
         }
         let until = now.after(WAIT).min(before.unwrap_or(now.after(WAIT)));
-        self.waiting.insert(mac, PendingOffer { address, until, packet: packet.to_vec(), answer });
+        self.waiting.insert(mac, PendingOffer { address, until, packet: packet.to_vec(), reply });
         Ok(address)
     }
 
-    /// Takes in what a card says; the address it uses will not be given away for a while.
+    /// Takes in a claim by ARP. An address that another card uses is not offered for a while.
     pub fn hear(&mut self, now: Timestamp, claim: Claim, leases: &mut Leases) -> Option<InUse> {
         let Claim { address, by } = claim;
-        let mac = *self.waiting.iter().find(|(_, doubt)| doubt.address == address)?.0;
-        if by == mac || self.objected.get(&by).is_some_and(|times| *times >= BELIEVED) {
+        let mac = *self.waiting.iter().find(|(_, offer)| offer.address == address)?.0;
+        if by == mac || self.claims.get(&by).is_some_and(|times| *times >= BELIEVED) {
             return None;
         }
-        if self.objected.len() < MOST || self.objected.contains_key(&by) {
-            *self.objected.entry(by).or_default() += 1;
+        if self.claims.len() < MOST || self.claims.contains_key(&by) {
+            *self.claims.entry(by).or_default() += 1;
         }
-        let doubt = self.waiting.remove(&mac)?;
+        let offer = self.waiting.remove(&mac)?;
         leases.decline(now, mac, address).ok()?;
-        Some(InUse { mac, silence: Silence::InUse(address, by), packet: doubt.packet })
+        Some(InUse { mac, silence: Silence::InUse(address, by), packet: offer.packet })
     }
 
-    /// The answers that have waited long enough: nobody objected.
+    /// The replies whose check is over: nobody claimed the address.
     pub fn settled(&mut self, now: Timestamp, leases: &mut Leases) -> Vec<(MacAddr, Box<DhcpReply>)> {
         let due: Vec<MacAddr> =
-            self.waiting.iter().filter(|(_, doubt)| doubt.until <= now).map(|(mac, _)| *mac).collect();
+            self.waiting.iter().filter(|(_, offer)| offer.until <= now).map(|(mac, _)| *mac).collect();
         let due = due.into_iter().filter_map(|mac| self.waiting.remove_entry(&mac));
-        due.map(|(mac, doubt)| {
-            leases.vouch(mac, doubt.address);
-            (mac, doubt.answer)
+        due.map(|(mac, offer)| {
+            leases.confirm_unused(mac, offer.address);
+            (mac, offer.reply)
         })
         .collect()
     }
 
-    /// For how long nothing is due. None when nothing waits.
-    pub fn rest(&self, now: Timestamp) -> Option<Duration> {
-        self.waiting.values().map(|doubt| doubt.until.since(now)).min()
+    /// How long until a check is over. None when none is running.
+    pub fn next_timeout(&self, now: Timestamp) -> Option<Duration> {
+        self.waiting.values().map(|offer| offer.until.since(now)).min()
     }
 }
 
-/// On a cable an answer takes a millisecond. No firmware waits for less than a second.
+/// An ARP reply takes a millisecond. No firmware waits less than a second for an offer.
 const WAIT: Duration = Duration::from_millis(150);
 
 /// More machines than are switched on in the same moment.
 const MOST: usize = 64;
 
-/// Of how many addresses a single card may say that they are its own.
+/// How many addresses a single card may claim.
 const BELIEVED: u32 = 3;
 
 #[cfg(test)]
@@ -114,32 +115,36 @@ mod tests {
     use crate::boot::dhcp::rogue::Probe;
     use crate::boot::dhcp::segment::Segment;
 
-    /// A station that gives away 10.77.0.10 to .12, and its doubts.
+    /// A station with a pool of 10.77.0.10 to .12.
     struct Room {
         segment: Segment,
         leases: Leases,
-        doubts: ConflictProbe,
+        conflicts: ConflictProbe,
     }
 
     impl Room {
         fn new() -> Self {
             let segment = Segment::new(at(1), 24, "http://10.77.0.1").and_then(|it| it.with_pool(at(10), at(12)));
-            Self { segment: segment.expect("a segment"), leases: Leases::default(), doubts: ConflictProbe::default() }
+            Self {
+                segment: segment.expect("a segment"),
+                leases: Leases::default(),
+                conflicts: ConflictProbe::default(),
+            }
         }
 
-        /// A machine asks at this millisecond: what is asked about, or said at once.
+        /// A machine sends a DISCOVER at this millisecond: the address that is checked, or the immediate verdict.
         fn discovers(&mut self, millis: u64, machine: u8) -> Result<Ipv4Addr, Verdict> {
             let packet = Probe::new(mac(machine), at(1)).discover(1);
-            self.says(millis, &packet)
+            self.sends(millis, &packet)
         }
 
-        fn says(&mut self, millis: u64, packet: &[u8]) -> Result<Ipv4Addr, Verdict> {
+        fn sends(&mut self, millis: u64, packet: &[u8]) -> Result<Ipv4Addr, Verdict> {
             let (mac, verdict) = dhcp::handle(ms(millis), packet, &self.segment, &mut self.leases);
-            self.doubts.hold(ms(millis), mac, packet, verdict)
+            self.conflicts.check(ms(millis), mac, packet, verdict)
         }
 
         fn settled(&mut self, millis: u64) -> usize {
-            self.doubts.settled(ms(millis), &mut self.leases).len()
+            self.conflicts.settled(ms(millis), &mut self.leases).len()
         }
     }
 
@@ -156,55 +161,55 @@ mod tests {
     }
 
     #[test]
-    fn a_new_address_waits_and_a_known_one_does_not() {
+    fn an_offer_of_a_new_address_waits_and_of_a_known_one_does_not() {
         let mut room = Room::new();
         assert_eq!(room.discovers(0, 1), Ok(at(10)));
         assert_eq!(room.discovers(100, 1), Ok(at(10)), "it asks again");
-        assert_eq!(room.doubts.rest(ms(100)), Some(Duration::from_millis(50)), "which makes nothing later");
-        assert_eq!((room.settled(149), room.settled(150), room.doubts.rest(ms(150))), (0, 1, None));
-        assert!(matches!(room.discovers(1000, 1), Err(Verdict::Reply(_))), "it was looked at already");
+        assert_eq!(room.conflicts.next_timeout(ms(100)), Some(Duration::from_millis(50)), "which makes nothing later");
+        assert_eq!((room.settled(149), room.settled(150), room.conflicts.next_timeout(ms(150))), (0, 1, None));
+        assert!(matches!(room.discovers(1000, 1), Err(Verdict::Reply(_))), "it was checked already");
     }
 
     #[test]
-    fn an_address_that_somebody_uses_is_not_offered() {
+    fn an_address_in_use_is_not_offered() {
         let mut room = Room::new();
         assert_eq!(room.discovers(0, 1), Ok(at(10)));
         let claim = Claim { address: at(10), by: mac(99) };
-        let objection = room.doubts.hear(ms(1), claim, &mut room.leases).expect("an objection");
-        assert_eq!((objection.mac, objection.silence), (mac(1), Silence::InUse(at(10), mac(99))));
-        assert_eq!(room.says(1, &objection.packet), Ok(at(11)), "the next one");
-        assert_eq!(room.doubts.hear(ms(2), claim, &mut room.leases), None, "nobody waits for it any more");
+        let conflict = room.conflicts.hear(ms(1), claim, &mut room.leases).expect("an conflict");
+        assert_eq!((conflict.mac, conflict.silence), (mac(1), Silence::InUse(at(10), mac(99))));
+        assert_eq!(room.sends(1, &conflict.packet), Ok(at(11)), "the next one");
+        assert_eq!(room.conflicts.hear(ms(2), claim, &mut room.leases), None, "no offer of it is waiting");
         assert_eq!(room.settled(151), 1);
-        assert_eq!(room.discovers(2000, 2), Ok(at(12)), ".10 rests");
+        assert_eq!(room.discovers(2000, 2), Ok(at(12)), ".10 is left alone");
     }
 
     #[test]
-    fn a_machine_does_not_object_to_itself() {
+    fn a_machines_own_claim_is_no_conflict() {
         let mut room = Room::new();
         assert_eq!(room.discovers(0, 1), Ok(at(10)));
-        assert_eq!(room.doubts.hear(ms(1), Claim { address: at(10), by: mac(1) }, &mut room.leases), None);
+        assert_eq!(room.conflicts.hear(ms(1), Claim { address: at(10), by: mac(1) }, &mut room.leases), None);
         assert_eq!(room.settled(150), 1);
     }
 
     #[test]
-    fn a_router_that_answers_for_everybody_does_not_eat_up_the_pool() {
+    fn a_router_with_proxy_arp_does_not_use_up_the_pool() {
         let mut room = Room::new();
         let segment = Segment::new(at(1), 24, "http://10.77.0.1").and_then(|it| it.with_pool(at(10), at(20)));
         room.segment = segment.expect("a segment");
-        let mut objections = 0;
+        let mut count = 0;
         let mut asked = room.discovers(0, 1);
         while let Ok(address) = asked {
-            let Some(objection) = room.doubts.hear(ms(1), Claim { address, by: mac(99) }, &mut room.leases) else {
+            let Some(conflict) = room.conflicts.hear(ms(1), Claim { address, by: mac(99) }, &mut room.leases) else {
                 break;
             };
-            objections += 1;
-            asked = room.says(1, &objection.packet);
+            count += 1;
+            asked = room.sends(1, &conflict.packet);
         }
-        assert_eq!((objections, room.settled(151)), (3, 1));
+        assert_eq!((count, room.settled(151)), (3, 1));
     }
 
     #[test]
-    fn with_too_many_waiting_the_next_is_not_looked_at() {
+    fn with_too_many_waiting_the_next_is_not_checked() {
         let mut room = Room::new();
         room.segment = Segment::new(at(1), 24, "http://10.77.0.1").expect("a segment");
         let waiting = (0..100).filter(|machine| room.discovers(0, *machine).is_ok()).count();

@@ -1,42 +1,60 @@
-//! Answers that are not to be sent yet: there is firmware that locks up when DHCP answers at once (firmware#934).
+//! Replies that must not be sent yet: some firmware locks up when DHCP answers at once (firmware#934).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::boot::dhcp::DhcpReply;
 use crate::domain::ids::MacAddr;
+use crate::domain::machine::sighting::DhcpPort;
 use crate::domain::time::Timestamp;
 
-/// What waits, by the port it goes out of and the machine it is for. A machine that asks again is answered its latest
-/// question, and not later than its first would have been.
+/// Waiting replies, by port and machine. A machine that repeats its request gets the answer to the latest one, and no
+/// later than the first would have come.
 #[derive(Debug, Default)]
 pub struct DelayedReplies {
-    waiting: BTreeMap<(u16, Option<MacAddr>), (Timestamp, DhcpReply)>,
+    waiting: BTreeMap<(bool, Option<MacAddr>), DelayedReply>,
+}
+
+#[derive(Debug)]
+struct DelayedReply {
+    due: Timestamp,
+    port: DhcpPort,
+    reply: Box<DhcpReply>,
 }
 
 impl DelayedReplies {
-    /// Takes in an answer of `port` that is to wait. Gives it back if it need not, or with too much waiting already.
-    pub fn hold(&mut self, now: Timestamp, port: u16, mac: Option<MacAddr>, answer: DhcpReply) -> Option<DhcpReply> {
-        let before = self.waiting.get(&(port, mac)).map(|(due, _)| *due);
-        if answer.delay.is_zero() || (before.is_none() && self.waiting.len() >= MOST) {
-            return Some(answer);
+    /// Takes a reply that has a delay. Returns it if it has none, or if too many are waiting.
+    pub fn delay(
+        &mut self,
+        now: Timestamp,
+        port: DhcpPort,
+        mac: Option<MacAddr>,
+        mut reply: Box<DhcpReply>,
+    ) -> Option<Box<DhcpReply>> {
+        if reply.delay.is_zero() {
+            return Some(reply);
         }
-        let due = now.after(answer.delay);
+        let key = (port == DhcpPort::BootServer, mac);
+        let before = self.waiting.get(&key).map(|earlier| earlier.due);
+        if before.is_none() && self.waiting.len() >= MOST {
+            return Some(reply);
+        }
+        let due = now.after(std::mem::take(&mut reply.delay));
         let due = before.map_or(due, |before| before.min(due));
-        self.waiting.insert((port, mac), (due, DhcpReply { delay: Duration::ZERO, ..answer }));
+        self.waiting.insert(key, DelayedReply { due, port, reply });
         None
     }
 
-    /// The answers that have waited long enough, with their ports.
-    pub fn due(&mut self, now: Timestamp) -> Vec<(u16, Option<MacAddr>, DhcpReply)> {
-        let due: Vec<_> = self.waiting.iter().filter(|(_, (due, _))| *due <= now).map(|(key, _)| *key).collect();
+    /// The replies that have waited long enough.
+    pub fn due(&mut self, now: Timestamp) -> Vec<(DhcpPort, Option<MacAddr>, Box<DhcpReply>)> {
+        let due: Vec<_> = self.waiting.iter().filter(|(_, reply)| reply.due <= now).map(|(key, _)| *key).collect();
         let due = due.into_iter().filter_map(|key| self.waiting.remove_entry(&key));
-        due.map(|((port, mac), (_, answer))| (port, mac, answer)).collect()
+        due.map(|((_, mac), DelayedReply { port, reply, .. })| (port, mac, reply)).collect()
     }
 
-    /// For how long nothing is due. None when nothing waits.
-    pub fn rest(&self, now: Timestamp) -> Option<Duration> {
-        self.waiting.values().map(|(due, _)| due.since(now)).min()
+    /// How long until a reply is due. None when none is waiting.
+    pub fn next_timeout(&self, now: Timestamp) -> Option<Duration> {
+        self.waiting.values().map(|reply| reply.due.since(now)).min()
     }
 }
 
@@ -50,8 +68,8 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_millis(1_000_000);
 
-    fn answer(text: &str, delay: u64) -> DhcpReply {
-        DhcpReply {
+    fn reply(text: &str, delay: u64) -> Box<DhcpReply> {
+        Box::new(DhcpReply {
             message: text.into(),
             from: [10, 77, 0, 1].into(),
             to: Destination::Broadcast,
@@ -60,7 +78,7 @@ mod tests {
             lease: None,
             doubtful: None,
             delay: Duration::from_millis(delay),
-        }
+        })
     }
 
     fn ms(millis: u64) -> Timestamp {
@@ -73,29 +91,34 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_waits_for_as_long_as_it_says() {
-        let mut later = DelayedReplies::default();
-        assert_eq!(later.hold(ms(0), 67, mac(1), answer("now", 0)), Some(answer("now", 0)));
-        assert_eq!(later.hold(ms(0), 67, mac(1), answer("later", 2000)), None);
-        assert_eq!((later.rest(ms(500)), later.due(ms(1999))), (Some(Duration::from_millis(1500)), Vec::new()));
-        assert_eq!(later.due(ms(2000)), [(67, mac(1), answer("later", 0))], "which is sent at once when it is due");
-        assert_eq!(later.rest(ms(2000)), None);
+    fn a_reply_waits_for_its_delay() {
+        let mut delayed = DelayedReplies::default();
+        assert_eq!(delayed.delay(ms(0), DhcpPort::Dhcp, mac(1), reply("now", 0)), Some(reply("now", 0)));
+        assert_eq!(delayed.delay(ms(0), DhcpPort::Dhcp, mac(1), reply("later", 2000)), None);
+        assert_eq!((delayed.next_timeout(ms(500)), delayed.due(ms(1999))), (Some(Duration::from_millis(1500)), vec![]));
+        assert_eq!(
+            delayed.due(ms(2000)),
+            [(DhcpPort::Dhcp, mac(1), reply("later", 0))],
+            "which is sent at once when it is due"
+        );
+        assert_eq!(delayed.next_timeout(ms(2000)), None);
     }
 
     #[test]
-    fn who_asks_again_is_answered_the_latest_and_no_later() {
-        let mut later = DelayedReplies::default();
-        later.hold(ms(0), 67, mac(1), answer("first", 2000));
-        later.hold(ms(1500), 67, mac(1), answer("second", 2000));
-        later.hold(ms(1500), 4011, mac(1), answer("elsewhere", 2000));
-        assert_eq!(later.due(ms(2000)), [(67, mac(1), answer("second", 0))]);
-        assert_eq!(later.due(ms(3500)).len(), 1);
+    fn a_repeated_request_gets_the_latest_reply_and_no_later() {
+        let mut delayed = DelayedReplies::default();
+        delayed.delay(ms(0), DhcpPort::Dhcp, mac(1), reply("first", 2000));
+        delayed.delay(ms(1500), DhcpPort::Dhcp, mac(1), reply("second", 2000));
+        delayed.delay(ms(1500), DhcpPort::BootServer, mac(1), reply("elsewhere", 2000));
+        assert_eq!(delayed.due(ms(2000)), [(DhcpPort::Dhcp, mac(1), reply("second", 0))]);
+        assert_eq!(delayed.due(ms(3500)), [(DhcpPort::BootServer, mac(1), reply("elsewhere", 0))]);
     }
 
     #[test]
     fn with_too_many_waiting_the_next_is_answered_at_once() {
-        let mut later = DelayedReplies::default();
-        let held = (0..1000).filter(|number| later.hold(ms(0), 67, mac(*number), answer("", 9)).is_none()).count();
-        assert_eq!((held, later.due(ms(9)).len()), (MOST, MOST));
+        let mut delayed = DelayedReplies::default();
+        let is_delayed = |number: &u16| delayed.delay(ms(0), DhcpPort::Dhcp, mac(*number), reply("", 9)).is_none();
+        let count = (0..1000).filter(is_delayed).count();
+        assert_eq!((count, delayed.due(ms(9)).len()), (MOST, MOST));
     }
 }

@@ -15,33 +15,33 @@ use crate::domain::station::dhcp::Pool;
 use crate::domain::station::lease::Lease;
 use crate::domain::time::Timestamp;
 
-/// The addresses that are out. As many entries as the pool has addresses, at the most. Nothing is looked for one by one:
-/// a pool may have tens of thousands, and a flood asks for each of them.
+/// The addresses in use, at most as many as the pool has. There is no linear search: a pool may have tens of thousands
+/// of addresses, and a flood asks for each of them.
 #[derive(Clone, Debug, Default)]
 pub struct Leases {
     by_mac: BTreeMap<MacAddr, Binding>,
     by_address: BTreeMap<Ipv4Addr, MacAddr>,
-    /// All that is held, by when it ends.
+    /// All bindings, by when they end.
     by_end: BTreeSet<(Timestamp, Ipv4Addr)>,
-    /// Of these, the offers that may be taken back.
+    /// The offers among them that may be withdrawn.
     offers: BTreeSet<(Timestamp, Ipv4Addr)>,
-    /// Addresses that somebody else uses, as a machine found out (RFC 2131 section 4.3.3), and until when to believe it.
+    /// Declined addresses, which somebody else uses (RFC 2131 section 4.3.3), and until when they are left alone.
     quarantined: BTreeMap<Ipv4Addr, Timestamp>,
     /// The same by when it ends.
     rested: BTreeSet<(Timestamp, Ipv4Addr)>,
     fresh: Fresh,
-    /// Addresses that were taken, or taken longer, since [`Leases::unsaved`].
+    /// Addresses that were leased or renewed since [`Leases::unsaved`].
     unsaved: BTreeSet<Ipv4Addr>,
-    /// Beside who has what: what those who ask for an address said before.
+    /// The latest DISCOVERs of the machines that ask for an address.
     pub(crate) recall: DiscoverCache,
 }
 
-/// Addresses that nobody has, the lowest of which is found at once.
+/// Free addresses, of which the lowest is found at once.
 #[derive(Clone, Debug, Default)]
 struct Fresh {
-    /// For each pool, by its first address: all before this one have been out.
+    /// For each pool, by its first address: all addresses before this one have been used.
     reached: BTreeMap<Ipv4Addr, Ipv4Addr>,
-    /// Those among them that are nobody's again.
+    /// Those among them that are free again.
     again: BTreeSet<Ipv4Addr>,
 }
 
@@ -49,11 +49,11 @@ struct Fresh {
 struct Binding {
     address: Ipv4Addr,
     until: Timestamp,
-    /// Only offered: the machine has not asked for it yet.
+    /// Only offered: the machine has not requested it yet.
     offered: bool,
-    /// It is the machine's: it has had it, or nobody was found to use it.
+    /// No conflict check is needed: the machine has had it, or nobody was found to use it.
     sure: bool,
-    /// The offer is to a machine of the bench: it is not taken back for a stranger's sake.
+    /// The offer is to a known machine: it is not withdrawn for a stranger.
     kept: bool,
 }
 
@@ -127,8 +127,7 @@ impl Leases {
         !self.unsaved.is_empty()
     }
 
-    /// What is to be remembered over a restart and has not been given out here yet, at most so many. Of what was renewed
-    /// meanwhile only the latest.
+    /// Leases to store that have not been returned here yet, at most so many. Of renewals only the latest.
     pub fn unsaved(&mut self, most: usize) -> Vec<Lease> {
         let mut leases = Vec::with_capacity(self.unsaved.len().min(most));
         while let Some(address) = (leases.len() < most).then(|| self.unsaved.pop_first()).flatten() {
@@ -140,7 +139,7 @@ impl Leases {
         leases
     }
 
-    /// What has become of the pool's addresses, of which there are `size`.
+    /// How the pool's `size` addresses are used.
     pub fn pool(&self, now: Timestamp, segment: &Segment, size: usize) -> Pool {
         let running = self.running(now);
         let (mut leased, mut offered) = (0, 0);
@@ -152,7 +151,7 @@ impl Leases {
         Pool { range: segment.pool_in_words(), size, leased, offered, resting }
     }
 
-    /// The leases that run, those that end last first.
+    /// The current leases, those that end last first.
     pub fn latest(&self, now: Timestamp, most: usize) -> Vec<Lease> {
         let taken = self.running(now).filter(|(_, holding)| !holding.offered);
         taken.take(most).map(|(mac, held)| Lease { mac, address: held.address, until: held.until }).collect()
@@ -171,26 +170,26 @@ impl Leases {
         self.by_address.get(&address).copied()
     }
 
-    /// Whether the machine has taken what is held for it, now or once; false for an offer. None of a machine for which
-    /// nothing is held.
+    /// Whether the machine has requested the address bound to it, now or once; false for an offer. None for a machine
+    /// without a binding.
     pub fn has_taken(&self, mac: MacAddr) -> Option<bool> {
         self.by_mac.get(&mac).map(|holding| !holding.offered)
     }
 
-    /// What is offered to this machine is not taken back for another one's sake.
+    /// The offer to this machine is not withdrawn for another one.
     pub fn keep(&mut self, mac: MacAddr) {
         if let Some(holding) = self.by_mac.get(&mac).copied() {
             self.hold(mac, Binding { kept: true, ..holding });
         }
     }
 
-    /// Whether another machine may be using what is held for this one.
+    /// Whether another machine may be using the address bound to this one.
     pub fn is_doubtful(&self, mac: MacAddr) -> bool {
         self.by_mac.get(&mac).is_some_and(|holding| !holding.sure)
     }
 
-    /// Nobody was found to use the address.
-    pub fn vouch(&mut self, mac: MacAddr, address: Ipv4Addr) {
+    /// The conflict check found that nobody uses the address.
+    pub fn confirm_unused(&mut self, mac: MacAddr, address: Ipv4Addr) {
         if let Some(holding) = self.by_mac.get_mut(&mac).filter(|holding| holding.address == address) {
             holding.sure = true;
         }
@@ -203,7 +202,7 @@ impl Leases {
         Ok(())
     }
 
-    /// The machine took another server's offer: what was offered to it here is free again.
+    /// The machine accepted another server's offer: the offer made here ends.
     pub fn take_back_offer(&mut self, now: Timestamp, mac: MacAddr) {
         if let Some(holding) = self.by_mac.get(&mac).copied().filter(|holding| holding.offered) {
             self.hold(mac, Binding { until: holding.until.min(now), ..holding });
@@ -247,7 +246,7 @@ impl Leases {
         self.offers.remove(&(holding.until, holding.address));
     }
 
-    /// Addresses whose rest is over are nobody's.
+    /// Declined addresses are free again after a while.
     fn end_rests(&mut self, now: Timestamp) {
         while let Some((_, address)) = self.rested.first().copied().filter(|(until, _)| *until <= now) {
             self.rested.pop_first();
@@ -256,7 +255,7 @@ impl Leases {
         }
     }
 
-    /// The lowest address that nobody has, nor had.
+    /// The lowest address that is free.
     fn lowest_fresh(&mut self, segment: &Segment) -> Option<Ipv4Addr> {
         let (first, last) = (*segment.range().start(), *segment.range().end());
         let again = self.fresh.again.range(first..=last).find(|address| segment.gives(**address)).copied();
@@ -273,12 +272,12 @@ impl Leases {
         segment.gives(address) && self.quarantined.get(&address).is_none_or(|until| *until <= now)
     }
 
-    /// Nobody has it, nor had it.
+    /// No machine has it or had it.
     fn is_free(&self, address: Ipv4Addr) -> bool {
         !self.by_address.contains_key(&address)
     }
 
-    /// Offered to a machine of which nothing else is known.
+    /// Offered to an unknown machine that has not requested it.
     fn is_up_for_grabs(&self, address: Ipv4Addr) -> bool {
         let holder = self.holder(address).and_then(|mac| self.by_mac.get(&mac));
         holder.is_some_and(|holding| holding.offered && !holding.kept)

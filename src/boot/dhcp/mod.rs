@@ -1,5 +1,5 @@
-//! What a DHCP request is answered: here by a server that owns its network (RFC 2131 section 4.3), in [`proxy`] beside
-//! the site's own server, in [`boot_server`] on port 4011.
+//! The replies to DHCP requests: here of the network's only server (RFC 2131 section 4.3), in [`proxy`] beside the
+//! site's own server, in [`boot_server`] on port 4011. [`server`] adds order and time.
 //!
 //! ```text
 //!                DISCOVER   REQUEST               INFORM    DECLINE, RELEASE
@@ -7,7 +7,7 @@
 //! proxy          OFFER      overheard             silence   silence
 //! port 4011      silence    ACK                   ACK       silence
 //! ```
-//! No answer has a reason: every silence is a [`Silence`] that the screen can print.
+//! When there is no reply, there is a reason: a [`Silence`] that the screen can print.
 //!
 //! A relay agent's `giaddr` says which of the networks a machine is in.
 
@@ -24,6 +24,7 @@ pub mod reply;
 pub mod request;
 pub mod rogue;
 pub mod segment;
+pub mod server;
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -49,12 +50,12 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Reply(Box<DhcpReply>),
-    /// Nothing is sent, something is learned: it was said to another server.
+    /// Nothing is sent: the request was for another server, but it says something about the machine.
     Overheard(Box<Event>),
     Silence(Silence),
 }
 
-/// A packet to send, and what the rest of the station should know of it.
+/// A packet to send, and what the rest of the station should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DhcpReply {
     /// The UDP payload.
@@ -62,15 +63,15 @@ pub struct DhcpReply {
     /// The station's address that it is sent from.
     pub from: Ipv4Addr,
     pub to: Destination,
-    /// What was answered. A NAK tells nothing: the machine asks again at once.
+    /// What to report. None for a NAK: the machine asks again at once.
     pub event: Option<Event>,
-    /// What this machine will miss although it was answered.
+    /// What this reply lacks.
     pub lacks: Option<Silence>,
-    /// What the machine has from now on.
+    /// The machine's new lease.
     pub lease: Option<Lease>,
-    /// An address that is offered without being known to be this machine's: somebody may use it.
+    /// An offered address that somebody else may use: it has to be checked.
     pub doubtful: Option<Ipv4Addr>,
-    /// Not to be sent sooner: there is firmware that an answer comes too soon for.
+    /// How long to wait before sending: for some firmware a reply can come too soon.
     pub delay: Duration,
 }
 
@@ -81,7 +82,7 @@ pub enum Destination {
     Broadcast,
     Machine(Ipv4Addr),
     Relay(Ipv4Addr),
-    /// Where the request came from, port and all.
+    /// Where the request came from, including the port.
     Asker(SocketAddrV4),
 }
 
@@ -136,7 +137,7 @@ pub enum Silence {
 }
 
 impl Silence {
-    /// The same without what differs from machine to machine, to be counted.
+    /// The same without the details of one machine, for counting.
     pub fn sort(self) -> &'static str {
         match self {
             Self::Unreadable(_) => "it cannot be read as DHCP",
@@ -159,13 +160,13 @@ impl Silence {
         }
     }
 
-    /// Whether a person wants to know. What is meant for the site's server, or for nobody, is no trouble of a machine's.
+    /// Whether people should see it. A request for the site's server, or for no server, is no problem of a machine.
     pub fn is_news(self) -> bool {
         !matches!(self, Self::NotBooting | Self::ForTheSitesServer | Self::OwnProbe)
     }
 }
 
-/// Reads a UDP payload and decides; says who sent it, if that can be read.
+/// Parses a UDP payload and decides. Also returns the sender, if it can be read.
 pub fn handle(now: Timestamp, packet: &[u8], segment: &Segment, leases: &mut Leases) -> (Option<MacAddr>, Verdict) {
     match Request::parse(packet) {
         Ok(request) => (request.mac, decide(now, &request, segment, leases)),
@@ -173,7 +174,7 @@ pub fn handle(now: Timestamp, packet: &[u8], segment: &Segment, leases: &mut Lea
     }
 }
 
-/// What `request` is answered. Changes `leases` as the answer says.
+/// Decides about `request`. Changes `leases` accordingly.
 pub fn decide(now: Timestamp, request: &Request, segment: &Segment, leases: &mut Leases) -> Verdict {
     let Some(mac) = request.mac else { return Verdict::Silence(Silence::NoMac) };
     let Some(kind) = request.kind else { return Verdict::Silence(Silence::Bootp) };

@@ -1,4 +1,4 @@
-//! Looking whether the station can be something else, while it goes on as it is.
+//! Checks whether the station can change to another DHCP mode, while it serves in the current one.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::boot::dhcp::rogue::ModeState;
 use crate::domain::station::dhcp::DhcpChoice;
 use crate::domain::time::Timestamp;
 
-/// A wish that is looked into: other servers are asked three times, and get as long as the slowest takes.
+/// A mode that somebody asks for. Other servers are asked three times, and get as long as the slowest takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModeProbe {
     pub to: DhcpChoice,
@@ -15,7 +15,7 @@ pub struct ModeProbe {
     next: Timestamp,
 }
 
-/// What is to be done now.
+/// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeStep {
     Wait(Duration),
@@ -42,14 +42,14 @@ impl ModeProbe {
         ProbeStep::Ask
     }
 
-    /// Another server answered: how the trial ends by that. With a server beside it *auto* is a proxy, and content.
+    /// Another server answered. Returns it if it rules out the mode: *auto* is a proxy beside it.
     pub fn meet(self, rival: Ipv4Addr, standing: &ModeState) -> Option<Ipv4Addr> {
         standing.tolerates(self.to, rival).err().map(|refused| refused.0)
     }
 }
 
 const TIMES: u32 = 3;
-/// dnsmasq looks for three seconds whether an address is free before it offers it.
+/// dnsmasq checks for three seconds whether an address is free before it offers it.
 const EACH: Duration = Duration::from_millis(1200);
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Another DHCP server on the cable: how it is asked for, whose answer counts, and what follows.
+//! Rogue server detection: how other DHCP servers are found, whose answer counts, and which mode follows from it.
 //!
 //! ```text
-//! authoritative  refuses to serve; with force it serves, and says so
-//! proxy          serves beside it; says so when there is none, for then nobody gives the machines addresses
+//! authoritative  refuses to serve; if forced it serves, and reports that
+//! proxy          serves beside it; reports when there is none, because then machines get no address
 //! auto           is a proxy beside it, and the network's server where nobody answers
 //! ```
-//! Who was found to be a proxy stays one: a site's server that restarts must not find its network taken.
+//! Once *auto* has become a proxy it stays one: a site's server that restarts must not find its network taken.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 
 pub use crate::domain::station::dhcp::{BadDhcpChoice, DhcpChoice};
 
-/// A DHCP client that only wants to see who answers.
+/// A DHCP client that only finds out who answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     mac: MacAddr,
@@ -50,7 +50,7 @@ impl Probe {
         bytes
     }
 
-    /// The server that offers this probe an address, if that is what the packet says. A proxy's offer has none.
+    /// The server whose offer of an address to this probe the packet is. A proxy's offer has no address.
     pub fn rival(&self, packet: &[u8]) -> Option<Ipv4Addr> {
         // dhcproto panics on a longer hardware address.
         if packet.get(2).is_none_or(|len| *len != 6) {
@@ -69,17 +69,17 @@ impl Probe {
     }
 }
 
-/// How the station stands to other servers: what was chosen, and who was met.
+/// The chosen mode, and the other servers that were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeState {
     choice: DhcpChoice,
     /// To serve although another server answers.
     forced: bool,
-    /// The one that was heard last comes first.
+    /// The latest one first.
     rivals: Vec<RogueServer>,
 }
 
-/// Another server answers, and this one was to be the only one.
+/// Another server answers, and the chosen mode does not allow that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused(pub Ipv4Addr);
 
@@ -92,7 +92,7 @@ impl ModeState {
         self.choice
     }
 
-    /// From now on the station is to be this. Whoever was met stays met.
+    /// Changes the mode. Servers that were found are remembered.
     pub fn choose(&mut self, choice: DhcpChoice) {
         self.choice = choice;
     }
@@ -101,7 +101,7 @@ impl ModeState {
         &self.rivals
     }
 
-    /// Whether nothing may be served as `choice` until it is clear who else does.
+    /// Whether `choice` demands to look for other servers before anything is served.
     pub fn must_listen_first(&self, choice: DhcpChoice) -> bool {
         match choice {
             DhcpChoice::Authoritative => !self.forced,
@@ -128,7 +128,7 @@ impl ModeState {
         }
     }
 
-    /// A card said by ARP that an address is its own.
+    /// A card claimed an address by ARP.
     pub fn hear(&mut self, claim: Claim) {
         for rival in self.rivals.iter_mut().filter(|rival| rival.address == claim.address) {
             rival.mac = Some(claim.by);
@@ -142,7 +142,7 @@ impl ModeState {
         }
     }
 
-    /// What it is and why: `proxy (auto: 10.77.0.2 answers DHCP)`.
+    /// The mode and why: `proxy (auto: 10.77.0.2 answers DHCP)`.
     pub fn in_words(&self, now: Timestamp, segment: &Segment) -> String {
         let does = match self.mode() {
             Mode::Authoritative => format!("pool {}", segment.pool_in_words()),
@@ -169,10 +169,10 @@ impl ModeState {
 const BROADCAST: u16 = 0x8000;
 const SHORTEST: usize = 300;
 
-/// Other servers that are remembered.
+/// Other servers that are remembered at most.
 const REMEMBERED: usize = 8;
 
-/// A server that has not answered for so long, asked once a minute, is said not to.
+/// After this time without an answer, asked once a minute, a server counts as gone.
 const GONE: Duration = Duration::from_secs(200);
 
 #[cfg(test)]

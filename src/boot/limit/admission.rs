@@ -1,4 +1,4 @@
-//! Which packets are looked at at all, and what of a flood reaches the bench.
+//! Which packets are accepted, and how much of a flood reaches the hub.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -15,14 +15,14 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Default)]
 pub struct AdmissionControl {
     machines: Limits<MacAddr>,
-    /// On port 4011, where machines have an address already, and UEFI does not say its Ethernet address.
+    /// On port 4011, where machines have an address already, and UEFI does not send its Ethernet address.
     addresses: Limits<Ipv4Addr>,
-    /// Who was heard to take an address of the site's server.
+    /// Machines that were seen to take an address of the site's server.
     settled: BTreeMap<MacAddr, Timestamp>,
 }
 
 impl AdmissionControl {
-    /// Whether a packet to port 67 is looked at; if so, how well its sender is known.
+    /// Whether a packet to port 67 is accepted; if so, how well its sender is known.
     pub fn admit(
         &mut self,
         now: Timestamp,
@@ -35,7 +35,7 @@ impl AdmissionControl {
         self.machines.admit(now, sender, caller).map(|()| caller)
     }
 
-    /// The same of a packet to port 4011.
+    /// The same for a packet to port 4011.
     pub fn admit_to_boot_server(
         &mut self,
         now: Timestamp,
@@ -47,13 +47,13 @@ impl AdmissionControl {
         self.addresses.admit(now, Some(from), caller)
     }
 
-    /// Whether the doctor and the tape get this packet: of machines that are not known only so many.
-    pub fn is_witnessed(&mut self, now: Timestamp, caller: Caller) -> bool {
-        self.machines.is_witnessed(now, caller)
+    /// Whether the doctor and the capture get this packet. Of unknown machines only a limited number is.
+    pub fn is_observed(&mut self, now: Timestamp, caller: Caller) -> bool {
+        self.machines.is_observed(now, caller)
     }
 
-    /// What comes of a verdict: a known machine's offer is kept for it, and of the strangers that are offered something
-    /// only so many are told of before they take it.
+    /// Applies the limits to a verdict: a known machine's offer is kept for it, and only a limited number of strangers
+    /// is reported before they take their offer.
     pub fn settle(&mut self, now: Timestamp, caller: Caller, verdict: Verdict, leases: &mut Leases) -> Verdict {
         match verdict {
             Verdict::Reply(mut answer) => {
@@ -99,7 +99,7 @@ impl AdmissionControl {
     }
 }
 
-/// The machine that the event says was offered something.
+/// The machine that got the offer, if the event is one.
 fn offered_to(event: &Event) -> Option<MacAddr> {
     match event {
         Event::DhcpAnswered { claims, answer: DhcpAnswer::Offer, .. } => claims.macs.first().copied(),
@@ -107,7 +107,7 @@ fn offered_to(event: &Event) -> Option<MacAddr> {
     }
 }
 
-/// Of how many machines with an address of the site's server it is remembered that they have one.
+/// Machines with an address of the site's server that are remembered.
 const REMEMBERED: usize = 4096;
 
 #[cfg(test)]

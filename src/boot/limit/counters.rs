@@ -1,4 +1,4 @@
-//! Counting by reason what is otherwise only missing, and saying it now and then.
+//! Counts by reason what was dropped or left unanswered, for the screen and for a log line now and then.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-/// How often each thing happened. There are as many as a program has reasons, never as many as packets.
+/// How often each thing happened. There are as many entries as there are reasons, never as many as packets.
 #[derive(Clone, Debug)]
 pub struct Counters<T> {
     counts: BTreeMap<T, u64>,
-    /// Those that nobody was told of, and when somebody was told last.
+    /// Those not yet logged, and when something was logged last.
     unsaid: BTreeMap<T, u64>,
     said: Timestamp,
 }
@@ -37,7 +37,7 @@ impl<T: Ord + Copy + fmt::Display> Counters<T> {
         lines
     }
 
-    /// What has come since it was last asked, once in [`PAUSE`]: `812 times: the pool is empty`.
+    /// What has happened since the last call, at most once per [`PAUSE`]: `812 times: the pool is empty`.
     pub fn news(&mut self, now: Timestamp) -> Vec<String> {
         let is_early = self.said <= now && now.since(self.said) < PAUSE;
         if self.unsaid.is_empty() || is_early {

@@ -1,4 +1,4 @@
-//! How much an agent may say: what it sends beyond that is left out, and its log says so when it is over.
+//! How many log lines an agent may send. Lines beyond that are left out, and its log says so afterwards.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::rate::{Due, RateLimit};
 use crate::domain::ids::RunId;
 use crate::domain::time::Timestamp;
 
-/// What each run's agent has said lately.
+/// What the agent of each run has sent recently.
 #[derive(Debug, Default)]
 pub struct LogQuota(HashMap<RunId, RunQuota>);
 
@@ -20,12 +20,12 @@ struct RunQuota {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     pub now: u32,
-    /// So many were left out before, and that is over.
+    /// How many were left out before, if that has ended.
     pub before: Option<u64>,
 }
 
 impl LogQuota {
-    /// How many of so many new lines of `run`, which is known, are taken.
+    /// How many of the new lines of `run`, a known run, are taken.
     pub fn allow(&mut self, now: Timestamp, run: RunId, lines: usize) -> (usize, LeftOut) {
         if self.0.len() >= SPEAKERS {
             self.0.retain(|_, speaker| speaker.left_out > 0 || !speaker.due.is_past(now));
@@ -45,9 +45,9 @@ impl LogQuota {
     }
 }
 
-/// As of what comes by syslog.
+/// The same limit as for syslog.
 pub const EACH: RateLimit = RateLimit { rate: 500, burst: 2000 };
-/// Runs that are told apart before the quiet ones are forgotten.
+/// Runs that are remembered before the quiet ones are forgotten.
 const SPEAKERS: usize = 1024;
 
 #[cfg(test)]

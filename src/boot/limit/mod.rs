@@ -1,12 +1,12 @@
-//! How many requests are taken in, and whose: a flood from made-up addresses must not keep known machines from booting.
+//! How many requests are accepted, and from whom: a flood from random addresses must not stop known machines.
 //!
 //! ```text
-//! known      has had an address here, or is a node of the bench    its own pace
-//! awaited    was offered an address here or has the site's         its own pace, and one that all of these share
-//! stranger   anybody else                                          its own pace, and one that all of these share
+//! known      has had an address here, or is a node                 its own limit
+//! awaited    was offered an address here or has the site's         its own limit, and one that all of these share
+//! stranger   any other machine                                     its own limit, and one that all of these share
 //! ```
-//! A machine that boots sends a packet every few seconds, and takes what it is offered, which leaves its share to others
-//! again: nobody notices these limits but who does not mean to boot.
+//! A machine that boots sends a packet every few seconds and takes what it is offered, which gives its share back to the
+//! others. Only senders that do not really boot reach these limits.
 
 pub mod admission;
 pub mod counters;
@@ -20,19 +20,19 @@ use std::collections::BTreeMap;
 use crate::boot::limit::rate::{Due, RateLimit};
 use crate::domain::time::Timestamp;
 
-/// What was taken in lately, by who sent it.
+/// What was accepted recently, by sender.
 #[derive(Debug)]
 pub struct Limits<K> {
     known: BTreeMap<K, Due>,
-    /// Whoever is not known, each alone.
+    /// Unknown senders, each alone.
     others: BTreeMap<K, Due>,
     strangers: Due,
     awaited: Due,
     shown: Due,
-    witnessed: Due,
+    observed: Due,
 }
 
-/// How well the station knows who sends.
+/// How well the station knows the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     Known,
@@ -40,7 +40,7 @@ pub enum Caller {
     Stranger,
 }
 
-/// Why a packet is not even looked at.
+/// Why a packet is dropped without being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Excess {
     #[error("one machine sends more than {} requests a second", ONE.rate)]
@@ -55,13 +55,13 @@ pub enum Excess {
 
 impl<K> Default for Limits<K> {
     fn default() -> Self {
-        let (strangers, awaited, shown, witnessed) = Default::default();
-        Self { known: BTreeMap::new(), others: BTreeMap::new(), strangers, awaited, shown, witnessed }
+        let (strangers, awaited, shown, observed) = Default::default();
+        Self { known: BTreeMap::new(), others: BTreeMap::new(), strangers, awaited, shown, observed }
     }
 }
 
 impl<K: Ord + Copy> Limits<K> {
-    /// Takes in a packet of `who`, or says why not. None is somebody that cannot be told from others.
+    /// Accepts a packet of `who`, or returns why not. None is a sender that cannot be identified.
     pub fn admit(&mut self, now: Timestamp, who: Option<K>, caller: Caller) -> Result<(), Excess> {
         let (each, shared) = match caller {
             Caller::Known => (&mut self.known, None),
@@ -80,7 +80,7 @@ impl<K: Ord + Copy> Limits<K> {
         Ok(())
     }
 
-    /// The machine has taken what it was offered: it was no flood, and what it sent leaves room for others again.
+    /// The machine took what it was offered, so it was no flood: its share of the limits is given back.
     pub fn redeem(&mut self, caller: Caller) {
         if caller == Caller::Awaited {
             for due in [&mut self.strangers, &mut self.awaited] {
@@ -89,8 +89,8 @@ impl<K: Ord + Copy> Limits<K> {
         }
     }
 
-    /// Whether the bench is told that this machine was offered something. Beyond some hundreds a second a stranger is
-    /// only shown once it takes what it was offered.
+    /// Whether the hub gets the event of this offer. Beyond a hundred a second a stranger is only shown once it takes
+    /// what it was offered.
     pub fn shows_offer(&mut self, now: Timestamp, caller: Caller) -> bool {
         let next = match caller {
             Caller::Known => return true,
@@ -99,17 +99,17 @@ impl<K: Ord + Copy> Limits<K> {
         next.map(|due| self.shown = due).is_some()
     }
 
-    /// Whether this packet is worth keeping. In a flood only some of the strangers' are: they are much alike.
-    pub fn is_witnessed(&mut self, now: Timestamp, caller: Caller) -> bool {
+    /// Whether to keep this packet. In a flood only some of the strangers' are kept: they are all alike.
+    pub fn is_observed(&mut self, now: Timestamp, caller: Caller) -> bool {
         let next = match caller {
             Caller::Known => return true,
-            Caller::Awaited | Caller::Stranger => self.witnessed.next(now, WITNESSED),
+            Caller::Awaited | Caller::Stranger => self.observed.next(now, OBSERVED),
         };
-        next.map(|due| self.witnessed = due).is_some()
+        next.map(|due| self.observed = due).is_some()
     }
 }
 
-/// Forgets who has been quiet. In a flood of more addresses than that, everybody begins anew.
+/// Forgets senders that have been quiet. If there are still too many, forgets all of them.
 fn make_room<K: Ord>(each: &mut BTreeMap<K, Due>, now: Timestamp) {
     if each.len() >= MOST {
         each.retain(|_, due| !due.is_past(now));
@@ -119,17 +119,17 @@ fn make_room<K: Ord>(each: &mut BTreeMap<K, Due>, now: Timestamp) {
     }
 }
 
-/// What one machine may send. Four stages of a boot one after the other are a dozen packets.
+/// For one machine. The four stages of a boot send about a dozen packets.
 const ONE: RateLimit = RateLimit { rate: 10, burst: 40 };
 
-/// What all together may send that are not known: a bench of thousands that is switched on at once.
+/// For all unknown machines together: enough for thousands that are switched on at once.
 const ALL: RateLimit = RateLimit { rate: 5000, burst: 5000 };
 
 /// Of how many unknown machines the screen, the fleet and the store hear before they have taken an offer.
 const SHOWN: RateLimit = RateLimit { rate: 100, burst: 1000 };
 
 /// Of how many packets of unknown machines the doctor and the tape get to know.
-const WITNESSED: RateLimit = RateLimit { rate: 200, burst: 2000 };
+const OBSERVED: RateLimit = RateLimit { rate: 200, burst: 2000 };
 
 /// How many machines are told apart. More than any network here has addresses.
 const MOST: usize = 1 << 16;

@@ -1,11 +1,11 @@
-//! Saying a thing once. A machine that nobody answers repeats itself every few seconds, and so would the log.
+//! Reporting a thing once. A machine that gets no answer asks again every few seconds, and would fill the log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-/// What was said lately.
+/// What was reported recently.
 #[derive(Clone, Debug)]
 pub struct Once<T> {
     lately: BTreeMap<T, Timestamp>,
@@ -18,9 +18,9 @@ impl<T> Default for Once<T> {
 }
 
 impl<T: Ord> Once<T> {
-    /// Whether `thing` is to be said: not within [`PAUSE`] of the last time.
+    /// Whether to report `thing`: not within [`PAUSE`] of the last time.
     ///
-    /// In a flood of different things, as from random addresses, those beyond [`MOST`] are not said.
+    /// In a flood of different things, such as from random addresses, those beyond [`MOST`] are not reported.
     pub fn is_news(&mut self, now: Timestamp, thing: T) -> bool {
         self.lately.retain(|_, said| *said <= now && now.since(*said) < PAUSE);
         if self.lately.len() >= MOST || self.lately.contains_key(&thing) {

@@ -1,11 +1,11 @@
-//! The order in which requests are answered that come faster than they can be: first those of machines that are known or
-//! awaited, so that no flood makes them wait longer than it takes to see that it is one.
+//! The order in which requests are answered when they arrive faster than that is possible. Machines that are known or
+//! awaited come first, so that a flood of strangers does not delay them.
 
 use std::collections::VecDeque;
 
 use crate::boot::limit::Caller;
 
-/// What waits to be answered.
+/// Requests that wait to be answered.
 #[derive(Debug)]
 pub struct RequestQueue<T> {
     known: VecDeque<T>,
@@ -19,8 +19,7 @@ impl<T> Default for RequestQueue<T> {
 }
 
 impl<T> RequestQueue<T> {
-    /// Takes in a request. Gives back the one that makes room for it, if the lane is full: it has waited longest, and its
-    /// machine asks again first.
+    /// Adds a request. If the lane is full, drops and returns the oldest one: its machine is the first to ask again.
     pub fn push(&mut self, caller: Caller, request: T) -> Option<T> {
         let lane = match caller {
             Caller::Known | Caller::Awaited => &mut self.known,
@@ -30,7 +29,7 @@ impl<T> RequestQueue<T> {
         (lane.len() > MOST).then(|| lane.pop_front()).flatten()
     }
 
-    /// The request that is answered next.
+    /// The request to answer next.
     pub fn pop(&mut self) -> Option<T> {
         self.known.pop_front().or_else(|| self.strangers.pop_front())
     }
@@ -40,7 +39,7 @@ impl<T> RequestQueue<T> {
     }
 }
 
-/// In each lane. More than that are not answered before the machines have given up.
+/// Per lane. Requests beyond that could not be answered before the machines give up.
 const MOST: usize = 1024;
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! So many a second, by the generic cell rate algorithm (ITU-T I.371, annex A): one moment for each that is held to it.
+//! Rate limits by the generic cell rate algorithm (ITU-T I.371, annex A), which stores one timestamp per sender.
 
 use crate::domain::time::Timestamp;
 
-/// So many a second, and so many at once after a pause.
+/// How many per second, and how many at once after a pause.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
     pub rate: u64,
     pub burst: u64,
 }
 
-/// When the next one is due, if they came evenly; microseconds since the Unix epoch.
+/// When the next one is due if they arrive evenly, in microseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Due(u64);
 
@@ -25,12 +25,12 @@ impl Due {
         (next <= now.saturating_add(early)).then_some(Self(next))
     }
 
-    /// One fewer has come than did.
+    /// Takes one back, as if it had not come.
     pub fn give_back(&mut self, pace: RateLimit) {
         self.0 = self.0.saturating_sub(1_000_000 / pace.rate);
     }
 
-    /// Nothing has come for so long that a whole burst may.
+    /// Nothing has come for so long that a whole burst is allowed.
     pub fn is_past(self, now: Timestamp) -> bool {
         self.0 <= micros(now)
     }

@@ -1,5 +1,5 @@
-//! Whose network it is: the DHCP service finds its place among other servers before it answers, keeps to what people
-//! choose, and looks around when they wish for another mode.
+//! The mode of the DHCP service: it looks for other servers before it answers, follows the choice of people, and probes
+//! the network when they ask for another mode.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::info;
 
-use super::DhcpService;
 use super::sockets::DhcpSockets;
+use super::{DhcpService, Memory};
 use crate::boot::dhcp::arp;
 use crate::boot::dhcp::mode_probe::{ModeProbe, ProbeStep};
 use crate::boot::dhcp::rogue::Refused;
@@ -23,136 +23,132 @@ use crate::service::link::Arp;
 use crate::service::rogue::RogueProbe;
 
 impl DhcpService {
-    /// Takes over what people have chosen.
+    /// Follows the choice of people.
     pub(super) fn choose(&mut self) {
-        let chosen = self.wishes.borrow_and_update().dhcp_chosen;
-        if let Some(choice) = chosen.filter(|choice| *choice != self.past.standing.choice()) {
-            info!(%choice, "dhcp is to be");
-            self.past.standing.choose(choice);
+        let chosen = self.snapshots.borrow_and_update().dhcp_chosen;
+        if let Some(choice) = chosen.filter(|choice| *choice != self.memory.mode.choice()) {
+            info!(%choice, "dhcp mode chosen");
+            self.memory.mode.choose(choice);
         }
     }
 
-    /// Before anything is answered: listens if it must, and waits for as long as another server answers that there may
-    /// not be. False when the station stops meanwhile.
-    pub(super) async fn find_its_place(&mut self, scout: &mut RogueProbe, doors: &DhcpSockets) -> bool {
+    /// Looks for other servers if the mode demands it, and waits while one answers that forbids to serve. False when the
+    /// station stops meanwhile.
+    pub(super) async fn wait_until_allowed(&mut self, rogues: &mut RogueProbe, sockets: &DhcpSockets) -> bool {
         let stop = self.context.stop.clone();
         loop {
-            let standing = &mut self.past.standing;
-            if !standing.must_listen_first(standing.choice()) {
+            let mode = &mut self.memory.mode;
+            if !mode.must_listen_first(mode.choice()) {
                 return true;
             }
-            let met = tokio::select! {
+            let found = tokio::select! {
                 () = stop.cancelled() => return false,
-                met = scout.look() => met,
+                found = rogues.look() => found,
             };
-            let Some(rival) = met else { return true };
-            self.context.inbox.saw(Event::OtherServer { address: rival });
-            let Err(refused) = standing.meet(clock::now(), rival) else { return true };
-            self.say_refused(refused).await;
+            let Some(rogue) = found else { return true };
+            self.context.inbox.saw(Event::OtherServer { address: rogue });
+            let Err(refused) = mode.meet(clock::now(), rogue) else { return true };
+            self.report_refused(refused).await;
             tokio::select! {
                 () = stop.cancelled() => return false,
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
-                () = self.wish() => {}
+                () = self.other_choice() => {}
             }
             self.choose();
-            doors.turn_away();
+            sockets.discard_pending();
         }
     }
 
-    /// Another choice than what is refused.
-    async fn wish(&mut self) {
-        let now = self.past.standing.choice();
+    /// Waits until people choose another mode than the refused one.
+    async fn other_choice(&mut self) {
+        let now = self.memory.mode.choice();
         loop {
-            changed(&mut self.wishes).await;
-            if self.wishes.borrow_and_update().dhcp_chosen.is_some_and(|chosen| chosen != now) {
+            changed(&mut self.snapshots).await;
+            if self.snapshots.borrow_and_update().dhcp_chosen.is_some_and(|chosen| chosen != now) {
                 return;
             }
         }
     }
 
-    async fn say_refused(&mut self, Refused(rival): Refused) {
-        self.said = None;
+    async fn report_refused(&mut self, Refused(rogue): Refused) {
+        self.reported_state = None;
         let what = format!(
-            "another DHCP server, {rival}, answers on {}: two would give out the same addresses",
-            self.interface
+            "another DHCP server, {rogue}, answers on {}: two would give out the same addresses",
+            self.place.interface
         );
         let hint = "unplug it, or work beside it as a proxy (d on the Services screen, `oxbow dhcp proxy`, or --dhcp proxy); \
                     --dhcp-force serves all the same";
         let state = ServiceState::Down { what, hint: hint.into() };
         self.context.inbox.send(Input::Service(ServiceStatus { name: ServiceName::Dhcp, state, restarts: 0 })).await;
-        let standing = &self.past.standing;
-        self.say(Dhcp {
-            choice: standing.choice(),
-            rivals: standing.rivals().to_vec(),
-            unanswered: self.past.unanswered.lines(),
-            dropped: self.past.dropped.lines(),
-            ..Dhcp::default()
-        });
+        let Memory { mode, server } = &*self.memory;
+        let dhcp = Dhcp { choice: mode.choice(), rivals: mode.rivals().to_vec(), ..server.counts() };
+        self.report_if_changed(dhcp);
     }
 
-    /// Another server has answered while this one serves.
-    pub(super) async fn met(&mut self, rival: Ipv4Addr, arp: Option<&Arp>) -> Result<(), Refused> {
-        self.context.inbox.saw(Event::OtherServer { address: rival });
-        let met = self.past.standing.meet(clock::now(), rival);
-        if let (Some(arp), Some(card)) = (arp, self.segment.card) {
-            let _asked_again_next_time = arp.send(&arp::question(card, rival)).await;
+    /// Another server answered while the station serves.
+    pub(super) async fn found_rogue(&mut self, rogue: Ipv4Addr, arp: Option<&Arp>) -> Result<(), Refused> {
+        self.context.inbox.saw(Event::OtherServer { address: rogue });
+        let met = self.memory.mode.meet(clock::now(), rogue);
+        if let (Some(arp), Some(card)) = (arp, self.memory.server.segment().card) {
+            let _asked_again_next_time = arp.send(&arp::question(card, rogue)).await;
         }
-        if let Some(trial) = self.trial.take() {
-            self.end_trial(trial.to, trial.meet(rival, &self.past.standing)).await;
+        if let Some(probe) = self.probe.take() {
+            self.end_probe(probe.to, probe.meet(rogue, &self.memory.mode)).await;
         }
         met
     }
 
-    /// Looks into what somebody wants, if it is new.
-    pub(super) fn begin_trial(&mut self) {
-        let asked = self.wishes.borrow().dhcp_asked;
-        if self.trial.map(|trial| trial.to) != asked {
-            self.trial = asked.map(|to| ModeProbe::begin(clock::now(), to, &self.past.standing));
+    /// Probes whether the station can have the mode that somebody asks for, if that is new.
+    pub(super) fn begin_probe(&mut self) {
+        let asked = self.snapshots.borrow().dhcp_asked;
+        if self.probe.map(|probe| probe.to) != asked {
+            self.probe = asked.map(|to| ModeProbe::begin(clock::now(), to, &self.memory.mode));
         }
     }
 
-    pub(super) async fn go_on(&mut self, step: ProbeStep, scout: &RogueProbe) {
-        match (step, self.trial) {
-            (ProbeStep::Ask, _) => scout.ask().await,
-            (ProbeStep::Over, Some(ModeProbe { to, .. })) => self.end_trial(to, None).await,
+    pub(super) async fn continue_probe(&mut self, step: ProbeStep, rogues: &RogueProbe) {
+        match (step, self.probe) {
+            (ProbeStep::Ask, _) => rogues.ask().await,
+            (ProbeStep::Over, Some(ModeProbe { to, .. })) => self.end_probe(to, None).await,
             (ProbeStep::Over, None) | (ProbeStep::Wait(_), _) => {}
         }
     }
 
-    async fn end_trial(&mut self, to: DhcpChoice, met: Option<Ipv4Addr>) {
-        self.trial = None;
+    async fn end_probe(&mut self, to: DhcpChoice, met: Option<Ipv4Addr>) {
+        self.probe = None;
         self.context.inbox.send(Input::DhcpTried(to, met)).await;
     }
 
-    /// Serves as it now stands, and says how if that is news.
-    pub(super) async fn stand(&mut self) {
-        self.segment.mode = self.past.standing.mode();
-        let does = self.past.standing.in_words(clock::now(), &self.segment);
-        let at = format!("{} on {}, {does}", self.segment.address(), self.interface);
-        if self.said.as_ref() != Some(&at) {
-            self.context.up(ServiceName::Dhcp, &at).await;
-            self.said = Some(at);
+    /// Serves in the current mode, and reports it if it has changed.
+    pub(super) async fn apply_mode(&mut self) {
+        let Memory { mode, server } = &mut *self.memory;
+        server.set_mode(mode.mode());
+        let mode = mode.in_words(clock::now(), server.segment());
+        let state = format!("{} on {}, {mode}", self.place.address, self.place.interface);
+        if self.reported_state.as_ref() != Some(&state) {
+            self.context.up(ServiceName::Dhcp, &state).await;
+            self.reported_state = Some(state);
         }
     }
 }
 
-/// The bench has news. Never, once it has none any more.
-pub(super) async fn changed(bench: &mut watch::Receiver<Arc<Snapshot>>) {
-    if bench.changed().await.is_err() {
+/// Waits for the next snapshot. Never ends once the hub has stopped.
+pub(super) async fn changed(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
+    if snapshots.changed().await.is_err() {
         std::future::pending().await
     }
 }
 
-/// What is to be done next about a wish.
-pub(super) async fn tried(trial: &mut Option<ModeProbe>) -> ProbeStep {
-    let Some(trial) = trial else { return std::future::pending().await };
+/// The next step of the probe.
+pub(super) async fn next_step(probe: &mut Option<ModeProbe>) -> ProbeStep {
+    let Some(probe) = probe else { return std::future::pending().await };
     loop {
-        match trial.step(clock::now()) {
+        match probe.step(clock::now()) {
             ProbeStep::Wait(time) => tokio::time::sleep(time).await,
-            step => return step,
+            step @ (ProbeStep::Ask | ProbeStep::Over) => return step,
         }
     }
 }
 
-/// Until another server is asked whether it is still there.
+/// Until it is checked again whether the other server still answers.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);

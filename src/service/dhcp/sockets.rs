@@ -1,13 +1,14 @@
-//! The ports where machines ask for DHCP and for PXE's boot server.
+//! The sockets for DHCP and for the PXE boot server.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use tokio::net::UdpSocket;
 
 use super::{LARGEST, lost};
+use crate::domain::machine::sighting::DhcpPort;
 use crate::service::{ServiceError, udp};
 
-/// Where machines ask.
+/// Both sockets of the service.
 pub(super) struct DhcpSockets {
     /// Port 67.
     pub(super) server: UdpSocket,
@@ -22,24 +23,26 @@ impl DhcpSockets {
             let socket = udp::bound(interface, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port));
             socket.map_err(|error| ServiceError::bind(&format!("UDP port {port} on {interface}"), error))
         };
-        let doors = Self { server: bound(67)?, boot_server: bound(4011)? };
-        udp::make_room(&doors.server);
-        for door in [&doors.server, &doors.boot_server] {
-            udp::tell_destination(door).map_err(|error| lost(interface, error))?;
+        let sockets = Self { server: bound(67)?, boot_server: bound(4011)? };
+        udp::make_room(&sockets.server);
+        for socket in [&sockets.server, &sockets.boot_server] {
+            udp::tell_destination(socket).map_err(|error| lost(interface, error))?;
         }
-        Ok(doors)
+        Ok(sockets)
     }
 
-    /// Who asked while nothing was served asks again, or has gone elsewhere.
-    pub(super) fn turn_away(&self) {
+    pub(super) fn of(&self, port: DhcpPort) -> &UdpSocket {
+        match port {
+            DhcpPort::Dhcp => &self.server,
+            DhcpPort::BootServer => &self.boot_server,
+        }
+    }
+
+    /// Throws away what arrived while nothing was served: those machines have asked again since, or gone elsewhere.
+    pub(super) fn discard_pending(&self) {
         let mut packet = [0; LARGEST];
-        for door in [&self.server, &self.boot_server] {
-            while door.try_recv(&mut packet).is_ok() {}
+        for socket in [&self.server, &self.boot_server] {
+            while socket.try_recv(&mut packet).is_ok() {}
         }
     }
-}
-
-/// The port that is behind a door.
-pub(super) fn port_of(door: &UdpSocket) -> u16 {
-    door.local_addr().map_or(0, |at| at.port())
 }

@@ -211,7 +211,7 @@ impl Bench {
     fn server(&mut self, bytes: &[u8]) {
         let (mac, verdict) = dhcp::handle(self.now, bytes, &self.segment, &mut self.leases);
         self.witness(DhcpPort::Dhcp, bytes, mac, &verdict);
-        let asked = match self.doubts.hold(self.now, mac, bytes, verdict) {
+        let asked = match self.doubts.check(self.now, mac, bytes, verdict) {
             Ok(asked) => asked,
             Err(verdict) => return self.carry_out(mac, verdict),
         };
