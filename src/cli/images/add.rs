@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -17,7 +17,7 @@ use crate::config::ConfigProblem;
 use crate::domain::digest::Digest;
 use crate::domain::machine::disk::in_bytes;
 use crate::domain::profile::image::{HEAD, ImageFormat, NoImage};
-use crate::service::images::check;
+use crate::service::images::{self, check};
 
 /// Take in an image from a file or a URL
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(super) struct Add {
     /// Call it this [default: as the file is called]
     #[arg(long)]
     name: Option<String>,
-    /// Take it in only if the file's SHA-256 is this [default: what FILE.sha256sum says, if it is there]
+    /// Take it in only if the file's SHA-256 is this [default: its digest in FILE.sha256sum, if there is one]
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
     /// Take the place of the image that has this name
@@ -47,7 +47,7 @@ pub(super) fn run(add: &Add, shelf: &ImageLibrary) -> Result<(), ConfigProblem> 
             "give it one with --name, without a path",
         ));
     }
-    let sha256 = wanted(add, &source)?;
+    let expected = expected(add, &source)?;
     let trouble = |err: std::io::Error| {
         let what = format!("{} cannot be written: {err}", shelf.images.display());
         ConfigProblem::new(what, "run it as the user that runs the station, usually root, or make room")
@@ -62,7 +62,7 @@ pub(super) fn run(add: &Add, shelf: &ImageLibrary) -> Result<(), ConfigProblem> 
         meter.show(done, total);
     })?;
     drop(meter);
-    if let Some((wanted, who)) = sha256.filter(|(wanted, _)| *wanted != fetched.sha256) {
+    if let Some((wanted, who)) = expected.filter(|(wanted, _)| *wanted != fetched.sha256) {
         forget(&part);
         let what = format!("its digest is {}, {who} says {wanted}", fetched.sha256);
         return Err(ConfigProblem::new(what, "it was damaged on its way, or is another file: fetch it again"));
@@ -104,22 +104,29 @@ pub(super) fn run(add: &Add, shelf: &ImageLibrary) -> Result<(), ConfigProblem> 
     Ok(())
 }
 
-/// The digest that is asked for, and who asks.
-fn wanted(add: &Add, source: &FetchSource) -> Result<Option<(Digest, String)>, ConfigProblem> {
-    let (text, who) = match (&add.sha256, source) {
-        (Some(text), _) => (text.clone(), "--sha256".to_owned()),
-        (None, FetchSource::File(file)) => {
-            let beside = PathBuf::from(format!("{}.sha256sum", file.display()));
-            let Ok(text) = fs::read_to_string(&beside) else { return Ok(None) };
-            (text, beside.display().to_string())
+/// The digest the file must have, and where that is written.
+fn expected(add: &Add, source: &FetchSource) -> Result<Option<(Digest, String)>, ConfigProblem> {
+    match (&add.sha256, source) {
+        (Some(text), _) => {
+            let first = text.split_whitespace().next().unwrap_or_default();
+            let digest = first.parse().map_err(|err| {
+                ConfigProblem::new(format!("--sha256: {err}"), "copy the 64 hex digits of the file's SHA-256")
+            })?;
+            Ok(Some((digest, "--sha256".into())))
         }
-        (None, FetchSource::Url(_)) => return Ok(None),
-    };
-    let first = text.split_whitespace().next().unwrap_or_default();
-    let digest = first.parse().map_err(|err| {
-        ConfigProblem::new(format!("{who}: {err}"), "it begins with the 64 hex digits of the file's SHA-256")
-    })?;
-    Ok(Some((digest, who)))
+        (None, FetchSource::File(file)) => {
+            let list = images::digest_list(file).display().to_string();
+            match images::listed_digest(file) {
+                None => Ok(None),
+                Some(Ok(digest)) => Ok(Some((digest, list))),
+                Some(Err(what)) => {
+                    let hint = "get the list again where the image is from, or give the digest with --sha256";
+                    Err(ConfigProblem::new(format!("{list}: {what}"), hint))
+                }
+            }
+        }
+        (None, FetchSource::Url(_)) => Ok(None),
+    }
 }
 
 /// Nobody else fetches the same image meanwhile.

@@ -37,7 +37,7 @@ use crate::domain::station::service::ServiceName;
 use crate::inbox::Input;
 
 pub use check::FileIdentity;
-pub use profiles::no_default;
+pub use profiles::{digest_list, listed_digest, no_default};
 
 /// Where profiles and images are.
 #[derive(Clone, Debug)]

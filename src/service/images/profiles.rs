@@ -58,7 +58,7 @@ pub fn no_default(missing: &ProfileId) -> Diagnostic {
     wrong(format!("{missing}.toml"), what, "machines that nobody registered wait until it is there")
 }
 
-/// The digests that lists beside the files say, by file name.
+/// The digests that lists beside the files give, by file name.
 pub(super) fn sums<'n>(
     images: &Path,
     names: impl Iterator<Item = &'n String>,
@@ -66,20 +66,34 @@ pub(super) fn sums<'n>(
 ) -> BTreeMap<String, Digest> {
     let mut found = BTreeMap::new();
     for name in names {
-        let list = sha256sum::file_of(name);
-        let complain =
-            |what: String| wrong(list.clone(), what, "get the list again where the image is from, or take it away");
-        let read = match std::fs::read_to_string(images.join(&list)) {
-            Ok(text) => sha256sum::of(name, &text).map_err(|err| complain(err.to_string())),
-            Err(err) if err.kind() == ErrorKind::NotFound => continue,
-            Err(err) => Err(complain(format!("cannot be read: {err}"))),
-        };
-        match read {
-            Ok(digest) => drop(found.insert(name.clone(), digest)),
-            Err(wrong) => diagnostics.push(wrong),
+        match listed_digest(&images.join(name)) {
+            None => {}
+            Some(Ok(digest)) => drop(found.insert(name.clone(), digest)),
+            Some(Err(what)) => {
+                let hint = "get the list again where the image is from, or remove it";
+                diagnostics.push(wrong(sha256sum::file_of(name), what, hint));
+            }
         }
     }
     found
+}
+
+/// The digest of `file` in the list beside it, or why that list does not give it. None where there is no list.
+pub fn listed_digest(file: &Path) -> Option<Result<Digest, String>> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    match std::fs::read(digest_list(file)) {
+        // Names of other files in the list may be in any encoding.
+        Ok(list) => Some(sha256sum::of(&name, &String::from_utf8_lossy(&list)).map_err(|err| err.to_string())),
+        Err(err) if err.kind() == ErrorKind::NotFound => None,
+        Err(err) => Some(Err(format!("it cannot be read: {err}"))),
+    }
+}
+
+/// Where the list with the digest of `file` is, if there is one.
+pub fn digest_list(file: &Path) -> PathBuf {
+    let mut list = file.as_os_str().to_owned();
+    list.push(sha256sum::file_of(""));
+    list.into()
 }
 
 fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -268,7 +268,7 @@ fn a_digest_that_lies_beside_the_image_is_demanded_and_a_mismatch_says_both() {
         panic!("it is another")
     };
     assert_eq!(what, format!("os.img has digest {}…, os.img.sha256sum says 00000000…", info.sha256.short()));
-    let said = vec!["os.img.sha256sum: its first line does not begin with a SHA-256".to_owned()];
+    let said = vec!["os.img.sha256sum: it contains no SHA-256 digest".to_owned()];
     assert_eq!(judged("<html>"), (ready, said), "what is no list says nothing of the image");
 }
 

@@ -77,6 +77,37 @@ fn what_is_damaged_or_no_image_is_not_taken_in() {
 }
 
 #[test]
+fn of_a_list_of_many_files_the_line_of_this_image_is_compared() {
+    let home = Home::new();
+    home.write("sound.raw", b"an image");
+    let (other, own) = ("0".repeat(64), hex(b"an image"));
+    home.write("sound.raw.sha256sum", format!("{other}  other.raw\n{own}  sound.raw\n").as_bytes());
+    home.does(&["add", "sound.raw"], &["sound.raw: raw", &own]);
+    home.write("sound.raw.sha256sum", format!("{own}  other.raw\n{other}  sound.raw\n").as_bytes());
+    home.ends(1, &["add", "sound.raw", "--replace"], &["its digest is ", "sound.raw.sha256sum says 0000"]);
+}
+
+#[test]
+fn an_image_is_not_added_when_its_list_of_digests_is_of_no_use() {
+    let home = Home::new();
+    home.write("sound.raw", b"an image");
+    let own = hex(b"an image");
+    for (list, said) in [
+        (format!("{own}  a.raw\n{own}  b.raw\n").into_bytes(), "it lists 2 other files and not sound.raw"),
+        (b"<html>not found</html>".to_vec(), "it contains no SHA-256 digest"),
+        (format!("{own}  a/sound.raw\n{}  b/sound.raw\n", "0".repeat(64)).into_bytes(), "different digests"),
+    ] {
+        home.write("sound.raw.sha256sum", &list);
+        home.ends(1, &["add", "sound.raw"], &["sound.raw.sha256sum: ", said, "hint: "]);
+        assert_eq!(home.images(), [""; 0], "nothing is left of it");
+    }
+    fs::remove_file(home.path("sound.raw.sha256sum")).expect("removed");
+    fs::create_dir(home.path("sound.raw.sha256sum")).expect("a directory");
+    home.ends(1, &["add", "sound.raw"], &["sound.raw.sha256sum: it cannot be read"]);
+    assert_eq!(home.images(), [""; 0]);
+}
+
+#[test]
 fn an_image_that_there_is_no_room_for_is_refused_before_a_byte_is_written() {
     let home = Home::new();
     let huge = fs::File::create(home.path("huge.raw")).expect("a file");
