@@ -13,7 +13,7 @@
 //! hub  service  export  sim                                  | do not import each other
 //! tui  agent  record  webhook_queue  config                  | nor do these
 //! store  boot  protocol  unpack  inbox  seal  clock          |
-//! domain                                                     | no I/O, no clock, no async, no randomness
+//! domain  data_dir                                           | no I/O, no clock, no async, no randomness
 //! ```
 
 #[cfg(feature = "agent")]
@@ -37,6 +37,8 @@ pub mod cli;
 pub mod clock;
 #[cfg(feature = "station")]
 pub mod config;
+#[cfg(feature = "station")]
+pub mod data_dir;
 #[cfg(feature = "station")]
 pub mod hub;
 #[cfg(feature = "station")]

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 
 use super::complain;
-use crate::config::{ConfigProblem, DATA};
+use crate::config::ConfigProblem;
+use crate::data_dir::DataDir;
 use crate::service::tls::{CertificateFormat, Exported, TlsError};
-use crate::station::TLS;
 
 /// Shows the station's certificate authority, or gives out its certificate
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ pub(super) struct Ca {
     #[command(subcommand)]
     what: Option<CaCommand>,
     /// Where the station keeps its memory
-    #[arg(long, value_name = "DIR", env = "OXBOW_DATA", default_value = DATA, global = true)]
+    #[arg(long, value_name = "DIR", env = "OXBOW_DATA", default_value = DataDir::DEFAULT, global = true)]
     data: PathBuf,
 }
 
@@ -43,7 +43,7 @@ enum CertificateOutput {
 }
 
 pub(super) fn run(ca: &Ca) -> ExitCode {
-    let directory = ca.data.join(TLS);
+    let directory = DataDir::new(&ca.data).tls();
     let done = read(&directory).and_then(|exported| match &ca.what {
         None => {
             show(&exported, &directory);

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{ConfigProblem, DATA, Settings};
+use crate::config::{ConfigProblem, Settings};
+use crate::data_dir::DataDir;
 use crate::domain::ids::ProfileId;
 use crate::export::client::StationConversation;
 use crate::protocol::control::{ControlReply, ControlRequest};
-use crate::station::{self, Alone, CONTROL_SOCKET, First};
+use crate::station::{self, InitialSettings, OfflineStation};
 
 /// Which bench is meant.
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,7 @@ impl Shelves {
 
 impl StationArgs {
     /// The station's data directory.
-    pub(super) fn data(&self) -> Result<PathBuf, Vec<ConfigProblem>> {
+    pub(super) fn data(&self) -> Result<DataDir, Vec<ConfigProblem>> {
         self.folders(None).map(|folders| folders.data)
     }
 
@@ -60,48 +61,48 @@ impl StationArgs {
     pub(super) fn folders(&self, images: Option<&PathBuf>) -> Result<BenchFolders, Vec<ConfigProblem>> {
         let mut settings = self.settings()?;
         settings.images = images.cloned().or(settings.images);
-        let data = settings.data.unwrap_or_else(|| DATA.into());
-        let profiles = settings.profiles.unwrap_or_else(|| data.join("profiles"));
-        let images = settings.images.unwrap_or_else(|| data.join("images"));
+        let data = settings.data.map_or_else(DataDir::default, DataDir::new);
+        let profiles = settings.profiles.unwrap_or_else(|| data.profiles());
+        let images = settings.images.unwrap_or_else(|| data.images());
         let dhcp = settings.dhcp.and_then(|word| word.parse().ok());
         // A station that is started with a wrong word says so.
         let policy = settings.policy.and_then(|word| word.parse().ok()).unwrap_or_default();
         let default_profile = settings.default_profile.and_then(|name| name.parse().ok());
-        Ok(BenchFolders { data, profiles, images, default_profile, first: First { policy, dhcp } })
+        Ok(BenchFolders { data, profiles, images, default_profile, initial: InitialSettings { policy, dhcp } })
     }
 }
 
 /// What the settings say of the bench.
 pub(super) struct BenchFolders {
-    pub(super) data: PathBuf,
+    pub(super) data: DataDir,
     pub(super) profiles: PathBuf,
     pub(super) images: PathBuf,
     /// What a machine gets that nobody registered.
     pub(super) default_profile: Option<ProfileId>,
-    first: First,
+    initial: InitialSettings,
 }
 
 /// An open conversation with the bench.
 pub(super) struct Conversation {
     /// Dropped before the bench without a station, which then ends.
     talk: StationConversation,
-    _alone: Option<Alone>,
+    _offline: Option<OfflineStation>,
 }
 
 impl Conversation {
     /// Finds the station, or takes its place for as long as this lives.
     pub(super) fn open(place: &StationArgs, question: bool) -> Result<Self, Vec<ConfigProblem>> {
-        let BenchFolders { data, profiles, first, .. } = place.folders(None)?;
-        if question && !data.is_dir() {
-            let what = format!("there is no station's data in {}", data.display());
+        let BenchFolders { data, profiles, initial, .. } = place.folders(None)?;
+        if question && !data.path().is_dir() {
+            let what = format!("there is no station's data in {data}");
             return Err(vec![ConfigProblem { what, hint: "name its place with --data".into() }]);
         }
-        Self::find(&data, &profiles, first).map_err(|problem| vec![problem])
+        Self::find(&data, &profiles, initial).map_err(|problem| vec![problem])
     }
 
     /// A station that starts or stops has the lock and no socket; another command has it for a moment.
-    fn find(data: &Path, profiles: &Path, first: First) -> Result<Self, ConfigProblem> {
-        let (socket, deadline) = (data.join(CONTROL_SOCKET), Instant::now() + BUSY);
+    fn find(data: &DataDir, profiles: &Path, initial: InitialSettings) -> Result<Self, ConfigProblem> {
+        let (socket, deadline) = (data.control_socket(), Instant::now() + BUSY);
         loop {
             match UnixStream::connect(&socket) {
                 Ok(stream) => return Self::over(stream, None),
@@ -113,12 +114,12 @@ impl Conversation {
                     });
                 }
             }
-            if let Some((stream, alone)) = station::alone(data, profiles, first)? {
-                return Self::over(stream, Some(alone));
+            if let Some((stream, offline)) = station::open_offline(data, profiles, initial)? {
+                return Self::over(stream, Some(offline));
             }
             if Instant::now() > deadline {
                 return Err(ConfigProblem {
-                    what: format!("another oxbow has the data in {} and does not answer", data.display()),
+                    what: format!("another oxbow has the data in {data} and does not answer"),
                     hint: "wait until it has started, or look at its log".into(),
                 });
             }
@@ -126,8 +127,8 @@ impl Conversation {
         }
     }
 
-    fn over(stream: UnixStream, alone: Option<Alone>) -> Result<Self, ConfigProblem> {
-        Ok(Self { talk: StationConversation::over(stream)?, _alone: alone })
+    fn over(stream: UnixStream, offline: Option<OfflineStation>) -> Result<Self, ConfigProblem> {
+        Ok(Self { talk: StationConversation::over(stream)?, _offline: offline })
     }
 
     /// Asks, with the bytes that belong to it, and hands every answer on up to the final one, which it gives back.

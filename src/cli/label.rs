@@ -8,7 +8,6 @@ use super::print;
 use crate::config::ConfigProblem;
 use crate::export::label::{self, LabelGround};
 use crate::export::{Unmade, patient};
-use crate::station::SEAL;
 
 /// Exit status: 0 done, 1 there is no such batch, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
@@ -42,7 +41,7 @@ pub(super) fn run(options: &LabelArgs) -> ExitCode {
 }
 
 fn shown(options: &LabelArgs) -> Result<(), Unmade> {
-    let seal = options.place.data()?.join(SEAL);
+    let seal = options.place.data()?.seal();
     let mut bench = Conversation::open(&options.place, true)?;
     let label = label::make(bench.talk(), options.batch, &options.node, &seal, &patient)?;
     if options.text {

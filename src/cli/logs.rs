@@ -13,7 +13,6 @@ use crate::domain::time::Timestamp;
 use crate::export::Unmade;
 use crate::logs::index::{LogIndex, SearchQuery};
 use crate::protocol::control::{ControlReply, ControlRequest};
-use crate::station::{NODE_LOGS, SEARCH};
 
 /// Exit status: 0 found, 1 nothing is so or the node is not there, 2 it could not be looked.
 #[derive(Debug, clap::Args)]
@@ -77,7 +76,7 @@ fn search(options: &Logs) -> Result<crate::logs::index::SearchResult, Unmade> {
         until: options.until,
         words: options.words.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned).collect(),
     };
-    let logs = data.join(NODE_LOGS);
+    let logs = data.node_logs();
     let cannot = |err: &dyn std::error::Error| {
         let why = err.source().map(|why| format!(": {why}")).unwrap_or_default();
         let hint = format!("the lines themselves are in {}, for grep", logs.display());
@@ -90,7 +89,7 @@ fn search(options: &Logs) -> Result<crate::logs::index::SearchResult, Unmade> {
             hint: "name the place of the station's data with --data".into(),
         }]));
     }
-    let mut index = LogIndex::open(&data.join(SEARCH), &logs).map_err(|err| cannot(&err))?;
+    let mut index = LogIndex::open(&data.log_index(), &logs).map_err(|err| cannot(&err))?;
     while index.catch_up().map_err(|err| cannot(&err))? {}
     index.search(&question, options.limit).map_err(|err| cannot(&err))
 }

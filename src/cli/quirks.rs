@@ -9,11 +9,11 @@ use clap::Subcommand;
 use super::connection::{Conversation, StationArgs};
 use super::print;
 use crate::config::ConfigProblem;
+use crate::data_dir::DataDir;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::machine::quirk::Quirk;
 use crate::domain::node::quirk_file;
 use crate::protocol::control::{ControlReply, ControlRequest};
-use crate::station::QUIRKS;
 
 /// What is done differently for certain machines.
 #[derive(Debug, clap::Args)]
@@ -69,7 +69,7 @@ pub(super) fn run(quirks: &QuirksArgs) -> ExitCode {
 
 /// Writes the rows that are new behind the site's own, wholly or not at all.
 fn import(place: &StationArgs, file: &Path) -> Result<String, Vec<ConfigProblem>> {
-    let site = place.data()?.join(QUIRKS);
+    let site = place.data()?.quirks();
     let (new, _) = rows(file)?;
     let (known, text) = if site.exists() { rows(&site)? } else { (Vec::new(), String::new()) };
     let new: Vec<&Quirk> = new.iter().filter(|row| !known.iter().any(|it| it.does_as(row))).collect();
@@ -78,7 +78,7 @@ fn import(place: &StationArgs, file: &Path) -> Result<String, Vec<ConfigProblem>
     }
     let added: String = new.iter().map(|row| format!("\n{}", quirk_file::toml(row))).collect();
     let text = if text.is_empty() { added.trim_start().to_owned() } else { format!("{}\n{added}", text.trim_end()) };
-    quirk_file::parse(QUIRKS, &text).map_err(|wrong| explained(&site, wrong))?;
+    quirk_file::parse(DataDir::QUIRKS, &text).map_err(|wrong| explained(&site, wrong))?;
     replace(&site, &text).map_err(|err| {
         let what = format!("cannot write {}: {err}", site.display());
         vec![ConfigProblem { what, hint: "use the account that the station runs under, which is usually root".into() }]

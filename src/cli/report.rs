@@ -13,7 +13,6 @@ use crate::domain::batch::export::ReportFormat;
 use crate::domain::text;
 use crate::export::{Unmade, patient, report};
 use crate::seal::{self, NotGenuine, PUBLIC};
-use crate::station::SEAL;
 
 /// Exit status: 0 done, 1 there is no such batch, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
@@ -70,7 +69,7 @@ pub(super) fn run(options: &ReportArgs) -> ExitCode {
 }
 
 fn report(options: &ReportArgs) -> Result<(), Unmade> {
-    let seal = options.place.data()?.join(SEAL);
+    let seal = options.place.data()?.seal();
     let mut bench = Conversation::open(&options.place, true)?;
     let formats: Vec<ReportFormat> = options.format.iter().copied().map(ReportFormat::from).collect();
     let formats = if formats.is_empty() { &ReportFormat::ALL } else { formats.as_slice() };
@@ -84,7 +83,7 @@ fn report(options: &ReportArgs) -> Result<(), Unmade> {
 pub(super) fn verify(options: &Verify) -> ExitCode {
     let key = match &options.key {
         Some(key) => Ok(key.clone()),
-        None => options.place.data().map(|data| data.join(SEAL).join(PUBLIC)),
+        None => options.place.data().map(|data| data.seal().join(PUBLIC)),
     };
     let public = match key.map(|file| (read(&file), file)) {
         Err(problems) => return print::failed(&problems),

@@ -1,6 +1,5 @@
 //! `oxbow support`.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +9,6 @@ use crate::domain::profile::Profile;
 use crate::export::support::{self, About};
 use crate::export::{Unmade, patient};
 use crate::service::images;
-use crate::station::{API_TOKEN, PLACEHOLDERS, QUIRKS};
 
 /// Exit status: 0 done, 1 a node that is not there, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
@@ -41,7 +39,7 @@ fn support(options: &Support) -> Result<(), Unmade> {
     let settings = options.place.settings()?;
     let folders = options.place.folders(None)?;
     let mut bench = Conversation::open(&options.place, true)?;
-    let (quirks, placeholders) = (folders.data.join(QUIRKS), folders.data.join(PLACEHOLDERS));
+    let (quirks, placeholders) = (folders.data.quirks(), folders.data.placeholders());
     let profiles = images::read(&folders.profiles, None, &quirks, &placeholders).profiles;
     let profiles: Vec<&Profile> = profiles.values().collect();
     let about = About {
@@ -50,7 +48,6 @@ fn support(options: &Support) -> Result<(), Unmade> {
         settings: &settings,
         data: &folders.data,
         profiles: &profiles,
-        token: fs::read_to_string(folders.data.join(API_TOKEN)).ok(),
     };
     let archive = support::make(bench.talk(), &about, &patient)?;
     support::save(&options.file, &archive)?;

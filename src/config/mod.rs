@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::boot::dhcp::rogue::{BadDhcpChoice, DhcpChoice, ModeState};
 use crate::boot::dhcp::segment::{BadSegment, Relayed, Segment};
+use crate::data_dir::DataDir;
 use crate::domain::ids::ProfileId;
 use crate::domain::station::policy::{NoSuchPolicy, Policy};
 
@@ -85,7 +86,7 @@ pub struct Config {
     pub dhcp_setting: Option<DhcpChoice>,
     pub http: SocketAddr,
     pub https: SocketAddr,
-    pub data: PathBuf,
+    pub data: DataDir,
     pub profiles: PathBuf,
     pub images: PathBuf,
     pub boot_files: PathBuf,
@@ -160,7 +161,7 @@ impl Settings {
         let filed: Self = toml::from_str(&text).map_err(|err| {
             let line = err.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let what = format!("{}:{line}: {}", file.display(), err.message().replace('\n', " "));
-            vec![ConfigProblem::new(what, "the README lists every setting")]
+            vec![ConfigProblem::new(what, "docs/reference/settings.md lists every setting")]
         })?;
         Ok(Self {
             interface: self.interface.or(filed.interface),
@@ -201,10 +202,10 @@ impl Settings {
         });
         let dhcp_setting = self.dhcp.as_deref().and_then(|word| word.parse().ok());
         let dhcp = standing(self.dhcp.as_deref(), self.dhcp_force).map_err(|problem| problems.push(problem));
-        let data = self.data.unwrap_or_else(|| DATA.into());
-        let within = |chosen: Option<PathBuf>, name: &str| chosen.unwrap_or_else(|| data.join(name));
-        let (profiles, images) = (within(self.profiles, "profiles"), within(self.images, "images"));
-        for directory in [&data, &profiles, &images] {
+        let data = self.data.map_or_else(DataDir::default, DataDir::new);
+        let profiles = self.profiles.unwrap_or_else(|| data.profiles());
+        let images = self.images.unwrap_or_else(|| data.images());
+        for directory in [data.path(), &profiles, &images] {
             if let Err(err) = std::fs::create_dir_all(directory) {
                 let what = format!("cannot make the directory {}: {err}", directory.display());
                 problems.push(ConfigProblem::new(what, "start oxbow as root, or choose another place with --data"));
@@ -345,8 +346,6 @@ fn standing(word: Option<&str>, forced: bool) -> Result<ModeState, ConfigProblem
 
 /// Read when no other is named.
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
-/// Where the station's data is when nothing else is said.
-pub const DATA: &str = "/var/lib/oxbow";
 /// 443 is this far from 80, and 8443 from 8080.
 const HTTPS_ABOVE_HTTP: u16 = 363;
 const ROUTES: &str = "/proc/net/route";

@@ -20,6 +20,7 @@ use super::client::StationConversation;
 use super::{ProgressWatch, Unmade, advice, durable, list, report, support};
 use crate::clock;
 use crate::config::{ConfigProblem, Settings};
+use crate::data_dir::DataDir;
 use crate::domain::batch::export::{Export, ExportError, ReportFormat, WrittenExport};
 use crate::domain::ids::NodeId;
 use crate::domain::profile::Profile;
@@ -27,12 +28,7 @@ use crate::protocol::control::ControlReply;
 
 /// Makes and keeps papers.
 pub struct ExportWorker {
-    /// The station's data directory.
-    pub data: PathBuf,
-    /// Where the key is that certificates are signed with.
-    pub seal: PathBuf,
-    /// The file of the API's token.
-    pub token: PathBuf,
+    pub data: DataDir,
     /// As the station was started with.
     pub settings: Settings,
     /// What profiles there are, as their files are now.
@@ -63,8 +59,8 @@ impl ExportWorker {
         formats: &[ReportFormat],
         watch: &ProgressWatch<'_>,
     ) -> Result<WrittenExport, Unmade> {
-        let report = report::make(talk, number, formats, &self.seal, watch)?;
-        let draft = DraftExport::begin(self.data.join(REPORTS))?;
+        let report = report::make(talk, number, formats, &self.data.seal(), watch)?;
+        let draft = DraftExport::begin(self.data.reports())?;
         report::write(&report, &draft.path, watch)?;
         let place = draft.keep(&report.name, "")?;
         let machines = if report.machines == 1 { "1 machine".into() } else { format!("{} machines", report.machines) };
@@ -73,7 +69,7 @@ impl ExportWorker {
 
     fn list(&self, talk: &mut StationConversation, watch: &ProgressWatch<'_>) -> Result<WrittenExport, Unmade> {
         let list = list::make(talk, watch)?;
-        let draft = DraftExport::begin(self.data.join(LISTS))?;
+        let draft = DraftExport::begin(self.data.lists())?;
         let file = draft.file()?;
         list::save(&file, &list.csv)?;
         let place = draft.keep_file(&file, BENCH, ".csv")?;
@@ -95,10 +91,9 @@ impl ExportWorker {
             settings: &self.settings,
             data: &self.data,
             profiles: &profiles,
-            token: fs::read_to_string(&self.token).ok(),
         };
         let archive = support::make(talk, &about, watch)?;
-        let draft = DraftExport::begin(self.data.join(SUPPORT))?;
+        let draft = DraftExport::begin(self.data.support())?;
         let file = draft.file()?;
         support::save(&file, &archive)?;
         let place = draft.keep_file(&file, BENCH, ".tar.gz")?;
@@ -183,10 +178,6 @@ fn unkept(why: Unmade) -> ExportError {
     }
 }
 
-/// Folders in the data directory.
-const REPORTS: &str = "reports";
-const LISTS: &str = "lists";
-const SUPPORT: &str = "support";
 /// What is not whole yet.
 const DRAFT: &str = ".unfinished";
 /// What is about all of the bench.

@@ -17,11 +17,11 @@ use self::progress::ProgressLine;
 use super::connection::Shelves;
 use super::print;
 use crate::config::ConfigProblem;
+use crate::data_dir::DataDir;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ProfileId;
 use crate::domain::machine::disk::in_bytes;
 use crate::service::images::{self, check};
-use crate::station::{BLOBS, PLACEHOLDERS, QUIRKS};
 
 /// OS images: what there is, taken in, read again, removed.
 #[derive(Debug, clap::Args)]
@@ -82,18 +82,18 @@ struct ImageLibrary {
 impl ImageLibrary {
     fn find(options: &ImagesArgs) -> Result<Self, Vec<ConfigProblem>> {
         let folders = options.shelves.folders()?;
-        let catalogue =
-            images::read(&folders.profiles, None, &folders.data.join(QUIRKS), &folders.data.join(PLACEHOLDERS));
+        let catalogue = images::read(&folders.profiles, None, &folders.data.quirks(), &folders.data.placeholders());
         let mut users: BTreeMap<String, Vec<ProfileId>> = BTreeMap::new();
         for profile in catalogue.profiles.values() {
             for name in profile.needs() {
                 users.entry(name.to_owned()).or_default().push(profile.id.clone());
             }
         }
-        let is_profile = |file: &str| [QUIRKS, PLACEHOLDERS].iter().all(|other| !file.ends_with(other));
+        let is_profile =
+            |file: &str| [DataDir::QUIRKS, DataDir::PLACEHOLDERS].iter().all(|other| !file.ends_with(other));
         let unread = catalogue.diagnostics.iter().filter(|found| is_profile(&found.file));
         let unread = unread.map(|found| found.place_and_what()).collect();
-        Ok(Self { images: folders.images, store: folders.data.join(BLOBS), users, unread })
+        Ok(Self { images: folders.images, store: folders.data.blobs(), users, unread })
     }
 
     /// The images by name: what is not begun with a dot, as a profile may name it.

@@ -15,7 +15,6 @@ use crate::domain::machine::disk::in_bytes;
 use crate::domain::profile::{FirmwareNeed, Profile};
 use crate::service::images::inspect::{Inspection, Places, bytes_of, inspect, read};
 use crate::service::images::no_default;
-use crate::station::BLOBS;
 
 /// Exit status: 0 all is well, 1 something is wrong, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
@@ -64,7 +63,7 @@ fn places(options: &ProfilesArgs) -> Result<(Places, Option<ProfileId>), Vec<Con
         name.parse::<ProfileId>().map_err(wrong)
     });
     let default = said.transpose()?.or(default_profile);
-    Ok((Places { profiles, images, store: data.join(BLOBS) }, default))
+    Ok((Places { profiles, images, store: data.blobs() }, default))
 }
 
 fn check(places: &Places) -> ExitCode {

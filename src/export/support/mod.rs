@@ -24,6 +24,7 @@ use super::{ProgressWatch, Unmade, advice, durable};
 use crate::clock;
 use crate::config::screen::ScreenSettings;
 use crate::config::{BOOT_FILES, ConfigProblem, Settings};
+use crate::data_dir::DataDir;
 use crate::domain::logline::LogSource;
 use crate::domain::profile::{Install, Profile};
 use crate::domain::text;
@@ -73,19 +74,18 @@ pub struct About<'a> {
     /// What machines said by syslog too.
     pub syslog: bool,
     pub settings: &'a Settings,
-    /// The station's data directory.
-    pub data: &'a Path,
+    pub data: &'a DataDir,
     /// What profiles there are: they know secrets.
     pub profiles: &'a [&'a Profile],
-    /// The API's.
-    pub token: Option<String>,
 }
 
 pub fn make(talk: &mut StationConversation, about: &About<'_>, watch: &ProgressWatch<'_>) -> Result<Archive, Unmade> {
     let told = told(talk, about, watch)?;
     let secrets = about.profiles.iter().flat_map(|profile| secrets_of(profile));
     let secrets = secrets.chain(told.nodes.iter().flat_map(secrets_of_node));
-    let censor = Censor::knowing(secrets.chain(about.token.clone()).chain(about.settings.webhook.secrets()));
+    let censor = Censor::knowing(
+        secrets.chain(fs::read_to_string(about.data.api_token()).ok()).chain(about.settings.webhook.secrets()),
+    );
     let bundle = filled(&told, about.settings, about.data, &censor);
     let readme = censor.text(&readme(&bundle));
     let left_out = bundle.left_out().to_vec();
@@ -192,7 +192,7 @@ fn moment(millis: u64) -> String {
     format!("{:.3}", at.unwrap_or_default())
 }
 
-fn filled(told: &Collected, settings: &Settings, data: &Path, censor: &Censor) -> Bundle {
+fn filled(told: &Collected, settings: &Settings, data: &DataDir, censor: &Censor) -> Bundle {
     let mut bundle = Bundle::new();
     let page = |value: Value| format!("{:#}\n", censor.json(value)).into_bytes();
     bundle.add("station.json", page(value(&told.station)));
@@ -228,7 +228,7 @@ fn filled(told: &Collected, settings: &Settings, data: &Path, censor: &Censor) -
         bundle.leave_out(format!("nodes that are not in trouble: {many}"));
     }
     bundle.add("nodes.json", page(rows.into_iter().take(ROWS).map(fit_to_mail).collect()));
-    let (log, older) = log_tail::station_log(&data.join("log"));
+    let (log, older) = log_tail::station_log(&data.log());
     if older > 0 {
         bundle.leave_out(format!("older lines of the station's log: {} kB", older.div_ceil(1000)));
     }
