@@ -4,8 +4,8 @@
 //! proves it. Two programs come from this crate: `oxbow`, the station (feature `station`, the default), and
 //! `oxbow-agent`, the static program inside the network-booted initramfs (feature `agent` alone).
 //!
-//! The code map, the invariants and the decisions are in `docs/development/architecture.md`. The picture shows the rooms. A
-//! room imports only rooms below its own line, and of these only what `tests/it/house/layering.rs` lists:
+//! The code map, the invariants and the decisions are in `docs/development/architecture.md`. The picture shows the
+//! rooms. A room imports only rooms below its own line, and of these only what `tests/it/house/layering.rs` lists:
 //!
 //! ```text
 //! bin  cli  lib  main  station                               | know everyone

@@ -1,5 +1,5 @@
-//! Where a command goes: to the station that runs on the data, or into its store if none does. Either way it is the same
-//! conversation.
+//! Where a command goes: to the station that runs on the data directory, or to the stored data if none runs. The
+//! protocol is the same.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
@@ -14,31 +14,31 @@ use crate::export::client::StationConversation;
 use crate::protocol::control::{ControlReply, ControlRequest};
 use crate::station::{self, InitialSettings, OfflineStation};
 
-/// Which bench is meant.
+/// Where the bench's data and configuration are.
 #[derive(Debug, clap::Args)]
 pub(super) struct StationArgs {
-    /// Where the station keeps its memory [default: /var/lib/oxbow]
+    /// The data directory [default: /var/lib/oxbow]
     #[arg(long, value_name = "DIR", env = "OXBOW_DATA", global = true)]
     data: Option<PathBuf>,
-    /// OS profiles, if no station is running [default: DATA/profiles]
+    /// The profiles, if no station runs [default: DATA/profiles]
     #[arg(long, value_name = "DIR", env = "OXBOW_PROFILES", global = true)]
     profiles: Option<PathBuf>,
-    /// Configuration file [default: /etc/oxbow/oxbow.toml, if there is one]
+    /// The configuration file [default: /etc/oxbow/oxbow.toml, if it exists]
     #[arg(long, value_name = "FILE", env = "OXBOW_CONFIG", global = true)]
     config: Option<PathBuf>,
 }
 
-/// The same, and its images.
+/// The same, and where its images are.
 #[derive(Debug, clap::Args)]
-pub(super) struct Shelves {
+pub(super) struct LibraryArgs {
     #[command(flatten)]
     place: StationArgs,
-    /// OS images that profiles name [default: DATA/images]
+    /// The images [default: DATA/images]
     #[arg(long, value_name = "DIR", env = "OXBOW_IMAGES", global = true)]
     images: Option<PathBuf>,
 }
 
-impl Shelves {
+impl LibraryArgs {
     /// Where everything is.
     pub(super) fn folders(&self) -> Result<BenchFolders, Vec<ConfigProblem>> {
         self.place.folders(self.images.as_ref())
@@ -51,7 +51,7 @@ impl StationArgs {
         self.folders(None).map(|folders| folders.data)
     }
 
-    /// The settings, as far as the file and the command say them.
+    /// The settings of the file and of the command.
     pub(super) fn settings(&self) -> Result<Settings, Vec<ConfigProblem>> {
         let (data, profiles) = (self.data.clone(), self.profiles.clone());
         Settings { data, profiles, ..Settings::default() }.over_file(self.config.as_deref())
@@ -65,7 +65,7 @@ impl StationArgs {
         let profiles = settings.profiles.unwrap_or_else(|| data.profiles());
         let images = settings.images.unwrap_or_else(|| data.images());
         let dhcp = settings.dhcp.and_then(|word| word.parse().ok());
-        // A station that is started with a wrong word says so.
+        // A wrong word is reported by the station when it starts.
         let policy = settings.policy.and_then(|word| word.parse().ok()).unwrap_or_default();
         let default_profile = settings.default_profile.and_then(|name| name.parse().ok());
         Ok(BenchFolders { data, profiles, images, default_profile, initial: InitialSettings { policy, dhcp } })
@@ -77,7 +77,7 @@ pub(super) struct BenchFolders {
     pub(super) data: DataDir,
     pub(super) profiles: PathBuf,
     pub(super) images: PathBuf,
-    /// What a machine gets that nobody registered.
+    /// The profile of unregistered machines.
     pub(super) default_profile: Option<ProfileId>,
     initial: InitialSettings,
 }
@@ -90,12 +90,12 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// Finds the station, or takes its place for as long as this lives.
+    /// Connects to the station, or opens its data as long as this lives.
     pub(super) fn open(place: &StationArgs, question: bool) -> Result<Self, Vec<ConfigProblem>> {
         let BenchFolders { data, profiles, initial, .. } = place.folders(None)?;
         if question && !data.path().is_dir() {
-            let what = format!("there is no station's data in {data}");
-            return Err(vec![ConfigProblem { what, hint: "name its place with --data".into() }]);
+            let what = format!("there is no data of a station in {data}");
+            return Err(vec![ConfigProblem { what, hint: "name the data directory with --data".into() }]);
         }
         Self::find(&data, &profiles, initial).map_err(|problem| vec![problem])
     }
@@ -109,7 +109,7 @@ impl Conversation {
                 Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
                 Err(err) => {
                     return Err(ConfigProblem {
-                        what: format!("cannot speak to the station at {}: {err}", socket.display()),
+                        what: format!("cannot connect to the station at {}: {err}", socket.display()),
                         hint: "use the account that the station runs under, which is usually root".into(),
                     });
                 }
@@ -119,7 +119,7 @@ impl Conversation {
             }
             if Instant::now() > deadline {
                 return Err(ConfigProblem {
-                    what: format!("another oxbow has the data in {data} and does not answer"),
+                    what: format!("another oxbow uses the data in {data} and does not answer"),
                     hint: "wait until it has started, or look at its log".into(),
                 });
             }
@@ -131,7 +131,7 @@ impl Conversation {
         Ok(Self { talk: StationConversation::over(stream)?, _offline: offline })
     }
 
-    /// Asks, with the bytes that belong to it, and hands every answer on up to the final one, which it gives back.
+    /// Sends a request with the bytes that belong to it, passes on every reply but the final one, and returns that.
     pub(super) fn ask(
         &mut self,
         ask: ControlRequest,
@@ -141,11 +141,11 @@ impl Conversation {
         self.talk.ask(ask, bytes, hear)
     }
 
-    /// The conversation itself, for who makes papers of it.
+    /// The conversation itself, for exports.
     pub(super) fn talk(&mut self) -> &mut StationConversation {
         &mut self.talk
     }
 }
 
-/// How long another oxbow may start, stop or work before it is waited for no longer.
+/// How long a command waits for another oxbow that starts, stops or works.
 const BUSY: Duration = Duration::from_secs(10);

@@ -10,18 +10,18 @@ use crate::export::support::{self, About};
 use crate::export::{Unmade, patient};
 use crate::service::images;
 
-/// Exit status: 0 done, 1 a node that is not there, 2 it could not be tried.
+/// Exit status: 0 done, 1 there is no such node, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct Support {
     #[command(flatten)]
     place: StationArgs,
-    /// With all that is known of this node, and its packets; may be given again. Nodes in trouble are in it by themselves
+    /// Include everything about this node, and its packets; may be repeated. Nodes in trouble are always included
     #[arg(long = "node", value_name = "NODE")]
     nodes: Vec<String>,
-    /// What machines said by syslog too: their own programs may have said secrets
+    /// Include what machines sent by syslog, which may contain secrets of their own programs
     #[arg(long)]
     syslog: bool,
-    /// The archive to write, as bench.tar.gz
+    /// The archive to write, such as bench.tar.gz
     file: PathBuf,
 }
 

@@ -20,7 +20,7 @@ use crate::domain::station::https::Https;
 use crate::domain::station::lease::Lease;
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Input};
-use crate::logs::index::Keeping;
+use crate::logs::index::IndexUpdater;
 use crate::logs::nodes::LogBounds;
 use crate::record::{self, Recorder};
 use crate::service::tls::{ServerTls, TlsError};
@@ -34,19 +34,19 @@ pub(super) struct BuiltStation {
     pub(super) runtime: Runtime,
     pub(super) hub: Hub,
     pub(super) bench: watch::Receiver<Arc<Snapshot>>,
-    /// Without HTTPS the station runs all the same, and its service says why there is none.
+    /// Without HTTPS the station runs anyway, and its service reports why there is none.
     pub(super) tls: Result<Arc<ServerTls>, TlsError>,
     /// What DHCP begins with.
     pub(super) leases: Vec<Lease>,
     /// What the webhook is to send, if there is one.
     pub(super) changes: Option<Arc<Changes>>,
     /// The index of logs is kept up as long as this lives.
-    pub(super) indexing: Keeping,
-    /// They write files, and end once nobody gives them anything any more.
+    pub(super) indexing: IndexUpdater,
+    /// They write files, and end once their senders are dropped.
     pub(super) writers: Vec<JoinHandle<()>>,
 }
 
-/// Opens the data, and builds what reads and writes it. `config` is told of HTTPS.
+/// Opens the data, and builds what reads and writes it. `config` gets the URL of HTTPS.
 pub(super) fn build(config: &mut Config, record: Option<&Path>, inbox: &Inbox) -> Result<BuiltStation, ConfigProblem> {
     let data = config.data.clone();
     let tls = ServerTls::open(&data.tls(), config.segment.address(), clock::now()).map(Arc::new);

@@ -33,8 +33,8 @@ pub struct InitialSettings {
     pub dhcp: Option<DhcpChoice>,
 }
 
-/// The hub and the store of a data directory on which no station runs, with no service that a machine could reach. Shuts
-/// down in order when it is dropped.
+/// The hub and the store of a data directory on which no station runs, with no service that a machine could reach.
+/// Shuts down in order when it is dropped.
 pub struct OfflineStation {
     stop: CancellationToken,
     hub_stop: CancellationToken,

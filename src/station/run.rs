@@ -50,7 +50,7 @@ pub(super) fn run(mut config: Config, mode: ScreenMode, record: Option<&Path>) -
         // Outlives both, so that a second signal is heard while they end.
         signals.spawn(
             "signals",
-            signals::heed(stop.clone(), hub_stop.clone(), signals_stop.clone(), config.screen.keep_serving),
+            signals::watch(stop.clone(), hub_stop.clone(), signals_stop.clone(), config.screen.keep_serving),
         );
         let exit = if mode.headless {
             runtime.block_on(stop.cancelled());

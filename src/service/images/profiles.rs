@@ -1,4 +1,4 @@
-//! The profiles directory: what can be used of it, and what is wrong with the rest.
+//! The profiles directory: the profiles that can be used, and what is wrong with the rest.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -10,14 +10,14 @@ use crate::domain::ids::ProfileId;
 use crate::domain::profile::{Profile, file};
 use crate::domain::sha256sum;
 
-/// The last profile that could be used of each file.
+/// The last good profile of each file.
 #[derive(Debug, Default)]
 pub(super) struct LastGoodProfiles {
     good: BTreeMap<String, Profile>,
 }
 
 impl LastGoodProfiles {
-    /// Every profile of the directory, and what is wrong. One that cannot be read any more stays as it was.
+    /// Every profile of the directory, and all problems. A profile that cannot be read any more stays as it was.
     pub(super) fn read(
         &mut self,
         directory: &Path,
@@ -52,10 +52,10 @@ impl LastGoodProfiles {
     }
 }
 
-/// The default profile is not there, or cannot be used.
+/// The default profile is missing, or cannot be used.
 pub fn no_default(missing: &ProfileId) -> Diagnostic {
     let what = format!("there is no usable profile {missing}, which is the default");
-    wrong(format!("{missing}.toml"), what, "machines that nobody registered wait until it is there")
+    wrong(format!("{missing}.toml"), what, "unregistered machines wait until it exists")
 }
 
 /// The digests that lists beside the files give, by file name.

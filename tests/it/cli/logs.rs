@@ -108,7 +108,7 @@ async fn what_is_not_there_is_said_and_what_to_do() {
     }
     let empty = TempDir::new().expect("a directory");
     let (code, _, note) = logs(empty.path(), &["write"]);
-    assert!(code == Some(2) && note.contains("hint: name the place of the station's data with --data"), "{note}");
+    assert!(code == Some(2) && note.contains("hint: name the data directory with --data"), "{note}");
     assert_eq!(fs::read_dir(empty.path()).expect("there").count(), 0, "a question leaves nothing behind");
 }
 

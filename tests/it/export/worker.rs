@@ -1,5 +1,5 @@
-//! What the station's office writes for keys, on a bench without a station: where it is, that it is whole, that nothing is
-//! written over or left behind.
+//! What the station's office writes for keys, on a bench without a station: where it is, that it is whole, that nothing
+//! is written over or left behind.
 
 use std::collections::BTreeSet;
 use std::fs;
