@@ -99,7 +99,7 @@ async fn what_is_not_there_is_said_and_what_to_do() {
         (&["nonsense"][..], 1, "no line is so"),
         (&["--since", "1s", "write"], 1, "no line is so"),
         (&["--node", "SN-9999"], 1, "SN-9999"),
-        (&["--run", "xyz"], 2, "as it stands in the log behind `agent:`"),
+        (&["--run", "xyz"], 2, "as the log has it after `agent:`"),
         (&["--since", "yesterday"], 2, "write it as 2h, or as 2026-05-03T14:00"),
     ];
     for (words, code, why) in cases {
