@@ -4,8 +4,8 @@
 //! proves it. Two programs come from this crate: `oxbow`, the station (feature `station`, the default), and
 //! `oxbow-agent`, the static program inside the network-booted initramfs (feature `agent` alone).
 //!
-//! The code map, the invariants and the decisions are in `docs/development/architecture.md`. The picture shows the rooms. A
-//! room imports only rooms below its own line, and of these only what `tests/it/house/layering.rs` lists:
+//! The code map, the invariants and the decisions are in `docs/development/architecture.md`. The picture shows the
+//! rooms. A room imports only rooms below its own line, and of these only what `tests/it/house/layering.rs` lists:
 //!
 //! ```text
 //! bin  cli  lib  main  station                               | know everyone
@@ -13,7 +13,7 @@
 //! hub  service  export  sim                                  | do not import each other
 //! tui  agent  record  webhook_queue  config                  | nor do these
 //! store  boot  protocol  unpack  inbox  seal  clock          |
-//! domain                                                     | no I/O, no clock, no async, no randomness
+//! domain  data_dir                                           | no I/O, no clock, no async, no randomness
 //! ```
 
 #[cfg(feature = "agent")]
@@ -37,6 +37,8 @@ pub mod cli;
 pub mod clock;
 #[cfg(feature = "station")]
 pub mod config;
+#[cfg(feature = "station")]
+pub mod data_dir;
 #[cfg(feature = "station")]
 pub mod hub;
 #[cfg(feature = "station")]

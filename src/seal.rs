@@ -1,8 +1,8 @@
-//! The station's seal: an Ed25519 key (RFC 8032) that signs certificates, and how anybody with the public half sees that a
-//! certificate is the station's, and as it was signed, without a station.
+//! The station's seal: an Ed25519 key (RFC 8032) that signs certificates. Anybody with the public key can verify
+//! without a station that a certificate is the station's and unchanged.
 //!
-//! A certificate's file is JSON for people: `certificate`, and `signature` with the public key it was made by. It has one
-//! spelling: another byte anywhere, a space or a word beside it even, and it is not genuine.
+//! The file of a certificate is readable JSON: `certificate`, and `signature` with the public key. Its bytes are
+//! canonical: with any other byte, even a space, it is not genuine.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -35,10 +35,10 @@ pub enum SealError {
     Json(#[from] serde_json::Error),
 }
 
-/// Why a file is not believed.
+/// Why a file is not genuine.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotGenuine {
-    #[error("it is no certificate: {0}")]
+    #[error("it is not a certificate: {0}")]
     Unreadable(String),
     #[error("it was altered: this is not how a station writes it")]
     Altered,
@@ -51,7 +51,7 @@ pub enum NotGenuine {
 }
 
 impl Seal {
-    /// The key in `directory`, which is made, for its owner alone, if there is none.
+    /// The key in `directory`. If there is none, one is created that only its owner may read.
     pub fn open(directory: &Path) -> Result<Self, SealError> {
         let file = directory.join(KEY);
         let io = |source| SealError::Io { file: file.clone(), source };
@@ -70,12 +70,12 @@ impl Seal {
         Ok(Self { key })
     }
 
-    /// The public half, as PEM: whoever has it can verify.
+    /// The public key, as PEM: with it anybody can verify.
     pub fn public_pem(&self) -> Result<Vec<u8>, SealError> {
         Ok(self.key.public_key_to_pem()?)
     }
 
-    /// The SHA-256 of the public half, as DER (RFC 8410).
+    /// The SHA-256 of the public key, as DER (RFC 8410).
     pub fn fingerprint(&self) -> Result<Digest, SealError> {
         Ok(Digest::new(openssl::sha::sha256(&self.key.public_key_to_der()?)))
     }
@@ -90,7 +90,7 @@ impl Seal {
     }
 }
 
-/// The certificate in `file`, if it is as the station signed it whose public key this is.
+/// The certificate in `file`, if the station with this public key signed it and it is unchanged.
 pub fn verify(file: &[u8], public_pem: &[u8]) -> Result<Certificate, NotGenuine> {
     let key: PKey<Public> = PKey::public_key_from_pem(public_pem).map_err(|_| NotGenuine::Key)?;
     let own = key.raw_public_key().map_err(|_| NotGenuine::Key)?;
@@ -101,7 +101,7 @@ pub fn verify(file: &[u8], public_pem: &[u8]) -> Result<Certificate, NotGenuine>
     if certificate.is_null() || word("algorithm") != ALGORITHM {
         return Err(NotGenuine::Unreadable("it has no certificate with an Ed25519 signature".into()));
     }
-    // Only what is within `certificate` is signed: nothing else may stand beside it.
+    // Only the content of `certificate` is signed: nothing else may be beside it.
     let signed = whole_of(certificate, word("public_key"), word("value"));
     if written(&signed).map_err(unreadable)?.as_bytes() != file {
         return Err(NotGenuine::Altered);
@@ -109,7 +109,7 @@ pub fn verify(file: &[u8], public_pem: &[u8]) -> Result<Certificate, NotGenuine>
     if word("public_key") != hex(&own) {
         return Err(NotGenuine::OtherKey(word("public_key").chars().take(16).collect()));
     }
-    // Digits in capitals would be the same octets, and another file.
+    // Upper-case digits would be the same octets in another file.
     let value = octets(word("value")).filter(|value| hex(value) == word("value")).ok_or(NotGenuine::Signature)?;
     let is_genuine = Verifier::new_without_digest(&key)
         .and_then(|mut verifier| verifier.verify_oneshot(&value, canonical(certificate).as_bytes()));
@@ -128,7 +128,7 @@ fn written(whole: &Value) -> serde_json::Result<String> {
     serde_json::to_string_pretty(whole).map(|text| text + "\n")
 }
 
-/// Wholly or not at all, and never over another.
+/// Writes a file completely or not at all, and never over another.
 fn write(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let fresh = file.with_extension("new");
     match fs::remove_file(&fresh) {

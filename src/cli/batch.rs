@@ -27,14 +27,14 @@ pub(super) struct BatchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BatchCommand {
-    /// How the batch stands: expected against seen, and every machine that is not done (what `oxbow batch` alone does too)
+    /// Show expected against seen, and every machine that is not done (what `oxbow batch` alone does too)
     Status {
-        /// Another than the latest
+        /// The batch [default: the latest]
         number: Option<u32>,
     },
-    /// From now on what comes is of this batch
+    /// Open a batch: what arrives from now on belongs to it
     Open {
-        /// What to call it
+        /// Its name
         name: String,
         #[arg(long, value_name = "WORDS")]
         work_order: Option<String>,
@@ -45,7 +45,7 @@ enum BatchCommand {
         #[arg(long, value_name = "FILE")]
         list: Option<String>,
     },
-    /// It is over: what became of each machine is kept
+    /// Close it; the result of each machine is kept
     Close,
 }
 
@@ -80,17 +80,19 @@ pub(super) fn run(options: &BatchArgs) -> ExitCode {
     }
 }
 
-/// What the bench answers: a batch, its machines, and its last word.
+/// What the bench answers: a batch, its machines, and its final reply.
 pub(super) fn told(
     place: &StationArgs,
     ask: ControlRequest,
 ) -> Result<(Option<BatchRow>, Vec<Unit>, ControlReply), Vec<ConfigProblem>> {
     let mut bench = Conversation::open(place, ask.is_question())?;
     let (mut batch, mut units) = (None, Vec::new());
-    let hear = |answer| match answer {
-        ControlReply::Batch(row) => batch = Some(*row),
-        ControlReply::Unit(unit) => units.push(*unit),
-        _ => {}
+    let hear = |answer| {
+        if let ControlReply::Batch(row) = answer {
+            batch = Some(*row);
+        } else if let ControlReply::Unit(unit) = answer {
+            units.push(*unit);
+        }
     };
     let last = bench.ask(ask, &[], hear).map_err(|problem| vec![problem])?;
     Ok((batch, units, last))

@@ -1,4 +1,4 @@
-//! `oxbow ca`: whom machines are to trust when they come by HTTPS.
+//! `oxbow ca`: the certificate authority that machines must trust for HTTPS.
 
 use std::fs;
 use std::io::{self, Write};
@@ -8,17 +8,17 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 
 use super::complain;
-use crate::config::{ConfigProblem, DATA};
+use crate::config::ConfigProblem;
+use crate::data_dir::DataDir;
 use crate::service::tls::{CertificateFormat, Exported, TlsError};
-use crate::station::TLS;
 
-/// Shows the station's certificate authority, or gives out its certificate
+/// Show the station's certificate authority, or export its certificate
 #[derive(Debug, clap::Args)]
 pub(super) struct Ca {
     #[command(subcommand)]
     what: Option<CaCommand>,
-    /// Where the station keeps its memory
-    #[arg(long, value_name = "DIR", env = "OXBOW_DATA", default_value = DATA, global = true)]
+    /// The data directory
+    #[arg(long, value_name = "DIR", env = "OXBOW_DATA", default_value = DataDir::DEFAULT, global = true)]
     data: PathBuf,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Ca {
 enum CaCommand {
     /// Write the authority's certificate; its key never leaves the station
     Export {
-        /// pem for programs, der for most firmware's setup, esl (EFI signature list) for firmware that takes those
+        /// pem for programs, der for most firmware's setup, esl (EFI signature list) for firmware that needs one
         #[arg(long, value_enum, default_value_t = CertificateOutput::Pem)]
         format: CertificateOutput,
         /// The file to write [default: standard output]
@@ -43,7 +43,7 @@ enum CertificateOutput {
 }
 
 pub(super) fn run(ca: &Ca) -> ExitCode {
-    let directory = ca.data.join(TLS);
+    let directory = DataDir::new(&ca.data).tls();
     let done = read(&directory).and_then(|exported| match &ca.what {
         None => {
             show(&exported, &directory);
@@ -62,14 +62,19 @@ fn read(directory: &Path) -> Result<Exported, ConfigProblem> {
         TlsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound && !directory.exists() => {
             ConfigProblem {
                 what: format!("there is no certificate authority in {}", directory.display()),
-                hint: "the station makes it when it is first started; name its data with --data".into(),
+                hint: "the station creates it at its first start; name the data directory with --data".into(),
             }
         }
         TlsError::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ConfigProblem {
             what: error.to_string(),
             hint: "run it as the user that runs the station, usually root".into(),
         },
-        _ => ConfigProblem { what: error.to_string(), hint: error.hint().into() },
+        TlsError::Unreadable { .. }
+        | TlsError::Damaged { .. }
+        | TlsError::Mismatched(_)
+        | TlsError::Expired(_)
+        | TlsError::Unwritable { .. }
+        | TlsError::OpenSsl(_) => ConfigProblem { what: error.to_string(), hint: error.hint().into() },
     })
 }
 

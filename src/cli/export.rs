@@ -12,7 +12,7 @@ use crate::export::{Unmade, list, patient};
 pub(super) struct ExportArgs {
     #[command(flatten)]
     place: StationArgs,
-    /// The list, which must not be there yet; without it the list is printed
+    /// The file to write, which must not exist [default: the list is printed]
     file: Option<PathBuf>,
 }
 

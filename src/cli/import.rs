@@ -29,16 +29,16 @@ pub(super) struct ImportArgs {
     /// Show every row, not only those with problems, when there are more than 50
     #[arg(long)]
     all: bool,
-    /// Save the rows with problems as a list of the same columns, to correct and import again
+    /// Save the rows with problems as a list with the same columns, to correct and import again
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
     /// Print an empty list with every column that means something
     #[arg(long, conflicts_with_all = ["file", "undo"])]
     template: bool,
-    /// Take the latest import back, within a minute
+    /// Undo the latest import, within a minute
     #[arg(long, conflicts_with_all = ["file", "dry_run", "profile", "all", "errors"])]
     undo: bool,
-    /// With --undo: only for machines that have not begun to work
+    /// With --undo: only for machines that have not started to work
     #[arg(long, requires = "undo")]
     idle: bool,
 }
@@ -49,12 +49,12 @@ pub(super) fn run(options: &ImportArgs) -> ExitCode {
             print::raw(import::template());
             ExitCode::SUCCESS
         }
-        Some(file) => take_in(options, file).unwrap_or_else(|problems| print::failed(&problems)),
-        None => take_back(options).unwrap_or_else(|problems| print::failed(&problems)),
+        Some(file) => import(options, file).unwrap_or_else(|problems| print::failed(&problems)),
+        None => undo(options).unwrap_or_else(|problems| print::failed(&problems)),
     }
 }
 
-fn take_in(options: &ImportArgs, file: &Path) -> Result<ExitCode, Vec<ConfigProblem>> {
+fn import(options: &ImportArgs, file: &Path) -> Result<ExitCode, Vec<ConfigProblem>> {
     let bytes = read(file).map_err(|problem| vec![problem])?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let list = ListRequest {
@@ -73,7 +73,7 @@ fn take_in(options: &ImportArgs, file: &Path) -> Result<ExitCode, Vec<ConfigProb
     let answer = bench.ask(ask, &bytes, |answer| match answer {
         ControlReply::Flaw(trouble) => told.push(flaw(&name, &trouble)),
         ControlReply::Row(row) => told.push(in_words(&name, &row)),
-        // All that is to be seen has come: it is shown before anything is stored.
+        // The preview is complete: it is shown before anything is stored.
         ControlReply::Counts(all) => {
             progress.end();
             counts = all;
@@ -82,7 +82,19 @@ fn take_in(options: &ImportArgs, file: &Path) -> Result<ExitCode, Vec<ConfigProb
         }
         ControlReply::Errors { piece } => errors.push_str(&piece),
         ControlReply::Working { on, percent } => progress.show(&on, percent),
-        _ => {}
+        ControlReply::Node(_)
+        | ControlReply::Stranger(_)
+        | ControlReply::Trail { .. }
+        | ControlReply::Packets { .. }
+        | ControlReply::Log { .. }
+        | ControlReply::Station(_)
+        | ControlReply::Batch(_)
+        | ControlReply::Unit(_)
+        | ControlReply::Text { .. }
+        | ControlReply::Done { .. }
+        | ControlReply::Refused { .. }
+        | ControlReply::Failed { .. }
+        | ControlReply::Unknown => {}
     });
     progress.end();
     let answer = answer.map_err(|problem| vec![problem])?;
@@ -108,7 +120,7 @@ fn take_in(options: &ImportArgs, file: &Path) -> Result<ExitCode, Vec<ConfigProb
     }
 }
 
-fn take_back(options: &ImportArgs) -> Result<ExitCode, Vec<ConfigProblem>> {
+fn undo(options: &ImportArgs) -> Result<ExitCode, Vec<ConfigProblem>> {
     let mut bench = Conversation::open(&options.place, true)?;
     let answer =
         bench.ask(ControlRequest::UndoImport { idle: options.idle }, &[], drop).map_err(|problem| vec![problem])?;
@@ -197,7 +209,7 @@ impl ImportProgressLine {
         self.shown = words;
     }
 
-    /// The next line begins at its beginning.
+    /// The next line starts at column one.
     fn end(&mut self) {
         if !std::mem::take(&mut self.shown).is_empty() && io::stderr().is_terminal() {
             print::note("\n");
@@ -205,5 +217,5 @@ impl ImportProgressLine {
     }
 }
 
-/// Rows from which on it is said what takes so long.
+/// From this many rows on, progress is shown.
 const LONG: usize = 10_000;

@@ -1,4 +1,4 @@
-//! `oxbow label`: what is put on a machine that has its system, for a printer of labels or the camera of a telephone.
+//! `oxbow label`: the QR code for an installed machine, for a label printer or the camera of a phone.
 
 use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
@@ -8,26 +8,25 @@ use super::print;
 use crate::config::ConfigProblem;
 use crate::export::label::{self, LabelGround};
 use crate::export::{Unmade, patient};
-use crate::station::SEAL;
 
 /// Exit status: 0 done, 1 there is no such batch, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct LabelArgs {
     #[command(flatten)]
     place: StationArgs,
-    /// The batch; 0 is the whole bench [default: the latest; the whole bench where none was ever opened]
+    /// The batch; 0 is the whole bench [default: the latest, or the whole bench if none was ever opened]
     #[arg(long, value_name = "NUMBER")]
     batch: Option<u32>,
-    /// Only what the code says, for a program that makes labels
+    /// Only the text of the code, for a program that makes labels
     #[arg(long, conflicts_with_all = ["svg", "ascii"])]
     text: bool,
     /// The code as an SVG picture
     #[arg(long, conflicts_with = "ascii")]
     svg: bool,
-    /// Draw the code with ASCII characters only
+    /// Draw it with ASCII characters only
     #[arg(long)]
     ascii: bool,
-    /// For letters on a light ground, where colours cannot be set
+    /// For dark letters on a light background, where colours cannot be set
     #[arg(long)]
     light: bool,
     /// The machine: its number (#7), name, serial, UUID or MAC address
@@ -42,7 +41,7 @@ pub(super) fn run(options: &LabelArgs) -> ExitCode {
 }
 
 fn shown(options: &LabelArgs) -> Result<(), Unmade> {
-    let seal = options.place.data()?.join(SEAL);
+    let seal = options.place.data()?.seal();
     let mut bench = Conversation::open(&options.place, true)?;
     let label = label::make(bench.talk(), options.batch, &options.node, &seal, &patient)?;
     if options.text {
@@ -70,12 +69,12 @@ fn shown(options: &LabelArgs) -> Result<(), Unmade> {
     Ok(())
 }
 
-/// Whether the ground can be set, so that any camera reads it.
+/// Whether the background can be set, so that any camera reads the code.
 fn has_colours() -> bool {
     stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// ECMA-48 SGR: black letters on a white ground, line by line.
+/// ECMA-48 SGR: black on white, line by line.
 fn black_on_white(picture: &str) -> String {
     picture.lines().map(|line| format!("\u{1b}[30;107m{line}\u{1b}[0m\n")).collect()
 }

@@ -13,32 +13,31 @@ use crate::domain::time::Timestamp;
 use crate::export::Unmade;
 use crate::logs::index::{LogIndex, SearchQuery};
 use crate::protocol::control::{ControlReply, ControlRequest};
-use crate::station::{NODE_LOGS, SEARCH};
 
-/// Exit status: 0 found, 1 nothing is so or the node is not there, 2 it could not be looked.
+/// Exit status: 0 found, 1 nothing found or no such node, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct Logs {
     #[command(flatten)]
     place: StationArgs,
-    /// Of this node alone: its name, serial, UUID, MAC address, or number as #7
+    /// Only this node: its name, serial, UUID, MAC address, or number as #7
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
-    /// Of this run alone: the eight letters and digits that a line of an agent has behind `agent:`
+    /// Only this run: the eight characters that a line of an agent has after `agent:`
     #[arg(long, value_name = "RUN", value_parser = run_name)]
     run: Option<String>,
-    /// Of this level, or worse
+    /// This level or worse
     #[arg(long, value_name = "LEVEL", value_parser = ["info", "warning", "error"])]
     level: Option<String>,
-    /// From this moment on: 90s, 15m, 2h, 3d ago, or a time as 2026-05-03T14:00 (the workstation's) or with Z (UTC)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// From this time on: 90s, 15m, 2h, 3d ago, or a time such as 2026-05-03T14:00 (local) or with Z (UTC)
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
-    /// Up to this moment
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// Up to this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
-    /// So many lines at most, the newest
+    /// At most this many lines, the newest
     #[arg(long, value_name = "LINES", default_value_t = 1000)]
     limit: usize,
-    /// Words, or beginnings of words, that a line has all of, in any case
+    /// A line must have all these words, or words that begin with them, in any case
     #[arg(allow_negative_numbers = true)]
     words: Vec<String>,
 }
@@ -77,20 +76,17 @@ fn search(options: &Logs) -> Result<crate::logs::index::SearchResult, Unmade> {
         until: options.until,
         words: options.words.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned).collect(),
     };
-    let logs = data.join(NODE_LOGS);
+    let logs = data.node_logs();
     let cannot = |err: &dyn std::error::Error| {
         let why = err.source().map(|why| format!(": {why}")).unwrap_or_default();
-        let hint = format!("the lines themselves are in {}, for grep", logs.display());
+        let hint = format!("the log files are in {}: search them with grep", logs.display());
         Unmade::from(vec![ConfigProblem { what: format!("{err}{why}"), hint }])
     };
     if !logs.is_dir() {
-        let what = format!("there are no logs of nodes in {}", logs.display());
-        return Err(Unmade::from(vec![ConfigProblem {
-            what,
-            hint: "name the place of the station's data with --data".into(),
-        }]));
+        let what = format!("there are no node logs in {}", logs.display());
+        return Err(Unmade::from(vec![ConfigProblem { what, hint: "name the data directory with --data".into() }]));
     }
-    let mut index = LogIndex::open(&data.join(SEARCH), &logs).map_err(|err| cannot(&err))?;
+    let mut index = LogIndex::open(&data.log_index(), &logs).map_err(|err| cannot(&err))?;
     while index.catch_up().map_err(|err| cannot(&err))? {}
     index.search(&question, options.limit).map_err(|err| cannot(&err))
 }
@@ -117,10 +113,10 @@ fn number(options: &Logs, node: &str) -> Result<NodeId, Unmade> {
 fn run_name(text: &str) -> Result<String, String> {
     let name = text.trim().to_ascii_lowercase();
     let is_name = name.len() >= 8 && name.bytes().all(|c| c.is_ascii_hexdigit());
-    is_name.then_some(name).ok_or_else(|| "write it as 5f3a9c01, as it stands in the log behind `agent:`".into())
+    is_name.then_some(name).ok_or_else(|| "write it as 5f3a9c01, as the log has it after `agent:`".into())
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
+fn time(text: &str) -> Result<Timestamp, String> {
     let now = clock::now();
     let text = text.trim();
     let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
@@ -152,13 +148,13 @@ mod tests {
     fn a_time_is_read_as_people_write_it() {
         let now = clock::now().as_millis();
         for (text, ago) in [("90s", 90_000), ("15m", 900_000), ("2h", 7_200_000), ("3d", 259_200_000)] {
-            let read = moment(text).expect("a time").as_millis();
+            let read = time(text).expect("a time").as_millis();
             assert!((now - ago..=now - ago + 60_000).contains(&read), "{text}");
         }
-        assert_eq!(moment("2026-05-03T10:00:00Z"), Ok(Timestamp::from_millis(1_777_802_400_000)));
-        assert!(moment("2026-05-03T14:00").is_ok() && moment("2026-05-03").is_ok());
+        assert_eq!(time("2026-05-03T10:00:00Z"), Ok(Timestamp::from_millis(1_777_802_400_000)));
+        assert!(time("2026-05-03T14:00").is_ok() && time("2026-05-03").is_ok());
         for text in ["", "h", "yesterday", "2 h", "-1h", "99999999999999999999d"] {
-            assert!(moment(text).is_err(), "{text}");
+            assert!(time(text).is_err(), "{text}");
         }
     }
 }

@@ -40,43 +40,43 @@ pub struct Args {
 enum CliCommand {
     /// Start the station (what `oxbow` alone does too)
     Run(RunArgs),
-    /// Check the configuration, the boot files, the profiles and their images, and serve nothing
+    /// Check the configuration, the boot files, the profiles and their images; serve nothing
     Check(RunArgs),
-    /// Take in a list of machines: every row is shown, then all of them are stored or none
+    /// Import a list of machines, completely or not at all
     Import(import::ImportArgs),
     /// Write the bench as a list that can be imported again
     Export(export::ExportArgs),
-    /// Take in OS images, list them, read them again, remove them
+    /// Add, list, verify and remove OS images
     Images(images::ImagesArgs),
-    /// List the machines, register them and tell them what to do
+    /// List and register machines, and control what they do
     Nodes(nodes::Nodes),
-    /// Search the machines' logs, by node, run, level, time and words
+    /// Search the machines' logs by node, run, level, time and words
     Logs(logs::Logs),
-    /// Say, or set, what becomes of machines nobody registered
+    /// Show or set the policy for unregistered machines
     Policy(nodes::PolicyArgs),
-    /// Say, or set while the station runs, whose the network's addresses are
+    /// Show or change the DHCP mode of a running station
     Dhcp(nodes::DhcpArgs),
-    /// List what there is to install, and check it: keys, templates, files, digests
+    /// List, check and import profiles
     Profiles(profiles::ProfilesArgs),
-    /// Say what is done differently for certain machines, and carry it to another bench
+    /// List, export and import quirks: what is done differently for certain machines
     Quirks(quirks::QuirksArgs),
-    /// Open a batch, say how it stands, close it
+    /// Open a batch, show its status, close it
     Batch(batch::BatchArgs),
-    /// Write what became of a batch: tables, a page to print, a signed certificate for each machine
+    /// Write the result of a batch: tables, a page to print, and a signed certificate for each machine
     Report(report::ReportArgs),
-    /// Show what is put on a machine that has its system: who it is and which certificate is its own, as a QR code
+    /// Draw the QR code for an installed machine: its identity and its certificate
     Label(label::LabelArgs),
-    /// Say whether certificates are as the station signed them; no station is needed
+    /// Verify certificates; no station is needed
     Verify(report::Verify),
-    /// Write what somebody far away needs to help with this bench into one archive, without its secrets
+    /// Write an archive for remote support, without the bench's secrets
     Support(support::Support),
-    /// Show the station's certificate authority, or give out its certificate for machines to trust
+    /// Show the station's certificate authority, or export its certificate for machines to trust
     Ca(ca::Ca),
-    /// Show a recording on the screen: what happened then, as fast as you like, and no service
+    /// Show a recording on the screen, at any speed; serve nothing
     Replay(replay::ReplayArgs),
-    /// List the keys of the screen, as the README shows them
+    /// List the keys of the screen, as docs/guide/screen.md does
     Keys,
-    /// Bring up simulated machines that boot from a station over real sockets (root, in a network namespace)
+    /// Start simulated machines that boot from a station over real sockets (as root, in a network namespace)
     Sim(Sim),
 }
 
@@ -94,7 +94,7 @@ struct RunArgs {
     /// Draw with ASCII characters only
     #[arg(long)]
     ascii: bool,
-    /// Record what happens in this new file, without secrets, for `oxbow replay`
+    /// Record what happens into this new file, without secrets, for `oxbow replay`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -107,7 +107,7 @@ struct Sim {
     /// How many machines
     #[arg(long, short, default_value_t = 12)]
     machines: u16,
-    /// Marks of a machine instead of its usual ones, as serial=SN-1,uuid=…,mac=…; the first is for the first machine
+    /// Identifiers of one machine, as serial=SN-1,uuid=…,mac=…; the first is for the first machine
     #[arg(long = "machine", value_name = "MARKS")]
     marks: Vec<sim::IdentityOverride>,
     /// Where their disks are files [default: a temporary directory]
@@ -116,21 +116,21 @@ struct Sim {
     /// Slow every disk down to this many bytes a second
     #[arg(long, value_name = "BYTES")]
     pace: Option<u64>,
-    /// Switch them on this many milliseconds apart
+    /// Switch them on this far apart
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 100)]
     apart: u64,
     /// Give this machine (counted from 1) a disk that does not keep what is written
     #[arg(long, value_name = "NUMBER")]
     worn_disk: Option<u16>,
-    /// Let this machine (counted from 1) say of the files on its disk what is not so
+    /// Let this machine (counted from 1) report wrong digests for the files on its disk
     #[arg(long, value_name = "NUMBER")]
     liar: Option<u16>,
-    /// End after this many seconds
+    /// Stop after this many seconds
     #[arg(long, default_value_t = 600)]
     seconds: u64,
 }
 
-/// Does what was typed. Problems are said on standard error, each with a hint.
+/// Runs the command. Problems are printed on standard error, each with a hint.
 pub fn run(args: Args) -> ExitCode {
     match args.command.unwrap_or(CliCommand::Run(args.run)) {
         CliCommand::Run(run) => station(run),

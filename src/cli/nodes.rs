@@ -37,56 +37,57 @@ pub(super) struct Nodes {
 
 #[derive(Debug, Subcommand)]
 enum NodesCommand {
-    /// Every node, one a line (what `oxbow nodes` alone does too)
+    /// List every node, one per line (what `oxbow nodes` alone does too)
     List,
-    /// One node and what happened to it last, or a MAC address that is no node's
+    /// Show one node and its latest events; also a MAC address that belongs to no node
     Show { node: String },
-    /// Make a machine known before it is seen: by its serial, its UUID or a MAC address
+    /// Register a machine before it is seen, by serial, UUID or MAC address
     Register(Register),
-    /// Correct what is known of a node; an empty value clears it
+    /// Correct what is known about a node; an empty value clears it
     Edit {
         node: String,
         #[command(flatten)]
         edit: Correction,
     },
-    /// Take back what was done last, within a minute: a forgotten node, an edit, an import
+    /// Undo the latest forget, edit or import, within a minute
     Undo,
-    /// Give a node a profile, or `default` for the default one
+    /// Give a node a profile; `default` for the default profile
     Assign { node: String, profile: String },
-    /// Choose the boot program of a node, a file in the boot-files folder, or `auto` for what is usual
+    /// Choose a node's boot program, a file of the boot files; `auto` for the usual one
     Loader { node: String, program: String },
     /// Install at the next network boot
     Rearm {
         #[arg(required = true)]
         nodes: Vec<String>,
     },
-    /// Drop nodes and all that is known of them; `undo` brings them back within a minute
+    /// Drop nodes and everything known about them; `undo` restores them within a minute
     Forget {
         #[arg(required = true)]
         nodes: Vec<String>,
     },
-    /// Let machines go on that wait for approval: who nobody registered, who would write a disk, who is not as expected
+    /// Let waiting machines continue: unregistered, about to write a disk, or not as expected
     Approve {
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         nodes: Vec<String>,
-        /// All that nobody registered and that wait
+        /// All unregistered machines that wait
         #[arg(long)]
         all: bool,
         /// With this profile
         #[arg(long)]
         profile: Option<ProfileId>,
-        /// What is said yes to, where a machine asks: the mark that `nodes show` prints, one for each such machine
+        /// The question that is answered with yes, where a machine asks one: the mark that `nodes show` prints, one for
+        /// each such machine
         #[arg(long, value_name = "MARK", value_delimiter = ',', conflicts_with = "all")]
         asked: Vec<String>,
     },
     /// Save the latest packets of a node, or of a MAC address, for Wireshark
     Capture {
         node: String,
-        /// Into this file; NODE.pcap in this directory without it
+        /// The file to write [default: NODE.pcap in the current directory]
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// Say who the machine is that is in conflict with a node
+    /// Settle a conflict between a machine and nodes
     Resolve { node: String, how: ResolveWay },
 }
 
@@ -96,7 +97,7 @@ struct Register {
     serial: Option<Serial>,
     #[arg(long)]
     uuid: Option<SystemUuid>,
-    /// One address; may be given again
+    /// A MAC address; may be repeated
     #[arg(long)]
     mac: Vec<MacAddr>,
     #[arg(long)]
@@ -104,10 +105,10 @@ struct Register {
     /// What people call it
     #[arg(long)]
     name: Option<String>,
-    /// What its operating system is to be called
+    /// The host name of its operating system
     #[arg(long)]
     hostname: Option<Hostname>,
-    /// What else to keep about it; may be given again
+    /// Other information to keep; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, String)>,
 }
@@ -119,7 +120,7 @@ struct Correction {
     serial: Option<Set<Serial>>,
     #[arg(long, value_parser = set::<SystemUuid>)]
     uuid: Option<Set<SystemUuid>>,
-    /// All of its addresses from then on: given again for each
+    /// A MAC address; may be repeated. These are then all its addresses
     #[arg(long, value_parser = set::<MacAddr>)]
     mac: Vec<Set<MacAddr>>,
     /// A profile; empty for the default one
@@ -128,43 +129,43 @@ struct Correction {
     /// What people call it
     #[arg(long, value_parser = set::<String>)]
     name: Option<Set<String>>,
-    /// What its operating system is to be called
+    /// The host name of its operating system
     #[arg(long, value_parser = set::<Hostname>)]
     hostname: Option<Set<Hostname>>,
-    /// Where it will stand, as --metadata Site=…
+    /// The same as --metadata Site=SITE
     #[arg(long, value_parser = set::<String>)]
     site: Option<Set<String>>,
-    /// What else is kept about it; may be given again
+    /// Other information to keep; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair_to_set)]
     metadata: Vec<(String, Set<String>)>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum ResolveWay {
-    /// It is the node; the others it was in conflict with are forgotten
+    /// It is the node; the others in the conflict are forgotten
     ForgetOthers,
-    /// It is the node, which gets the identifiers it showed
+    /// It is the node; the identifiers it showed become the node's
     MoveIdentifiers,
-    /// It is none of them: what it shares with them identifies nobody from now on
+    /// It is none of them; identifiers it shares with them no longer identify anybody
     TellApart,
 }
 
-/// What becomes of machines that boot from the network and that nobody registered.
+/// The policy for machines that boot from the network without being registered.
 #[derive(Debug, clap::Args)]
 pub(super) struct PolicyArgs {
     #[command(flatten)]
     place: StationArgs,
     /// default: they get the default profile; hold: they wait for approval; refuse: they get nothing; allow-list: they
-    /// go on to their own disk
+    /// boot from their own disk
     policy: Option<Policy>,
 }
 
-/// Whose the network's addresses are.
+/// The DHCP mode: who gives the network's addresses.
 #[derive(Debug, clap::Args)]
 pub(super) struct DhcpArgs {
     #[command(flatten)]
     place: StationArgs,
-    /// show: what it is now, and why; authoritative: the station gives the addresses; proxy: the site's DHCP server does;
+    /// show: the mode now, and why; authoritative: the station gives addresses; proxy: the site's DHCP server does;
     /// auto: proxy where another server answers
     #[arg(value_parser = ["show", "authoritative", "proxy", "auto"])]
     choice: Option<String>,
@@ -194,7 +195,19 @@ pub(super) fn run(nodes: &Nodes) -> ExitCode {
             ControlReply::Trail { at, times, text } => trail.push((at, times, text)),
             ControlReply::Packets { piece } => packets.push_str(&piece),
             ControlReply::Log { at, source, level, text } => log.push((at, source, level, text)),
-            _ => {}
+            ControlReply::Flaw(_)
+            | ControlReply::Row(_)
+            | ControlReply::Counts(_)
+            | ControlReply::Errors { .. }
+            | ControlReply::Station(_)
+            | ControlReply::Batch(_)
+            | ControlReply::Unit(_)
+            | ControlReply::Text { .. }
+            | ControlReply::Working { .. }
+            | ControlReply::Done { .. }
+            | ControlReply::Refused { .. }
+            | ControlReply::Failed { .. }
+            | ControlReply::Unknown => {}
         };
         match bench.ask(ask, &[], hear) {
             Ok(ControlReply::Done { .. }) if capture => {
@@ -218,7 +231,7 @@ pub(super) fn run(nodes: &Nodes) -> ExitCode {
                     print::line(&format!("{} {source} {level} {text}", moment(Timestamp::from_millis(at))));
                 }
             }
-            // The first that is refused says how the program ends; the others are done all the same.
+            // A refusal sets the exit status; the other nodes are handled all the same.
             Ok(answer) => {
                 let ended = print::outcome(&answer);
                 if !matches!(answer, ControlReply::Done { .. }) {
@@ -243,7 +256,7 @@ pub(super) fn dhcp(options: &DhcpArgs) -> ExitCode {
     say_once(&options.place, choice.map_or(ControlRequest::Dhcp, |choice| ControlRequest::SetDhcp { choice }))
 }
 
-/// Asks one thing and says how it went.
+/// Sends one request and prints how it went.
 fn say_once(place: &StationArgs, ask: ControlRequest) -> ExitCode {
     let mut bench = match Conversation::open(place, ask.is_question()) {
         Ok(bench) => bench,

@@ -1,5 +1,5 @@
-//! What is printed. Everything goes through here: what a machine or a file says must not move the cursor or reorder a
-//! line, and a reader who has gone (`| head`) is no fault.
+//! What is printed. Everything goes through here: text from a machine or a file must not move the cursor or reorder a
+//! line, and a closed pipe (`| head`) is not an error.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -34,7 +34,7 @@ pub(super) fn note(text: &str) {
     let _nobody_reads = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// The end of a conversation: its last words, and how the program ends.
+/// Prints the final reply of a conversation, and gives the exit status.
 pub(super) fn outcome(answer: &ControlReply) -> ExitCode {
     match answer {
         ControlReply::Done { said } => {
@@ -49,17 +49,32 @@ pub(super) fn outcome(answer: &ControlReply) -> ExitCode {
             problem(what, Some(hint));
             ExitCode::from(FAILED)
         }
-        _ => ExitCode::from(FAILED),
+        // Not final replies: `ask` does not return them.
+        ControlReply::Node(_)
+        | ControlReply::Stranger(_)
+        | ControlReply::Trail { .. }
+        | ControlReply::Packets { .. }
+        | ControlReply::Log { .. }
+        | ControlReply::Flaw(_)
+        | ControlReply::Row(_)
+        | ControlReply::Counts(_)
+        | ControlReply::Errors { .. }
+        | ControlReply::Station(_)
+        | ControlReply::Batch(_)
+        | ControlReply::Unit(_)
+        | ControlReply::Text { .. }
+        | ControlReply::Working { .. }
+        | ControlReply::Unknown => ExitCode::from(FAILED),
     }
 }
 
-/// What kept a conversation from taking place.
+/// Prints why there was no conversation.
 pub(super) fn failed(problems: &[ConfigProblem]) -> ExitCode {
     problems.iter().for_each(|found| problem(&found.what, Some(&found.hint)));
     ExitCode::from(FAILED)
 }
 
-/// Why a paper was not made.
+/// Prints why an export was not made.
 pub(super) fn unmade(why: &Unmade) -> ExitCode {
     match why {
         Unmade::Said(answer) => outcome(answer),
@@ -68,12 +83,12 @@ pub(super) fn unmade(why: &Unmade) -> ExitCode {
     }
 }
 
-/// On one line, without anything that a terminal would obey.
+/// On one line, without control characters.
 pub(super) fn clean(words: &str) -> String {
     text::clean(words, LINE_LIMIT)
 }
 
-/// JSON in which everything that a terminal would obey is escaped. Only text can hold it, so that it means the same.
+/// JSON with control characters escaped. They occur in strings only, so that its meaning is the same.
 pub(super) fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -88,9 +103,9 @@ pub(super) fn escaped(json: &str) -> String {
     out
 }
 
-/// Understood, and no: a problem in the list, a refusal.
+/// The exit status of a request that was understood and refused.
 pub(super) const REFUSED: u8 = 1;
-/// It could not be tried. A mistake on the command line ends with the same.
+/// The exit status if it could not be tried, as with a mistake on the command line.
 pub(super) const FAILED: u8 = 2;
 const LINE_LIMIT: usize = 4000;
 

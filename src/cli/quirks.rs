@@ -1,4 +1,4 @@
-//! `oxbow quirks`: what is done differently for certain machines, and carrying it from one line to the next.
+//! `oxbow quirks`: what is done differently for certain machines. Exports it for another bench and imports it there.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use clap::Subcommand;
 use super::connection::{Conversation, StationArgs};
 use super::print;
 use crate::config::ConfigProblem;
+use crate::data_dir::DataDir;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::machine::quirk::Quirk;
 use crate::domain::node::quirk_file;
 use crate::protocol::control::{ControlReply, ControlRequest};
-use crate::station::QUIRKS;
 
-/// What is done differently for certain machines.
+/// Exit status: 0 done, 1 refused, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct QuirksArgs {
     #[command(flatten)]
@@ -26,11 +26,11 @@ pub(super) struct QuirksArgs {
 
 #[derive(Debug, Subcommand)]
 enum QuirksCommand {
-    /// The rows in force, and the troubles that are known (what `oxbow quirks` alone does too)
+    /// List the quirks in force, and known problems (what `oxbow quirks` alone does too)
     List,
-    /// This site's rows and what was learned at this bench, as a file for another one
+    /// Print the site's rows and what was learned, as a file for another bench
     Export,
-    /// Add the rows of a file to this site's; a running station takes them over by itself
+    /// Add the rows of a file to this site's; a running station reads them by itself
     Import { file: PathBuf },
 }
 
@@ -67,9 +67,9 @@ pub(super) fn run(quirks: &QuirksArgs) -> ExitCode {
     }
 }
 
-/// Writes the rows that are new behind the site's own, wholly or not at all.
+/// Appends the rows that are new to the site's own, completely or not at all.
 fn import(place: &StationArgs, file: &Path) -> Result<String, Vec<ConfigProblem>> {
-    let site = place.data()?.join(QUIRKS);
+    let site = place.data()?.quirks();
     let (new, _) = rows(file)?;
     let (known, text) = if site.exists() { rows(&site)? } else { (Vec::new(), String::new()) };
     let new: Vec<&Quirk> = new.iter().filter(|row| !known.iter().any(|it| it.does_as(row))).collect();
@@ -78,7 +78,7 @@ fn import(place: &StationArgs, file: &Path) -> Result<String, Vec<ConfigProblem>
     }
     let added: String = new.iter().map(|row| format!("\n{}", quirk_file::toml(row))).collect();
     let text = if text.is_empty() { added.trim_start().to_owned() } else { format!("{}\n{added}", text.trim_end()) };
-    quirk_file::parse(QUIRKS, &text).map_err(|wrong| explained(&site, wrong))?;
+    quirk_file::parse(DataDir::QUIRKS, &text).map_err(|wrong| explained(&site, wrong))?;
     replace(&site, &text).map_err(|err| {
         let what = format!("cannot write {}: {err}", site.display());
         vec![ConfigProblem { what, hint: "use the account that the station runs under, which is usually root".into() }]
@@ -102,7 +102,7 @@ fn explained(file: &Path, wrong: Vec<Diagnostic>) -> Vec<ConfigProblem> {
     wrong.into_iter().map(named).map(|found| ConfigProblem { what: found.place_and_what(), hint: found.hint }).collect()
 }
 
-/// A station that reads it meanwhile sees the old file or the new one.
+/// Replaces the file in one step: a station that reads it meanwhile sees the old file or the new one.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let new = path.with_extension("toml.new");
     let mut file = std::fs::File::create(&new)?;

@@ -13,20 +13,19 @@ use crate::domain::batch::export::ReportFormat;
 use crate::domain::text;
 use crate::export::{Unmade, patient, report};
 use crate::seal::{self, NotGenuine, PUBLIC};
-use crate::station::SEAL;
 
 /// Exit status: 0 done, 1 there is no such batch, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct ReportArgs {
     #[command(flatten)]
     place: StationArgs,
-    /// The batch; 0 is the whole bench [default: the latest; the whole bench where none was ever opened]
+    /// The batch; 0 is the whole bench [default: the latest, or the whole bench if none was ever opened]
     #[arg(long, value_name = "NUMBER")]
     batch: Option<u32>,
     /// csv (a row for each machine), json, html (to print), certificates [default: all of them]
     #[arg(long, value_name = "FORMAT", value_delimiter = ',')]
     format: Vec<ReportFormatArg>,
-    /// Where it is written: a directory that is not there yet, or is empty
+    /// A directory that does not exist yet or is empty
     directory: PathBuf,
 }
 
@@ -49,12 +48,12 @@ impl From<ReportFormatArg> for ReportFormat {
     }
 }
 
-/// Exit status: 0 all are genuine, 1 one is not, 2 it could not be tried.
+/// Exit status: 0 all are genuine, 1 at least one is not, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
     #[command(flatten)]
     place: StationArgs,
-    /// The public key of the station that signed them, as it is beside a report [default: this station's own]
+    /// The public key of the station that signed them; a report contains it [default: this station's own]
     #[arg(long, value_name = "PUBLIC.PEM")]
     key: Option<PathBuf>,
     /// Certificates
@@ -70,7 +69,7 @@ pub(super) fn run(options: &ReportArgs) -> ExitCode {
 }
 
 fn report(options: &ReportArgs) -> Result<(), Unmade> {
-    let seal = options.place.data()?.join(SEAL);
+    let seal = options.place.data()?.seal();
     let mut bench = Conversation::open(&options.place, true)?;
     let formats: Vec<ReportFormat> = options.format.iter().copied().map(ReportFormat::from).collect();
     let formats = if formats.is_empty() { &ReportFormat::ALL } else { formats.as_slice() };
@@ -84,7 +83,7 @@ fn report(options: &ReportArgs) -> Result<(), Unmade> {
 pub(super) fn verify(options: &Verify) -> ExitCode {
     let key = match &options.key {
         Some(key) => Ok(key.clone()),
-        None => options.place.data().map(|data| data.join(SEAL).join(PUBLIC)),
+        None => options.place.data().map(|data| data.seal().join(PUBLIC)),
     };
     let public = match key.map(|file| (read(&file), file)) {
         Err(problems) => return print::failed(&problems),
@@ -117,7 +116,7 @@ pub(super) fn verify(options: &Verify) -> ExitCode {
     code
 }
 
-/// As much of a file as a certificate or a key can have, and one byte: a longer one is neither.
+/// Reads at most one byte more than a certificate or a key can have: a longer file is neither.
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(file)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
@@ -148,5 +147,5 @@ fn advice(err: &NotGenuine) -> &'static str {
     }
 }
 
-/// Bytes of a certificate: those of a machine with 64 disks are a tenth of it.
+/// The largest certificate in bytes; that of a machine with 64 disks has a tenth of it.
 const LARGEST: u64 = 1 << 20;

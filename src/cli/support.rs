@@ -1,6 +1,5 @@
 //! `oxbow support`.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,20 +9,19 @@ use crate::domain::profile::Profile;
 use crate::export::support::{self, About};
 use crate::export::{Unmade, patient};
 use crate::service::images;
-use crate::station::{API_TOKEN, PLACEHOLDERS, QUIRKS};
 
-/// Exit status: 0 done, 1 a node that is not there, 2 it could not be tried.
+/// Exit status: 0 done, 1 there is no such node, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct Support {
     #[command(flatten)]
     place: StationArgs,
-    /// With all that is known of this node, and its packets; may be given again. Nodes in trouble are in it by themselves
+    /// Include everything about this node, and its packets; may be repeated. Nodes in trouble are always included
     #[arg(long = "node", value_name = "NODE")]
     nodes: Vec<String>,
-    /// What machines said by syslog too: their own programs may have said secrets
+    /// Include what machines sent by syslog, which may contain secrets of their own programs
     #[arg(long)]
     syslog: bool,
-    /// The archive to write, as bench.tar.gz
+    /// The archive to write, such as bench.tar.gz
     file: PathBuf,
 }
 
@@ -41,7 +39,7 @@ fn support(options: &Support) -> Result<(), Unmade> {
     let settings = options.place.settings()?;
     let folders = options.place.folders(None)?;
     let mut bench = Conversation::open(&options.place, true)?;
-    let (quirks, placeholders) = (folders.data.join(QUIRKS), folders.data.join(PLACEHOLDERS));
+    let (quirks, placeholders) = (folders.data.quirks(), folders.data.placeholders());
     let profiles = images::read(&folders.profiles, None, &quirks, &placeholders).profiles;
     let profiles: Vec<&Profile> = profiles.values().collect();
     let about = About {
@@ -50,7 +48,6 @@ fn support(options: &Support) -> Result<(), Unmade> {
         settings: &settings,
         data: &folders.data,
         profiles: &profiles,
-        token: fs::read_to_string(folders.data.join(API_TOKEN)).ok(),
     };
     let archive = support::make(bench.talk(), &about, &patient)?;
     support::save(&options.file, &archive)?;

@@ -1,4 +1,4 @@
-//! File, environment and flags become one validated configuration. Everything wrong is said at once, each with a hint.
+//! File, environment and flags become one validated configuration. All problems are reported at once, each with a hint.
 
 pub mod screen;
 pub mod webhook;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::boot::dhcp::rogue::{BadDhcpChoice, DhcpChoice, ModeState};
 use crate::boot::dhcp::segment::{BadSegment, Relayed, Segment};
+use crate::data_dir::DataDir;
 use crate::domain::ids::ProfileId;
 use crate::domain::station::policy::{NoSuchPolicy, Policy};
 
@@ -23,45 +24,45 @@ pub struct Settings {
     /// The network interface that the machines are connected to
     #[arg(long, short, value_name = "IF", env = "OXBOW_INTERFACE")]
     pub interface: Option<String>,
-    /// Where the station keeps its memory, its images and its logs
+    /// The data directory [default: /var/lib/oxbow]
     #[arg(long, value_name = "DIR", env = "OXBOW_DATA")]
     pub data: Option<PathBuf>,
-    /// OS profiles, one TOML file each
+    /// The profiles, one TOML file each [default: DATA/profiles]
     #[arg(long, value_name = "DIR", env = "OXBOW_PROFILES")]
     pub profiles: Option<PathBuf>,
-    /// OS images that profiles name
+    /// The images that profiles name [default: DATA/images]
     #[arg(long, value_name = "DIR", env = "OXBOW_IMAGES")]
     pub images: Option<PathBuf>,
-    /// Network boot programs, kernel and initramfs, as packaging/boot-files makes them
+    /// Boot programs, kernel and initramfs [default: /usr/share/oxbow/boot]
     #[arg(long, value_name = "DIR", env = "OXBOW_BOOT_FILES")]
     pub boot_files: Option<PathBuf>,
-    /// What a machine gets that nobody registered
+    /// The profile of unregistered machines
     #[arg(long, value_name = "PROFILE", env = "OXBOW_DEFAULT_PROFILE")]
     pub default_profile: Option<String>,
-    /// What becomes of machines nobody registered until somebody chooses at the bench: default (they get the default
-    /// profile), hold (they wait for approval), refuse (nothing), or allow-list (their own disk) [default: default]
+    /// What a new station does with unregistered machines: default (they get the default profile), hold (they wait for
+    /// approval), refuse (they get nothing), or allow-list (they boot from their own disk) [default: default]
     #[arg(long, value_name = "POLICY", env = "OXBOW_POLICY")]
     pub policy: Option<String>,
     /// First and last address for machines [default: .100 to .250 of the interface's network, or what fits]
     #[arg(long, value_name = "FIRST-LAST", env = "OXBOW_POOL")]
     pub pool: Option<String>,
-    /// A network behind a relay agent that gets addresses too: the agent's address there, and the pool; may be given again
+    /// A network behind a relay agent that gets addresses too: the agent's address there, and the pool; may be repeated
     #[arg(long, value_name = "AGENT/PREFIX=FIRST-LAST", env = "OXBOW_RELAY_POOL", value_delimiter = ' ')]
     pub relay_pool: Vec<String>,
-    /// Whose the network's addresses are: authoritative (the station gives them), proxy (the site's DHCP server does), or
-    /// auto (proxy where another server answers) [default: authoritative]
+    /// The DHCP mode: authoritative (the station gives addresses), proxy (the site's DHCP server does), or auto (proxy
+    /// where another server answers) [default: authoritative]
     #[arg(long, value_name = "MODE", env = "OXBOW_DHCP")]
     pub dhcp: Option<String>,
-    /// Give addresses although another DHCP server answers on the interface
+    /// Give addresses even if another DHCP server answers on the interface
     #[arg(long, env = "OXBOW_DHCP_FORCE")]
     pub dhcp_force: bool,
-    /// Serve on the interface although it carries this workstation's default route
+    /// Serve on the interface even if it carries the workstation's default route
     #[arg(long, env = "OXBOW_ALLOW_DEFAULT_ROUTE")]
     pub allow_default_route: bool,
-    /// TCP port of the station's HTTP server
+    /// TCP port of the HTTP server [default: 80]
     #[arg(long, value_name = "PORT", env = "OXBOW_HTTP_PORT")]
     pub http_port: Option<u16>,
-    /// TCP port of the station's HTTPS server [default: 443 beside HTTP's 80, and always 363 above HTTP's]
+    /// TCP port of the HTTPS server [default: 443 beside port 80, and always 363 above the HTTP port]
     #[arg(long, value_name = "PORT", env = "OXBOW_HTTPS_PORT")]
     pub https_port: Option<u16>,
     /// Serve machines by HTTPS or not at all, from the boot script on
@@ -77,15 +78,15 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub interface: String,
-    /// The network on it: the station's address, and those it gives away.
+    /// The network on it: the station's address, and those it gives to machines.
     pub segment: Segment,
-    /// What it is to other DHCP servers there.
+    /// Its DHCP mode at the start.
     pub dhcp: ModeState,
-    /// The same as it was written, if it was.
+    /// The same as it was configured, if it was.
     pub dhcp_setting: Option<DhcpChoice>,
     pub http: SocketAddr,
     pub https: SocketAddr,
-    pub data: PathBuf,
+    pub data: DataDir,
     pub profiles: PathBuf,
     pub images: PathBuf,
     pub boot_files: PathBuf,
@@ -93,13 +94,13 @@ pub struct Config {
     /// Until somebody chooses one.
     pub policy: Policy,
     pub screen: ScreenSettings,
-    /// Who is told when machines come to another phase.
+    /// The program that is sent changes of phase.
     pub webhook: Option<Webhook>,
-    /// What was set, as it was written.
+    /// The settings as they were written.
     pub given: Box<Settings>,
 }
 
-/// One thing that is wrong, and what to do.
+/// One problem, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}\nhint: {hint}")]
 pub struct ConfigProblem {
@@ -118,7 +119,7 @@ impl ConfigProblem {
 pub struct Interface {
     pub name: String,
     pub addresses: Vec<(Ipv4Addr, u8)>,
-    /// It leads out to the rest of the world.
+    /// Whether packets for all other networks leave through it.
     pub has_default_route: bool,
 }
 
@@ -135,7 +136,7 @@ pub fn interfaces() -> Vec<Interface> {
         .collect()
 }
 
-/// Whether the kernel's table (proc(5), /proc/net/route) sends what is for everywhere else out of this interface.
+/// Whether the kernel's routing table (proc(5), /proc/net/route) has a default route on this interface.
 fn carries_default_route(routes: &str, interface: &str) -> bool {
     routes.lines().skip(1).any(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -144,7 +145,7 @@ fn carries_default_route(routes: &str, interface: &str) -> bool {
 }
 
 impl Settings {
-    /// These settings over those of the configuration file. A file that was named must be there; the usual one may not.
+    /// These settings over those of the configuration file. A file that was named must exist, the usual one need not.
     pub fn over_file(self, named: Option<&Path>) -> Result<Self, Vec<ConfigProblem>> {
         let file = named.unwrap_or(Path::new(USUAL_FILE));
         let text = match std::fs::read_to_string(file) {
@@ -153,14 +154,14 @@ impl Settings {
             Err(err) => {
                 return Err(vec![ConfigProblem::new(
                     format!("cannot read {}: {err}", file.display()),
-                    "name a file that is there",
+                    "name a file that exists",
                 )]);
             }
         };
         let filed: Self = toml::from_str(&text).map_err(|err| {
             let line = err.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let what = format!("{}:{line}: {}", file.display(), err.message().replace('\n', " "));
-            vec![ConfigProblem::new(what, "the README lists every setting")]
+            vec![ConfigProblem::new(what, "docs/reference/settings.md lists every setting")]
         })?;
         Ok(Self {
             interface: self.interface.or(filed.interface),
@@ -183,7 +184,7 @@ impl Settings {
         })
     }
 
-    /// The configuration these settings mean on a workstation with these interfaces, or everything that is wrong.
+    /// The configuration that these settings give on a workstation with these interfaces, or all problems.
     pub fn check(self, interfaces: &[Interface]) -> Result<Config, Vec<ConfigProblem>> {
         let mut problems = Vec::new();
         let given = Box::new(self.clone());
@@ -200,14 +201,14 @@ impl Settings {
             word.parse().map_err(|err: NoSuchPolicy| problems.push(ConfigProblem::new(err.to_string(), hint)))
         });
         let dhcp_setting = self.dhcp.as_deref().and_then(|word| word.parse().ok());
-        let dhcp = standing(self.dhcp.as_deref(), self.dhcp_force).map_err(|problem| problems.push(problem));
-        let data = self.data.unwrap_or_else(|| DATA.into());
-        let within = |chosen: Option<PathBuf>, name: &str| chosen.unwrap_or_else(|| data.join(name));
-        let (profiles, images) = (within(self.profiles, "profiles"), within(self.images, "images"));
-        for directory in [&data, &profiles, &images] {
+        let dhcp = dhcp_mode(self.dhcp.as_deref(), self.dhcp_force).map_err(|problem| problems.push(problem));
+        let data = self.data.map_or_else(DataDir::default, DataDir::new);
+        let profiles = self.profiles.unwrap_or_else(|| data.profiles());
+        let images = self.images.unwrap_or_else(|| data.images());
+        for directory in [data.path(), &profiles, &images] {
             if let Err(err) = std::fs::create_dir_all(directory) {
-                let what = format!("cannot make the directory {}: {err}", directory.display());
-                problems.push(ConfigProblem::new(what, "start oxbow as root, or choose another place with --data"));
+                let what = format!("cannot create the directory {}: {err}", directory.display());
+                problems.push(ConfigProblem::new(what, "start oxbow as root, or choose another directory with --data"));
             }
         }
         let webhook = self.webhook.check(&mut problems);
@@ -301,7 +302,7 @@ fn ports(http: Option<u16>, https: Option<u16>) -> Result<(u16, u16), ConfigProb
     }
 }
 
-/// How a service of the station is written in a URL, without its usual port.
+/// The URL of one of the station's servers; the usual port is left out.
 pub fn url(scheme: &str, at: SocketAddr) -> String {
     match (scheme, at.port()) {
         ("http", 80) | ("https", 443) => format!("{scheme}://{}", at.ip()),
@@ -331,7 +332,7 @@ fn segment(http: SocketAddr, prefix: u8, pool: Option<&str>, relay_pools: &[Stri
     segment.with_pool(first, last).map_err(wrong)
 }
 
-fn standing(word: Option<&str>, forced: bool) -> Result<ModeState, ConfigProblem> {
+fn dhcp_mode(word: Option<&str>, forced: bool) -> Result<ModeState, ConfigProblem> {
     let choice = word.map_or(Ok(DhcpChoice::default()), str::parse).map_err(|BadDhcpChoice| {
         let what = format!("dhcp {:?}: there is no such mode", word.unwrap_or_default());
         ConfigProblem::new(what, "write authoritative, proxy or auto")
@@ -343,10 +344,8 @@ fn standing(word: Option<&str>, forced: bool) -> Result<ModeState, ConfigProblem
     Ok(ModeState::new(choice, forced))
 }
 
-/// Read when no other is named.
+/// The configuration file unless another is named.
 pub const USUAL_FILE: &str = "/etc/oxbow/oxbow.toml";
-/// Where the station's data is when nothing else is said.
-pub const DATA: &str = "/var/lib/oxbow";
 /// 443 is this far from 80, and 8443 from 8080.
 const HTTPS_ABOVE_HTTP: u16 = 363;
 const ROUTES: &str = "/proc/net/route";

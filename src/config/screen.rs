@@ -1,26 +1,26 @@
-//! What may be set of the screen: `[screen]` in the file, or flags, or the environment.
+//! The settings of the screen: `[screen]` in the file, flags, or the environment.
 
 use clap::ValueEnum;
 use serde::Deserialize;
 
-/// Looks and sounds. What is not set is told from the terminal.
+/// Looks and sounds. What is not set is detected from the terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScreenSettings {
-    /// Colours of the screen: as many as the terminal has, or these; deuteranopia, protanopia and tritanopia are for eyes
-    /// that see fewer [default: auto]
+    /// Colours of the screen: auto (as many as the terminal has), or these; deuteranopia, protanopia and tritanopia are
+    /// for people who see fewer [default: auto]
     #[arg(long, value_name = "PALETTE", env = "OXBOW_PALETTE")]
     pub palette: Option<PaletteSetting>,
-    /// What is behind the letters [default: auto, dark where the terminal does not say]
+    /// The background of the terminal [default: auto, dark where the terminal does not say]
     #[arg(long, value_name = "GROUND", env = "OXBOW_BACKGROUND")]
     pub background: Option<Background>,
-    /// What a bell is rung for: failures, and the end of the batch [default: all]
+    /// When the bell rings: all (failures, and the end of the batch), failures, or never [default: all]
     #[arg(long, value_name = "NEWS", env = "OXBOW_BELL")]
     pub bell: Option<AlarmSetting>,
-    /// What makes the first lines stand out for three seconds [default: all]
+    /// When the first lines are highlighted for three seconds, as --bell [default: all]
     #[arg(long, value_name = "NEWS", env = "OXBOW_FLASH")]
     pub flash: Option<AlarmSetting>,
-    /// Serve on when the terminal is closed, as when an SSH connection is lost; SIGTERM stops the station
+    /// Continue to serve when the terminal is closed, as when an SSH connection is lost; SIGTERM stops the station
     #[arg(long, env = "OXBOW_KEEP_SERVING")]
     pub keep_serving: bool,
 }
@@ -29,7 +29,7 @@ pub struct ScreenSettings {
 #[serde(rename_all = "kebab-case")]
 pub enum PaletteSetting {
     Auto,
-    /// Weight alone
+    /// No colours, only bold and dim
     Mono,
     #[value(name = "16")]
     #[serde(rename = "16")]

@@ -1,4 +1,4 @@
-//! `[webhook]` of the configuration file: who is told when machines come to another phase.
+//! `[webhook]` of the configuration file: the program that is sent changes of phase.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use serde::Deserialize;
 use super::ConfigProblem;
 use crate::domain::node::phase;
 
-/// As it is written. In the file alone: what is on a command line or in the environment others can read.
+/// As it is written. Only in the file, as others can read command lines and environments.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhookSettings {
-    /// Where it is posted.
+    /// Where changes are posted.
     pub url: Option<String>,
-    /// Agreed with the other program, which sees by it that what it is told comes from here: `whsec_` and base64.
+    /// Shared with the receiver, which verifies the signature by it: `whsec_` and base64.
     pub secret: Option<String>,
-    /// What the other program wants to be shown.
+    /// Sent as `Authorization: Bearer`.
     pub token: Option<String>,
-    /// Certificates of authorities that are believed besides the system's.
+    /// Certificates of authorities that are trusted besides the system's.
     pub ca: Option<PathBuf>,
-    /// The phases that are told of.
+    /// The phases that are reported.
     pub phases: Option<Vec<String>>,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Debug for Webhook {
 }
 
 impl WebhookSettings {
-    /// Everything in it that nobody else is to see.
+    /// Its secrets.
     pub fn secrets(&self) -> impl Iterator<Item = String> {
         let key = self.secret.as_deref().and_then(|secret| secret.strip_prefix(PREFIX)).map(str::to_owned);
         // With its host, for its path alone may be an ordinary word.
@@ -62,7 +62,7 @@ impl WebhookSettings {
         [self.secret.clone(), key, self.token.clone(), place].into_iter().flatten()
     }
 
-    /// What may be shown of it.
+    /// The part of the URL that may be shown.
     pub fn origin(&self) -> Option<String> {
         origin(self.url.as_deref()?)
     }
@@ -112,7 +112,7 @@ impl WebhookSettings {
 
 fn phases(words: &[String], wrong: &mut dyn FnMut(String, &str)) -> BTreeSet<&'static str> {
     if words.is_empty() {
-        wrong("it is told of no phase".into(), "take out `phases`, or write phases = [\"all\"]");
+        wrong("`phases` is empty".into(), "remove `phases`, or write phases = [\"all\"]");
     }
     let mut wanted = BTreeSet::new();
     for word in words {
@@ -149,9 +149,9 @@ fn authorities(file: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// What begins a secret, so that it is known for one (Standard Webhooks 1.0.0).
+/// The prefix of a secret (Standard Webhooks 1.0.0).
 const PREFIX: &str = "whsec_";
-/// Where a machine needs nobody any more, or somebody.
+/// Phases in which a machine is done, or needs a person.
 const USUAL: [&str; 5] = ["provisioned", "installed", "failed", "held", "conflict"];
 
 #[cfg(test)]
@@ -202,7 +202,7 @@ mod tests {
                 ],
             ),
             ("url = 'https://erp/'\nca = '/dev/null'", &["webhook: there is no certificate in its ca /dev/null"]),
-            ("url = 'http://erp/'\nphases = []", &["webhook: it is told of no phase"]),
+            ("url = 'http://erp/'\nphases = []", &["webhook: `phases` is empty"]),
             ("url = 'http://erp/'\nphases = ['done']", &["webhook: there is no phase \"done\""]),
             (
                 "url = 'http://erp/'\nsecrets = 'x'",

@@ -1,4 +1,4 @@
-//! A conversation with the station, or with a bench without one: what is asked, and every answer up to the last.
+//! A conversation over the control protocol: requests, and every reply up to the final one.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -21,7 +21,7 @@ impl StationConversation {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// Asks, with the bytes that belong to it, and hands every answer on up to the final one, which it gives back.
+    /// Sends a request with the bytes that belong to it, passes on every reply but the final one, and returns that.
     pub fn ask(
         &mut self,
         ask: ControlRequest,
@@ -37,8 +37,8 @@ impl StationConversation {
         }
     }
 
-    /// Asks for something of which there may be much, and tells `watch` how many answers have come. Anything but success
-    /// ends it.
+    /// Sends a request that may have many replies, and reports their number to `watch`. Anything but success is an
+    /// error.
     pub(super) fn gather(
         &mut self,
         ask: ControlRequest,
@@ -94,7 +94,7 @@ fn lost(err: &io::Error) -> ConfigProblem {
     ConfigProblem { what, hint: "look at the station's log; whether it is done, `oxbow nodes` shows".into() }
 }
 
-/// How long the station may say nothing. While it works it says so every second.
+/// How long the station may be silent. While it works it sends a reply every second.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Answers between two words to whoever waits.
+/// Replies between two reports of progress.
 const EACH: usize = 64;

@@ -1,4 +1,4 @@
-//! A paper that was said to be written is carried away: it outlives a power cut, and a stick that is pulled out.
+//! An export that is reported as written survives a power cut, and a USB stick that is pulled out.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use nix::unistd::syncfs;
 
-/// Writes a file to the medium, and its name.
+/// Writes a file and its name to the medium.
 pub(super) fn write(mut file: File, path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     sync_name(path)
 }
 
-/// Writes to the medium in which directory a file or a directory is.
+/// Writes the directory entry of a file or a directory to the medium.
 pub(super) fn sync_name(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match File::open(directory)?.sync_all() {
@@ -23,17 +23,17 @@ pub(super) fn sync_name(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Many files, in one go: ten thousand took 1.0 to 7.2 s on a busy machine (0.2 to 3.0 without it), and 5.7 to 34 s where
-/// each was waited for. What else waits for that disk is written too.
+/// Many files, in one go: ten thousand took 1.0 to 7.2 s on a busy machine (0.2 to 3.0 without it), and 5.7 to 34 s
+/// where each was waited for. Other data for that disk is written too.
 pub(super) struct Many(File);
 
 impl Many {
-    /// Before the first of them is written below this directory: what fails from now on is told ([`Many::sync`]).
+    /// Call it before the first of them is written below this directory: [`Many::sync`] reports failures from now on.
     pub(super) fn begin(directory: &Path) -> io::Result<Self> {
         File::open(directory).map(Self)
     }
 
-    /// Writes everything on that file system to the medium (syncfs(2); since Linux 5.8 it says what could not be).
+    /// Writes everything on that file system to the medium (syncfs(2); since Linux 5.8 it reports failures).
     pub(super) fn sync(self) -> io::Result<()> {
         Ok(syncfs(&self.0)?)
     }

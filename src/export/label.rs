@@ -1,4 +1,4 @@
-//! The label of a machine: what its code says, and the code as a picture, for a terminal or a page.
+//! The label of a machine: the text of its code, and the code as a picture, for a terminal or a page.
 
 use std::path::Path;
 
@@ -14,22 +14,22 @@ use crate::config::ConfigProblem;
 use crate::domain::batch::unit::Unit;
 use crate::domain::ids::{MacAddr, SystemUuid};
 
-/// A machine that has its system, and what is put on it.
+/// A machine that has its system, and its label.
 #[derive(Debug)]
 pub struct MachineLabel {
     pub name: String,
-    /// What its code says, see [`crate::domain::batch::label`].
+    /// The text of its code, see [`crate::domain::batch::label`].
     pub text: String,
 }
 
-/// What is behind the letters of a terminal, where it cannot be told what to put there.
+/// The background of a terminal whose background cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelGround {
     Dark,
     Light,
 }
 
-/// The label of the machine that is called `which` in a batch, or on the bench where none was ever opened.
+/// The label of the machine named `which` in a batch, or on the bench if none was ever opened.
 pub fn make(
     talk: &mut StationConversation,
     number: Option<u32>,
@@ -48,7 +48,7 @@ pub fn make(
     let unit = meant.next().ok_or_else(none)?;
     if meant.next().is_some() {
         let what = format!("more than one machine {of} is called {which:?}");
-        return Err(problem(what, "say its number, as #7"));
+        return Err(problem(what, "give its number, as #7"));
     }
     let (name, standing) = (unit.name.clone(), unit.standing.word());
     let (entries, _) = signed(&batch, vec![unit], seal, watch)?;
@@ -70,18 +70,18 @@ fn is_meant(unit: &Unit, which: &str) -> bool {
         || which.parse::<MacAddr>().is_ok_and(|mac| unit.macs.contains(&mac))
 }
 
-/// A code that is read again although a seventh of it is scratched away (level M).
+/// A code that is readable even if a seventh of it is damaged (level M).
 fn code(text: &str) -> Result<QrCode, QrError> {
     QrCode::with_error_correction_level(text, EcLevel::M)
 }
 
-/// As a picture of its own in a page. None: there is more in it than any code holds.
+/// As an SVG picture. None if the text is too long for a code.
 pub fn svg(text: &str) -> Option<String> {
     let picture = code(text).ok()?.render::<svg::Color<'_>>().module_dimensions(4, 4).build();
     picture.split_once("?>").map(|(_, picture)| picture.to_owned())
 }
 
-/// In half blocks: two modules are one letter. The light ones are drawn on a dark ground.
+/// In half blocks: two modules are one character. The light ones are drawn on a dark background.
 pub fn blocks(text: &str, ground: LabelGround) -> Option<String> {
     let (dark, light) = match ground {
         LabelGround::Dark => (Dense1x2::Light, Dense1x2::Dark),
@@ -91,7 +91,7 @@ pub fn blocks(text: &str, ground: LabelGround) -> Option<String> {
     Some(lines(&picture))
 }
 
-/// Two letters for each module, as they are twice as high as wide.
+/// Two characters for each module, as a character is twice as high as wide.
 pub fn ascii(text: &str, ground: LabelGround) -> Option<String> {
     let (dark, light) = match ground {
         LabelGround::Dark => ("  ", "##"),

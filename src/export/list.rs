@@ -19,7 +19,7 @@ pub struct BenchList {
     pub csv: String,
 }
 
-/// Makes the list of every machine that can be told from others.
+/// Makes the list of every machine that has an identifier.
 pub fn make(talk: &mut StationConversation, watch: &ProgressWatch<'_>) -> Result<BenchList, Unmade> {
     let mut machines = Vec::new();
     talk.gather(ControlRequest::Nodes, "machines read", watch, |answer| {
@@ -30,10 +30,10 @@ pub fn make(talk: &mut StationConversation, watch: &ProgressWatch<'_>) -> Result
     Ok(BenchList { machines: machines.len(), csv: import::export_csv(&machines) })
 }
 
-/// As people would register it.
+/// The row that registers the node again.
 fn registration(row: NodeRow) -> Registration {
     let identifiers = [row.serial.as_ref().map(ToString::to_string), row.macs.first().map(ToString::to_string)];
-    // Who has no name is called by one of these.
+    // A node without a name is called by one of these.
     let name = Some(row.name).filter(|name| !identifiers.iter().flatten().any(|identifier| identifier == name));
     Registration {
         name: name.filter(|name| *name != format!("node {}", row.id)),
@@ -46,13 +46,13 @@ fn registration(row: NodeRow) -> Registration {
     }
 }
 
-/// Into a file of its own: another list is never written over.
+/// Writes it to a new file: an existing list is never overwritten.
 pub fn save(file: &Path, csv: &str) -> Result<(), ConfigProblem> {
     let written = File::create_new(file).and_then(|open| durable::write(open, file, csv.as_bytes()));
     written.map_err(|err| {
         let hint = match err.kind() {
             ErrorKind::AlreadyExists => "choose another name, or remove it".into(),
-            _ => advice(&err, "name another place, in a directory that is there: `oxbow export FILE`"),
+            _ => advice(&err, "name another file, in a directory that exists: `oxbow export FILE`"),
         };
         ConfigProblem::new(format!("the list cannot be written to {}: {err}", file.display()), hint)
     })

@@ -1,7 +1,7 @@
-//! What leaves the station to be kept elsewhere: the report of a batch, the list of the bench, an archive for whoever helps.
+//! Exports: the report of a batch, the list of the bench, an archive for remote support.
 //!
-//! The command line and the screen make the same papers by the same code: each asks the station, over a conversation as on
-//! its control socket, and neither is needed by the other.
+//! The command line and the screen use the same code: both ask the station over its control protocol, and neither needs
+//! the other.
 
 pub mod client;
 mod durable;
@@ -17,13 +17,13 @@ use crate::config::ConfigProblem;
 use crate::domain::batch::export::ExportProgress;
 use crate::protocol::control::ControlReply;
 
-/// Why a paper was not made.
+/// Why an export was not made.
 #[derive(Debug)]
 pub enum Unmade {
-    /// What the station said instead: its last word.
+    /// The station's final reply, which is not success.
     Said(Box<ControlReply>),
     Problems(Vec<ConfigProblem>),
-    /// Who waited for it has had enough.
+    /// Nobody waits for it any more.
     Dropped,
 }
 
@@ -39,7 +39,7 @@ impl From<Vec<ConfigProblem>> for Unmade {
     }
 }
 
-/// Who waits for a paper: hears how far it is, and says `false` once nobody waits any more.
+/// Is given the progress of an export, and returns `false` once nobody waits for it any more.
 pub type ProgressWatch<'w> = dyn Fn(ExportProgress) -> bool + 'w;
 
 /// Waits for the end, however long it takes.
@@ -47,12 +47,12 @@ pub fn patient(_: ExportProgress) -> bool {
     true
 }
 
-/// Tells `watch`, and ends the work if it has had enough.
+/// Reports to `watch`, and ends the work if nobody waits any more.
 fn told(watch: &ProgressWatch<'_>, what: &'static str, done: usize, of: Option<usize>) -> Result<(), Unmade> {
     if watch(ExportProgress { what, done, of }) { Ok(()) } else { Err(Unmade::Dropped) }
 }
 
-/// What to do about a place that cannot be written to; `elsewhere` says how another one is named.
+/// What to do if a file cannot be written; `elsewhere` says how to choose another place.
 fn advice(err: &io::Error, elsewhere: &str) -> String {
     match err.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("make room there, or {elsewhere}"),

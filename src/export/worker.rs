@@ -1,4 +1,4 @@
-//! The station's own office: it makes papers for who sits at its screen, and keeps them in its data directory.
+//! Makes the exports that are asked for at the screen, and keeps them in the data directory.
 //!
 //! ```text
 //!   DATA/reports/batch-3-20261123-140211/     batch-3.csv, batch-3.json, batch-3.html, public.pem, certificates/
@@ -6,9 +6,9 @@
 //!   DATA/support/bench-20261123-140301.tar.gz
 //! ```
 //!
-//! Nothing is written over. A paper is there once it is whole: until then it is in a directory whose name begins with a dot,
-//! which is removed when nobody wants it any more, and with the next paper if the station was killed meanwhile. What is
-//! there outlives a power cut.
+//! Nothing is overwritten. An export gets its name once it is complete: until then it is in a directory whose name
+//! begins with a dot, which is removed when the export is cancelled, or by the next export if the station was killed
+//! meanwhile. A complete export survives a power cut.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -20,36 +20,32 @@ use super::client::StationConversation;
 use super::{ProgressWatch, Unmade, advice, durable, list, report, support};
 use crate::clock;
 use crate::config::{ConfigProblem, Settings};
+use crate::data_dir::DataDir;
 use crate::domain::batch::export::{Export, ExportError, ReportFormat, WrittenExport};
 use crate::domain::ids::NodeId;
 use crate::domain::profile::Profile;
 use crate::protocol::control::ControlReply;
 
-/// Makes and keeps papers.
+/// Makes and keeps exports.
 pub struct ExportWorker {
-    /// The station's data directory.
-    pub data: PathBuf,
-    /// Where the key is that certificates are signed with.
-    pub seal: PathBuf,
-    /// The file of the API's token.
-    pub token: PathBuf,
-    /// As the station was started with.
+    pub data: DataDir,
+    /// The settings that the station was started with.
     pub settings: Settings,
-    /// What profiles there are, as their files are now.
+    /// Reads the profiles as their files are now.
     pub profiles: Box<dyn Fn() -> Vec<Profile> + Send + Sync>,
     /// Begins a conversation with the station.
     pub connect: Box<dyn Fn() -> Result<UnixStream, ConfigProblem> + Send + Sync>,
 }
 
 impl ExportWorker {
-    /// Makes a paper, tells `watch` how far it is, and keeps it.
-    pub fn write(&self, paper: &Export, watch: &ProgressWatch<'_>) -> Result<WrittenExport, ExportError> {
-        self.written(paper, watch).map_err(unkept)
+    /// Makes an export, reports its progress to `watch`, and keeps it.
+    pub fn write(&self, export: &Export, watch: &ProgressWatch<'_>) -> Result<WrittenExport, ExportError> {
+        self.written(export, watch).map_err(unkept)
     }
 
-    fn written(&self, paper: &Export, watch: &ProgressWatch<'_>) -> Result<WrittenExport, Unmade> {
+    fn written(&self, export: &Export, watch: &ProgressWatch<'_>) -> Result<WrittenExport, Unmade> {
         let mut talk = StationConversation::over((self.connect)()?)?;
-        match paper {
+        match export {
             Export::Report { number, formats } => self.report(&mut talk, *number, formats, watch),
             Export::List => self.list(&mut talk, watch),
             Export::Support { nodes } => self.support(&mut talk, nodes, watch),
@@ -63,8 +59,8 @@ impl ExportWorker {
         formats: &[ReportFormat],
         watch: &ProgressWatch<'_>,
     ) -> Result<WrittenExport, Unmade> {
-        let report = report::make(talk, number, formats, &self.seal, watch)?;
-        let draft = DraftExport::begin(self.data.join(REPORTS))?;
+        let report = report::make(talk, number, formats, &self.data.seal(), watch)?;
+        let draft = DraftExport::begin(self.data.reports())?;
         report::write(&report, &draft.path, watch)?;
         let place = draft.keep(&report.name, "")?;
         let machines = if report.machines == 1 { "1 machine".into() } else { format!("{} machines", report.machines) };
@@ -73,7 +69,7 @@ impl ExportWorker {
 
     fn list(&self, talk: &mut StationConversation, watch: &ProgressWatch<'_>) -> Result<WrittenExport, Unmade> {
         let list = list::make(talk, watch)?;
-        let draft = DraftExport::begin(self.data.join(LISTS))?;
+        let draft = DraftExport::begin(self.data.lists())?;
         let file = draft.file()?;
         list::save(&file, &list.csv)?;
         let place = draft.keep_file(&file, BENCH, ".csv")?;
@@ -95,10 +91,9 @@ impl ExportWorker {
             settings: &self.settings,
             data: &self.data,
             profiles: &profiles,
-            token: fs::read_to_string(&self.token).ok(),
         };
         let archive = support::make(talk, &about, watch)?;
-        let draft = DraftExport::begin(self.data.join(SUPPORT))?;
+        let draft = DraftExport::begin(self.data.support())?;
         let file = draft.file()?;
         support::save(&file, &archive)?;
         let place = draft.keep_file(&file, BENCH, ".tar.gz")?;
@@ -108,15 +103,15 @@ impl ExportWorker {
     }
 }
 
-/// A paper that is not whole yet. What is left of it goes when it is dropped.
+/// An export that is not complete yet. What is left of it is removed on drop.
 struct DraftExport {
     folder: PathBuf,
-    /// Not there yet: its place may be made, or written to.
+    /// Does not exist yet: a directory or a file may be created there.
     path: PathBuf,
 }
 
 impl DraftExport {
-    /// In `folder`, which is made if it is missing.
+    /// In `folder`, which is created if it is missing.
     fn begin(folder: PathBuf) -> Result<Self, ConfigProblem> {
         let path = folder.join(DRAFT);
         let made = fs::create_dir_all(&folder).and_then(|()| match fs::remove_dir_all(&path) {
@@ -127,7 +122,7 @@ impl DraftExport {
         Ok(Self { folder, path })
     }
 
-    /// Where a single file is written until it is whole.
+    /// Where a single file is written until it is complete.
     fn file(&self) -> Result<PathBuf, ConfigProblem> {
         fs::create_dir(&self.path).map_err(|err| unwritable(&self.path, &err))?;
         Ok(self.path.join("whole"))
@@ -138,7 +133,7 @@ impl DraftExport {
         self.keep_file(&self.path, name, ending)
     }
 
-    /// Gives what was written its name, with the time, and with a number where that name is taken.
+    /// Gives what was written its name with the time, and with a number where that name is taken.
     fn keep_file(&self, written: &Path, name: &str, ending: &str) -> Result<PathBuf, ConfigProblem> {
         let now = i64::try_from(clock::now().as_millis()).ok();
         let now = now.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok()).unwrap_or_default();
@@ -147,7 +142,7 @@ impl DraftExport {
         let mut free = [name.clone()].into_iter().chain(more).map(|name| self.folder.join(name + ending));
         let place = free.find(|place| !place.exists()).unwrap_or_else(|| self.folder.join(&name));
         let named = fs::rename(written, &place).and_then(|()| durable::sync_name(&place));
-        // Where the first of its kind is, the folder is new too.
+        // With the first export of its kind the folder is new too.
         named.and_then(|()| durable::sync_name(&self.folder)).map_err(|err| unwritable(&place, &err))?;
         Ok(place)
     }
@@ -155,7 +150,7 @@ impl DraftExport {
 
 impl Drop for DraftExport {
     fn drop(&mut self) {
-        // It is not there any more once it has its name.
+        // Nothing is left once the export has its name.
         let _the_next_one_removes_it = fs::remove_dir_all(&self.path);
     }
 }
@@ -183,14 +178,10 @@ fn unkept(why: Unmade) -> ExportError {
     }
 }
 
-/// Folders in the data directory.
-const REPORTS: &str = "reports";
-const LISTS: &str = "lists";
-const SUPPORT: &str = "support";
-/// What is not whole yet.
+/// The directory of an export that is not complete yet.
 const DRAFT: &str = ".unfinished";
-/// What is about all of the bench.
+/// The name of exports of the whole bench.
 const BENCH: &str = "bench";
-/// Things left out that are said.
+/// How many omissions are listed.
 const LEFT_OUT: usize = 4;
 const LOG: &str = "look at the station's log";

@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 /// How much the files may take, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogBounds {
-    /// One run. What a machine says past that is left out, so that the beginning of its run stays.
+    /// One run. Later lines of a machine are left out, so that the beginning of its run stays.
     pub run: u64,
     /// All runs of a node; the oldest goes first.
     pub node: u64,
@@ -34,15 +34,15 @@ impl Default for LogBounds {
     }
 }
 
-/// What became of a line.
+/// The result of writing a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Put {
     Written,
-    /// The run has said as much as is kept of one.
+    /// The run has reached its bound.
     Full,
 }
 
-/// The directory with all files, and what is known of them.
+/// The directory with all files, and what is known about them.
 #[derive(Debug)]
 pub(super) struct LogFiles {
     directory: PathBuf,
@@ -87,7 +87,7 @@ fn attempt(node: &Node) -> Option<Timestamp> {
 }
 
 impl LogFiles {
-    /// Looks at what is in `directory`, which is made.
+    /// Reads which files are in `directory`, which is created if it is missing.
     pub(super) fn open(directory: &Path, bounds: LogBounds, nodes: &[Node]) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let mut found: Vec<(SystemTime, FileKey, u64)> = Vec::new();
@@ -116,7 +116,7 @@ impl LogFiles {
         })
     }
 
-    /// Takes in where `node` is: a run that has ended makes room for the next one. True when a run of it begins.
+    /// Follows the state of `node`: a file is set aside when the next run begins. True when a run begins.
     pub(super) fn heed(&mut self, node: &Node) -> io::Result<bool> {
         let now = Held::of(node);
         let held = self.held.get(&node.id).copied();
@@ -138,8 +138,8 @@ impl LogFiles {
         Ok(false)
     }
 
-    /// Adds `lines`, each of which ends with a line break, to the node's current file: all of them or none. `reserve` more
-    /// bytes than a run has are for what must not be left out.
+    /// Adds `lines`, each of which ends with a line break, to the node's current file: all of them or none. `reserve`
+    /// more bytes than a run has are for what must not be left out.
     pub(super) fn put(&mut self, node: NodeId, lines: &str, reserve: u64) -> io::Result<Put> {
         let place = (node, 0);
         let before = self.files.get(&place).map_or(0, |size| size.bytes);
@@ -250,7 +250,8 @@ pub(super) fn name_of((node, count): FileKey) -> String {
     }
 }
 
-/// Cuts off half a line that somebody died over, who then had told nobody of it; gives the bytes that are left.
+/// Removes an incomplete last line, which a process that was killed left and had not acknowledged; returns the bytes
+/// left.
 fn whole_lines(path: &Path) -> io::Result<u64> {
     let file = File::options().read(true).write(true).open(path)?;
     let bytes = file.metadata()?.len();
@@ -261,7 +262,7 @@ fn whole_lines(path: &Path) -> io::Result<u64> {
     Ok(end)
 }
 
-/// Which file of whom one of this name is.
+/// The node and the number of the file with this name.
 pub(super) fn place_of(name: &str) -> Option<FileKey> {
     let numbers = name.strip_prefix("node-")?.strip_suffix(".log")?;
     let (node, count) = numbers.split_once('.').unwrap_or((numbers, "0"));
@@ -283,28 +284,28 @@ mod tests {
 
     struct Bench {
         directory: tempfile::TempDir,
-        shelf: LogFiles,
+        files: LogFiles,
     }
 
     impl Bench {
         fn new() -> Self {
             let directory = tempfile::TempDir::new().expect("a directory");
-            let shelf = LogFiles::open(directory.path(), BOUNDS, &[]).expect("a shelf");
-            Self { directory, shelf }
+            let files = LogFiles::open(directory.path(), BOUNDS, &[]).expect("log files");
+            Self { directory, files }
         }
 
         fn says(&mut self, node: u32, words: &str) -> Put {
-            self.shelf.put(NodeId(node), &format!("{words}\n"), 0).expect("there is room")
+            self.files.put(NodeId(node), &format!("{words}\n"), 0).expect("there is room")
         }
 
         /// A whole run that says these words.
         fn runs(&mut self, node: &mut Node, number: u8, words: &str) {
             begin(node, number);
-            self.shelf.heed(node).expect("it is taken in");
+            self.files.heed(node).expect("it is taken in");
             self.says(node.id.0, words);
             let at = Timestamp::from_millis(u64::from(number) * 10 + 5);
             node.runs.last_mut().expect("a run").end(at, RunOutcome::Proven);
-            self.shelf.heed(node).expect("it is taken in");
+            self.files.heed(node).expect("it is taken in");
         }
 
         fn names(&self) -> Vec<String> {
@@ -338,10 +339,10 @@ mod tests {
         bench.runs(&mut node, 1, "first");
         bench.says(7, "after it");
         node.stages = vec![(Stage::Seen, Timestamp::from_millis(20))];
-        bench.shelf.heed(&node).expect("it is taken in");
+        bench.files.heed(&node).expect("it is taken in");
         bench.says(7, "seen again");
         begin(&mut node, 2);
-        bench.shelf.heed(&node).expect("it is taken in");
+        bench.files.heed(&node).expect("it is taken in");
         bench.says(7, "second");
         assert_eq!(bench.names(), ["node-00007.001.log", "node-00007.log"]);
         assert_eq!(bench.text("node-00007.001.log"), "seen\nfirst\nafter it\n");
@@ -352,10 +353,10 @@ mod tests {
     fn a_station_that_starts_again_goes_on_in_the_file_of_the_run() {
         let (mut bench, mut node) = (Bench::new(), node(7));
         begin(&mut node, 1);
-        bench.shelf.heed(&node).expect("it is taken in");
+        bench.files.heed(&node).expect("it is taken in");
         bench.says(7, "before");
-        bench.shelf = LogFiles::open(bench.directory.path(), BOUNDS, &[node.clone()]).expect("the same shelf");
-        bench.shelf.heed(&node).expect("it is taken in");
+        bench.files = LogFiles::open(bench.directory.path(), BOUNDS, &[node.clone()]).expect("the same files");
+        bench.files.heed(&node).expect("it is taken in");
         bench.says(7, "after");
         assert_eq!((bench.names().len(), bench.text("node-00007.log")), (1, "before\nafter\n".into()));
     }
@@ -365,7 +366,7 @@ mod tests {
         let mut bench = Bench::new();
         let said: Vec<Put> = (0..5).map(|_| bench.says(7, &"x".repeat(29))).collect();
         assert_eq!(said, [Put::Written, Put::Written, Put::Written, Put::Full, Put::Full]);
-        assert_eq!(bench.shelf.put(NodeId(7), "failed\n", 50).expect("there is room"), Put::Written);
+        assert_eq!(bench.files.put(NodeId(7), "failed\n", 50).expect("there is room"), Put::Written);
         assert!(bench.text("node-00007.log").ends_with("x\nfailed\n"));
     }
 
@@ -376,7 +377,7 @@ mod tests {
             bench.runs(&mut node, number, &format!("{number}").repeat(89));
         }
         assert_eq!(bench.names(), ["node-00007.003.log", "node-00007.004.log", "node-00007.log"]);
-        assert_eq!(bench.shelf.removed(), 2);
+        assert_eq!(bench.files.removed(), 2);
     }
 
     #[test]
@@ -384,7 +385,7 @@ mod tests {
         let mut bench = Bench::new();
         let mut at_work = node(1);
         begin(&mut at_work, 1);
-        bench.shelf.heed(&at_work).expect("it is taken in");
+        bench.files.heed(&at_work).expect("it is taken in");
         bench.says(1, &"x".repeat(89));
         for id in 2..=13 {
             bench.runs(&mut node(id), 2, &"x".repeat(89));
@@ -392,6 +393,6 @@ mod tests {
         let names = bench.names();
         assert_eq!(names.len(), 11, "{names:?}");
         assert_eq!(names[..3], ["node-00001.log", "node-00004.log", "node-00005.log"]);
-        assert!(bench.shelf.total <= BOUNDS.total);
+        assert!(bench.files.total <= BOUNDS.total);
     }
 }

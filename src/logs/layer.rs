@@ -1,4 +1,4 @@
-//! Hands what services say in the station's log to the hub, which shows it among the lines of all nodes.
+//! Passes what services log to the hub, which shows it among the lines of all nodes.
 
 use std::fmt::{self, Write as _};
 
@@ -13,7 +13,7 @@ use crate::domain::station::service::ServiceName;
 use crate::domain::station::stream::{Origin, StreamLine};
 use crate::inbox::{Inbox, Input};
 
-/// Hears every line of the log. It never waits: a line for which the hub has no room is dropped, and counted.
+/// Receives every line of the log. It never waits: a line for which the hub has no room is dropped and counted.
 pub(super) struct ScreenLayer {
     hub: Inbox,
 }
@@ -33,8 +33,8 @@ impl<S: Subscriber> Layer<S> for ScreenLayer {
             Severity::INFO => Level::Info,
             _ => return,
         };
-        // What the hub says it has put among the lines already, and libraries speak to programmers. What a machine did is
-        // among its node's lines, in words.
+        // The hub shows its own lines already, and those of libraries are for programmers. What a machine did is among
+        // its node's lines.
         let Some(room) = about.target().strip_prefix("oxbow::").filter(|room| !room.starts_with("hub")) else { return };
         let mut words = Words::default();
         event.record(&mut words);
@@ -47,7 +47,7 @@ impl<S: Subscriber> Layer<S> for ScreenLayer {
     }
 }
 
-/// The service that speaks in this room of the house.
+/// The service that logs in this module.
 fn service_of(room: &str) -> Option<ServiceName> {
     let name = room.strip_prefix("service::")?.split("::").next()?;
     Some(match name {

@@ -7,15 +7,15 @@
 //! 2026-05-03T10:00:00.200Z oxbow: 2 lines are missing here: they could not be written
 //! ```
 //!
-//! What an agent says has the beginning of its run's name and the number that the agent gave the line: by these a line that
-//! is sent again is known, also by a station that was killed meanwhile. The whole name is a token and stands in no log.
+//! A line of an agent has the beginning of its run's name and the number that the agent gave the line: a line that is
+//! sent again is recognized by these, also after the station was killed. The whole name is a token and is in no log.
 
 use crate::domain::ids::RunId;
 use crate::domain::logline::{Level, LogLine, LogSource};
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 
-/// What is read of a line.
+/// A line that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ParsedLine<'l> {
     pub at: Timestamp,
@@ -26,7 +26,7 @@ pub(super) struct ParsedLine<'l> {
     pub text: &'l str,
     /// Of a line of syslog: what the machine's clock showed.
     pub by_its_clock: Option<Timestamp>,
-    /// It is about the log itself, by who writes it.
+    /// It is about the log itself, from its writer.
     pub is_remark: bool,
 }
 
@@ -62,7 +62,7 @@ impl std::fmt::Display for Short {
     }
 }
 
-/// A line of a file: one, whatever is in it. Who says something never stands where the words of another would.
+/// One line of a file, whatever its text is. The text cannot be read as the name of another source.
 pub(super) fn written(label: &str, line: &LogLine, mark: Option<Mark>) -> String {
     let mut label: String = text::clean(label, LABEL).chars().map(|c| if c == ' ' { '_' } else { c }).collect();
     if label.is_empty() || label == REMARK {
@@ -76,12 +76,12 @@ pub(super) fn written(label: &str, line: &LogLine, mark: Option<Mark>) -> String
     format!("{} {label} {}{mark} {} {}\n", time(line.at), line.source.word(), line.level.word(), line.text)
 }
 
-/// What the station says about the log itself.
+/// A remark of the station about the log itself.
 pub(super) fn remark(at: Timestamp, words: &str) -> String {
     format!("{} {REMARK} {words}\n", time(at))
 }
 
-/// None for what is no line of a log.
+/// None if it is not a line of a log.
 pub(super) fn read(line: &str) -> Option<ParsedLine<'_>> {
     let (at, rest) = line.split_once(' ')?;
     let at = moment(at)?;

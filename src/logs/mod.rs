@@ -1,4 +1,4 @@
-//! Where the log goes: one file for the station, one for each run of each node; and what services say to the screen.
+//! Where the log goes: one file for the station, one for each run of each node; and what services log to the screen.
 
 mod files;
 pub mod index;
@@ -27,13 +27,15 @@ pub enum LogError {
     File(#[from] tracing_appender::rolling::InitError),
 }
 
-/// Starts the station's log in `directory`, and on standard error too when there is no screen. What it is told by
-/// `OXBOW_LOG` (as `debug`, or `oxbow::service::dhcp=trace`) it keeps; else `info`. The guard writes the rest out at
-/// the end. What services say is told the hub too, for the screen, if there is one.
+/// Starts the station's log in `directory`, and on standard error too when there is no screen. `OXBOW_LOG` chooses what
+/// is logged (as `debug`, or `oxbow::service::dhcp=trace`); the default is `info`. The guard flushes the log when it is
+/// dropped. What services log is sent to the hub too, for the screen, if there is one.
 pub fn start(directory: &Path, on_stderr: bool, hub: Option<Inbox>) -> Result<WorkerGuard, LogError> {
     std::fs::create_dir_all(directory)?;
-    let (file, guard) =
-        tracing_appender::non_blocking(station_log::OwnLog::open(directory, station_log::StationLogBounds::default())?);
+    let (file, guard) = tracing_appender::non_blocking(station_log::StationLog::open(
+        directory,
+        station_log::StationLogBounds::default(),
+    )?);
     let filter = EnvFilter::try_from_env("OXBOW_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let writer = if on_stderr {
         use tracing_subscriber::fmt::writer::MakeWriterExt;

@@ -1,11 +1,13 @@
-//! The nodes' logs, written by a thread of its own: a slow disk must not hold the hub up, and a full one must not hold a
-//! machine up. What was left out is counted, shown on the services line, and said in the log once there is room again.
+//! The nodes' logs, written by a thread of their own: a slow disk must not delay the hub, and a full disk must not
+//! delay a machine. Lines that are left out are counted, shown on the services line, and noted in the log once there is
+//! room again.
 //!
-//! An agent's lines are acknowledged when they are in the file, by write(2): a station that is killed has them, and finds
-//! in the file what it need not take again ([`recall`]). They are not flushed to the disk: a power cut may take the last
-//! seconds of a log, and never a report, which is the store's. What the disk would not have, and what is beyond the bound of
-//! a run, is acknowledged as left out: an agent is not held up for it. Lines that come faster than they can be written are
-//! not taken ([`NodeLog::has_room`]); the agent keeps a thousand of them, and repeats them.
+//! An agent's lines are acknowledged when they are in the file, by write(2): a station that is killed has them, and
+//! finds in the file which lines it need not store again ([`recall`]). They are not flushed to the disk: a power cut
+//! may lose the last seconds of a log, but never a report, which is in the database. Lines that the disk does not take,
+//! and lines beyond the bound of a run, are acknowledged as left out: an agent does not wait for them. Lines that come
+//! faster than they can be written are not accepted ([`NodeLog::has_room`]); the agent keeps a thousand of them and
+//! repeats them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -40,7 +42,7 @@ pub struct NodeLogs {
     queue: Arc<Queue>,
 }
 
-/// What both sides know of the queue.
+/// What both sides share about the queue.
 #[derive(Debug, Default)]
 struct Queue {
     entries: AtomicUsize,
@@ -66,19 +68,19 @@ impl LogEntry {
     }
 }
 
-/// Starts writing nodes' logs in `directory`, where those of `nodes` may be already. How it goes is told to `inbox`. The
-/// thread ends when the [`NodeLogs`] is dropped.
+/// Starts writing nodes' logs in `directory`, where those of `nodes` may exist already. The state of the service is
+/// sent to `inbox`. The thread ends when the [`NodeLogs`] is dropped.
 pub fn start(
     directory: &Path,
     bounds: LogBounds,
     nodes: &[Node],
     inbox: Inbox,
 ) -> io::Result<(NodeLogs, JoinHandle<()>)> {
-    let shelf = LogFiles::open(directory, bounds, nodes)?;
+    let files = LogFiles::open(directory, bounds, nodes)?;
     let (entries, received) = sync_channel(ENTRIES);
     let queue = Arc::new(Queue::default());
-    let clerk = NodeLogWriter {
-        shelf,
+    let writer = NodeLogWriter {
+        files,
         inbox,
         queue: queue.clone(),
         left_out: 0,
@@ -90,26 +92,24 @@ pub fn start(
         told: None,
         told_at: None,
     };
-    let thread = std::thread::Builder::new().name("node-logs".into()).spawn(move || clerk.work(&received))?;
+    let thread = std::thread::Builder::new().name("node-logs".into()).spawn(move || writer.work(&received))?;
     Ok((NodeLogs { entries, queue }, thread))
 }
 
 impl NodeLog for NodeLogs {
     fn write(&mut self, effects: &[Effect]) {
-        // Where a node is comes first: its file depends on it.
-        let nodes = effects.iter().filter_map(|effect| match effect {
-            Effect::SaveNode(node) => Some(LogEntry::Node(node.clone())),
-            _ => None,
+        // The state of a node comes first: its file depends on it.
+        let nodes = effects.iter().filter_map(|effect| {
+            let Effect::SaveNode(node) = effect else { return None };
+            Some(LogEntry::Node(node.clone()))
         });
-        let lines = effects.iter().filter_map(|effect| match effect {
-            Effect::Log { node, label, line } => {
-                Some(LogEntry::Line { node: *node, label: label.clone(), line: line.clone() })
+        let lines = effects.iter().filter_map(|effect| {
+            if let Effect::Log { node, label, line } = effect {
+                return Some(LogEntry::Line { node: *node, label: label.clone(), line: line.clone() });
             }
-            Effect::LogAgent { node, label, run, first, lines } => {
-                let (label, lines) = (label.clone(), lines.clone());
-                Some(LogEntry::Agent { node: *node, label, run: *run, first: *first, lines })
-            }
-            _ => None,
+            let Effect::LogAgent { node, label, run, first, lines } = effect else { return None };
+            let (label, lines) = (label.clone(), lines.clone());
+            Some(LogEntry::Agent { node: *node, label, run: *run, first: *first, lines })
         });
         nodes.chain(lines).for_each(|entry| self.hand_over(entry));
     }
@@ -129,7 +129,7 @@ impl NodeLogs {
         self.queue.lines.load(Ordering::Relaxed) + lines <= LINES
     }
 
-    /// A line for which there is no room is counted. Who waits for one that is not taken hears nothing, and repeats it.
+    /// A line for which there is no room is counted. A line that is not accepted is not acknowledged, and repeated.
     fn hand_over(&self, entry: LogEntry) {
         let lines = entry.lines();
         if self.has_room_for(lines) {
@@ -148,29 +148,29 @@ impl NodeLogs {
 /// What was left out since the station started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct DroppedLines {
-    /// The disk would not have them.
+    /// The disk did not take them.
     unwritten: u64,
-    /// Their run had said as much as is kept of one.
+    /// Their run had reached its bound.
     over: u64,
-    /// Files that made room.
+    /// Files that were removed to make room.
     removed: u64,
 }
 
-/// Who writes.
+/// The writing side.
 struct NodeLogWriter {
-    shelf: LogFiles,
+    files: LogFiles,
     inbox: Inbox,
     queue: Arc<Queue>,
-    /// Of the lines that came last, those that are in no file.
+    /// Of the latest lines, those that are in no file.
     left_out: u32,
-    /// Lines of each node that the disk would not have; said in its log when it will again.
+    /// Lines of each node that the disk did not take; noted in its log when it takes lines again.
     owed: BTreeMap<NodeId, u64>,
-    /// Nodes whose run has said too much, and how many lines since.
+    /// Nodes whose run is over its bound, and how many lines since.
     over: BTreeMap<NodeId, u64>,
     /// Why the last write failed.
     trouble: Option<String>,
     tally: DroppedLines,
-    /// Whether any of this has changed since it was told.
+    /// Whether any of this has changed since it was last sent.
     is_news: bool,
     told: Option<ServiceState>,
     told_at: Option<Instant>,
@@ -200,7 +200,7 @@ impl NodeLogWriter {
 
     fn take(&mut self, entry: LogEntry) {
         match entry {
-            LogEntry::Node(node) => match self.shelf.heed(&node) {
+            LogEntry::Node(node) => match self.files.heed(&node) {
                 Ok(false) => {}
                 Ok(true) => self.begun(&node),
                 Err(err) => self.failed(&err),
@@ -221,7 +221,7 @@ impl NodeLogWriter {
         }
     }
 
-    /// A line says which run what follows is of.
+    /// Writes a line that says which run the following lines belong to.
     fn begun(&mut self, node: &Node) {
         if let Some(run) = node.run() {
             self.say(node.id, clock::now(), &format!("run {} of profile {} begins", Short::of(run.id), run.profile));
@@ -234,9 +234,9 @@ impl NodeLogWriter {
         if self.owed.contains_key(&node) && !self.settle(node, at) {
             return self.owe(node, count);
         }
-        match self.shelf.put(node, &lines.concat(), reserve) {
+        match self.files.put(node, &lines.concat(), reserve) {
             Ok(Put::Written) => {
-                self.is_news |= self.shelf.has_removed();
+                self.is_news |= self.files.has_removed();
                 // Its run is another by now.
                 self.over.remove(&node);
                 0
@@ -270,7 +270,7 @@ impl NodeLogWriter {
         u32::try_from(lines).unwrap_or(u32::MAX)
     }
 
-    /// Tries what the disk would not have.
+    /// Tries the disk again.
     fn pay(&mut self) {
         let nodes: Vec<NodeId> = self.owed.keys().copied().collect();
         if nodes.is_empty() {
@@ -284,7 +284,7 @@ impl NodeLogWriter {
         }
     }
 
-    /// Says in the node's log what is missing there. False if the disk will not have that either.
+    /// Notes in the node's log what is missing there. False if the disk does not take that either.
     fn settle(&mut self, node: NodeId, at: Timestamp) -> bool {
         let Some(lines) = self.owed.get(&node).copied() else { return true };
         let lines = if lines == 1 { "1 line is".into() } else { format!("{lines} lines are") };
@@ -300,7 +300,7 @@ impl NodeLogWriter {
     }
 
     fn say(&mut self, node: NodeId, at: Timestamp, words: &str) -> bool {
-        match self.shelf.put(node, &line::remark(at, words), 2 * RESERVE) {
+        match self.files.put(node, &line::remark(at, words), 2 * RESERVE) {
             Ok(Put::Written | Put::Full) => true,
             Err(err) => {
                 self.failed(&err);
@@ -318,15 +318,15 @@ impl NodeLogWriter {
         }
     }
 
-    /// A service that goes down or up is told at once; of its figures only the latest are, twice a second.
+    /// A service that goes down or up is reported at once; its figures at most twice a second.
     fn may_tell(&self) -> bool {
         let was_well = self.told.as_ref().is_none_or(|told| matches!(told, ServiceState::Up { .. }));
         was_well != self.trouble.is_none() || self.told_at.is_none_or(|at| at.elapsed() >= BEAT)
     }
 
-    /// The services line, when it is another than it was.
+    /// The services line, if it has changed.
     fn tell(&mut self) {
-        self.tally.removed += self.shelf.removed();
+        self.tally.removed += self.files.removed();
         let state = self.state();
         if self.told.as_ref() == Some(&state) {
             self.is_news = false;
@@ -378,7 +378,7 @@ const LINES: usize = 16_384;
 const ENTRIES: usize = 2 * LINES;
 /// How long after the last line the disk is tried again.
 const BEAT: Duration = Duration::from_millis(500);
-/// Bytes that a run's file has beyond its bound for what the station says.
+/// Bytes that a run's file may have beyond its bound for lines of the station.
 const RESERVE: u64 = 64 << 10;
 
 #[cfg(test)]

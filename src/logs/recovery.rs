@@ -1,8 +1,8 @@
-//! What the nodes' log files say of the time before the station started: the lines that a node's screen shows again, and
-//! which lines of its agents are there, so that what an agent repeats is not there twice.
+//! What the nodes' log files have from before the start of the station: the lines that a node's screen shows again, and
+//! which lines of its agents they have, so that lines that an agent repeats are not stored twice.
 //!
-//! The files are the truth of it, and not the store: a line is acknowledged when it is in the file, and a station that is
-//! killed between file and store has the line all the same.
+//! The files decide, and not the database: a line is acknowledged when it is in the file, also if the station is killed
+//! before the database has it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use crate::domain::ids::NodeId;
 use crate::domain::logline::{LogLine, LogTail, TAIL};
 use crate::domain::node::Node;
 
-/// Gives `nodes` back what their files in `directory` say.
+/// Restores the lines of `nodes` from their files in `directory`.
 pub fn recall<'n>(directory: &Path, nodes: impl IntoIterator<Item = &'n mut Node>) {
     let mut files = files(directory);
     for node in nodes {
@@ -44,10 +44,10 @@ fn files(directory: &Path) -> BTreeMap<NodeId, Vec<u32>> {
     files
 }
 
-/// Reads the node's files from their ends, as far as need be.
+/// Reads the node's files from their ends, as far as needed.
 fn remind(node: &mut Node, directory: &Path, counts: &[u32]) -> io::Result<()> {
     let mut lines: VecDeque<LogLine> = VecDeque::new();
-    // An agent of an earlier run may still speak.
+    // An agent of an earlier run may still send lines.
     let mut next: BTreeMap<Short, Option<u32>> =
         node.runs.iter().rev().take(RUNS).map(|run| (Short::of(run.id), None)).collect();
     for count in counts.iter().take(FILES) {
@@ -81,7 +81,7 @@ fn remind(node: &mut Node, directory: &Path, counts: &[u32]) -> io::Result<()> {
     Ok(())
 }
 
-/// Shows whole lines to `and_on`, the last one first, until it has enough.
+/// Passes whole lines to `and_on`, the last one first, until it returns false.
 fn backwards(file: &File, mut and_on: impl FnMut(&str) -> bool) -> io::Result<()> {
     let mut begin = last_line_ends(file, file.metadata()?.len())?;
     // What is read of a line whose beginning is further ahead.
@@ -125,7 +125,7 @@ pub(super) fn last_line_ends(file: &File, bytes: u64) -> io::Result<u64> {
 
 /// Bytes that are read at once.
 const PIECE: u64 = 64 << 10;
-/// What has no line break for so long is no log.
+/// A longer line is not one of a log.
 const LONGEST: usize = 1 << 20;
 /// Files of a node that are looked into, and runs that are looked for.
 const FILES: usize = 2;

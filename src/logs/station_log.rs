@@ -1,5 +1,6 @@
-//! The station's own log on its disk: a file a day by `tracing-appender`, and one more where a day says too much. All of them
-//! together have a bound; the oldest goes first. What the disk would not have is counted, and said once it will again.
+//! The station's own log on its disk: a file a day by `tracing-appender`, and more where a day has too many lines. All
+//! of them together have a bound; the oldest goes first. Lines that the disk does not take are counted, which is logged
+//! once it does.
 
 use std::fs;
 use std::io::{self, Write};
@@ -22,17 +23,17 @@ impl Default for StationLogBounds {
 }
 
 /// The files `station.DATE.log`, and `station.DATE.NUMBER.log` of a day's earlier lines, in `directory`.
-pub(super) struct OwnLog {
+pub(super) struct StationLog {
     directory: PathBuf,
     bounds: StationLogBounds,
     file: RollingFileAppender,
     /// Bytes of the current file, at most: a new day's is shorter.
     written: u64,
-    /// Lines that could not be written since that was last said.
+    /// Lines that could not be written since that was last logged.
     missing: u64,
 }
 
-impl OwnLog {
+impl StationLog {
     pub(super) fn open(directory: &Path, bounds: StationLogBounds) -> Result<Self, InitError> {
         let file = appender(directory)?;
         let mut own = Self { directory: directory.to_owned(), bounds, file, written: 0, missing: 0 };
@@ -40,8 +41,8 @@ impl OwnLog {
         Ok(own)
     }
 
-    /// Finds out how long the current file is; one that is long enough is set aside, and the oldest make room. What cannot be
-    /// done now is tried again a file's length later.
+    /// Finds out how long the current file is; one that is long enough is set aside, and the oldest are removed. What
+    /// fails is tried again a file's length later.
     fn look(&mut self) {
         let names = names(&self.directory);
         self.written = 0;
@@ -77,7 +78,7 @@ impl OwnLog {
 
     fn put(&mut self, line: &[u8]) -> io::Result<()> {
         if self.missing > 0 {
-            // Half a line may stand before it.
+            // There may be half a line before it.
             let said = format!("\n{} lines are missing here: they could not be written\n", self.missing);
             self.file.write_all(said.as_bytes())?;
             self.missing = 0;
@@ -86,8 +87,8 @@ impl OwnLog {
     }
 }
 
-impl Write for OwnLog {
-    /// Takes a whole line, as it is written by the log.
+impl Write for StationLog {
+    /// Writes a whole line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if let Err(err) = self.put(line) {
             self.missing += 1;
@@ -135,7 +136,7 @@ fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |about| about.len())
 }
 
-/// A month, if no day says too much.
+/// A month, if no day has too many lines.
 const FILES: usize = 30;
 
 #[cfg(test)]
@@ -153,7 +154,7 @@ mod tests {
         let directory = tempfile::TempDir::new().expect("a directory");
         let old = directory.path().join("station.2026-05-03.log");
         fs::write(&old, "of an earlier day\n").expect("a file");
-        let mut log = OwnLog::open(directory.path(), BOUNDS).expect("a log");
+        let mut log = StationLog::open(directory.path(), BOUNDS).expect("a log");
         for number in 0..2000 {
             log.write_all(format!("line {number}\n").as_bytes()).expect("it is written");
             let total: u64 = names(directory.path()).iter().map(|name| size(name)).sum();
@@ -173,7 +174,7 @@ mod tests {
     fn a_station_that_starts_again_goes_on_where_the_file_ends() {
         let directory = tempfile::TempDir::new().expect("a directory");
         for number in 0..300 {
-            let mut log = OwnLog::open(directory.path(), BOUNDS).expect("a log");
+            let mut log = StationLog::open(directory.path(), BOUNDS).expect("a log");
             log.write_all(format!("line {number}\n").as_bytes()).expect("it is written");
         }
         let texts = texts(directory.path());

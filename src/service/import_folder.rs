@@ -1,4 +1,4 @@
-//! The import folder: a list that is put there is imported by itself, if nothing is wrong with it.
+//! The import folder: a list that is put there is imported automatically, if it has no problems.
 //!
 //! ```text
 //!  DATA/import/order.csv ──whole?──► preview ──clean──► imported ─► DATA/import/done/20260302-140211-order.csv
@@ -6,8 +6,8 @@
 //!                                                                       order.csv.problems.csv says why
 //! ```
 //!
-//! A list that stays is looked at again when it changes, when the profiles change, and every half minute: a machine at
-//! work, for whose sake it was refused, ends at some time.
+//! A list that stays is checked again when it changes, when the profiles change, and every half minute: a busy machine,
+//! because of which it was refused, may be done.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -36,11 +36,11 @@ pub struct ImportFolderConfig {
     pub folder: PathBuf,
 }
 
-/// Looks into the folder every second until told to stop.
+/// Checks the folder every second until it is stopped.
 pub async fn serve(context: ServiceContext, config: ImportFolderConfig) -> Result<(), ServiceError> {
     let folder = &config.folder;
     fs::create_dir_all(folder.join(DONE)).map_err(|err| ServiceError {
-        what: format!("cannot make the import folder {}: {err}", folder.display()),
+        what: format!("cannot create the import folder {}: {err}", folder.display()),
         hint: "check that the data directory can be written; lists can be imported with `oxbow import` too".into(),
         source: Some(err),
     })?;
@@ -54,7 +54,7 @@ pub async fn serve(context: ServiceContext, config: ImportFolderConfig) -> Resul
             let list = known.entry(path.clone()).or_insert_with(|| PendingList::new(identity.clone()));
             let profiles = context.snapshot().catalogue.clone();
             if list.is_due(identity, &profiles) {
-                let words = take_in(&context, &path).await;
+                let words = import_list(&context, &path).await;
                 list.looked(profiles, words);
             }
         }
@@ -65,7 +65,7 @@ pub async fn serve(context: ServiceContext, config: ImportFolderConfig) -> Resul
     }
 }
 
-/// A file in the folder, as far as it has been looked at.
+/// A file in the folder, and its latest check.
 struct PendingList {
     identity: FileIdentity,
     /// Since when it has not changed.
@@ -84,7 +84,7 @@ impl PendingList {
         Self { identity, since: Instant::now(), looked: None }
     }
 
-    /// Whether the file is whole, and there is a reason to look at it.
+    /// Whether the file is complete, and there is a reason to check it.
     fn is_due(&mut self, identity: FileIdentity, profiles: &Arc<Catalogue>) -> bool {
         if self.identity != identity {
             *self = Self { looked: None, ..Self::new(identity) };
@@ -95,7 +95,7 @@ impl PendingList {
         }
     }
 
-    /// Keeps how it ended, and logs what is news.
+    /// Keeps how it ended, and logs it if that is new.
     fn looked(&mut self, profiles: Arc<Catalogue>, ended: Ended) {
         let before = self.looked.as_ref().map(|look| look.words.as_str());
         let words = match ended {
@@ -114,13 +114,13 @@ impl PendingList {
     }
 }
 
-/// What became of a list, in words.
+/// The result of a list, in words.
 enum Ended {
     Imported(String),
     Left(String),
 }
 
-async fn take_in(context: &ServiceContext, path: &Path) -> Ended {
+async fn import_list(context: &ServiceContext, path: &Path) -> Ended {
     let (bench, file) = (context.snapshot(), path.to_owned());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let left = |why: &str| Ended::Left(format!("{name} is left where it is: {why}"));
@@ -153,7 +153,7 @@ async fn take_in(context: &ServiceContext, path: &Path) -> Ended {
     let said = format!("imported {name}: {} new, {} changed, {} the same", counts.new, counts.changes, counts.same);
     match fs::rename(path, done(path, clock::now())) {
         Ok(()) => Ended::Imported(said),
-        // It may come again: then it changes nothing.
+        // If it is imported again, it changes nothing.
         Err(err) => Ended::Left(format!("{said}; it cannot be moved to {DONE}/: {err}")),
     }
 }
@@ -166,14 +166,14 @@ fn problems_in_words(preview: &Preview) -> String {
     }
 }
 
-/// One byte more than a list may have is enough to tell that it is too large.
+/// One byte more than the limit is enough to know that it is too large.
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(file)?.take(FILE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The files that are lists, and not what this service or an editor has put there.
+/// The files that are lists, without those that this service or an editor has put there.
 fn lists(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path());
@@ -194,7 +194,7 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(format!("{name}{PROBLEMS}"))
 }
 
-/// Where an imported list is kept: with the time, in a form that FAT allows.
+/// Where an imported list is kept: its name gets the time, in a form that FAT allows.
 fn done(path: &Path, now: Timestamp) -> PathBuf {
     let at = jiff::Timestamp::from_millisecond(i64::try_from(now.as_millis()).unwrap_or_default()).unwrap_or_default();
     let at = at.to_zoned(TimeZone::system()).strftime("%Y%m%d-%H%M%S").to_string();
@@ -205,7 +205,7 @@ fn done(path: &Path, now: Timestamp) -> PathBuf {
 const DONE: &str = "done";
 const PROBLEMS: &str = ".problems.csv";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A file that has not changed for so long is whole: nothing more is being copied into it.
+/// A file that has not changed for this long is complete: it is not being copied any more.
 const WHOLE_AFTER: Duration = Duration::from_secs(2);
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 

@@ -1,4 +1,4 @@
-//! When the system, or the terminal that was closed, tells the station to stop.
+//! Signals of the system and of a closed terminal, which stop the station.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// Stops the station when it is told to, or when the hub is no more. Who says it again does not want to wait: then it ends
-/// at once, as `kill -9` would end it.
-pub(super) async fn heed(
+/// Stops the station at a signal, or when the hub has ended. A second signal means that somebody does not want to wait:
+/// then the process ends at once, as with `kill -9`.
+pub(super) async fn watch(
     stop: CancellationToken,
     hub_stop: CancellationToken,
     end: CancellationToken,
     keep_serving: bool,
 ) {
-    let (mut orders, mut hangup) = match listen() {
+    let (mut stops, mut hangup) = match listen() {
         Ok(signals) => signals,
         Err(err) => {
-            warn!("signals cannot be listened to: {err}");
+            warn!("cannot listen for signals: {err}");
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = hub_stop.cancelled() => error!("the hub has ended"),
@@ -28,8 +28,8 @@ pub(super) async fn heed(
         }
     };
     tokio::select! {
-        told = orders.told() => info!("told to stop: {told}"),
-        () = closed(&mut hangup, keep_serving) => info!("told to stop: the terminal was closed"),
+        name = stops.next() => info!("stopping: {name}"),
+        () = closed(&mut hangup, keep_serving) => info!("stopping: the terminal was closed"),
         () = stop.cancelled() => {}
         () = hub_stop.cancelled() => error!("the hub has ended"),
     }
@@ -37,9 +37,9 @@ pub(super) async fn heed(
     let began = Instant::now();
     loop {
         tokio::select! {
-            told = orders.told() => {
-                if began.elapsed() >= BREATH {
-                    warn!("told to stop a second time, {told}: ended at once");
+            name = stops.next() => {
+                if began.elapsed() >= SAME_SIGNAL {
+                    warn!("second signal to stop, {name}: the process ends at once");
                     std::process::exit(TWICE);
                 }
             }
@@ -48,7 +48,7 @@ pub(super) async fn heed(
     }
 }
 
-/// What tells the station to stop, beside a terminal that is closed.
+/// The signals that stop the station, besides a closed terminal.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
@@ -60,7 +60,7 @@ fn listen() -> io::Result<(StopSignals, Signal)> {
 }
 
 impl StopSignals {
-    async fn told(&mut self) -> &'static str {
+    async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -68,14 +68,14 @@ impl StopSignals {
     }
 }
 
-/// The terminal was closed, and that is to be the end.
+/// Returns when the terminal was closed, unless the station is to continue then.
 async fn closed(hangup: &mut Signal, keep_serving: bool) {
     while hangup.recv().await.is_some() && keep_serving {
-        info!("the terminal was closed: serving on");
+        info!("the terminal was closed: the station continues to serve");
     }
 }
 
-/// Signals that come so soon after each other are one order: `timeout` tells the program and then its whole group.
-const BREATH: Duration = Duration::from_secs(1);
-/// Ended by a second signal.
+/// Signals that arrive this soon after each other count as one: `timeout` signals the program and then its whole group.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+/// The exit status after a second signal.
 const TWICE: i32 = 130;

@@ -14,7 +14,7 @@ pub(super) fn converted(
     name: &str,
     part: &Path,
     what: &str,
-    shelf: &ImageLibrary,
+    library: &ImageLibrary,
     room: &dyn Fn(u64) -> Result<(), ConfigProblem>,
 ) -> Result<(String, PathBuf), ConfigProblem> {
     let format = FORMATS.iter().find(|(known, _)| *known == what).map_or("raw", |(_, format)| format);
@@ -26,8 +26,8 @@ pub(super) fn converted(
         return Err(ConfigProblem::new(what, "make one file of it where those are, with `qemu-img convert`"));
     }
     room(info["virtual-size"].as_u64().unwrap_or(0))?;
-    let raw = shelf.file(&format!(".{name}.raw"));
-    let packed = shelf.file(&format!(".{name}.packed"));
+    let raw = library.file(&format!(".{name}.raw"));
+    let packed = library.file(&format!(".{name}.packed"));
     let made = qemu_img(&["convert", "-f", format, "-O", "raw"], &[part, &raw], what).and_then(|_| {
         pack(&raw, &packed)
             .map_err(|err| ConfigProblem::new(format!("packing {name} failed: {err}"), "make room and try again"))

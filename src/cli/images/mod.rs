@@ -1,5 +1,5 @@
-//! `oxbow images`: what there is to install, taken in, listed, read again and removed. It works on the files, whether a
-//! station runs or not: a running one sees by itself what has changed.
+//! `oxbow images`: adds, lists, verifies and removes images. It works on the files, whether a station runs or not: a
+//! running one notices changes by itself.
 
 mod add;
 mod convert;
@@ -14,33 +14,33 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use self::progress::ProgressLine;
-use super::connection::Shelves;
+use super::connection::LibraryArgs;
 use super::print;
 use crate::config::ConfigProblem;
+use crate::data_dir::DataDir;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ProfileId;
 use crate::domain::machine::disk::in_bytes;
 use crate::service::images::{self, check};
-use crate::station::{BLOBS, PLACEHOLDERS, QUIRKS};
 
-/// OS images: what there is, taken in, read again, removed.
+/// Exit status: 0 done, 1 refused, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImagesArgs {
     #[command(flatten)]
-    shelves: Shelves,
+    library: LibraryArgs,
     #[command(subcommand)]
     what: Option<ImagesCommand>,
 }
 
 #[derive(Debug, Subcommand)]
 enum ImagesCommand {
-    /// Every image, and which profiles use it (what `oxbow images` alone does too)
+    /// List images and the profiles that use them (what `oxbow images` alone does too)
     List,
-    /// Take in an image from a file or a URL; begun again after an interruption, it goes on where it was
+    /// Add an image from a file or a URL; resumes after an interruption
     Add(add::Add),
     /// Read images and the station's copies of them again, and compare
     Verify {
-        /// [default: all]
+        /// The images [default: all]
         names: Vec<String>,
     },
     /// Remove an image that no profile uses
@@ -48,15 +48,15 @@ enum ImagesCommand {
 }
 
 pub(super) fn run(images: &ImagesArgs) -> ExitCode {
-    let shelf = match ImageLibrary::find(images) {
-        Ok(shelf) => shelf,
+    let library = match ImageLibrary::find(images) {
+        Ok(library) => library,
         Err(problems) => return print::failed(&problems),
     };
     let done = match &images.what {
-        None | Some(ImagesCommand::List) => list(&shelf),
-        Some(ImagesCommand::Add(add)) => add::run(add, &shelf),
-        Some(ImagesCommand::Verify { names }) => return verify(&shelf, names),
-        Some(ImagesCommand::Remove { name }) => remove(&shelf, name),
+        None | Some(ImagesCommand::List) => list(&library),
+        Some(ImagesCommand::Add(add)) => add::run(add, &library),
+        Some(ImagesCommand::Verify { names }) => return verify(&library, names),
+        Some(ImagesCommand::Remove { name }) => remove(&library, name),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,28 +75,28 @@ struct ImageLibrary {
     /// The station's own copies.
     store: PathBuf,
     users: BTreeMap<String, Vec<ProfileId>>,
-    /// Profiles that cannot be read: nobody knows what they use.
+    /// Profiles that cannot be read: the images they use are unknown.
     unread: Vec<String>,
 }
 
 impl ImageLibrary {
     fn find(options: &ImagesArgs) -> Result<Self, Vec<ConfigProblem>> {
-        let folders = options.shelves.folders()?;
-        let catalogue =
-            images::read(&folders.profiles, None, &folders.data.join(QUIRKS), &folders.data.join(PLACEHOLDERS));
+        let folders = options.library.folders()?;
+        let catalogue = images::read(&folders.profiles, None, &folders.data.quirks(), &folders.data.placeholders());
         let mut users: BTreeMap<String, Vec<ProfileId>> = BTreeMap::new();
         for profile in catalogue.profiles.values() {
             for name in profile.needs() {
                 users.entry(name.to_owned()).or_default().push(profile.id.clone());
             }
         }
-        let is_profile = |file: &str| [QUIRKS, PLACEHOLDERS].iter().all(|other| !file.ends_with(other));
+        let is_profile =
+            |file: &str| [DataDir::QUIRKS, DataDir::PLACEHOLDERS].iter().all(|other| !file.ends_with(other));
         let unread = catalogue.diagnostics.iter().filter(|found| is_profile(&found.file));
         let unread = unread.map(|found| found.place_and_what()).collect();
-        Ok(Self { images: folders.images, store: folders.data.join(BLOBS), users, unread })
+        Ok(Self { images: folders.images, store: folders.data.blobs(), users, unread })
     }
 
-    /// The images by name: what is not begun with a dot, as a profile may name it.
+    /// The names of the images. A profile cannot name a file that begins with a dot.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.images).into_iter().flatten().flatten();
         let files = entries.filter(|entry| entry.path().is_file());
@@ -110,7 +110,7 @@ impl ImageLibrary {
         self.images.join(name)
     }
 
-    /// Names that can be an image's are those that a profile can give.
+    /// The file of an image. Only a name that a profile can give is an image's.
     fn named(&self, name: &str) -> Result<PathBuf, ConfigProblem> {
         if is_name(name) && self.file(name).is_file() {
             return Ok(self.file(name));
@@ -125,15 +125,18 @@ impl ImageLibrary {
     }
 }
 
-fn list(shelf: &ImageLibrary) -> Result<(), ConfigProblem> {
-    let names = shelf.names();
+fn list(library: &ImageLibrary) -> Result<(), ConfigProblem> {
+    let names = library.names();
     if names.is_empty() {
-        print::line(&format!("no images in {}; `oxbow images add FILE` or a URL takes one in", shelf.images.display()));
+        print::line(&format!(
+            "no images in {}; add one with `oxbow images add FILE` or a URL",
+            library.images.display()
+        ));
     }
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for name in names {
-        let file = shelf.file(&name);
-        let state = match check::known(&shelf.store, &name, &file) {
+        let file = library.file(&name);
+        let state = match check::known(&library.store, &name, &file) {
             Some(info) => {
                 let (bytes, on_disk) = (in_bytes(info.bytes), in_bytes(info.disk_bytes));
                 format!("{:<7}  {bytes:>8}, {on_disk:>8} on the disk  {}…", info.format.word(), info.sha256.short())
@@ -143,7 +146,7 @@ fn list(shelf: &ImageLibrary) -> Result<(), ConfigProblem> {
                 format!("{:<7}  {:>8}, not checked yet", "?", in_bytes(bytes))
             }
         };
-        let users = match shelf.users_of(&name) {
+        let users = match library.users_of(&name) {
             users if users.is_empty() => "no profile uses it".to_owned(),
             users => format!("used by {users}"),
         };
@@ -152,11 +155,11 @@ fn list(shelf: &ImageLibrary) -> Result<(), ConfigProblem> {
     Ok(())
 }
 
-fn verify(shelf: &ImageLibrary, names: &[String]) -> ExitCode {
-    let names = if names.is_empty() { shelf.names() } else { names.to_vec() };
+fn verify(library: &ImageLibrary, names: &[String]) -> ExitCode {
+    let names = if names.is_empty() { library.names() } else { names.to_vec() };
     let mut code = ExitCode::SUCCESS;
     for name in names {
-        match verify_one(shelf, &name) {
+        match verify_one(library, &name) {
             Ok(digest) => print::line(&format!("{name}: good, {digest}")),
             Err(problem) => code = refused(&problem),
         }
@@ -164,10 +167,10 @@ fn verify(shelf: &ImageLibrary, names: &[String]) -> ExitCode {
     code
 }
 
-/// Reads the image and the station's copy, if there is one, and compares both with what was found out about them.
-fn verify_one(shelf: &ImageLibrary, name: &str) -> Result<Digest, ConfigProblem> {
-    let file = shelf.named(name)?;
-    let known = check::known(&shelf.store, name, &file);
+/// Reads the image and the station's copy, if there is one, and compares both with what the check found.
+fn verify_one(library: &ImageLibrary, name: &str) -> Result<Digest, ConfigProblem> {
+    let file = library.named(name)?;
+    let known = check::known(&library.store, name, &file);
     let mut meter = ProgressLine::new(&format!("reading {name}"));
     let info = check::look_at(&file, name, |done, total| meter.show(done, total))
         .map_err(|broken| ConfigProblem::new(format!("{name}: {broken}"), broken.hint()))?;
@@ -175,31 +178,28 @@ fn verify_one(shelf: &ImageLibrary, name: &str) -> Result<Digest, ConfigProblem>
     if info != known {
         let (found, was) = (info.sha256.short(), known.sha256.short());
         let what =
-            format!("{name}: its digest is {found}…, and was {was}… when it was checked, though nobody wrote to it");
-        return Err(ConfigProblem::new(
-            what,
-            "the disk of the station fails, or its memory does: take the image in again",
-        ));
+            format!("{name}: its digest is {found}…, and was {was}… when it was checked, although nobody wrote to it");
+        return Err(ConfigProblem::new(what, "the station's disk or memory is failing: add the image again"));
     }
-    let copy = shelf.store.join(known.sha256.to_string());
+    let copy = library.store.join(known.sha256.to_string());
     let mut meter = ProgressLine::new(&format!("reading the station's copy of {name}"));
     let copied = check::look_at(&copy, name, |done, total| meter.show(done, total));
     if copied.as_ref().ok() != Some(&known) {
         let what = format!("{name}: the station's copy of it is damaged ({})", copy.display());
-        return Err(ConfigProblem::new(what, "remove that file: the station makes it again from the image"));
+        return Err(ConfigProblem::new(what, "remove that file: the station copies the image again"));
     }
     Ok(known.sha256)
 }
 
-fn remove(shelf: &ImageLibrary, name: &str) -> Result<(), ConfigProblem> {
-    let file = shelf.named(name)?;
-    let users = shelf.users_of(name);
+fn remove(library: &ImageLibrary, name: &str) -> Result<(), ConfigProblem> {
+    let file = library.named(name)?;
+    let users = library.users_of(name);
     if !users.is_empty() {
         let what = format!("{name} is used by {users}");
-        return Err(ConfigProblem::new(what, "remove those profiles first, or have them name another image"));
+        return Err(ConfigProblem::new(what, "remove those profiles first, or change the image they name"));
     }
-    if let Some(unread) = shelf.unread.first() {
-        let what = format!("nobody knows whether {name} is used: {unread}");
+    if let Some(unread) = library.unread.first() {
+        let what = format!("it is unknown whether {name} is used: {unread}");
         return Err(ConfigProblem::new(what, "correct the profile, or remove it"));
     }
     fs::remove_file(&file).map_err(|err| {
@@ -208,16 +208,16 @@ fn remove(shelf: &ImageLibrary, name: &str) -> Result<(), ConfigProblem> {
             "run it as the user that owns the file",
         )
     })?;
-    print::line(&format!("removed {name}; the station's copy of it goes as well once no machine is being given it"));
+    print::line(&format!("removed {name}; the station's copy is removed too once no machine is downloading it"));
     Ok(())
 }
 
-/// What a profile can name.
+/// Whether a profile can name it.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.')
 }
 
-/// What says the digest of the image beside it.
+/// Whether the file has the digest of the image beside it.
 fn is_digest_file(name: &str) -> bool {
     [".sha256sum", ".sha256"].iter().any(|end| name.ends_with(end))
 }

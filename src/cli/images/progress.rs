@@ -1,4 +1,4 @@
-//! How far it is, on one line that is written over; nothing where nobody watches.
+//! A progress line that is overwritten; nothing if standard error is no terminal.
 
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};

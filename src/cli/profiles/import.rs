@@ -1,4 +1,4 @@
-//! `oxbow profiles import`: profiles and configuration of other tools, written as ours. Wholly or not at all.
+//! `oxbow profiles import`: converts profiles and configuration of other tools, completely or not at all.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -24,13 +24,14 @@ pub(super) struct ProfileImportArgs {
     /// The profile that a config-file is for [default: the one that is imported with it]
     #[arg(long, value_name = "PROFILE")]
     to: Option<ProfileId>,
-    /// The password of the config-file's account, on the first line of a file (- is standard input); only its hash is kept
+    /// The password of the config-file's account, on the first line of a file (- is standard input). Only its hash is
+    /// kept
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// A tar of the images directory, packed or not, with what goes to /user-apps on the partition edge_persistent
+    /// A tar of the images directory whose content goes to /user-apps on the partition edge_persistent
     #[arg(long, value_name = "NAME")]
     user_apps: Option<String>,
-    /// Replace what is there
+    /// Replace what exists
     #[arg(long)]
     force: bool,
 }
@@ -56,7 +57,7 @@ pub(super) fn run(options: &ProfileImportArgs, profiles: &Path) -> ExitCode {
     }
 }
 
-/// What is to be written, and what is to be said of it.
+/// What is to be written, and notes on it.
 #[derive(Default)]
 struct ImportPlan {
     files: Vec<(PathBuf, String)>,
@@ -189,7 +190,7 @@ fn added(profile: String, (mark, table): (&str, Option<String>)) -> String {
     }
 }
 
-/// `profile` with `line` in the table `head`, unless something like it stands there already.
+/// `profile` with `line` in the table `head`, unless something like it is there already.
 fn with_lines(profile: String, line: &str, head: &str) -> String {
     let key = line.split(" = ").next().unwrap_or(line);
     let says = |known: &str| known.trim().starts_with(&format!("{key} = "));
@@ -226,7 +227,8 @@ fn explained(found: Diagnostic) -> ConfigProblem {
     ConfigProblem { what: found.place_and_what(), hint: found.hint }
 }
 
-/// A station that reads it meanwhile sees the old file or the new one. User data may hold a hash, and is its owner's.
+/// Replaces the file in one step: a station that reads it meanwhile sees the old file or the new one. User data may
+/// contain a password hash, so that only its owner may read it.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mode = if path.extension().is_some_and(|end| end == "toml") { 0o644 } else { 0o600 };
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
@@ -238,7 +240,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-/// What shipped profiles say of the network.
+/// What shipped profiles say about the network.
 const BY_DHCP: &str = "[system.network]\ndhcp = true\n";
 /// Bytes of a file that are looked at for a password.
 const PASSWORD: u64 = 4096;

@@ -1,4 +1,4 @@
-//! `oxbow profiles`: what there is to install, and whether it can be. No station is needed, and none is disturbed.
+//! `oxbow profiles`: lists, checks and imports profiles. No station is needed, and a running one is not disturbed.
 
 mod import;
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::connection::{BenchFolders, Shelves};
+use super::connection::{BenchFolders, LibraryArgs};
 use super::print;
 use crate::config::ConfigProblem;
 use crate::domain::ids::ProfileId;
@@ -15,14 +15,13 @@ use crate::domain::machine::disk::in_bytes;
 use crate::domain::profile::{FirmwareNeed, Profile};
 use crate::service::images::inspect::{Inspection, Places, bytes_of, inspect, read};
 use crate::service::images::no_default;
-use crate::station::BLOBS;
 
-/// Exit status: 0 all is well, 1 something is wrong, 2 it could not be tried.
+/// Exit status: 0 done, 1 something is wrong, 2 it could not be tried.
 #[derive(Debug, clap::Args)]
 pub(super) struct ProfilesArgs {
     #[command(flatten)]
-    shelves: Shelves,
-    /// The one that machines get which nobody registered [default: as the configuration file says]
+    library: LibraryArgs,
+    /// The profile of unregistered machines [default: as the configuration file says]
     #[arg(long, value_name = "PROFILE", env = "OXBOW_DEFAULT_PROFILE", global = true)]
     default_profile: Option<String>,
     #[command(subcommand)]
@@ -31,14 +30,15 @@ pub(super) struct ProfilesArgs {
 
 #[derive(Debug, Subcommand)]
 enum ProfilesCommand {
-    /// What each profile installs, and for which machines (what `oxbow profiles` alone does too)
+    /// List what each profile installs, and on which machines (what `oxbow profiles` alone does too)
     List,
-    /// Check every profile: its keys, its templates on a sample node, its files and their digests
+    /// Check every profile: keys, templates on a sample node, files and digests
     Check {
         /// The profiles to check, instead of the station's
         dir: Option<PathBuf>,
     },
-    /// Take over profiles of Edge Infrastructure Manager, and an EMT-S config-file; a running station takes them up by itself
+    /// Import OS profiles of Edge Infrastructure Manager, or a config-file of EMT-S; a running station reads them by
+    /// itself
     Import(import::ProfileImportArgs),
 }
 
@@ -57,14 +57,14 @@ pub(super) fn run(options: &ProfilesArgs) -> ExitCode {
 
 /// Where to look, and which profile is the default.
 fn places(options: &ProfilesArgs) -> Result<(Places, Option<ProfileId>), Vec<ConfigProblem>> {
-    let BenchFolders { data, profiles, images, default_profile, .. } = options.shelves.folders()?;
+    let BenchFolders { data, profiles, images, default_profile, .. } = options.library.folders()?;
     let said = options.default_profile.as_ref().map(|name| {
         let wrong =
             |err| vec![ConfigProblem::new(format!("default profile {name:?}: {err}"), "name a profile of the list")];
         name.parse::<ProfileId>().map_err(wrong)
     });
     let default = said.transpose()?.or(default_profile);
-    Ok((Places { profiles, images, store: data.join(BLOBS) }, default))
+    Ok((Places { profiles, images, store: data.blobs() }, default))
 }
 
 fn check(places: &Places) -> ExitCode {

@@ -10,7 +10,7 @@ pub(super) fn written(batch: &BatchRow, entries: &[ReportEntry]) -> String {
     let lines =
         std::iter::once(COLUMNS.map(str::to_owned).to_vec()).chain(entries.iter().map(|entry| row(batch, entry)));
     for line in lines {
-        // A vector takes whatever is written.
+        // Writing to a vector cannot fail.
         let _infallible = rows.write_record(line.into_iter().map(harmless));
     }
     rows.into_inner().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
@@ -56,8 +56,8 @@ fn row(batch: &BatchRow, ReportEntry { unit, certificate }: &ReportEntry) -> Vec
     ]
 }
 
-/// A cell that no spreadsheet takes for a formula: what machines say of themselves is in here. Where commas are in numbers
-/// a spreadsheet may take `;` or a tab for the end of a cell, whatever stands in quotes.
+/// A cell that no spreadsheet reads as a formula: it may have text that came from a machine. Where the comma is the
+/// decimal separator, a spreadsheet may end a cell at `;` or a tab, even within quotes.
 fn harmless(cell: String) -> String {
     cell.split_inclusive(ENDS).fold(String::new(), |whole, part| {
         let is_formula = part.trim_start_matches([' ', '"']).starts_with(FORMULA);
@@ -65,7 +65,7 @@ fn harmless(cell: String) -> String {
     })
 }
 
-/// What some spreadsheet takes for the end of a cell, besides the comma, and for the beginning of a formula.
+/// What some spreadsheets read as the end of a cell, besides the comma, and as the beginning of a formula.
 const ENDS: [char; 5] = [';', '|', '\t', '\r', '\n'];
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 const COLUMNS: [&str; 29] = [

@@ -1,4 +1,4 @@
-//! The report as one page for people, to look at and to print: no scripts, nothing from elsewhere.
+//! The report as one page to read and print: no scripts, no external resources.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn unit(entry: &ReportEntry, span: Option<Span>) -> Value {
     let run = unit.run.as_ref();
     let image = run.and_then(|run| run.image.as_ref());
     let steps = run.map(|run| run.steps.as_slice()).unwrap_or_default();
-    // Firmware, loader and script are often passed within a second: what takes no time is in the certificate.
+    // Firmware, loader and script often take less than a second: such stages are in the certificate only.
     let long = steps.iter().enumerate().filter_map(|(place, step)| {
         let took = run.and_then(|run| run.took(place)).filter(|took| *took >= 1000)?;
         Some(context! { stage => step.stage.word(), at => moment(step.at), took => in_words(Duration::from_millis(took)) })
@@ -85,7 +85,7 @@ fn unit(entry: &ReportEntry, span: Option<Span>) -> Value {
 }
 
 fn gigabytes(bytes: u64) -> f64 {
-    // For people: a tenth of a gigabyte is exact enough.
+    // A tenth of a gigabyte is exact enough for people.
     bytes as f64 / 1e9
 }
 
@@ -128,5 +128,5 @@ fn ends(unit: &Unit) -> Option<(u64, u64)> {
     Some((first.as_millis(), last.as_millis()))
 }
 
-/// Its ending makes the engine escape what machines say.
+/// The extension makes the engine escape text from machines.
 const NAME: &str = "report.html";

@@ -1,4 +1,5 @@
-//! The report of a batch: a table for an ERP, JSON for programs, a page to print, a signed certificate for each machine.
+//! The report of a batch: a table for an ERP, JSON for programs, a page to print, a signed certificate for each
+//! machine.
 
 mod csv;
 mod html;
@@ -34,16 +35,16 @@ pub(super) struct ReportEntry {
 }
 
 impl ReportEntry {
-    /// What the code of its label says; none without a certificate.
+    /// The text of its label's code; none without a certificate.
     pub(super) fn label(&self) -> Option<String> {
         let signed = self.certificate.as_ref()?;
         Some(label::text(self.unit.serial.as_ref(), &self.unit.macs, self.unit.node, signed.sha256))
     }
 }
 
-/// A certificate as it is written.
+/// A signed certificate.
 struct Signed {
-    /// Below the report's directory.
+    /// Its file below the report's directory.
     name: String,
     text: String,
     sha256: Digest,
@@ -51,7 +52,7 @@ struct Signed {
 
 /// A report that is ready to be written.
 pub struct BatchReport {
-    /// What it may be called, as `batch-3`.
+    /// A name for it, as `batch-3`.
     pub name: String,
     pub machines: usize,
     pub certificates: usize,
@@ -59,8 +60,8 @@ pub struct BatchReport {
     files: Vec<(String, Vec<u8>)>,
 }
 
-/// Makes the report of the batch of this number ([`crate::domain::batch::WHOLE_BENCH`] is every machine); without one of the
-/// latest, or of the whole bench where none was ever opened. The key to sign with is in `seal`.
+/// Makes the report of the batch with this number ([`crate::domain::batch::WHOLE_BENCH`] is every machine); without a
+/// number of the latest batch, or of the whole bench if none was ever opened. The signing key is in `seal`.
 pub fn make(
     talk: &mut StationConversation,
     number: Option<u32>,
@@ -84,16 +85,16 @@ pub(super) fn gathered(
 ) -> Result<(BatchRow, Vec<Unit>), Unmade> {
     let (mut batch, mut units) = (None, Vec::new());
     talk.gather(ControlRequest::Batch { number, units: true, or_bench: true }, "machines read", watch, |answer| {
-        match answer {
-            ControlReply::Batch(row) => batch = Some(*row),
-            ControlReply::Unit(unit) => units.push(*unit),
-            _ => {}
+        if let ControlReply::Batch(row) = answer {
+            batch = Some(*row);
+        } else if let ControlReply::Unit(unit) = answer {
+            units.push(*unit);
         }
     })?;
     Ok((batch.unwrap_or_default(), units))
 }
 
-/// These machines with their certificates, and the public key in PEM. The key to sign with is in `seal`.
+/// These machines with their certificates, and the public key in PEM. The signing key is in `seal`.
 pub(super) fn signed(
     batch: &BatchRow,
     units: Vec<Unit>,
@@ -125,7 +126,7 @@ fn entries(
         let certificate = Certificate::of(&unit, order.clone(), station.clone());
         let signed = certificate.map(|certificate| {
             let text = seal.sign(&certificate).map_err(|err| unsealed(&err.to_string()))?;
-            // Two machines may have one name, not one number.
+            // Two machines may have the same name, but not the same number.
             let name = format!("certificates/{}-{}.json", text::file_name(&unit.name), unit.node);
             let sha256 = Digest::new(Sha256::digest(&text).into());
             Ok::<_, ConfigProblem>(Signed { name, text, sha256 })
@@ -135,7 +136,7 @@ fn entries(
     units.into_iter().enumerate().map(entry).collect()
 }
 
-/// What the workstation calls itself.
+/// The host name of the workstation.
 fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     text::clean(&name, 64)
@@ -173,7 +174,7 @@ fn files(
     Ok(files)
 }
 
-/// Writes it into `directory`, which is not there yet or is empty.
+/// Writes it into `directory`, which does not exist yet or is empty.
 pub fn write(report: &BatchReport, directory: &Path, watch: &ProgressWatch<'_>) -> Result<(), Unmade> {
     write_all(directory, &report.files, watch)
 }
@@ -182,14 +183,14 @@ fn write_all(directory: &Path, files: &[(String, Vec<u8>)], watch: &ProgressWatc
     let problem = |err: std::io::Error| {
         let what = format!("the report cannot be written to {}: {err}", directory.display());
         let hint = match err.kind() {
-            ErrorKind::AlreadyExists => "name a directory that is not there yet".into(),
+            ErrorKind::AlreadyExists => "name a directory that does not exist yet".into(),
             _ => advice(&err, "name another directory: `oxbow report DIRECTORY`"),
         };
         ConfigProblem::new(what, hint)
     };
     fs::create_dir_all(directory).map_err(problem)?;
     if fs::read_dir(directory).map_err(problem)?.next().is_some() {
-        return Err(problem(std::io::Error::new(ErrorKind::AlreadyExists, "there are files in it already")).into());
+        return Err(problem(std::io::Error::new(ErrorKind::AlreadyExists, "it is not empty")).into());
     }
     let many = durable::Many::begin(directory).map_err(problem)?;
     for (number, (name, content)) in files.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What is said of a batch as a whole, on the command line and above the page.
+//! The summary of a batch, for the command line and the head of the page.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub fn headline(batch: &BatchRow) -> String {
     format!("{number}{name}{}: {state} {lasted}", parts.collect::<String>())
 }
 
-/// How long machines took, and how many an hour; none while none is done.
+/// How long machines took, and how many an hour; none while no machine is done.
 pub fn figures(tally: &BatchCounts) -> Option<String> {
     let [quickest, median, slowest] =
         [tally.quickest_ms?, tally.median_ms?, tally.slowest_ms?].map(|took| in_words(Duration::from_millis(took)));
@@ -27,5 +27,6 @@ pub fn figures(tally: &BatchCounts) -> Option<String> {
     Some(format!("from power-on to proof: {median} ({quickest} to {slowest}){}", rate.unwrap_or_default()))
 }
 
-/// Machines from which on their number in an hour says something: of three it says how they were switched on.
+/// From this many machines on, their number in an hour is meaningful: with fewer it depends on when they were switched
+/// on.
 const ENOUGH: usize = 10;

@@ -138,5 +138,5 @@ fn a_report_is_never_written_over_another() {
     let problem = write_all(place.path(), &files, &patient).expect_err("it is not");
     let Unmade::Problems(problems) = problem else { panic!("{problem:?}") };
     let problem = &problems[0];
-    assert!(problem.what.contains("there are files in it already"), "{problem}");
+    assert!(problem.what.contains("it is not empty"), "{problem}");
 }

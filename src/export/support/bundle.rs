@@ -1,4 +1,4 @@
-//! The archive, of a size that can be mailed. What it has no room for it says.
+//! The archive, of a size that can be mailed. It lists what there was no room for.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, Header};
 
-/// Files on their way into one archive.
+/// Files for one archive.
 pub(super) struct Bundle {
     files: Vec<(String, Vec<u8>)>,
     bytes: usize,
@@ -18,7 +18,7 @@ impl Bundle {
         Self { files: Vec::new(), bytes: 0, left_out: Vec::new() }
     }
 
-    /// Takes in a file if there is room for it.
+    /// Adds a file if there is room for it.
     pub(super) fn add(&mut self, name: &str, content: Vec<u8>) {
         if self.bytes + content.len() > BYTES {
             return self.leave_out(format!("{name}: {} kB, for which there was no room", content.len().div_ceil(1000)));
@@ -56,7 +56,7 @@ impl Bundle {
     }
 }
 
-/// Of all files, before they are packed: what mail servers take even of what packing does not make smaller.
+/// Bytes of all files before they are packed: mail servers accept this much even if packing saves nothing.
 const BYTES: usize = 8 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The end of the station's own log, as far as it is fit to be mailed.
+//! The end of the station's own log, without what must not be mailed.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -38,14 +38,14 @@ fn end_of(file: &Path, room: u64) -> io::Result<(String, u64)> {
         let whole = bytes.iter().position(|octet| *octet == b'\n').map_or(bytes.len(), |at| at + 1);
         bytes.drain(..whole);
     }
-    // What is no text becomes longer as one: the room is counted as it is read.
+    // Invalid UTF-8 becomes longer when it is converted: the room is counted after that.
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let text = if text.len() as u64 > room { String::new() } else { text };
     Ok((text, begin))
 }
 
-/// A line without what somebody has typed: a command is there by its name, a configuration not at all, a mistake in a
-/// profile by its place; of an edit that there was one, for what it has replaced nobody knows any more.
+/// A line without what people have typed: of a command its name, of a configuration nothing, of a mistake in a profile
+/// its position, of an edit only that there was one, as the values it replaced are not known any more.
 pub(super) fn fit(line: &str) -> String {
     if let Some((before, _)) = line.split_once(EDITED) {
         return format!("{before}{EDITED}…");
@@ -71,11 +71,11 @@ pub(super) fn fit(line: &str) -> String {
     }
 }
 
-/// What of the station speaks of profiles, and quotes them.
+/// The part of the station that quotes profiles in the log.
 const OF_PROFILES: &str = " oxbow::service::images";
-/// What is said of an edit begins with it.
+/// The text of an edit begins with it.
 const EDITED: &str = " edited: ";
-/// Bytes of the station's log: days of a bench that works, an hour of one in trouble.
+/// Bytes of the station's log: days of a bench that works, an hour of a bench in trouble.
 const TAIL: u64 = 1024 * 1024;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What somebody far away needs to see of a bench on which something does not work, in one file to mail.
+//! The support archive: what remote support needs to know about a bench, in one file to mail.
 //!
-//! What goes into it is chosen by name: of the configuration the settings listed here, of a profile what it is and what it
-//! needs, of a node everything but the values of its metadata, of the logs what station and agents said. Neither keys nor
-//! tokens are read for it, except to see that they are in none of it.
+//! Its contents are chosen by name: of the configuration the settings listed here, of a profile what it is and what it
+//! needs, of a node everything but the values of its metadata, of the logs the lines of the station and the agents.
+//! Keys and tokens are only read to make sure that they are not in it.
 
 mod bundle;
 mod log_tail;
@@ -24,6 +24,7 @@ use super::{ProgressWatch, Unmade, advice, durable};
 use crate::clock;
 use crate::config::screen::ScreenSettings;
 use crate::config::{BOOT_FILES, ConfigProblem, Settings};
+use crate::data_dir::DataDir;
 use crate::domain::logline::LogSource;
 use crate::domain::profile::{Install, Profile};
 use crate::domain::text;
@@ -31,29 +32,29 @@ use crate::protocol::control::{ControlReply, ControlRequest};
 use crate::protocol::nodes::{NodeRow, StrangerRow};
 use crate::protocol::station::StationNow;
 
-/// What is known of a node beside its row.
+/// What is known about a node, besides its row.
 #[derive(Default)]
 struct Story {
     row: Option<NodeRow>,
     trail: Vec<String>,
     log: Vec<String>,
-    /// Lines of the log that machines said by syslog.
+    /// Lines of the log that came by syslog.
     unsaid: usize,
     packets: Vec<u8>,
 }
 
-/// Everything that was asked of the bench.
+/// Everything that the bench replied.
 #[derive(Default)]
 struct Collected {
     station: StationNow,
     nodes: Vec<NodeRow>,
     strangers: Vec<StrangerRow>,
     stories: Vec<Story>,
-    /// Nodes in trouble that are there with their row alone.
+    /// Nodes in trouble of which only the row is included.
     untold: usize,
 }
 
-/// An archive that is ready to be written, and what there was no room for.
+/// An archive that is ready to be written, and what was left out.
 pub struct Archive {
     packed: Vec<u8>,
     pub left_out: Vec<String>,
@@ -66,26 +67,25 @@ impl Archive {
     }
 }
 
-/// What is to be in it, and what must not be.
+/// What the archive must contain, and what it must not.
 pub struct About<'a> {
-    /// With all that is known of these, and their packets. Nodes in trouble are in it by themselves.
+    /// Everything about these nodes, and their packets. Nodes in trouble are always included.
     pub nodes: &'a [String],
-    /// What machines said by syslog too.
+    /// Whether lines that came by syslog are included.
     pub syslog: bool,
     pub settings: &'a Settings,
-    /// The station's data directory.
-    pub data: &'a Path,
-    /// What profiles there are: they know secrets.
+    pub data: &'a DataDir,
+    /// All profiles: their secrets must not be in the archive.
     pub profiles: &'a [&'a Profile],
-    /// The API's.
-    pub token: Option<String>,
 }
 
 pub fn make(talk: &mut StationConversation, about: &About<'_>, watch: &ProgressWatch<'_>) -> Result<Archive, Unmade> {
     let told = told(talk, about, watch)?;
     let secrets = about.profiles.iter().flat_map(|profile| secrets_of(profile));
     let secrets = secrets.chain(told.nodes.iter().flat_map(secrets_of_node));
-    let censor = Censor::knowing(secrets.chain(about.token.clone()).chain(about.settings.webhook.secrets()));
+    let censor = Censor::knowing(
+        secrets.chain(fs::read_to_string(about.data.api_token()).ok()).chain(about.settings.webhook.secrets()),
+    );
     let bundle = filled(&told, about.settings, about.data, &censor);
     let readme = censor.text(&readme(&bundle));
     let left_out = bundle.left_out().to_vec();
@@ -99,7 +99,7 @@ pub fn make(talk: &mut StationConversation, about: &About<'_>, watch: &ProgressW
     Ok(Archive { packed, left_out })
 }
 
-/// Into a file of its own, for its owner alone.
+/// Writes it to a new file that only its owner may read.
 pub fn save(file: &Path, archive: &Archive) -> Result<(), ConfigProblem> {
     let unwritable = |err: std::io::Error| {
         let hint = advice(&err, "name a file in another directory: `oxbow support FILE`");
@@ -113,12 +113,12 @@ pub fn save(file: &Path, archive: &Archive) -> Result<(), ConfigProblem> {
     durable::write(to, file, &archive.packed).map_err(unwritable)
 }
 
-/// Of a file that is there already.
+/// The file exists already.
 pub fn taken(file: &Path) -> ConfigProblem {
-    ConfigProblem::new(format!("{} is there already", file.display()), "name another file, or remove that one")
+    ConfigProblem::new(format!("{} already exists", file.display()), "name another file, or remove that one")
 }
 
-/// Asks for everything. What the bench refuses, as a node that is not there, ends it.
+/// Asks for everything. A refusal of the bench, such as for an unknown node, ends it.
 fn told(talk: &mut StationConversation, about: &About<'_>, watch: &ProgressWatch<'_>) -> Result<Collected, Unmade> {
     let mut told = Collected::default();
     talk.gather(ControlRequest::Station, "asked the station", watch, |answer| {
@@ -126,16 +126,18 @@ fn told(talk: &mut StationConversation, about: &About<'_>, watch: &ProgressWatch
             told.station = *now;
         }
     })?;
-    talk.gather(ControlRequest::Nodes, "machines read", watch, |answer| match answer {
-        ControlReply::Node(row) => told.nodes.push(*row),
-        ControlReply::Stranger(row) => told.strangers.push(*row),
-        _ => {}
+    talk.gather(ControlRequest::Nodes, "machines read", watch, |answer| {
+        if let ControlReply::Node(row) = answer {
+            told.nodes.push(*row);
+        } else if let ControlReply::Stranger(row) = answer {
+            told.strangers.push(*row);
+        }
     })?;
     let mut known = BTreeSet::new();
     for which in about.nodes {
         let mut story = story(talk, which, about.syslog, watch)?;
         let mut digits = String::new();
-        // Of a machine that the station has not seen on the network there are none.
+        // A machine that the station has not seen on the network has none.
         let _none_are_kept = talk.ask(ControlRequest::Capture { which: which.clone() }, &[], |answer| {
             if let ControlReply::Packets { piece } = answer {
                 digits.push_str(&piece);
@@ -151,7 +153,7 @@ fn told(talk: &mut StationConversation, about: &About<'_>, watch: &ProgressWatch
     for id in in_trouble.into_iter().take(STORIES) {
         match story(talk, &format!("#{id}"), about.syslog, watch) {
             Ok(story) => told.stories.push(story),
-            // One that is gone by now is missed by nobody.
+            // It was forgotten meanwhile.
             Err(Unmade::Said(_)) => {}
             Err(unmade) => return Err(unmade),
         }
@@ -170,10 +172,12 @@ fn story(
     watch: &ProgressWatch<'_>,
 ) -> Result<Story, Unmade> {
     let mut story = Story::default();
-    talk.gather(ControlRequest::Node { which: which.to_owned() }, "lines read", watch, |answer| match answer {
-        ControlReply::Node(row) => story.row = Some(*row),
-        ControlReply::Trail { at, times, text } => story.trail.push(format!("{} x{times} {text}", moment(at))),
-        ControlReply::Log { at, source, level, text } => {
+    talk.gather(ControlRequest::Node { which: which.to_owned() }, "lines read", watch, |answer| {
+        if let ControlReply::Node(row) = answer {
+            story.row = Some(*row);
+        } else if let ControlReply::Trail { at, times, text } = answer {
+            story.trail.push(format!("{} x{times} {text}", moment(at)));
+        } else if let ControlReply::Log { at, source, level, text } = answer {
             let line = format!("{} {source} {level} {text}", moment(at));
             match source.as_str() {
                 source if source == LogSource::Station.word() => story.log.push(log_tail::fit(&line)),
@@ -181,18 +185,17 @@ fn story(
                 _ => story.unsaid += 1,
             }
         }
-        _ => {}
     })?;
     Ok(story)
 }
 
-/// In UTC: who reads it sits elsewhere.
+/// In UTC: it is read in another place.
 fn moment(millis: u64) -> String {
     let at = i64::try_from(millis).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     format!("{:.3}", at.unwrap_or_default())
 }
 
-fn filled(told: &Collected, settings: &Settings, data: &Path, censor: &Censor) -> Bundle {
+fn filled(told: &Collected, settings: &Settings, data: &DataDir, censor: &Censor) -> Bundle {
     let mut bundle = Bundle::new();
     let page = |value: Value| format!("{:#}\n", censor.json(value)).into_bytes();
     bundle.add("station.json", page(value(&told.station)));
@@ -216,10 +219,10 @@ fn filled(told: &Collected, settings: &Settings, data: &Path, censor: &Censor) -
         }
     }
     if syslog > 0 {
-        bundle.leave_out(format!("lines that machines said by syslog: {syslog} (--syslog takes them in)"));
+        bundle.leave_out(format!("lines that machines said by syslog: {syslog} (--syslog includes them)"));
     }
     if told.untold > 0 {
-        bundle.leave_out(format!("logs of nodes in trouble: {} (--node NAME takes one in)", told.untold));
+        bundle.leave_out(format!("logs of nodes in trouble: {} (--node NAME includes one)", told.untold));
     }
     let mut rows: Vec<&NodeRow> = told.nodes.iter().collect();
     rows.sort_by_key(|row| !is_in_trouble(row));
@@ -228,7 +231,7 @@ fn filled(told: &Collected, settings: &Settings, data: &Path, censor: &Censor) -
         bundle.leave_out(format!("nodes that are not in trouble: {many}"));
     }
     bundle.add("nodes.json", page(rows.into_iter().take(ROWS).map(fit_to_mail).collect()));
-    let (log, older) = log_tail::station_log(&data.join("log"));
+    let (log, older) = log_tail::station_log(&data.log());
     if older > 0 {
         bundle.leave_out(format!("older lines of the station's log: {} kB", older.div_ceil(1000)));
     }
@@ -240,7 +243,7 @@ fn value(of: &impl Serialize) -> Value {
     serde_json::to_value(of).unwrap_or_default()
 }
 
-/// A node without the values of its metadata, which may be anything. A new key has to be thought of here.
+/// A node without the values of its metadata, which may be secret. The compiler asks for each new key here.
 fn fit_to_mail(row: &NodeRow) -> Value {
     let NodeRow {
         id,
@@ -288,7 +291,7 @@ fn fit_to_mail(row: &NodeRow) -> Value {
     node
 }
 
-/// The settings of the file, as the command sees them. A new setting has to be thought of here.
+/// The settings that may be shown. The compiler asks for each new setting here.
 fn set(settings: &Settings) -> Value {
     let Settings {
         interface,
@@ -324,7 +327,7 @@ fn set(settings: &Settings) -> Value {
     })
 }
 
-/// What programs there are: this one, the workstation's, and those that machines load.
+/// The versions of this program, of the workstation's, and of those that machines load.
 fn versions(settings: &Settings) -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let system = read("/etc/os-release");
@@ -354,7 +357,7 @@ fn versions(settings: &Settings) -> String {
     lines.fold(text + "\nmade of:\n", |text, line| text + &text::clean(&line, LINE) + "\n")
 }
 
-/// What a profile has that is nobody else's business.
+/// The secrets of a profile.
 fn secrets_of(profile: &Profile) -> Vec<String> {
     let mut secrets: Vec<String> = Vec::new();
     for user in &profile.system.users {
@@ -364,7 +367,7 @@ fn secrets_of(profile: &Profile) -> Vec<String> {
     let proxies = &profile.system.proxies;
     let urls: Vec<&String> = [&proxies.http, &proxies.https, &profile.source].into_iter().flatten().collect();
     secrets.extend(urls.iter().flat_map(|url| passwords_in(url)));
-    // Where a file is to be had may be known, unless it is for those alone who have been told the address.
+    // The host of a URL may be known, but not the parts that give access.
     let is_told = |url: &&String| profile.source.as_ref() != Some(*url) || url.contains(['@', '?']);
     secrets.extend(urls.into_iter().filter(is_told).cloned());
     let words = match &profile.install {
@@ -378,7 +381,7 @@ fn secrets_of(profile: &Profile) -> Vec<String> {
     secrets
 }
 
-/// What stands between the name and the host of a URL (RFC 3986 section 3.2.1), as it is written and as it is meant.
+/// The user information of a URL (RFC 3986 section 3.2.1), as it is written and decoded.
 fn passwords_in(url: &str) -> Vec<String> {
     let login = url.split_once("://").and_then(|(_, place)| place.split('/').next()?.rsplit_once('@'));
     let Some((_, password)) = login.and_then(|(login, _)| login.split_once(':')) else { return Vec::new() };
@@ -393,7 +396,7 @@ fn secrets_of_node(row: &NodeRow) -> Vec<String> {
     kept.map(|(_, value)| value.clone()).collect()
 }
 
-/// A shorter word is one that logs are full of.
+/// Shorter values are too common in logs.
 fn is_long(value: &str) -> bool {
     value.chars().count() >= LONG
 }
@@ -406,13 +409,13 @@ fn readme(bundle: &Bundle) -> String {
 }
 
 const README: &str = "\
-What an oxbow station knows of itself and of its machines, for whoever helps from afar.
+What an oxbow station knows about itself and its machines, for remote support.
 
-It has names, serials, addresses and disks of machines, and what was logged of them. It has no keys, tokens, passwords or
+It has names, serials, addresses and disks of machines, and their logs. It has no keys, tokens, passwords or
 password hashes of the station or of its profiles, nor what profiles write on machines; what looked like any of that is
 [removed]. People type secrets where none belong: look through it before you mail it.
 ";
-/// Nodes in trouble whose logs are taken in by themselves.
+/// Nodes in trouble whose logs are included by default.
 const STORIES: usize = 40;
 /// Nodes with their row.
 const ROWS: usize = 1000;

@@ -1,14 +1,14 @@
-//! What must not be mailed, taken out of what is: the secrets that are known, and whatever looks like one.
+//! Removes secrets from the archive: those that are known, and everything that looks like one.
 //!
-//! It is the second line: what goes into a bundle is chosen by name, and of that chosen text nothing should have to be taken
-//! out. People type secrets where none belong.
+//! This is the second line of defence: the contents are chosen by name and should contain no secret. But people type
+//! secrets in places where none belong.
 
 use serde_json::Value;
 
 /// Knows the bench's secrets.
 #[derive(Default)]
 pub(super) struct Censor {
-    /// The longest first, so that no part of one is left behind.
+    /// The longest first, so that no part of one remains.
     known: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ impl Censor {
         Self { known }
     }
 
-    /// `text`, line by line, without them.
+    /// `text` without them, line by line.
     pub(super) fn text(&self, text: &str) -> String {
         text.split_inclusive('\n').map(|line| self.line(line)).collect()
     }
@@ -38,7 +38,7 @@ impl Censor {
         }
     }
 
-    /// Whether a known secret is in `bytes`, which nothing can be taken out of.
+    /// Whether a known secret is in `bytes`, from which it cannot be removed.
     pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
         self.known.iter().any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()))
     }
@@ -49,7 +49,7 @@ impl Censor {
     }
 }
 
-/// Whatever comes behind a word that announces a secret, to the end of the line.
+/// Removes everything after a word that announces a secret, to the end of the line.
 fn without_named(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
     let ends = ANNOUNCED.iter().flat_map(|word| lower.match_indices(word).map(|(at, word)| at + word.len()));
@@ -83,7 +83,7 @@ fn without_logins(line: &str) -> String {
     out
 }
 
-/// Without what looks like a token, a key, a password's hash.
+/// Without what looks like a token, a key or a password hash.
 fn without_looks(line: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-$.".contains(c);
     let (mut out, mut rest) = (String::with_capacity(line.len()), line);
@@ -119,13 +119,13 @@ fn censored(run: &str) -> String {
 }
 
 const REMOVED: &str = "[removed]";
-/// Letters of a known secret: a shorter one is a part of many words.
+/// Characters of a known secret: a shorter one is a part of many words.
 const SHORTEST: usize = 4;
 /// Digits of a run's token.
 const HEX: usize = 32;
 const KEY: usize = 20;
 const BASE64: usize = 40;
-/// Words behind which a secret comes.
+/// Words that a secret follows.
 const ANNOUNCED: &[&str] = &[
     "password",
     "passwd",

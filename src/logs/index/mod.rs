@@ -5,11 +5,11 @@
 //!   └────────────────────────────────────────── the lines themselves ◄─────────────────────────────────┘
 //! ```
 //!
-//! The files are the truth. The index knows where in them lines begin and which words they have (SQLite's FTS5, without
-//! the text), and how far it has read each: in the same transaction, so that it may be killed at any moment. It is a
-//! database of its own, whose writing holds nobody up; one that is lost or spoilt is made anew, and what is no longer in
-//! the files leaves it, so that it is bounded as they are (about two thirds of their size). Whoever searches catches it up
-//! first, whether a station runs or not.
+//! The files decide. The index knows where in them lines begin, which words they have (SQLite's FTS5, without the
+//! text), and how far it has read each file: in the same transaction, so that it may be killed at any time. It is a
+//! database of its own, so that nothing waits for it. A lost or damaged index is created again. Lines that are no
+//! longer in the files are removed, so that it is bounded as they are (about two thirds of their size). Each search
+//! updates it first, whether a station runs or not.
 
 mod files;
 mod search;
@@ -31,7 +31,7 @@ use super::line::{self, Short};
 
 pub use search::{SearchQuery, SearchResult};
 
-/// Why lines cannot be searched for.
+/// Why the logs cannot be searched.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     #[error("the index of the logs cannot be used")]
@@ -45,9 +45,10 @@ pub struct LogIndex {
     connection: Connection,
     file: PathBuf,
     logs: PathBuf,
-    /// The database's inode: one that somebody has put another in the place of is opened again.
+    /// The database's inode: a database that was replaced is opened again.
     inode: u64,
-    /// Files as they were when they had been read, by inode and place: they need not be opened to see that nothing is new.
+    /// Files as they were when they had been read, by inode and place: they need not be opened to see that nothing is
+    /// new.
     known: HashMap<(u64, FileKey), IndexedFile>,
     /// The index may have lines of files that are gone.
     may_hold_more: bool,
@@ -61,7 +62,8 @@ struct IndexedFile {
 }
 
 impl LogIndex {
-    /// Opens the index in `file` of the nodes' logs in `logs`, or makes it. Who may not write it searches what there is.
+    /// Opens the index in `file` of the nodes' logs in `logs`, or creates it. Without write permission it is searched
+    /// as it is.
     pub fn open(file: &Path, logs: &Path) -> Result<Self, IndexError> {
         let opened = Self::ready(file).or_else(|err| {
             if may_not_write(&err) {
@@ -71,7 +73,7 @@ impl LogIndex {
             if !is_spoilt(&err) {
                 return Err(err);
             }
-            warn!("the index of the logs is spoilt, it is made anew: {err}");
+            warn!("the index of the logs is damaged and is created again: {err}");
             remove(file);
             Self::ready(file)
         });
@@ -84,14 +86,14 @@ impl LogIndex {
         let mut connection = Connection::open(file)?;
         connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
-        // What a power cut takes of it is read in the files again.
+        // What a power cut loses is read from the files again.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         let version =
             |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
         if version(&connection)? != VERSION {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // Somebody else may have made it meanwhile.
+            // Another process may have created it meanwhile.
             if version(&transaction)? != VERSION {
                 transaction.execute_batch(SCHEMA)?;
                 transaction.pragma_update(None, "user_version", VERSION)?;
@@ -101,7 +103,7 @@ impl LogIndex {
         Ok((connection, true))
     }
 
-    /// Reads what is new in the files, as much as is good at once. True when there is more.
+    /// Reads new lines of the files, up to a bound. True when there are more.
     pub fn catch_up(&mut self) -> Result<bool, IndexError> {
         if !self.may_write {
             return Ok(false);
@@ -111,7 +113,7 @@ impl LogIndex {
         }
         match self.read_on() {
             Err(IndexError::Database(err)) if is_spoilt(&err) => {
-                warn!("the index of the logs is spoilt, it is made anew: {err}");
+                warn!("the index of the logs is damaged and is created again: {err}");
                 remove(&self.file);
                 *self = Self::open(&self.file, &self.logs)?;
                 Ok(true)
@@ -169,7 +171,7 @@ fn take_in(
         .optional()?;
     let (id, mut at, mut run): (i64, u64, Option<u32>) = match known {
         Some((id, bytes, run)) if bytes.cast_unsigned() <= found.bytes => (id, bytes.cast_unsigned(), run),
-        // It was longer once: somebody has cut it.
+        // It was longer before: it was cut.
         Some((id, ..)) => {
             forget_lines(to, id)?;
             (id, 0, None)
@@ -203,7 +205,7 @@ fn take_in(
         }
     })?;
     failed?;
-    // What was said on the way to a run is of it too.
+    // Lines between the start of the file and the run belong to the run too.
     if begun_without && run.is_some() {
         to.prepare_cached("UPDATE lines SET run = ?2 WHERE file = ?1 AND run IS NULL")?.execute(params![id, run])?;
     }
@@ -216,12 +218,12 @@ fn take_in(
     Ok(Some(IndexedFile { id, bytes: at }))
 }
 
-/// The run that a remark says begins.
+/// The run whose beginning a remark notes.
 fn begun(remark: &str) -> Option<Short> {
     Short::read(remark.strip_prefix("run ")?.split(' ').next()?)
 }
 
-/// What is in none of these files.
+/// Removes lines of all files but these.
 fn forget_others(to: &Transaction<'_>, there: &HashSet<i64>) -> rusqlite::Result<()> {
     let ids = to.prepare("SELECT id FROM files")?.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
     for id in ids.into_iter().filter(|id| !there.contains(id)) {
@@ -236,18 +238,18 @@ fn forget_lines(to: &Transaction<'_>, file: i64) -> rusqlite::Result<()> {
     to.execute("DELETE FROM lines WHERE file = ?1", [file]).map(drop)
 }
 
-/// Keeps an index caught up. It ends when this is dropped.
+/// The thread that keeps an index up to date. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Keeping {
+pub struct IndexUpdater {
     _end: Sender<()>,
 }
 
-/// Keeps the index in `file` of `logs` caught up, on a thread of its own, which works half of the time at most.
-pub fn keep(file: &Path, logs: &Path) -> io::Result<(Keeping, JoinHandle<()>)> {
+/// Keeps the index in `file` of `logs` up to date, on a thread of its own, which works half of the time at most.
+pub fn keep(file: &Path, logs: &Path) -> io::Result<(IndexUpdater, JoinHandle<()>)> {
     let (end, ended) = channel();
     let (file, logs) = (file.to_owned(), logs.to_owned());
     let thread = std::thread::Builder::new().name("log-index".into()).spawn(move || follow(&file, &logs, &ended))?;
-    Ok((Keeping { _end: end }, thread))
+    Ok((IndexUpdater { _end: end }, thread))
 }
 
 fn follow(file: &Path, logs: &Path, ended: &Receiver<()>) {
@@ -268,7 +270,7 @@ fn follow(file: &Path, logs: &Path, ended: &Receiver<()>) {
         };
         let why = caught_up.err().map(|err| said(&err));
         if let Some(why) = why.as_ref().filter(|why| trouble.as_ref() != Some(*why)) {
-            warn!("the search through the logs does not keep up, and is tried again by itself: {why}");
+            warn!("the index of the logs cannot be updated, which is tried again automatically: {why}");
         }
         trouble = why;
         match ended.recv_timeout(pause) {
@@ -306,7 +308,7 @@ fn inode(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |about| about.ino())
 }
 
-/// What another version made is made anew.
+/// An index of another version is created again.
 const VERSION: i64 = 1;
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS words;

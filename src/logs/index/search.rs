@@ -1,4 +1,4 @@
-//! What is searched for, and how it is found.
+//! A search and its result.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::domain::logline::Level;
 use crate::domain::time::Timestamp;
 use crate::logs::line::Short;
 
-/// Which lines are wanted: all of it has to be so.
+/// The conditions of a search; a line must meet all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchQuery {
     pub node: Option<NodeId>,
@@ -27,7 +27,7 @@ pub struct SearchQuery {
     pub words: Vec<String>,
 }
 
-/// What was found.
+/// The lines that were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchResult {
     /// As they are in the files, the oldest first.
@@ -37,7 +37,7 @@ pub struct SearchResult {
 }
 
 impl LogIndex {
-    /// The newest lines that are as wanted, at most so many.
+    /// The newest lines that meet the conditions, at most so many.
     pub fn search(&self, question: &SearchQuery, most: usize) -> Result<SearchResult, IndexError> {
         let run = match question.run.as_deref().map(|run| Short::read(run.get(..8).unwrap_or(run))) {
             Some(None) => return Ok(SearchResult::default()),
@@ -81,15 +81,15 @@ impl LogIndex {
         sql.push_str(" ORDER BY l.at DESC, l.id DESC");
 
         let words: Vec<String> = question.words.iter().map(|word| word.to_lowercase()).collect();
-        let (mut answer, mut shelf) = (SearchResult::default(), FilesToRead { index: self, open: HashMap::new() });
+        let (mut answer, mut files) = (SearchResult::default(), FilesToRead { index: self, open: HashMap::new() });
         let mut found = self.connection.prepare(&sql)?;
         let mut rows = found.query(wanted.as_slice())?;
         while let Some(row) = rows.next()? {
             let (place, node, count): (i64, u32, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let place = u64::try_from(place).unwrap_or_default();
             let head = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
-            // A file may have made room for others since.
-            let Some(line) = shelf.line((NodeId(node), count), head, place)? else { continue };
+            // The file may have been removed since.
+            let Some(line) = files.line((NodeId(node), count), head, place)? else { continue };
             let said = line.split_once(' ').map_or("", |(_, said)| said).to_lowercase();
             if !words.iter().all(|word| said.contains(word.as_str())) {
                 continue;
@@ -147,14 +147,14 @@ impl FilesToRead<'_> {
 /// The words in FTS5's language, as far as its index can tell lines by them: the runs of letters and digits, each the
 /// beginning of a word. The line itself is looked at afterwards.
 fn beginnings(words: &[String]) -> Option<String> {
-    // Beyond ASCII the index takes for one word what people would not.
+    // Beyond ASCII the index splits words differently than people.
     let plain = words.iter().filter(|word| word.is_ascii());
     let parts = plain.flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric())).filter(|part| !part.is_empty());
     let parts: Vec<String> = parts.map(|part| format!("\"{part}\"*")).collect();
     (!parts.is_empty()).then(|| parts.join(" AND "))
 }
 
-/// How much a level matters, as it is stored.
+/// A level as it is stored.
 pub(super) fn rank(level: Level) -> i64 {
     match level {
         Level::Unknown | Level::Info => 0,

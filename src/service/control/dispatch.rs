@@ -1,4 +1,4 @@
-//! What the command line asks becomes commands for the hub, and the hub's word becomes a sentence.
+//! Requests of the command line become commands for the hub, and the hub's reply becomes a sentence.
 
 use tokio::sync::mpsc;
 
@@ -8,6 +8,7 @@ use crate::domain::batch::WHOLE_BENCH;
 use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId};
 use crate::domain::node::edit::{Edit, Set};
+use crate::domain::node::identity::Identity;
 use crate::domain::node::lookup::{Unclear, named};
 use crate::domain::node::phase::Phase;
 use crate::domain::node::question::Question;
@@ -24,19 +25,19 @@ use crate::protocol::nodes::NodeRow;
 use crate::protocol::station::StationNow;
 use crate::service::ServiceContext;
 
-/// Where answers go. Nobody listening any more is no fault.
+/// Where replies go. That nobody reads them any more is not an error.
 pub(super) type Answers = mpsc::Sender<ControlReply>;
 
-/// Answers `ask`, behind which `bytes` came.
+/// Answers the request `ask`, which `bytes` followed.
 pub(super) async fn answer(context: &ServiceContext, ask: ControlRequest, bytes: Vec<u8>, to: Answers) {
     let last = match ask {
         ControlRequest::Import(wanted) => list::import(context, wanted, bytes, &to).await,
-        ask => told(context, ask, &to).await.unwrap_or_else(refused),
+        ask => dispatch(context, ask, &to).await.unwrap_or_else(refused),
     };
     let _nobody_listens = to.send(last).await;
 }
 
-/// Carries a command out and says how it went; `said` when it is done.
+/// Carries a command out and replies how it went; `said` when it is done.
 pub(super) async fn carry_out(context: &ServiceContext, command: Command, said: String) -> ControlReply {
     match context.inbox.ask(|done| Input::Command(command, done)).await {
         Some(Ok(())) => ControlReply::Done { said },
@@ -68,24 +69,14 @@ async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, is_bench
     ControlReply::Done { said: String::new() }
 }
 
-async fn told(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> Result<ControlReply, Unclear> {
+async fn dispatch(context: &ServiceContext, request: ControlRequest, to: &Answers) -> Result<ControlReply, Unclear> {
     let bench = context.snapshot();
     let find = |which: &str| named(&bench.nodes, which).map(|id| (id, label(&bench, id)));
-    let (command, said) = match ask {
+    let (command, said) = match request {
         ControlRequest::Nodes => return Ok(nodes(&bench, to).await),
-        ControlRequest::Node { which } => {
-            return match (find(&which), which.parse()) {
-                (Ok((id, _)), _) => Ok(node(&bench, id, to).await),
-                (Err(_), Ok(mac)) if bench.doctor.trail(mac).is_some() => Ok(stranger(&bench, mac, to).await),
-                (Err(unclear), _) => Err(unclear),
-            };
-        }
+        ControlRequest::Node { which } => return node_or_stranger(&bench, &which, to).await,
         ControlRequest::Capture { which } => return capture(context, &bench, &which, to).await,
-        ControlRequest::Station => {
-            let now = StationNow::of(&bench, clock::now());
-            let _nobody_listens = to.send(ControlReply::Station(Box::new(now))).await;
-            return Ok(ControlReply::Done { said: String::new() });
-        }
+        ControlRequest::Station => return Ok(station(&bench, to).await),
         ControlRequest::Policy => {
             return Ok(ControlReply::Done { said: format!("{}: {}", bench.policy, bench.policy.meaning()) });
         }
@@ -114,25 +105,10 @@ async fn told(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> Re
             (Command::Approve { nodes: Approval::All, profile }, said)
         }
         ControlRequest::Approve { which: Some(which), profile, by, asked } => {
-            let (node, label) = find(&which)?;
-            if let Some(to) = bench.nodes.get(&node).and_then(|node| node.question()).cloned() {
-                if let Some(refused) = not_to_this(&label, &to, &asked) {
-                    return Ok(refused);
-                }
-                if profile.is_some() {
-                    return Ok(ControlReply::Refused {
-                        why: format!("{label} asks: {to}"),
-                        hint: Some(ANOTHER.into()),
-                    });
-                }
-                let said = format!("{label}: yes to: {to}");
-                let by = format!("{} at the command line", by.as_deref().unwrap_or("somebody"));
-                return Ok(carry_out(context, Command::Consent { node, to, by }, said).await);
+            match approval(&bench, find(&which)?, profile, by.as_deref(), &asked) {
+                Ok(approval) => approval,
+                Err(refused) => return Ok(refused),
             }
-            if !asked.is_empty() {
-                return Ok(ControlReply::Refused { why: Refusal::NothingAsked(label).to_string(), hint: None });
-            }
-            (Command::Approve { nodes: Approval::One(node), profile }, format!("{label} is approved"))
         }
         ControlRequest::Resolve { which, how } => {
             let (node, label) = find(&which)?;
@@ -147,16 +123,7 @@ async fn told(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> Re
             (Command::ChooseLoader { node, loader }, said)
         }
         ControlRequest::SetPolicy { policy } => (Command::SetPolicy(policy), format!("{policy}: {}", policy.meaning())),
-        ControlRequest::SetDhcp { choice } => {
-            let answer = carry_out(context, Command::SetDhcp(choice), format!("{choice}: {}", choice.meaning())).await;
-            return Ok(match answer {
-                ControlReply::Refused { why, .. } if choice != DhcpChoice::Proxy => ControlReply::Refused {
-                    why,
-                    hint: Some("unplug the other server, or work beside it as a proxy".into()),
-                },
-                answer => answer,
-            });
-        }
+        ControlRequest::SetDhcp { choice } => return Ok(set_dhcp(context, choice).await),
         ControlRequest::UndoImport { idle } => {
             let scope = if idle { Undo::Idle } else { Undo::All };
             let Some(deed) = bench.last_import() else { return Ok(nothing_to_undo()) };
@@ -175,21 +142,72 @@ async fn told(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> Re
             let said = format!("the batch {} is open", text::clean(&order.name, 80));
             (Command::OpenBatch(order), said)
         }
-        ControlRequest::CloseBatch => {
-            let answer = carry_out(context, Command::CloseBatch, "the batch is closed".into()).await;
-            if matches!(answer, ControlReply::Done { .. })
-                && let Some((row, _)) = BatchRow::of(&context.snapshot(), None, clock::now())
-            {
-                let _nobody_listens = to.send(ControlReply::Batch(Box::new(row))).await;
-            }
-            return Ok(answer);
-        }
+        ControlRequest::CloseBatch => return Ok(close_batch(context, to).await),
         ControlRequest::Import(_) | ControlRequest::Unknown => return Ok(unknown()),
     };
     Ok(carry_out(context, command, said).await)
 }
 
-/// Why a yes that names these questions is none to `to`: who types it may have read another, or none.
+async fn node_or_stranger(bench: &Snapshot, which: &str, to: &Answers) -> Result<ControlReply, Unclear> {
+    match (named(&bench.nodes, which), which.parse()) {
+        (Ok(id), _) => Ok(node(bench, id, to).await),
+        (Err(_), Ok(mac)) if bench.doctor.trail(mac).is_some() => Ok(stranger(bench, mac, to).await),
+        (Err(unclear), _) => Err(unclear),
+    }
+}
+
+async fn station(bench: &Snapshot, to: &Answers) -> ControlReply {
+    let now = StationNow::of(bench, clock::now());
+    let _nobody_listens = to.send(ControlReply::Station(Box::new(now))).await;
+    ControlReply::Done { said: String::new() }
+}
+
+async fn set_dhcp(context: &ServiceContext, choice: DhcpChoice) -> ControlReply {
+    match carry_out(context, Command::SetDhcp(choice), format!("{choice}: {}", choice.meaning())).await {
+        ControlReply::Refused { why, .. } if choice != DhcpChoice::Proxy => {
+            let hint = "unplug the other server, or work beside it as a proxy";
+            ControlReply::Refused { why, hint: Some(hint.into()) }
+        }
+        answer => answer,
+    }
+}
+
+async fn close_batch(context: &ServiceContext, to: &Answers) -> ControlReply {
+    let answer = carry_out(context, Command::CloseBatch, "the batch is closed".into()).await;
+    if matches!(answer, ControlReply::Done { .. })
+        && let Some((row, _)) = BatchRow::of(&context.snapshot(), None, clock::now())
+    {
+        let _nobody_listens = to.send(ControlReply::Batch(Box::new(row))).await;
+    }
+    answer
+}
+
+/// The approval of one node, or the answer to its question; or why it is refused.
+fn approval(
+    bench: &Snapshot,
+    (node, label): (NodeId, String),
+    profile: Option<ProfileId>,
+    by: Option<&str>,
+    asked: &[String],
+) -> Result<(Command, String), ControlReply> {
+    let Some(to) = bench.nodes.get(&node).and_then(|node| node.question()).cloned() else {
+        if !asked.is_empty() {
+            return Err(ControlReply::Refused { why: Refusal::NothingAsked(label).to_string(), hint: None });
+        }
+        return Ok((Command::Approve { nodes: Approval::One(node), profile }, format!("{label} is approved")));
+    };
+    if let Some(refused) = not_to_this(&label, &to, asked) {
+        return Err(refused);
+    }
+    if profile.is_some() {
+        return Err(ControlReply::Refused { why: format!("{label} asks: {to}"), hint: Some(ANOTHER.into()) });
+    }
+    let said = format!("{label}: yes to: {to}");
+    let by = format!("{} at the command line", by.unwrap_or("somebody"));
+    Ok((Command::Consent { node, to, by }, said))
+}
+
+/// Refuses a yes that does not name the question `to`: the person may have read another one, or none.
 fn not_to_this(label: &str, to: &Question, asked: &[String]) -> Option<ControlReply> {
     let (mark, now) = (to.mark(), to.to_string());
     if asked.contains(&mark) {
@@ -203,13 +221,15 @@ fn not_to_this(label: &str, to: &Question, asked: &[String]) -> Option<ControlRe
     Some(ControlReply::Refused { why, hint: Some(format!("to say yes to just that, add: --asked {mark}")) })
 }
 
-/// What DHCP is and why, and what it is to be if that is something else.
+/// The DHCP mode and why, and the mode that was chosen if that is another one.
 fn dhcp(bench: &Snapshot) -> String {
     let Some(mode) = bench.dhcp.mode else {
         let down = bench.services.iter().find(|service| service.name == ServiceName::Dhcp);
         let why = match down.map(|service| &service.state) {
             Some(ServiceState::Down { what, .. }) => what.as_str(),
-            _ => "no station is running",
+            Some(ServiceState::Starting | ServiceState::Up { .. } | ServiceState::Stopped) | None => {
+                "no station is running"
+            }
         };
         let chosen = bench.dhcp_chosen.map_or("what the settings say".into(), |choice| choice.to_string());
         return format!("DHCP is not served: {why}; chosen is {chosen}");
@@ -255,7 +275,7 @@ async fn node(bench: &Snapshot, id: NodeId, to: &Answers) -> ControlReply {
     ControlReply::Done { said: label(bench, id) }
 }
 
-/// A machine that is no node, and what it did.
+/// A machine that belongs to no node, and what it did.
 async fn stranger(bench: &Snapshot, mac: MacAddr, to: &Answers) -> ControlReply {
     if let Some(known) = bench.strangers(clock::now()).into_iter().find(|known| known.mac == mac) {
         let _nobody_listens = to.send(ControlReply::Stranger(Box::new(known.into()))).await;
@@ -271,7 +291,7 @@ async fn trail(bench: &Snapshot, mac: MacAddr, to: &Answers) {
     }
 }
 
-/// Sends the capture file of a node, or of a card that is no node's, piece by piece.
+/// Sends the capture file of a node, or of a MAC address that belongs to no node, piece by piece.
 async fn capture(
     context: &ServiceContext,
     bench: &Snapshot,
@@ -286,10 +306,10 @@ async fn capture(
         }
     };
     let Some(file) = context.inbox.ask(|done| Input::Capture(macs, done)).await.flatten() else {
-        let why = format!("no packet of {label} is kept: the station that runs has not seen it on the network");
+        let why = format!("there are no packets of {label}: the running station has not seen it on the network");
         return Ok(ControlReply::Refused {
             why,
-            hint: Some("switch it on, and ask again when it has tried to boot".into()),
+            hint: Some("switch it on, and try again after it has tried to boot".into()),
         });
     };
     for piece in file.chunks(PIECE) {
@@ -327,10 +347,8 @@ async fn register(context: &ServiceContext, wish: RegisterRequest) -> ControlRep
     let ControlReply::Done { .. } = answer else { return answer };
     let bench = context.snapshot();
     match bench.index.settle(&bench.nodes, &claims) {
-        crate::domain::node::identity::Identity::Known(id) => {
-            ControlReply::Done { said: format!("{label} is registered as #{id}") }
-        }
-        _ => ControlReply::Done { said: format!("{label} is registered") },
+        Identity::Known(id) => ControlReply::Done { said: format!("{label} is registered as #{id}") },
+        Identity::New | Identity::Conflict(_) => ControlReply::Done { said: format!("{label} is registered") },
     }
 }
 
@@ -344,14 +362,14 @@ async fn edited(context: &ServiceContext, bench: &Snapshot, node: NodeId, mut ed
         // The hub says why not.
         Some(Err(_)) | None => String::new(),
     };
-    let said = if changes.is_empty() { format!("{label} is so already") } else { format!("{label}: {changes}") };
+    let said = if changes.is_empty() { format!("{label}: nothing to change") } else { format!("{label}: {changes}") };
     carry_out(context, Command::Edit { node, edit }, said).await
 }
 
 fn tidied(text: Set<String>, limit: usize) -> Set<String> {
     match text {
         Set::To(text) => Some(text::clean(&text, limit)).filter(|text| !text.is_empty()).map_or(Set::Clear, Set::To),
-        kept => kept,
+        kept @ (Set::Keep | Set::Clear) => kept,
     }
 }
 
@@ -359,7 +377,7 @@ fn nothing_to_undo() -> ControlReply {
     ControlReply::Refused { why: Refusal::NothingToUndo.to_string(), hint: None }
 }
 
-/// Whether `oxbow nodes approve --all` is about it, as [`Command::Approve`] sees it.
+/// Whether `oxbow nodes approve --all` approves it, as [`Command::Approve`] decides.
 fn waits(node: &Node) -> bool {
     !node.is_vouched_for() && matches!(node.phase, Phase::Held { .. })
 }
@@ -396,8 +414,8 @@ fn unknown() -> ControlReply {
 }
 
 const ANOTHER: &str = "give it the other profile first: `oxbow nodes assign`; it asks again by itself";
-/// Bytes of a capture file that are sent at once.
+/// Bytes of a capture file in one reply.
 const PIECE: usize = 8 * 1024;
-/// Characters of a name or a key; an import has the same.
+/// Characters of a name or a key, as in an import.
 const NAME_LIMIT: usize = 64;
 const VALUE_LIMIT: usize = 2000;

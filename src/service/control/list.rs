@@ -1,4 +1,4 @@
-//! A list that somebody imports at the command line: shown row by row, then taken in wholly or not at all.
+//! A list that is imported at the command line: shown row by row, then imported completely or not at all.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::import::{self, ImportOptions, Located, Preview, PreviewRow, R
 use crate::protocol::control::{ControlReply, ListCounts, ListProblem, ListRequest, ListRow};
 use crate::service::ServiceContext;
 
-/// Shows the list in `bytes`, imports it if that is wanted and nothing is wrong, and says how it ended.
+/// Shows the list in `bytes`, imports it if that is wanted and it has no problems, and replies how it ended.
 pub(super) async fn import(
     context: &ServiceContext,
     wanted: ListRequest,
@@ -40,13 +40,13 @@ pub(super) async fn import(
         Err(err) => {
             return ControlReply::Failed {
                 problem: format!("the list could not be looked at: {err}"),
-                hint: "please send it, and the station's log, to whoever gave you oxbow".into(),
+                hint: "please report it, with the station's log".into(),
             };
         }
     };
     if tell(&preview, &wanted, to).await.is_err() {
-        // Nobody has seen what it would do: it must not be done.
-        return ControlReply::Failed { problem: "nobody listens".into(), hint: "ask again".into() };
+        // Nobody has seen the preview: the list must not be imported.
+        return ControlReply::Failed { problem: "the connection was closed".into(), hint: "try again".into() };
     }
     match preview.import() {
         None => ControlReply::Refused { why: "nothing was imported".into(), hint: None },
@@ -67,7 +67,7 @@ pub(crate) fn in_words(preview: &Preview) -> String {
     format!("{}: {} new, {} changed, {} the same", preview.file, counts.new, counts.changes, counts.same)
 }
 
-/// Tells flaws, rows, counts and errors. Fails when nobody listens.
+/// Sends flaws, rows, counts and errors. Fails when nobody reads them.
 async fn tell(preview: &Preview, wanted: &ListRequest, to: &Answers) -> Result<(), ()> {
     let send = async |answer| to.send(answer).await.map_err(drop);
     for flaw in &preview.flaws {
@@ -124,7 +124,7 @@ fn trouble(located: &Located) -> ListProblem {
     ListProblem { column: located.column.clone(), problem: located.flaw.to_string(), hint: located.flaw.hint() }
 }
 
-/// Does `work`, saying every second that it is under way.
+/// Does `work`, and sends every second that it is not ready yet.
 async fn working<T>(to: &Answers, on: &str, far: &AtomicU8, work: impl Future<Output = T>) -> T {
     let mut every = tokio::time::interval(Duration::from_secs(1));
     tokio::pin!(work);
@@ -141,7 +141,7 @@ async fn working<T>(to: &Answers, on: &str, far: &AtomicU8, work: impl Future<Ou
 
 /// No percentage.
 const UNKNOWN: u8 = u8::MAX;
-/// Rows that are told one by one, unless all are wanted.
+/// Rows that are sent one by one, unless all are wanted.
 const FEW: usize = 50;
 /// Bytes of the list of errors in one message.
 const PIECE: usize = 32 * 1024;

@@ -1,4 +1,4 @@
-//! The control socket: what the command line asks of a running station. `desk` knows the answers.
+//! The control socket: the requests of the command line to a running station. `dispatch` has the replies.
 
 mod dispatch;
 mod list;
@@ -30,10 +30,10 @@ pub struct ControlConfig {
     pub socket: PathBuf,
 }
 
-/// Serves until told to stop. Who may open the socket is who may write the station's data: its owner.
+/// Serves until it is stopped. Only the owner of the data directory may open the socket.
 pub async fn serve(context: ServiceContext, config: ControlConfig) -> Result<(), ServiceError> {
     let cannot = |source| ServiceError {
-        what: format!("cannot make the control socket {}: {source}", config.socket.display()),
+        what: format!("cannot create the control socket {}: {source}", config.socket.display()),
         hint: "the path must be shorter than 108 characters, and its directory writable".into(),
         source: Some(source),
     };
@@ -68,7 +68,7 @@ pub async fn serve(context: ServiceContext, config: ControlConfig) -> Result<(),
     Ok(())
 }
 
-/// Answers one ask after the other until the other side has no more.
+/// Replies to one request after the other until the other side closes.
 pub async fn converse(stream: UnixStream, context: ServiceContext) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut reader = BufReader::new(read);
@@ -95,7 +95,7 @@ pub async fn converse(stream: UnixStream, context: ServiceContext) -> io::Result
                 send(&mut write, &together).await?;
                 together.clear();
             }
-            // The desk is told by the closed queue that nobody listens.
+            // The closed queue ends the work on the request.
             io::Result::Ok(())
         };
         let (sent, ()) = tokio::join!(deliver, dispatch::answer(&context, ask, bytes, answers));
@@ -114,7 +114,7 @@ async fn line(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Vec<u8>>
     }
 }
 
-/// The file behind an import. One byte more than may be is enough to tell that it is too large.
+/// The list that follows an import. One byte more than the limit is enough to know that it is too large.
 async fn body(ask: &ControlRequest, from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
     let ControlRequest::Import(list) = ask else { return Ok(Vec::new()) };
     if list.bytes > FILE_LIMIT + 1 {
@@ -140,8 +140,8 @@ async fn send(to: &mut OwnedWriteHalf, answers: &[ControlReply]) -> io::Result<(
     timeout(PATIENCE, to.write_all(&lines)).await?
 }
 
-/// A socket of this name that only its owner may open, in place of whatever had the name. It is made in a directory that
-/// nobody else may enter, and given its name when it is as it should be.
+/// A socket of this name that only its owner may open, in place of whatever had the name. It is created in a private
+/// directory, and renamed once its permissions are set.
 fn listen(socket: &Path) -> io::Result<Listener> {
     let nursery = socket.with_file_name(".new");
     let _left_by_one_that_was_killed = fs::remove_dir_all(&nursery);
@@ -156,11 +156,11 @@ fn listen(socket: &Path) -> io::Result<Listener> {
     Ok(listener)
 }
 
-/// Commands at one time. People type them.
+/// Connections at one time. People type commands, so a few are enough.
 const CONNECTIONS: usize = 16;
 /// Bytes of a request without the file behind it.
 const LINE_LIMIT: u64 = 64 * 1024;
-/// Answers that may wait for the other side; the desk waits when it is full.
+/// Replies that may wait for the other side; the work on the request waits when it is full.
 const QUEUED: usize = 64;
 /// How long the other side may be silent, or not read.
 const PATIENCE: Duration = Duration::from_secs(30);

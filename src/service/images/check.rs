@@ -1,4 +1,4 @@
-//! Reads an image once: copies it into the store, computes what travels and what the disk will hold.
+//! Reads an image once: copies it into the store, and computes the digests of the file and of the unpacked image.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, Read, Write};
@@ -17,7 +17,7 @@ use crate::domain::profile::image::{HEAD, ImageFormat, ImageInfo, NoImage};
 use crate::unpack::archive::{self, ArchiveFlaw};
 use crate::unpack::{self, Unpacker};
 
-/// By what a file is known to be unchanged: place, length, and time of change.
+/// Identifies an unchanged file: inode, length, and time of change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
     file: PathBuf,
@@ -27,7 +27,7 @@ pub struct FileIdentity {
 }
 
 impl FileIdentity {
-    /// None when there is no such file.
+    /// None if there is no such file.
     pub fn of(file: &Path) -> Option<Self> {
         let meta = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
         Some(Self {
@@ -54,7 +54,7 @@ pub enum Unusable {
     Corrupt { offset: u64, what: String },
     #[error("{0}")]
     TooLarge(String),
-    #[error("{0}, which no disk can hold as it is")]
+    #[error("{0}, which cannot be written to a disk as it is")]
     NoImage(#[from] NoImage),
     #[error("what is packed in it is no image: it is {0}")]
     PackedTwice(&'static str),
@@ -79,7 +79,7 @@ impl Unusable {
             Self::NoArchive(_) => {
                 "make it by tar -C DIRECTORY -caf FILE.tar.zst ., or correct `file` of the profile's [[archive]]"
             }
-            Self::NoImage(_) | Self::PackedTwice(_) => "unpack it, and give the station the disk image that is in it",
+            Self::NoImage(_) | Self::PackedTwice(_) => "unpack it, and add the disk image in it",
             Self::Read(_) => "check the medium the image is on, and the file's permissions",
             Self::Store(_) | Self::NoRoom { .. } => {
                 "make room on the disk of the station's data directory, or remove profiles that are not needed; it is tried again by itself"
@@ -88,7 +88,7 @@ impl Unusable {
         }
     }
 
-    /// The same once more, where the first is in somebody else's hands.
+    /// A copy, as the error is not `Clone`.
     fn again(&self) -> Self {
         let same = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
         match self {
@@ -106,7 +106,7 @@ impl Unusable {
         }
     }
 
-    /// Whether the same file may turn out to be good another time.
+    /// Whether the same file may be good at the next attempt.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Empty
@@ -120,14 +120,14 @@ impl Unusable {
     }
 }
 
-/// What a file is for.
+/// How a file is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
-    /// It goes on a disk, unpacked.
+    /// An image: it is unpacked and written to a disk.
     Image,
-    /// An installer's kernel or initramfs: it is loaded as it is, however it is packed.
+    /// An installer's kernel or initramfs: it is loaded as it is, however it is compressed.
     BootFile,
-    /// A tar, packed or not, that machines unpack into a directory: it travels as it is.
+    /// A tar, compressed or not, that machines unpack into a directory: it is downloaded as it is.
     Archive,
 }
 
@@ -140,7 +140,7 @@ impl FileKind {
         }
     }
 
-    /// Under what a file is noted. A file may be both, and no image's name begins with a dot.
+    /// The name of a file's note. A file may be both, and no image's name begins with a dot.
     fn note_name(self, name: &str) -> String {
         match self {
             Self::Image => name.to_owned(),
@@ -158,14 +158,14 @@ impl FileKind {
     }
 }
 
-/// What was found out about this very file before, if its copy is still there.
+/// What an earlier check found about this file, if it is unchanged and its copy still exists.
 pub(super) fn recalled(store: &Path, name: &str, kind: FileKind, identity: &FileIdentity) -> Option<ImageInfo> {
     let note = note(store, &kind.note_name(name))?;
     let copy = fs::metadata(store.join(note.info.sha256.to_string())).ok()?;
     (note.identity == *identity && copy.len() == note.info.bytes).then_some(note.info)
 }
 
-/// The same for whoever has not looked at the file yet.
+/// The same, for a file whose identity has not been read yet.
 pub fn known(store: &Path, name: &str, file: &Path) -> Option<ImageInfo> {
     recalled(store, name, FileKind::Image, &FileIdentity::of(file)?)
 }
@@ -176,7 +176,8 @@ pub fn moved(store: &Path, name: &str, file: &Path) -> io::Result<()> {
     fs::write(note_file(store, name), serde_json::to_vec(&CheckRecord { identity, ..note })?)
 }
 
-/// Reads `file` to its end, telling `moved` how far it is about ten times a second; `moved` says whether to go on.
+/// Reads `file` to its end, and reports progress to `moved` about ten times a second; `moved` returns whether to
+/// continue.
 pub fn check(
     file: &Path,
     store: &Path,
@@ -203,7 +204,7 @@ pub fn check(
     Ok(info)
 }
 
-/// What is at `file`, without a copy of it.
+/// Checks `file` without copying it.
 pub fn look_at(file: &Path, name: &str, moved: impl FnMut(u64, u64) -> bool) -> Result<ImageInfo, Unusable> {
     let identity = FileIdentity::of(file).ok_or_else(|| Unusable::Read(io::ErrorKind::NotFound.into()))?;
     read(file, &identity, name, FileKind::Image, None, moved).map(|(info, _)| info)
@@ -242,7 +243,7 @@ fn read(
     Ok((info, copy))
 }
 
-/// What the disk will hold of an image, which is unpacked once and no more.
+/// Length and digest of the unpacked image. It is unpacked only once.
 fn image<F: FnMut(u64, u64) -> bool>(
     content: &mut Unpacker<Intake<F>>,
     format: ImageFormat,
@@ -256,7 +257,7 @@ fn image<F: FnMut(u64, u64) -> bool>(
     Ok(disk)
 }
 
-/// What was found out about a file, beside its copy.
+/// What a check found about a file, stored beside its copy.
 #[derive(Serialize, Deserialize)]
 struct CheckRecord {
     identity: FileIdentity,
@@ -267,12 +268,12 @@ fn note(store: &Path, name: &str) -> Option<CheckRecord> {
     serde_json::from_slice(&fs::read(note_file(store, name)).ok()?).ok()
 }
 
-/// The copy that was made for the image of this name, whatever has become of the image.
+/// The copy that was made for the image of this name, even if the image is gone.
 pub(super) fn noted(store: &Path, name: &str, kind: FileKind) -> Option<Digest> {
     note(store, &kind.note_name(name)).map(|note| note.info.sha256)
 }
 
-/// Removes what was noted of a copy that is no more.
+/// Removes the notes of a copy that does not exist any more.
 pub(super) fn forget(store: &Path, copy: Digest) {
     for entry in fs::read_dir(store).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -284,7 +285,7 @@ pub(super) fn forget(store: &Path, copy: Digest) {
     }
 }
 
-/// Bytes that are left on the disk of `store`; none where nobody knows.
+/// Free bytes on the disk of `store`; none if that is unknown.
 pub fn room(store: &Path) -> Option<u64> {
     let disk = statvfs(store).ok()?;
     Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
@@ -294,7 +295,7 @@ fn note_file(store: &Path, name: &str) -> PathBuf {
     store.join(format!("{name}.json"))
 }
 
-/// The file on its way: what is read of it is copied and digested, and somebody hears how far it is.
+/// The file as it is read: its bytes are copied and digested, and progress is reported.
 struct Intake<F> {
     source: File,
     copy: Option<Unfinished>,
@@ -380,7 +381,7 @@ fn flawed(flaw: ArchiveFlaw, format: ImageFormat, offset: u64) -> Unusable {
     }
 }
 
-/// What the disk will hold.
+/// The unpacked image.
 struct OnDisk {
     bytes: u64,
     sha256: Digest,
@@ -403,7 +404,7 @@ impl OnDisk {
     }
 }
 
-/// A file that disappears unless it is kept.
+/// A file that is removed on drop unless it is kept.
 struct Unfinished {
     path: PathBuf,
     file: File,
@@ -432,7 +433,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// What the names of files begin with that are not copies yet; the number of the process follows.
+/// The beginning of the names of incomplete copies; the process id follows.
 pub(super) const UNFINISHED: &str = "unfinished";
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 const BUFFER: usize = 1024 * 1024;

@@ -1,4 +1,4 @@
-//! Looks at profiles and what they need without a station, and changes nothing: nothing is copied, and an image that was
+//! Checks profiles and what they need without a station. It changes nothing: nothing is copied, and an image that was
 //! checked before is not read again.
 
 use std::collections::BTreeMap;
@@ -16,23 +16,23 @@ use crate::domain::digest::Digest;
 use crate::domain::ids::ProfileId;
 use crate::domain::profile::Profile;
 
-/// Where to look.
+/// The directories.
 #[derive(Clone, Debug)]
 pub struct Places {
     pub profiles: PathBuf,
     pub images: PathBuf,
-    /// The station's own copies, and what was noted of them. There need not be any.
+    /// The station's own copies with their notes. It need not exist.
     pub store: PathBuf,
 }
 
-/// What there is.
+/// The profiles, and all problems.
 #[derive(Debug, Default)]
 pub struct Inspection {
     pub profiles: BTreeMap<ProfileId, Profile>,
     pub wrong: Vec<Diagnostic>,
 }
 
-/// Every profile, with its templates, and nothing of the files it needs.
+/// Reads every profile with its templates, but not the files it needs.
 pub fn read(places: &Places) -> Inspection {
     let (profiles, mut wrong) = LastGoodProfiles::default().read(&places.profiles, None);
     if profiles.is_empty() && wrong.is_empty() {
@@ -47,7 +47,7 @@ pub fn read(places: &Places) -> Inspection {
     Inspection { profiles, wrong }
 }
 
-/// The same, and the files. `reading` is told which file is read from end to end.
+/// The same, and the files. `reading` is called with the name of each file that is read from end to end.
 pub fn inspect(places: &Places, mut reading: impl FnMut(&str)) -> Inspection {
     let Inspection { profiles, mut wrong } = read(places);
     let names: Vec<String> = profiles.values().flat_map(Profile::needs).map(str::to_owned).collect();
@@ -90,7 +90,7 @@ pub fn inspect(places: &Places, mut reading: impl FnMut(&str)) -> Inspection {
     Inspection { profiles, wrong }
 }
 
-/// How large a file of the images directory is, if it is there.
+/// The size of a file of the images directory, if it exists.
 pub fn bytes_of(places: &Places, name: &str) -> Option<u64> {
     FileIdentity::of(&places.images.join(name)).map(|identity| identity.bytes())
 }
@@ -99,7 +99,7 @@ fn said(name: &str, err: &io::Error) -> String {
     format!("{name} cannot be read: {err}")
 }
 
-/// Kind words for whoever misses a file: it may be one that nobody can ship.
+/// A hint for a missing file: it may be one that must not be distributed.
 fn hint(profile: &Profile) -> String {
     match &profile.source {
         Some(source) => format!("it comes from: {source}"),
@@ -107,7 +107,7 @@ fn hint(profile: &Profile) -> String {
     }
 }
 
-/// The digest of a file: what was noted of it if it is unchanged, else by reading it.
+/// The digest of a file: from its note if it is unchanged, otherwise computed.
 fn digest_of(places: &Places, name: &str, kind: FileKind, reading: &mut impl FnMut(&str)) -> io::Result<Digest> {
     let path = places.images.join(name);
     let known = FileIdentity::of(&path).and_then(|identity| check::recalled(&places.store, name, kind, &identity));

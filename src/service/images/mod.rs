@@ -1,10 +1,9 @@
-//! Profiles, images, boot files, quirks and placeholders: looks at them every two seconds and says what is there and
-//! whether it can be used. A register of quirks that cannot be read leaves the last good one in force, and so does a list
-//! of placeholders.
+//! Profiles, images, boot files, quirks and placeholders: checks them every two seconds and publishes which exist and
+//! whether they can be used. If quirks or placeholders cannot be read, the last good ones stay in force.
 //!
 //! An image is copied once into the station's own store while its digests are computed, under the digest's name and
-//! read-only. What machines download is that copy: nobody can shorten or swap it under their feet, and the same name
-//! with new content is simply another image.
+//! read-only. Machines download that copy: nobody can truncate or replace it meanwhile, and the same name with new
+//! content is simply another image.
 
 pub mod check;
 pub mod inspect;
@@ -37,25 +36,25 @@ use crate::domain::station::service::ServiceName;
 use crate::inbox::Input;
 
 pub use check::FileIdentity;
-pub use profiles::no_default;
+pub use profiles::{digest_list, listed_digest, no_default};
 
-/// Where profiles and images are.
+/// Where profiles and images are, and what belongs to them.
 #[derive(Clone, Debug)]
 pub struct ImagesConfig {
     pub profiles: PathBuf,
     pub images: PathBuf,
     /// The station's own copies, by digest.
     pub store: PathBuf,
-    /// What machines fetch before their image.
+    /// The files that machines load before their image.
     pub boot_files: PathBuf,
-    /// The site's own register of quirks. There need not be one.
+    /// The site's quirks. The file need not exist.
     pub quirks: PathBuf,
-    /// The site's own list of serials and UUIDs that identify nobody. There need not be one.
+    /// The site's placeholder serials and UUIDs. The file need not exist.
     pub placeholders: PathBuf,
     pub default_profile: Option<ProfileId>,
 }
 
-/// Watches until told to stop. Checks one image at a time: they share one disk.
+/// Watches until it is stopped. Checks one image at a time: they share one disk.
 pub async fn serve(context: ServiceContext, config: ImagesConfig) -> Result<(), ServiceError> {
     context.up(ServiceName::Images, config.images.display()).await;
     let mut catalogue = Catalogue {
@@ -67,11 +66,11 @@ pub async fn serve(context: ServiceContext, config: ImagesConfig) -> Result<(), 
     let mut checked = KnownFiles::new();
     let mut sweep = Sweep::default();
     let mut said_room = None;
-    let mut shelf = LastGoodProfiles::default();
+    let mut last_good = LastGoodProfiles::default();
     sweep::remove_unfinished(&config.store);
     loop {
         checked.retain(|_, checked| checked.again.is_none_or(|again| Instant::now() < again));
-        let (profiles, mut diagnostics) = written(&config, &mut shelf);
+        let (profiles, mut diagnostics) = written(&config, &mut last_good);
         match quirks::read(&config.quirks, Some(&config.boot_files)) {
             Ok(quirks) => catalogue.quirks = Arc::new(quirks),
             Err(wrong) => diagnostics.extend(wrong),
@@ -124,13 +123,13 @@ pub async fn serve(context: ServiceContext, config: ImagesConfig) -> Result<(), 
     }
 }
 
-/// By name and what they are for.
+/// By name and kind.
 type KnownFiles = BTreeMap<(String, FileKind), CheckedFile>;
 
 /// The files that profiles need, each once.
 fn wanted<'p>(profiles: impl Iterator<Item = &'p Profile>) -> BTreeSet<(String, FileKind)> {
     let mut files: BTreeSet<_> = profiles.flat_map(needed_by).map(|(name, kind)| (name.to_owned(), kind)).collect();
-    // What is a boot file somewhere and an archive elsewhere has to be a tar, and is copied once.
+    // A file that is a boot file in one place and an archive in another must be a tar, and is copied once.
     let archives: Vec<_> = files.iter().filter(|(_, kind)| *kind == FileKind::Archive).cloned().collect();
     for (name, _) in archives {
         files.remove(&(name, FileKind::BootFile));
@@ -153,15 +152,15 @@ fn states(catalogue: &mut Catalogue, kind: FileKind) -> &mut BTreeMap<String, Im
     }
 }
 
-/// What came of reading a file.
+/// The result of reading a file.
 struct CheckedFile {
     identity: FileIdentity,
     state: ImageState,
-    /// When the same file is read again, if it was not its own fault.
+    /// When the same file is read again, if the failure was not the file's.
     again: Option<Instant>,
 }
 
-/// The profiles there are, with nothing known of their images yet, and the quirks and placeholders in these files.
+/// The profiles, the quirks and the placeholders in these files; nothing is known about images yet.
 pub fn read(
     profiles_in: &Path,
     default_profile: Option<&ProfileId>,
@@ -182,7 +181,7 @@ pub fn read(
     Catalogue { profiles, diagnostics, default_profile, quirks, placeholders, ..Catalogue::default() }
 }
 
-/// Reads every profile and every image they name, without a station. Each thing wrong, with what to do.
+/// Reads every profile and every image they name, without a station. Returns each problem with a hint.
 pub fn examine(config: &ImagesConfig) -> Vec<(String, String)> {
     let (profiles, mut diagnostics) = written(config, &mut LastGoodProfiles::default());
     diagnostics.extend(quirks::read(&config.quirks, Some(&config.boot_files)).err().into_iter().flatten());
@@ -225,7 +224,7 @@ async fn publish(context: &ServiceContext, catalogue: &Catalogue) {
     }
 }
 
-/// What is known of the file of this name, without reading it.
+/// What is known about the file of this name, without reading it.
 fn state(config: &ImagesConfig, name: &str, kind: FileKind, checked: &KnownFiles) -> ImageState {
     let Some(identity) = FileIdentity::of(&config.images.join(name)) else {
         return ImageState::Broken {
@@ -235,14 +234,14 @@ fn state(config: &ImagesConfig, name: &str, kind: FileKind, checked: &KnownFiles
     };
     match checked.get(&(name.to_owned(), kind)) {
         Some(known) if known.identity == identity => known.state.clone(),
-        _ => match check::recalled(&config.store, name, kind, &identity) {
+        Some(_) | None => match check::recalled(&config.store, name, kind, &identity) {
             Some(info) => ImageState::Ready(info),
             None => ImageState::Checking { done: 0, total: identity.bytes() },
         },
     }
 }
 
-/// Reads a file, and says too whether it may turn out otherwise another time.
+/// Reads a file. True if the result may be different at the next attempt.
 async fn check_one(
     context: &ServiceContext,
     config: &ImagesConfig,
@@ -280,14 +279,14 @@ async fn check_one(
     }
 }
 
-/// What is there beside images: the profiles that can be used, and everything that is wrong or missing.
-fn written(config: &ImagesConfig, shelf: &mut LastGoodProfiles) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
-    let (profiles, wrong) = shelf.read(&config.profiles, config.default_profile.as_ref());
+/// The profiles that can be used, and everything that is wrong or missing besides images.
+fn written(config: &ImagesConfig, last_good: &mut LastGoodProfiles) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
+    let (profiles, wrong) = last_good.read(&config.profiles, config.default_profile.as_ref());
     let signed = profiles.values().any(|profile| profile.secure_boot);
     (profiles, missing_boot_files(&config.boot_files, signed).into_iter().chain(wrong).collect())
 }
 
-/// What machines will ask for and not get. The signed ones only those for which a profile says `secure_boot`.
+/// Boot files that are missing. Signed ones count only if a profile has `secure_boot`.
 fn missing_boot_files(directory: &Path, signed: bool) -> Option<Diagnostic> {
     let needed = BOOT_FILES.iter().chain(SIGNED_FILES.iter().filter(|_| signed)).copied();
     let missing: Vec<&str> = needed.filter(|name| !directory.join(name).is_file()).collect();

@@ -1,4 +1,4 @@
-//! The site's own list of what identifies nobody, read from its file.
+//! Reads the site's placeholder serials and UUIDs.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::placeholder::Placeholders;
 
-/// What the site lists; there need not be a file.
+/// The site's placeholders; the file need not exist.
 pub(super) fn read(path: &Path) -> Result<Placeholders, Vec<Diagnostic>> {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match std::fs::read_to_string(path) {
         Ok(text) => Placeholders::parse(&file, &text),
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(Placeholders::default()),
         Err(err) => {
-            let hint = format!("make {} readable, or take it away", path.display());
+            let hint = format!("make {} readable, or remove it", path.display());
             Err(vec![Diagnostic { file, line: None, column: None, what: format!("cannot be read: {err}"), hint }])
         }
     }

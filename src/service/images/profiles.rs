@@ -1,4 +1,4 @@
-//! The profiles directory: what can be used of it, and what is wrong with the rest.
+//! The profiles directory: the profiles that can be used, and what is wrong with the rest.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -10,14 +10,14 @@ use crate::domain::ids::ProfileId;
 use crate::domain::profile::{Profile, file};
 use crate::domain::sha256sum;
 
-/// The last profile that could be used of each file.
+/// The last good profile of each file.
 #[derive(Debug, Default)]
 pub(super) struct LastGoodProfiles {
     good: BTreeMap<String, Profile>,
 }
 
 impl LastGoodProfiles {
-    /// Every profile of the directory, and what is wrong. One that cannot be read any more stays as it was.
+    /// Every profile of the directory, and all problems. A profile that cannot be read any more stays as it was.
     pub(super) fn read(
         &mut self,
         directory: &Path,
@@ -52,13 +52,13 @@ impl LastGoodProfiles {
     }
 }
 
-/// The default profile is not there, or cannot be used.
+/// The default profile is missing, or cannot be used.
 pub fn no_default(missing: &ProfileId) -> Diagnostic {
     let what = format!("there is no usable profile {missing}, which is the default");
-    wrong(format!("{missing}.toml"), what, "machines that nobody registered wait until it is there")
+    wrong(format!("{missing}.toml"), what, "unregistered machines wait until it exists")
 }
 
-/// The digests that lists beside the files say, by file name.
+/// The digests that lists beside the files give, by file name.
 pub(super) fn sums<'n>(
     images: &Path,
     names: impl Iterator<Item = &'n String>,
@@ -66,20 +66,34 @@ pub(super) fn sums<'n>(
 ) -> BTreeMap<String, Digest> {
     let mut found = BTreeMap::new();
     for name in names {
-        let list = sha256sum::file_of(name);
-        let complain =
-            |what: String| wrong(list.clone(), what, "get the list again where the image is from, or take it away");
-        let read = match std::fs::read_to_string(images.join(&list)) {
-            Ok(text) => sha256sum::of(name, &text).map_err(|err| complain(err.to_string())),
-            Err(err) if err.kind() == ErrorKind::NotFound => continue,
-            Err(err) => Err(complain(format!("cannot be read: {err}"))),
-        };
-        match read {
-            Ok(digest) => drop(found.insert(name.clone(), digest)),
-            Err(wrong) => diagnostics.push(wrong),
+        match listed_digest(&images.join(name)) {
+            None => {}
+            Some(Ok(digest)) => drop(found.insert(name.clone(), digest)),
+            Some(Err(what)) => {
+                let hint = "get the list again where the image is from, or remove it";
+                diagnostics.push(wrong(sha256sum::file_of(name), what, hint));
+            }
         }
     }
     found
+}
+
+/// The digest of `file` in the list beside it, or why that list does not give it. None where there is no list.
+pub fn listed_digest(file: &Path) -> Option<Result<Digest, String>> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    match std::fs::read(digest_list(file)) {
+        // Names of other files in the list may be in any encoding.
+        Ok(list) => Some(sha256sum::of(&name, &String::from_utf8_lossy(&list)).map_err(|err| err.to_string())),
+        Err(err) if err.kind() == ErrorKind::NotFound => None,
+        Err(err) => Some(Err(format!("it cannot be read: {err}"))),
+    }
+}
+
+/// Where the list with the digest of `file` is, if there is one.
+pub fn digest_list(file: &Path) -> PathBuf {
+    let mut list = file.as_os_str().to_owned();
+    list.push(sha256sum::file_of(""));
+    list.into()
 }
 
 fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -1,4 +1,4 @@
-//! Copies that nobody needs any more are removed: no profile names their file, and no machine is being given it.
+//! Removes copies that are not needed any more: no profile names their file, and no machine downloads it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,14 +12,14 @@ use crate::domain::digest::Digest;
 use crate::domain::profile::image::ImageState;
 use crate::domain::snapshot::{Catalogue, Snapshot};
 
-/// Since when each copy has been needed by nobody.
+/// Since when each copy has not been needed.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     since: BTreeMap<Digest, Instant>,
 }
 
 impl Sweep {
-    /// Removes the copies in `store` that have not been in `needed` for [`GRACE`], and what was noted of them.
+    /// Removes the copies in `store` that have not been in `needed` for [`GRACE`], and their notes.
     pub(super) fn remove(&mut self, now: Instant, store: &Path, needed: &BTreeSet<Digest>) {
         let there: BTreeSet<Digest> = names(store).iter().filter_map(|name| name.parse().ok()).collect();
         self.since.retain(|digest, _| there.contains(digest) && !needed.contains(digest));
@@ -33,8 +33,8 @@ impl Sweep {
     }
 }
 
-/// The copies that profiles name, also those whose image cannot be read at the moment, and those that machines are being
-/// given. None when that cannot be told.
+/// The copies that profiles name, also those whose image cannot be read at the moment, and those that machines are
+/// downloading. None if that is unknown.
 pub(super) fn needed(catalogue: &Catalogue, bench: &Snapshot, store: &Path) -> Option<BTreeSet<Digest>> {
     // A profile that cannot be read may name any of them.
     if !catalogue.diagnostics.is_empty() {
@@ -47,8 +47,8 @@ pub(super) fn needed(catalogue: &Catalogue, bench: &Snapshot, store: &Path) -> O
         ImageState::Checking { .. } | ImageState::Broken { .. } => None,
     });
     let mut needed: BTreeSet<Digest> = noted.chain(ready).collect();
-    // However long a machine is silent: it may have been without its network over a holiday. Its run ends when it boots
-    // again, or is forgotten.
+    // However long a machine is silent: it may have had no network over a holiday. Its run ends when it boots again, or
+    // is forgotten.
     for run in bench.nodes.values().flat_map(|node| &node.runs).filter(|run| run.is_open()) {
         needed.extend(&run.copies);
         if let Some(expected) = &run.expected {
@@ -58,7 +58,7 @@ pub(super) fn needed(catalogue: &Catalogue, bench: &Snapshot, store: &Path) -> O
     Some(needed)
 }
 
-/// Removes what checks have left that were killed in the middle.
+/// Removes incomplete copies of checks that were killed.
 pub(super) fn remove_unfinished(store: &Path) {
     for name in names(store) {
         let Some(rest) = name.strip_prefix(check::UNFINISHED) else { continue };
@@ -74,6 +74,6 @@ fn names(store: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// A machine may be given a job by what the hub knew a moment ago, and a profile file is away for a moment while it is
-/// edited.
+/// A machine may get a job from a snapshot that is a moment old, and a profile file may be missing for a moment while
+/// it is edited.
 const GRACE: Duration = Duration::from_secs(60);

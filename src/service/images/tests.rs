@@ -35,8 +35,8 @@ fn a_gzip_image_is_known_by_its_content_and_both_digests() {
 fn what_is_no_image_is_named_before_it_gets_on_a_disk() {
     let tar = [&[b'x'; 257][..], b"ustar\0", &[0; 1000]].concat();
     for (file, says) in [
-        (b"QFI\xfb\0\0\0\x03".to_vec(), "it is a qcow2 image, which no disk can hold as it is"),
-        (b"PK\x03\x04 and so on".to_vec(), "it is a zip archive, which no disk can hold as it is"),
+        (b"QFI\xfb\0\0\0\x03".to_vec(), "it is a qcow2 image, which cannot be written to a disk as it is"),
+        (b"PK\x03\x04 and so on".to_vec(), "it is a zip archive, which cannot be written to a disk as it is"),
         (gzipped(&tar), "what is packed in it is no image: it is a tar archive"),
         (gzipped(&gzipped(b"an image")), "what is packed in it is no image: it is packed once more"),
     ] {
@@ -268,7 +268,7 @@ fn a_digest_that_lies_beside_the_image_is_demanded_and_a_mismatch_says_both() {
         panic!("it is another")
     };
     assert_eq!(what, format!("os.img has digest {}…, os.img.sha256sum says 00000000…", info.sha256.short()));
-    let said = vec!["os.img.sha256sum: its first line does not begin with a SHA-256".to_owned()];
+    let said = vec!["os.img.sha256sum: it contains no SHA-256 digest".to_owned()];
     assert_eq!(judged("<html>"), (ready, said), "what is no list says nothing of the image");
 }
 

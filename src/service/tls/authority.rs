@@ -1,4 +1,5 @@
-//! The station's own certificate authority. Machines are told to trust it, some by hand: it is never replaced in silence.
+//! The station's own certificate authority. It was enrolled on machines, on some by hand: it is never replaced
+//! automatically.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -19,7 +20,7 @@ use crate::boot::signature_list;
 use crate::domain::digest::Digest;
 use crate::domain::time::Timestamp;
 
-/// A certificate that vouches for the station, and its key.
+/// The certificate of the authority, and its key.
 pub struct Authority {
     certificate: X509,
     key: PKey<Private>,
@@ -64,8 +65,8 @@ impl TlsError {
 }
 
 impl Authority {
-    /// The authority in `directory`; if there is no such directory, a new one. What is there and cannot be used stays as
-    /// it is, and is said.
+    /// The authority in `directory`; if there is no such directory, a new one. An authority that cannot be used stays
+    /// as it is and is an error.
     pub fn open(directory: &Path, now: Timestamp) -> Result<Self, TlsError> {
         if !directory.exists() {
             let authority = Self::make(now)?;
@@ -75,8 +76,8 @@ impl Authority {
         }
         match private_files::keep_private(directory) {
             Ok(false) => {}
-            Ok(true) => warn!("{} was open to others: it no longer is", directory.display()),
-            Err(err) => warn!("who may look into {} cannot be said: {err}", directory.display()),
+            Ok(true) => warn!("other users could read {}: its permissions were corrected", directory.display()),
+            Err(err) => warn!("cannot read the permissions of {}: {err}", directory.display()),
         }
         let (certificate, der) = certificate(directory)?;
         let file = directory.join(KEY);
@@ -117,7 +118,7 @@ impl Authority {
         Ok(Self { certificate, key, der })
     }
 
-    /// Both files come to be at once, with the directory: a power cut leaves no half of an authority.
+    /// The directory is renamed with both files in it: a power cut leaves no half of an authority.
     fn keep(&self, directory: &Path) -> io::Result<()> {
         let fresh = directory.with_extension("new");
         if fresh.exists() {
@@ -148,7 +149,7 @@ impl Authority {
         Digest::new(Sha256::digest(&self.der).into())
     }
 
-    /// The certificate as programs take it.
+    /// The certificate in PEM.
     pub fn exported(&self) -> Result<Exported, TlsError> {
         Ok(Exported::new(&self.certificate, &self.der)?)
     }
@@ -160,20 +161,20 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// The authority's certificate for those who are to trust it; its key is not in here.
+/// The authority's certificate, for machines to trust; without its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
     pem: Vec<u8>,
     der: Vec<u8>,
     esl: Vec<u8>,
     pub fingerprint: Digest,
-    /// Whom it names, as `oxbow CA 12ab34cd`.
+    /// Its subject, as `oxbow CA 12ab34cd`.
     pub name: String,
-    /// From when to when it holds, as `Jan  1 00:00:00 1980 GMT`.
+    /// Its validity, as `Jan  1 00:00:00 1980 GMT`.
     pub validity: [String; 2],
 }
 
-/// In which form the certificate is given.
+/// The format of an exported certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateFormat {
     /// For curl and most programs.
@@ -251,7 +252,7 @@ pub(super) fn serial() -> Result<Asn1Integer, ErrorStack> {
     number.to_asn1_integer()
 }
 
-/// From when on certificates hold. A machine whose clock has lost its battery believes that it is the year 2000, or 1980.
+/// The beginning of validity. On a machine whose clock battery is empty it is the year 2000, or 1980.
 pub(super) fn long_ago() -> Result<Asn1Time, ErrorStack> {
     Asn1Time::from_unix(EPOCH_OF_PCS)
 }

@@ -1,4 +1,4 @@
-//! Why a machine and the station do not come to speak TLS, in words for whoever stands before the machine.
+//! Why a TLS handshake with a machine failed, in words for the technician.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ pub(in crate::service) enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// What `error` means. None if the other side had said nothing: whoever tries whether a port is open.
+    /// What `error` means. None if the other side had sent nothing, as a port scanner does.
     pub(in crate::service) fn of(error: &Error, ssl: &SslRef) -> Option<Self> {
         let Some(stack) = error.ssl_error() else { return has_spoken(ssl).then_some(Self::HungUp) };
         let reasons: Vec<i32> = stack.errors().iter().map(openssl::error::Error::reason_code).collect();
@@ -48,7 +48,7 @@ impl HandshakeError {
         })
     }
 
-    /// What it means that the handshake took too long.
+    /// What a timeout of the handshake means.
     pub(in crate::service) fn of_silence(ssl: &SslRef) -> Option<Self> {
         has_spoken(ssl).then_some(Self::TooSlow)
     }
@@ -61,7 +61,7 @@ fn has_spoken(ssl: &SslRef) -> bool {
     random != [0; 32]
 }
 
-/// The machines with which it fails. Each is told of once, and again when it fails for another reason or has succeeded
+/// The machines with which it fails. Each is reported once, and again when it fails for another reason or has succeeded
 /// meanwhile.
 #[derive(Debug, Default)]
 pub(in crate::service) struct HandshakeErrors {
@@ -70,7 +70,8 @@ pub(in crate::service) struct HandshakeErrors {
 }
 
 impl HandshakeErrors {
-    /// Counts a failure. Whether it is news; when [`MOST`] machines fail at once, the others are counted only.
+    /// Counts a failure. True if it is to be reported; when [`MOST`] machines fail at once, the others are only
+    /// counted.
     pub(in crate::service) fn add(&mut self, machine: IpAddr, refusal: &HandshakeError) -> bool {
         self.failed += 1;
         if self.told.get(&machine) == Some(refusal) || (self.told.len() >= MOST && !self.told.contains_key(&machine)) {
@@ -85,7 +86,7 @@ impl HandshakeErrors {
         self.told.remove(&machine).is_some()
     }
 
-    /// For the services line: nothing, or who fails.
+    /// For the services line: nothing, or which machines fail.
     pub(in crate::service) fn in_words(&self) -> Option<String> {
         let machines: Vec<String> = self.told.keys().take(SHOWN).map(ToString::to_string).collect();
         let more = self.told.len().saturating_sub(SHOWN);
@@ -101,8 +102,8 @@ impl HandshakeErrors {
     }
 }
 
-// Reasons of OpenSSL's library SSL (`openssl/sslerr.h`); those from 1000 on are the other side's alert (RFC 5246 section
-// 7.2, RFC 8446 section 6) with 1000 added.
+// Reasons of OpenSSL's library SSL (`openssl/sslerr.h`); those from 1000 on are the other side's alert (RFC 5246
+// section 7.2, RFC 8446 section 6) with 1000 added.
 /// bad_certificate, unsupported_certificate, certificate_unknown, unknown_ca.
 const DISTRUST: &[i32] = &[1042, 1043, 1046, 1048];
 const EXPIRED: &[i32] = &[1045];

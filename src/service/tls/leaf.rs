@@ -1,4 +1,4 @@
-//! The station's own certificate, of one kind of key.
+//! The station's own certificate, for one kind of key.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -22,9 +22,9 @@ use crate::domain::time::Timestamp;
 /// What kind of key the certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyKind {
-    /// Every firmware takes it.
+    /// Every firmware supports it.
     Rsa,
-    /// Ten times quicker for the station, for those who take it.
+    /// Ten times faster for the station, where a machine supports it.
     Ecdsa,
 }
 
@@ -95,7 +95,7 @@ impl Leaf {
         Ok(Self { certificate: builder.build(), key })
     }
 
-    /// Whether a new one is to be made: it ends within a year, and a new one would not.
+    /// Whether a new one is needed: it expires within a year, and a new one would not.
     pub(super) fn is_due(&self, authority: &Authority, now: Timestamp) -> bool {
         let (Ok(its), Ok(authoritys)) = (ends(&self.certificate), authority.ends()) else { return true };
         its < now.after(AHEAD) && its < authoritys
@@ -120,6 +120,6 @@ impl Leaf {
     }
 }
 
-/// Three years, and made anew in the last: a machine's clock may be a year ahead.
+/// Three years, and renewed in the last: a machine's clock may be a year ahead.
 const LIFE: Duration = Duration::from_secs(3 * 365 * 86_400);
 const AHEAD: Duration = Duration::from_secs(365 * 86_400);

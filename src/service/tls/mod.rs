@@ -1,12 +1,12 @@
-//! TLS: the station's own authority, the certificates it gives the station, and why a machine does not take them.
+//! TLS: the station's own authority, the certificates it issues to the station, and why a machine rejects them.
 //!
 //! ```text
 //! DATA/tls/            0700
-//!   ca.pem  ca.key     made once, kept for ever, never replaced by the program
-//!   rsa.pem ecdsa.pem  the station's certificate and key, made anew for another address and long before they expire
+//!   ca.pem  ca.key     created once, never replaced by the program
+//!   rsa.pem ecdsa.pem  the station's certificate and key, renewed for another address and long before they expire
 //! ```
-//! It is OpenSSL, and all of it: UEFI's HTTPS Boot offers RSA key exchange and DHE alone, which `rustls` has not, and an
-//! iPXE before 2.0 takes no ECDSA certificate. So the authority's key is RSA, and the station has a certificate of each kind.
+//! It uses OpenSSL: UEFI HTTPS Boot offers only RSA key exchange and DHE, which `rustls` does not have, and iPXE before
+//! 2.0 supports no ECDSA certificates. So the authority's key is RSA, and the station has a certificate of each kind.
 
 mod authority;
 mod handshake_error;
@@ -28,7 +28,7 @@ use crate::domain::time::Timestamp;
 pub use authority::{Authority, CertificateFormat, Exported, TlsError};
 pub(super) use handshake_error::{HandshakeError, HandshakeErrors};
 
-/// What the station shows to machines that come by HTTPS.
+/// What the station presents to machines that connect by HTTPS.
 #[derive(Debug)]
 pub struct ServerTls {
     directory: PathBuf,
@@ -51,7 +51,7 @@ impl std::fmt::Debug for ServedCertificates {
 }
 
 impl ServerTls {
-    /// The authority in `directory`, made if there is none, and its certificates for the station at `address`.
+    /// The authority in `directory`, created if there is none, and its certificates for the station at `address`.
     pub fn open(directory: &Path, address: Ipv4Addr, now: Timestamp) -> Result<Self, TlsError> {
         let authority = Authority::open(directory, now)?;
         let leaf = |kind| {
@@ -62,7 +62,7 @@ impl ServerTls {
         Ok(Self { directory: directory.to_owned(), address, authority, shown: RwLock::new(shown) })
     }
 
-    /// The SHA-256 of the authority's certificate in DER: what machines are told to trust.
+    /// The SHA-256 of the authority's certificate in DER: machines are told to trust it.
     pub fn fingerprint(&self) -> Digest {
         self.authority.fingerprint()
     }
@@ -76,7 +76,7 @@ impl ServerTls {
         self.shown.read().unwrap_or_else(PoisonError::into_inner).acceptor.clone()
     }
 
-    /// Makes new certificates if those in use end within a year. Connections that are open keep theirs.
+    /// Renews the certificates if those in use expire within a year. Open connections keep theirs.
     pub fn renew(&self, now: Timestamp) -> Result<bool, TlsError> {
         let leaves = self.shown.read().unwrap_or_else(PoisonError::into_inner).leaves.clone();
         if leaves.iter().all(|leaf| !leaf.is_due(&self.authority, now)) {
@@ -89,7 +89,7 @@ impl ServerTls {
     }
 }
 
-/// A new certificate. One that cannot be kept is used all the same; the next start makes another.
+/// A new certificate. One that cannot be stored is used anyway; the next start creates another.
 fn issued(
     directory: &Path,
     kind: KeyKind,
@@ -101,7 +101,7 @@ fn issued(
     info!(?kind, %address, "the station has a new certificate");
     let path = directory.join(file(kind));
     if let Err(err) = private_files::write_secret(&path, &leaf.to_pem()?) {
-        warn!("{} could not be written, it is made again at the next start: {err}", path.display());
+        warn!("{} could not be written; the certificate is created again at the next start: {err}", path.display());
     }
     Ok(leaf)
 }

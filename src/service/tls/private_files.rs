@@ -1,16 +1,16 @@
-//! Files that nobody else may read, not for a moment.
+//! Files that only their owner can read, from the moment they exist.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Makes a directory for its owner alone; there must be none.
+/// Creates a directory that only its owner may enter; it must not exist.
 pub(super) fn make_private(directory: &Path) -> io::Result<()> {
     DirBuilder::new().mode(OWNER_ENTERS).create(directory)
 }
 
-/// Takes a directory away from everybody but its owner. Says whether that was needed.
+/// Removes the permissions of others from a directory. True if there were any.
 pub(super) fn keep_private(directory: &Path) -> io::Result<bool> {
     let was_open = fs::metadata(directory)?.permissions().mode() & OTHERS != 0;
     if was_open {
@@ -19,7 +19,7 @@ pub(super) fn keep_private(directory: &Path) -> io::Result<bool> {
     Ok(was_open)
 }
 
-/// Writes a file for its owner alone, wholly or not at all, in place of the one of that name.
+/// Writes a file that only its owner may read, completely or not at all, in place of the one of that name.
 pub(super) fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     match fs::remove_file(&fresh) {
@@ -33,7 +33,7 @@ pub(super) fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// Makes sure that a name outlives a power cut.
+/// Makes sure that a file name survives a power cut.
 pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }

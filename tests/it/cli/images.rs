@@ -31,7 +31,7 @@ fn an_image_from_a_file_is_checked_listed_verified_and_removed_once_no_profile_u
 
     home.ends(1, &["remove", "os.raw.zst"], &["os.raw.zst is used by os", "hint: remove those profiles first"]);
     home.write("profiles/os.toml", b"schema = 1\nimage = \n");
-    home.ends(1, &["remove", "os.raw.zst"], &["nobody knows whether os.raw.zst is used: os.toml:2"]);
+    home.ends(1, &["remove", "os.raw.zst"], &["it is unknown whether os.raw.zst is used: os.toml:2"]);
     fs::remove_file(home.path("profiles/os.toml")).expect("removed");
     home.does(&["remove", "os.raw.zst"], &["removed os.raw.zst"]);
     assert_eq!(home.images(), [""; 0]);
@@ -45,7 +45,7 @@ fn a_name_is_taken_once_and_another_image_takes_its_place_only_when_told() {
     home.write("os.raw", b"an image");
     home.does(&["add", "os.raw"], &["os.raw: raw"]);
     home.write("os.raw", b"another image");
-    home.ends(1, &["add", "os.raw"], &["there is an image os.raw already", "--replace"]);
+    home.ends(1, &["add", "os.raw"], &["there is already an image os.raw", "--replace"]);
     assert_eq!(home.read("images/os.raw"), b"an image");
     home.does(&["add", "os.raw", "--name", "new.raw"], &["new.raw: raw"]);
     home.does(&["add", "os.raw", "--replace"], &[&hex(b"another image")]);
@@ -54,7 +54,7 @@ fn a_name_is_taken_once_and_another_image_takes_its_place_only_when_told() {
         (vec!["new.raw".into(), "os.raw".into()], b"another image".to_vec())
     );
     for name in ["../os.raw", ".hidden", ""] {
-        home.ends(1, &["add", "os.raw", "--name", name], &["is no name for an image"]);
+        home.ends(1, &["add", "os.raw", "--name", name], &["is not a name for an image"]);
     }
     home.ends(1, &["add", "none.raw"], &["there is no file \"none.raw\""]);
 }
@@ -74,6 +74,37 @@ fn what_is_damaged_or_no_image_is_not_taken_in() {
     assert_eq!(home.images(), [""; 0], "nor is anything left of it");
     home.write("sound.raw.sha256sum", format!("{} *sound.raw\n", hex(b"an image")).as_bytes());
     home.does(&["add", "sound.raw"], &["sound.raw: raw"]);
+}
+
+#[test]
+fn of_a_list_of_many_files_the_line_of_this_image_is_compared() {
+    let home = Home::new();
+    home.write("sound.raw", b"an image");
+    let (other, own) = ("0".repeat(64), hex(b"an image"));
+    home.write("sound.raw.sha256sum", format!("{other}  other.raw\n{own}  sound.raw\n").as_bytes());
+    home.does(&["add", "sound.raw"], &["sound.raw: raw", &own]);
+    home.write("sound.raw.sha256sum", format!("{own}  other.raw\n{other}  sound.raw\n").as_bytes());
+    home.ends(1, &["add", "sound.raw", "--replace"], &["its digest is ", "sound.raw.sha256sum says 0000"]);
+}
+
+#[test]
+fn an_image_is_not_added_when_its_list_of_digests_is_of_no_use() {
+    let home = Home::new();
+    home.write("sound.raw", b"an image");
+    let own = hex(b"an image");
+    for (list, said) in [
+        (format!("{own}  a.raw\n{own}  b.raw\n").into_bytes(), "it lists 2 other files and not sound.raw"),
+        (b"<html>not found</html>".to_vec(), "it contains no SHA-256 digest"),
+        (format!("{own}  a/sound.raw\n{}  b/sound.raw\n", "0".repeat(64)).into_bytes(), "different digests"),
+    ] {
+        home.write("sound.raw.sha256sum", &list);
+        home.ends(1, &["add", "sound.raw"], &["sound.raw.sha256sum: ", said, "hint: "]);
+        assert_eq!(home.images(), [""; 0], "nothing is left of it");
+    }
+    fs::remove_file(home.path("sound.raw.sha256sum")).expect("removed");
+    fs::create_dir(home.path("sound.raw.sha256sum")).expect("a directory");
+    home.ends(1, &["add", "sound.raw"], &["sound.raw.sha256sum: it cannot be read"]);
+    assert_eq!(home.images(), [""; 0]);
 }
 
 #[test]
@@ -104,7 +135,7 @@ fn a_command_that_was_killed_goes_on_where_it_was_unless_the_source_has_changed(
         source.shelf().stall_after = Some(200_000);
         let mut command = home.begin(&["add", &source.url("os.raw.zst")]);
         until(|| fs::metadata(home.path("images/.os.raw.zst.part")).is_ok_and(|meta| meta.len() == 200_000));
-        home.ends(1, &["add", &source.url("os.raw.zst")], &["os.raw.zst is being taken in by another command"]);
+        home.ends(1, &["add", &source.url("os.raw.zst")], &["os.raw.zst is being added by another command"]);
         command.kill().and_then(|()| command.wait()).expect("killed");
         assert_eq!(home.images(), [""; 0], "half an image has no name");
 

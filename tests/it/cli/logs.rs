@@ -99,7 +99,7 @@ async fn what_is_not_there_is_said_and_what_to_do() {
         (&["nonsense"][..], 1, "no line is so"),
         (&["--since", "1s", "write"], 1, "no line is so"),
         (&["--node", "SN-9999"], 1, "SN-9999"),
-        (&["--run", "xyz"], 2, "as it stands in the log behind `agent:`"),
+        (&["--run", "xyz"], 2, "as the log has it after `agent:`"),
         (&["--since", "yesterday"], 2, "write it as 2h, or as 2026-05-03T14:00"),
     ];
     for (words, code, why) in cases {
@@ -108,7 +108,7 @@ async fn what_is_not_there_is_said_and_what_to_do() {
     }
     let empty = TempDir::new().expect("a directory");
     let (code, _, note) = logs(empty.path(), &["write"]);
-    assert!(code == Some(2) && note.contains("hint: name the place of the station's data with --data"), "{note}");
+    assert!(code == Some(2) && note.contains("hint: name the data directory with --data"), "{note}");
     assert_eq!(fs::read_dir(empty.path()).expect("there").count(), 0, "a question leaves nothing behind");
 }
 

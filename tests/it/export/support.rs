@@ -249,7 +249,7 @@ async fn a_support_bundle_has_what_helps_and_not_one_of_the_benchs_secrets() {
         let mode = fs::metadata(&file).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "it is the station's owner's until it is given away");
         let (code, said) = support(data, words);
-        assert!(code == Some(2) && said.contains("is there already"), "{said}");
+        assert!(code == Some(2) && said.contains("already exists"), "{said}");
         fs::remove_file(&file).expect("it is there");
     }
     let (code, said) = support(data, &[name, "--node", "SN-9"]);

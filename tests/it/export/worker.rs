@@ -1,5 +1,5 @@
-//! What the station's office writes for keys, on a bench without a station: where it is, that it is whole, that nothing is
-//! written over or left behind.
+//! What the station's office writes for keys, on a bench without a station: where it is, that it is whole, that nothing
+//! is written over or left behind.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,12 +12,13 @@ use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
 
 use oxbow::config::{ConfigProblem, Settings};
+use oxbow::data_dir::DataDir;
 use oxbow::domain::batch::WHOLE_BENCH;
 use oxbow::domain::batch::export::{Export, ExportError, ExportProgress, ReportFormat, WrittenExport};
 use oxbow::domain::station::policy::Policy;
 use oxbow::export::patient;
 use oxbow::export::worker::ExportWorker;
-use oxbow::station::{self, First};
+use oxbow::station::{self, InitialSettings};
 
 /// A data directory in which machines are registered.
 fn bench(machines: usize) -> TempDir {
@@ -42,19 +43,17 @@ fn oxbow(data: &Path, words: &[&str]) {
 
 /// The office of that bench.
 fn office(data: &Path) -> ExportWorker {
-    let (place, alone) = (data.to_owned(), Mutex::new(None));
+    let (place, alone) = (DataDir::new(data), Mutex::new(None));
     ExportWorker {
-        data: data.into(),
-        seal: data.join("seal"),
-        token: data.join("api-token"),
+        data: DataDir::new(data),
         settings: Settings::default(),
         profiles: Box::new(Vec::new),
         connect: Box::new(move || {
             let mut alone = alone.lock().expect("whole");
             // The one before ends first.
             *alone = None;
-            let first = First { policy: Policy::default(), dhcp: None };
-            let (stream, bench) = station::alone(&place, &place.join("profiles"), first)?
+            let initial = InitialSettings { policy: Policy::default(), dhcp: None };
+            let (stream, bench) = station::open_offline(&place, &place.profiles(), initial)?
                 .ok_or_else(|| ConfigProblem::new("another oxbow has the bench", "wait"))?;
             *alone = Some(bench);
             Ok(stream)

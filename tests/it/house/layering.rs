@@ -26,10 +26,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("inbox", &["domain"]),
     ("logs", &["hub", "domain", "inbox", "clock"]),
     ("supervise", &["service", "inbox", "domain"]),
-    ("export", &["protocol", "seal", "config", "domain", "clock"]),
+    ("export", &["protocol", "seal", "config", "data_dir", "domain", "clock"]),
     ("seal", &["domain"]),
     ("clock", &["domain"]),
-    ("config", &["domain", "boot"]),
+    ("config", &["domain", "boot", "data_dir"]),
+    ("data_dir", &[]),
 ];
 
 /// What the ground floor must not touch: it cannot fail for outside reasons.

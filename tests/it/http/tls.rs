@@ -1,4 +1,5 @@
-//! HTTPS as real clients meet it: the whole station in a network of its own, curl and openssl on the other end of the cable.
+//! HTTPS as real clients meet it: the whole station in a network of its own, curl and openssl on the other end of the
+//! cable.
 
 use std::fs;
 use std::net::TcpStream;
@@ -321,7 +322,7 @@ fn an_authority_that_cannot_be_used_is_said_and_plain_http_goes_on() {
 fn the_certificate_is_given_out_in_every_form() {
     let cable = Cable::new("forms");
     let none = cable.oxbow_ca(&[]);
-    assert!(!none.status.success() && said(&none).contains("hint: the station makes it when it is first started"));
+    assert!(!none.status.success() && said(&none).contains("hint: the station creates it at its first start"));
     let station = cable.start(&[]);
     let [pem, der, esl] = ["pem", "der", "esl"].map(|format| cable.export(format));
     for (file, path) in [(&pem, "/ca.pem"), (&der, "/ca.der"), (&esl, "/ca.esl")] {

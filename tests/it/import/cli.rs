@@ -182,7 +182,7 @@ fn usage_and_the_outside_end_with_two() {
     home.ends(2, &["import", "nowhere.csv"], &["cannot read nowhere.csv", "hint: "]);
     home.ends(2, &["import", "order.csv", "--profile", "dmo"], &["no profile named dmo", "there is demo"]);
     home.ends(2, &["nodes", "register", "--name", "x"], &["--serial"]);
-    home.ends(2, &["nodes", "--data", "/nowhere/at/all"], &["there is no station's data in", "--data"]);
+    home.ends(2, &["nodes", "--data", "/nowhere/at/all"], &["there is no data of a station in", "--data"]);
     home.ends(1, &["import", "book.csv"], &["this is an Excel or OpenDocument workbook", "save it as CSV"]);
     home.does(&["import", "--template"], &["Serial,UUID,MAC"]);
 }
@@ -227,7 +227,7 @@ fn a_node_is_edited_forgotten_and_brought_back() {
     home.does(&["nodes", "register", "--serial", "SN-2"], &["registered as #2"]);
     let edit = ["nodes", "edit", "press-01", "--serial", "SN-11", "--site", "Ulm", "--hostname", "press-1"];
     home.does(&edit, &["press-01: Serial SN-1 → SN-11, Hostname + press-1, Site + Ulm"]);
-    home.does(&edit, &["press-01 is so already"]);
+    home.does(&edit, &["press-01: nothing to change"]);
     home.does(
         &["nodes", "edit", "press-01", "--mac", "5254.0000.000a"],
         &["MAC 52:54:00:00:00:01 → 52:54:00:00:00:0a"],

@@ -178,7 +178,7 @@ fn a_station_that_is_told_twice_in_one_breath_to_stop_stops_in_order() {
     }
     let ended = station.process.wait().expect("it ends");
     let said = fs::read_to_string(&station.log).expect("its log");
-    assert!(ended.success() && said.contains("told to stop: SIG"), "{ended}: {said}");
+    assert!(ended.success() && said.contains("stopping: SIG"), "{ended}: {said}");
 }
 
 #[test]
