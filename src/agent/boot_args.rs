@@ -52,19 +52,23 @@ impl fmt::Display for HttpUrl {
 pub enum BadBootArgs {
     #[error("the kernel command line has no `{STATION_ARG}`: this system was not started by a station's boot script")]
     NoStation,
-    #[error("`{STATION_ARG}{0}` is no station: write http:// or https:// and an IP address, as http://10.77.0.1:80")]
+    #[error(
+        "`{STATION_ARG}{0}` is not a station URL: write http:// or https:// and an IP address, such as http://10.77.0.1:80"
+    )]
     BadStation(String),
     #[error("the kernel command line has no `{RUN_ARG}`: this system was not started by a station's boot script")]
     NoRun,
     #[error("`{RUN_ARG}{0}`: {1}")]
     BadRun(String, BadId),
     #[error(
-        "the station is to be reached by HTTPS, and the kernel command line has no `{0}`: without it nobody is believed"
+        "the station uses HTTPS, but the kernel command line has no `{0}`: without it the station cannot be trusted"
     )]
     NoTrust(&'static str),
-    #[error("`{CA_ARG}{0}` is no digest: write the 64 hex digits of the SHA-256 of the authority's certificate")]
+    #[error("`{CA_ARG}{0}` is not a digest: write the 64 hex digits of the SHA-256 of the authority's certificate")]
     BadCa(String),
-    #[error("`{CA_URL_ARG}{0}` is no place: write http://, an IP address and a path, as http://10.77.0.1/ca.der")]
+    #[error(
+        "`{CA_URL_ARG}{0}` is not a valid URL: write http://, an IP address and a path, such as http://10.77.0.1/ca.der"
+    )]
     BadCaUrl(String),
 }
 
@@ -200,11 +204,14 @@ mod tests {
 
         let https = format!("{RUN} oxbow.station=https://10.77.0.1");
         for (more, says) in [
-            (String::new(), "has no `oxbow.ca=`: without it nobody is believed"),
-            (format!("oxbow.ca={ca}"), "has no `oxbow.ca_url=`: without it nobody is believed"),
-            (format!("oxbow.ca=12 {url}"), "`oxbow.ca=12` is no digest: write the 64 hex digits"),
-            (format!("oxbow.ca={ca} oxbow.ca_url=http://10.77.0.1"), "`oxbow.ca_url=http://10.77.0.1` is no place"),
-            (format!("oxbow.ca={ca} oxbow.ca_url=https://10.77.0.1/ca"), "is no place: write http://"),
+            (String::new(), "has no `oxbow.ca=`: without it the station cannot be trusted"),
+            (format!("oxbow.ca={ca}"), "has no `oxbow.ca_url=`: without it the station cannot be trusted"),
+            (format!("oxbow.ca=12 {url}"), "`oxbow.ca=12` is not a digest: write the 64 hex digits"),
+            (
+                format!("oxbow.ca={ca} oxbow.ca_url=http://10.77.0.1"),
+                "`oxbow.ca_url=http://10.77.0.1` is not a valid URL",
+            ),
+            (format!("oxbow.ca={ca} oxbow.ca_url=https://10.77.0.1/ca"), "is not a valid URL: write http://"),
         ] {
             let complaint = complaint(&format!("{https} {more}"));
             assert!(complaint.contains(says), "{complaint}");
@@ -225,7 +232,7 @@ mod tests {
         );
         assert_eq!(
             complaint(&format!("{RUN} oxbow.station=https://bench")),
-            "`oxbow.station=https://bench` is no station: write http:// or https:// and an IP address, as http://10.77.0.1:80"
+            "`oxbow.station=https://bench` is not a station URL: write http:// or https:// and an IP address, such as http://10.77.0.1:80"
         );
         assert_eq!(
             complaint("oxbow.station=http://10.77.0.1 oxbow.run=x"),

@@ -26,14 +26,14 @@ pub enum CliRequest {
 }
 
 pub const HELP: &str = "\
-oxbow-agent                     install this machine as the kernel's command line says, and restart it
-oxbow-agent discover            who this machine is, its disks with what they hold, and which would be written
-  --rule KEY=VALUE              by this rule, as in a profile's [disk]; once for each key
+oxbow-agent                     install this machine as the kernel command line says, then restart it
+oxbow-agent discover            show this machine, its disks and their contents, and the disk that would be written
+  --rule KEY=VALUE              use this rule, as in a profile's [disk]; repeat for each key
                                 transport=nvme,sata  pick=smallest  min_bytes=32000000000  max_bytes=...
                                 model=A*,B*  serial=...  wwn=...  protect=...
-  --needs BYTES                 for an image of this size
-oxbow-agent write --dry-run     ask the station what would be written where; nothing is written
-  --cmdline WORDS               with these words instead of the kernel's command line
+  --needs BYTES                 assume an image of this size
+oxbow-agent write --dry-run     ask the station what would be written and to which disk; writes nothing
+  --cmdline WORDS               use these arguments instead of the kernel command line
 oxbow-agent --help, --version";
 
 /// Reads the program's arguments, its name not among them.
@@ -52,8 +52,10 @@ pub fn asked(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
             }
             Long("needs") if command == "discover" => {
                 let bytes = parser.value().map_err(said)?;
-                needs =
-                    bytes.to_string_lossy().parse().map_err(|_| format!("--needs {bytes:?} is no number of bytes"))?;
+                needs = bytes
+                    .to_string_lossy()
+                    .parse()
+                    .map_err(|_| format!("--needs {bytes:?} is not a number of bytes"))?;
             }
             Long("dry-run") if command == "write" => dry = true,
             Long("cmdline") if command == "write" => {
@@ -67,27 +69,27 @@ pub fn asked(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<
         ("discover", _) => Ok(CliRequest::Discover(rule, needs)),
         ("write", true) => Ok(CliRequest::DryRun(words)),
         ("write", false) => {
-            Err("write alone is not done from here: write --dry-run shows it; oxbow-agent without words \
-                                 does all of it"
+            Err("write needs --dry-run here, which shows what would be written; oxbow-agent without arguments \
+                                 installs this machine"
                 .to_owned())
         }
-        (other, _) => Err(format!("there is no command {other:?}")),
+        (other, _) => Err(format!("unknown command {other:?}")),
     }
 }
 
 /// `rule` with one key more, as a profile has it.
 fn with(rule: &DiskRule, text: &str) -> Result<DiskRule, String> {
-    let (key, value) = text.split_once('=').ok_or_else(|| format!("--rule {text:?} is no KEY=VALUE"))?;
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("--rule {text:?} is not KEY=VALUE"))?;
     let value = match key {
         "pick" => json!(value),
-        "min_bytes" | "max_bytes" => json!(value.parse::<u64>().map_err(|_| format!("{key}={value} is no number"))?),
+        "min_bytes" | "max_bytes" => json!(value.parse::<u64>().map_err(|_| format!("{key}={value} is not a number"))?),
         _ => json!(value.split(',').collect::<Vec<_>>()),
     };
     let mut all = serde_json::to_value(rule).map_err(|error| error.to_string())?;
     all[key] = value;
     let rule: DiskRule = read(all).map_err(|error| format!("--rule {text:?}: {error}"))?;
     if rule.transport.contains(&Transport::Unknown) {
-        return Err(format!("--rule {text:?}: no disk is attached so"));
+        return Err(format!("--rule {text:?}: unknown transport"));
     }
     rule.nonsense().map_or(Ok(rule), |(_, why)| Err(why))
 }
@@ -122,9 +124,9 @@ pub fn rehearsed(orders: &BootArgs, machine: &dyn Machine) -> Result<String, Str
     let survey = machine.survey(orders.boot_nic);
     match station.job().map_err(|trouble| format!("{trouble} ({})", station.url()))? {
         HelloReply::Job(job) => would(&job, &survey),
-        HelloReply::Later { reason, .. } => Err(format!("the station says to wait: {reason}")),
+        HelloReply::Later { reason, .. } => Err(format!("the station asks this machine to wait: {reason}")),
         HelloReply::Ended { reason } => Err(format!("nothing to do: {reason}")),
-        HelloReply::Unknown => Err("the station's answer is unknown to this agent, which is older".to_owned()),
+        HelloReply::Unknown => Err("the station's answer is newer than this agent and cannot be understood".to_owned()),
     }
 }
 
@@ -133,10 +135,10 @@ fn would(job: &AgentJob, survey: &Survey) -> Result<String, String> {
     let image = job.image.rsplit('/').next().unwrap_or(&job.image);
     let mut lines = vec![
         format!("profile {}", job.profile),
-        format!("image {image}, {} as it travels, sha256 {}", in_bytes(job.bytes), job.sha256),
-        format!("would write {} to {disk}, from its first byte on", in_bytes(job.disk_bytes)),
+        format!("image {image}, {} to transfer, sha256 {}", in_bytes(job.bytes), job.sha256),
+        format!("would write {} to {disk}, starting at its first byte", in_bytes(job.disk_bytes)),
     ];
-    lines.extend(disk.volumes.iter().map(|volume| format!("  where now is {volume}")));
+    lines.extend(disk.volumes.iter().map(|volume| format!("  which now holds {volume}")));
     lines.extend(job.warnings.iter().map(|warning| format!("note: {warning}")));
     lines.push(format!("then {}", job.after.words()));
     lines.push("nothing was written".to_owned());
@@ -183,13 +185,13 @@ mod tests {
         assert_eq!(ask("discover --help"), Ok(CliRequest::Help));
         assert_eq!(ask("write --dry-run"), Ok(CliRequest::DryRun(None)));
         for (words, says) in [
-            ("write", "write alone is not done from here"),
+            ("write", "write needs --dry-run here"),
             ("discover --dry-run", "--dry-run"),
-            ("install", "there is no command \"install\""),
-            ("discover --rule pick", "is no KEY=VALUE"),
+            ("install", "unknown command \"install\""),
+            ("discover --rule pick", "is not KEY=VALUE"),
             ("discover --rule pikc=smallest", "pikc"),
             ("discover --rule transport=tape", "tape"),
-            ("discover --needs much", "is no number of bytes"),
+            ("discover --needs much", "is not a number of bytes"),
         ] {
             let said = ask(words).expect_err(words);
             assert!(said.contains(says), "{words}: {said}");

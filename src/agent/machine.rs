@@ -29,7 +29,7 @@ pub trait Machine: Sync {
 
     /// Carries out what follows the image on `disk`, which is proven and closed by now, and reads it back from the medium.
     fn configure(&self, _disk: &Disk, _what: &Configuration, _aid: &dyn Aid) -> Result<Configured, Unconfigured> {
-        Err(Unconfigured { kind: FailureKind::Configuration, detail: "this machine cannot do it".into() })
+        Err(Unconfigured { kind: FailureKind::Configuration, detail: "this machine does not support it".into() })
     }
 
     /// The last things that its kernel has complained of about the disk at this path, the latest last. Never waits for the

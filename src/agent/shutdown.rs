@@ -41,7 +41,7 @@ impl Farewell<'_> {
                 DeliveryState::Underway => {}
                 DeliveryState::Acknowledged => return Ok(()),
                 DeliveryState::Ended(reason) => {
-                    let detail = format!("the station took no more reports of this run: {reason}");
+                    let detail = format!("the station accepts no more reports of this run: {reason}");
                     return Err(StopReason::failed(Step::Reboot, FailureKind::Protocol, detail));
                 }
             }
@@ -68,11 +68,9 @@ impl Farewell<'_> {
         let is_of_disk = matches!(failure.kind, FailureKind::Hung | FailureKind::DiskIo);
         let said = self.watch.disk().filter(|_| is_of_disk).map(|disk| self.machine.kernel_says(&disk));
         let said = said.unwrap_or_default();
-        said.iter().for_each(|line| self.journal.warning(word(failure.step), &format!("the kernel says: {line}")));
+        said.iter().for_each(|line| self.journal.warning(word(failure.step), &format!("kernel: {line}")));
         match said.last() {
-            Some(last) => {
-                RunFailure { detail: format!("{}; the kernel's last word: {last}", failure.detail), ..failure }
-            }
+            Some(last) => RunFailure { detail: format!("{}; last kernel message: {last}", failure.detail), ..failure },
             None => failure,
         }
     }
@@ -103,19 +101,21 @@ impl Farewell<'_> {
 
     /// Does what the profile says follows a proven disk.
     pub(super) fn in_success(&self, after: After) -> AgentOutcome {
-        self.journal.show(|panel| panel.now = Now::Done(format!("the disk is proven; {}", after.words())));
+        self.journal.show(|panel| panel.now = Now::Done(format!("disk verified; {}", after.words())));
         match after {
             After::Reboot => self.restart(),
             After::PowerOff => {
-                let off = self.end("switching off now", || self.machine.power_off());
+                let off = self.end("powering off now", || self.machine.power_off());
                 off.unwrap_or_else(|error| {
-                    self.journal
-                        .error("restart", &format!("the machine does not switch itself off ({error}): do it by hand"));
+                    self.journal.error(
+                        "restart",
+                        &format!("the machine cannot power itself off ({error}): switch it off by hand"),
+                    );
                     self.mailbox.settle_log(FAREWELL);
                 });
             }
             After::Wait => {
-                self.journal.console("done", "this machine is installed and its disk is proven: switch it off");
+                self.journal.console("done", "this machine is installed and its disk is verified: switch it off");
                 return self.at_a_word(AgentOutcome::Installed);
             }
         }
@@ -125,7 +125,7 @@ impl Farewell<'_> {
     fn restart(&self) {
         let how = || if self.hung { self.machine.restart_at_once() } else { self.machine.restart() };
         if let Err(error) = self.end("restarting now", how) {
-            self.journal.error("restart", &format!("the machine does not restart ({error}): switch it off and on"));
+            self.journal.error("restart", &format!("the machine cannot restart ({error}): switch it off and on"));
             self.mailbox.settle_log(FAREWELL);
         }
     }

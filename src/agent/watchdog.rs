@@ -123,7 +123,7 @@ impl Activity {
         let answer = ask();
         let mut state = self.lock();
         (state.asked, state.since, state.warned) = (None, Instant::now(), false);
-        if state.tripped.is_some() { Err(io::Error::other("the disk came back too late")) } else { answer }
+        if state.tripped.is_some() { Err(io::Error::other("the disk answered too late")) } else { answer }
     }
 
     /// Watches until [`Self::end`], or until the patience is gone.
@@ -168,13 +168,13 @@ impl State {
             let DiskRequest { disk, act, since } = asked;
             (since.elapsed(), patience.disk, format!("{disk}: {}: the disk has not answered", act.words()))
         });
-        let of_step = (self.since.elapsed(), patience.step, format!("{}: nothing has moved", step.word()));
+        let of_step = (self.since.elapsed(), patience.step, format!("{}: no progress", step.word()));
         let due = |(silent, limit, what): &(Duration, Duration, String)| {
             if silent >= limit {
                 let detail = format!("{what} for {}", seconds(*limit));
                 Some(WatchdogAlarm::Tripped(RunFailure { step, kind: FailureKind::Hung, detail }))
             } else if !self.warned && *silent >= *limit / 2 {
-                let text = format!("{what} for {}; given up after {}", seconds(*silent), seconds(*limit));
+                let text = format!("{what} for {}; giving up after {}", seconds(*silent), seconds(*limit));
                 Some(WatchdogAlarm::Warning(step, text))
             } else {
                 None
@@ -190,7 +190,7 @@ impl Act {
             Self::Opening => "opening".to_owned(),
             Self::Writing(at) => format!("writing at byte {at}"),
             Self::Flushing => "flushing".to_owned(),
-            Self::Rewinding => "going back to its first byte".to_owned(),
+            Self::Rewinding => "seeking to its first byte".to_owned(),
             Self::Reading(at) => format!("reading back at byte {at}"),
         }
     }
@@ -272,7 +272,7 @@ mod tests {
         let heard = alarms(&watch);
         assert_eq!(heard.len(), 2, "{heard:?}");
         assert!(matches!(heard[0], WatchdogAlarm::Warning(Step::Configure, _)), "{heard:?}");
-        assert_eq!(detail(&heard[1]), "configuring: nothing has moved for 0.2 s");
+        assert_eq!(detail(&heard[1]), "configuring: no progress for 0.2 s");
         assert!(watch.rest().is_err(), "too late");
     }
 

@@ -35,7 +35,7 @@ fn say(news: &LogNotice) {
         LogNotice::Over(case @ LoggedVerdict { mac, verdict, .. }) => {
             info!(%mac, node = called(case), "no longer {}", verdict.headline());
         }
-        LogNotice::More(more) => warn!("{more} more machines do not boot: `oxbow nodes` lists them"),
+        LogNotice::More(more) => warn!("{more} more machines do not boot: see `oxbow nodes`"),
     }
 }
 

@@ -131,7 +131,7 @@ async fn take_in(context: &ServiceContext, path: &Path) -> Ended {
     let preview = match tokio::task::spawn_blocking(look).await {
         Ok(Ok(preview)) => preview,
         Ok(Err(err)) => return left(&format!("it cannot be read: {err}")),
-        Err(err) => return left(&format!("looking at it failed: {err}")),
+        Err(err) => return left(&format!("checking it failed: {err}")),
     };
     let Some(rows) = preview.import() else {
         let why = format!("{}; {} says which", problems_in_words(&preview), beside(path).display());

@@ -73,15 +73,15 @@ impl BoundInterface {
         let (what, hint) = match missing {
             LinkProblem::Interface => (
                 format!("interface {interface} is gone: plug it in"),
-                format!("it is served again by itself, once it has its address {address}"),
+                format!("service resumes when it has its address {address}"),
             ),
             LinkProblem::Off => (
                 format!("interface {interface} is switched off"),
-                format!("switch it on, as `ip link set {interface} up`; it is served again by itself"),
+                format!("switch it on: `ip link set {interface} up`; service then resumes"),
             ),
             LinkProblem::Address => (
-                format!("interface {interface} does not have its address {address} any more"),
-                format!("give it back, as `ip address add {address}/24 dev {interface}`; it is served again by itself"),
+                format!("interface {interface} no longer has its address {address}"),
+                format!("restore it: `ip address add {address}/24 dev {interface}`; service then resumes"),
             ),
         };
         ServiceState::Down { what, hint }
@@ -89,8 +89,8 @@ impl BoundInterface {
 
     fn explain_no_carrier(&self) -> ServiceState {
         ServiceState::Down {
-            what: format!("no cable is in {}, or nothing is switched on at its other end", self.interface),
-            hint: "plug it in, or switch it on: machines go on by themselves".into(),
+            what: format!("no cable in {}, or the device at the other end is off", self.interface),
+            hint: "plug it in or switch it on: machines then continue by themselves".into(),
         }
     }
 
@@ -141,7 +141,7 @@ where
         let ended = tokio::select! {
             ended = session() => ended,
             () = place.lost(card) => {
-                warn!(service = name.word(), interface = place.interface, "the interface is not what it was");
+                warn!(service = name.word(), interface = place.interface, "the interface has changed");
                 continue;
             }
         };

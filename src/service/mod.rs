@@ -71,18 +71,18 @@ impl ServiceError {
     pub fn bind(what: &str, source: io::Error) -> Self {
         let (reason, hint) = match source.kind() {
             io::ErrorKind::AddrInUse => (
-                "another program has it",
-                "stop the other program (`ss -lnptu` shows which), it is tried again by itself",
+                "another program uses it",
+                "stop the other program (`ss -lnptu` shows it); oxbow retries automatically",
             ),
             io::ErrorKind::PermissionDenied => {
                 ("not permitted", "start oxbow as root, or with cap_net_bind_service and cap_net_raw")
             }
             io::ErrorKind::AddrNotAvailable => (
                 "the interface does not have this address",
-                "give the interface its address, it is tried again by itself",
+                "give the interface its address; oxbow retries automatically",
             ),
             io::ErrorKind::NotFound => ("there is no such interface", "plug the adapter in, or name another interface"),
-            _ => ("the system refused it", "read the station's log, it is tried again by itself"),
+            _ => ("the system refused", "read the station's log; oxbow retries automatically"),
         };
         Self { what: format!("cannot bind {what}: {reason}"), hint: hint.into(), source: Some(source) }
     }

@@ -58,7 +58,7 @@ async fn attend(door: Option<RouterSocket>) {
     if let Some(door) = door
         && let Err(error) = door.answer_all().await
     {
-        info!("router advertisements begin anew: {error}");
+        info!("router advertisements restart: {error}");
     }
     sleep(LOOK_AGAIN).await;
 }

@@ -131,7 +131,7 @@ fn log(SyslogLine { level, text, .. }: SyslogLine) {
 fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
     ServiceError {
         what: format!("cannot receive syslog at {at}"),
-        hint: "see whether the interface is still there (`ip link`), it is tried again by itself".into(),
+        hint: "check that the interface still exists (`ip link`); oxbow retries automatically".into(),
         source: Some(error),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! [    3.214] hello   this machine is serial FB-0042, 52:54:00:12:34:56
-//! [    9.870] write   warning: the download broke off at byte 12582912 (connection reset), going on from there
+//! [    9.870] write   warning: the download stopped at byte 12582912 (connection reset), going on from there
 //! ```
 
 use std::sync::{Mutex, PoisonError};

@@ -81,7 +81,7 @@ impl Now {
     /// The word to be seen from afar, and what is written below it.
     fn said(&self, width: usize) -> (String, Vec<String>) {
         match self {
-            Self::Starting => ("WAIT".to_owned(), vec!["looking at this machine".to_owned()]),
+            Self::Starting => ("WAIT".to_owned(), vec!["detecting hardware".to_owned()]),
             Self::Waiting(reason) => ("WAIT".to_owned(), wrapped(reason, width)),
             Self::Working { step, moved: Some((percent, figures)), .. } => {
                 (format!("{} {percent}%", short(*step)), vec![format!("{} {figures}", bar(*percent))])
@@ -159,12 +159,12 @@ mod tests {
 
     #[test]
     fn a_proven_machine_says_done() {
-        insta::assert_snapshot!(panel(Now::Done("the disk is proven; restarting now".into())).lines(80).join("\n"));
+        insta::assert_snapshot!(panel(Now::Done("disk verified; restarting now".into())).lines(80).join("\n"));
     }
 
     #[test]
     fn a_machine_that_waits_says_for_what() {
-        let reason = "the station says to wait: nobody has registered this machine".to_owned();
+        let reason = "the station asks this machine to wait: nobody has registered this machine".to_owned();
         insta::assert_snapshot!(panel(Now::Waiting(reason)).lines(80).join("\n"));
     }
 

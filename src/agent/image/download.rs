@@ -57,9 +57,11 @@ pub(crate) enum DownloadError {
     TooSlow { at: u64, length: u64, seconds: u64, bytes: u64 },
     #[error("the station's file has {found} bytes, {} than the job says ({length})", beside(*.found, *.length))]
     WrongLength { found: u64, length: u64 },
-    #[error("the station's file ends before byte {at}, the job says it has {length}")]
+    #[error("the station's file ends before byte {at}, but the job gives {length} bytes")]
     EndsEarly { at: u64, length: u64 },
-    #[error("the image was replaced on the station while it was fetched, at byte {at} of {length}: it must begin anew")]
+    #[error(
+        "the image was replaced on the station during the download, at byte {at} of {length}: restart the installation"
+    )]
     Replaced { at: u64, length: u64 },
     #[error("the machine was switched off")]
     SwitchedOff,
@@ -172,8 +174,9 @@ impl<'a> Download<'a> {
         }
         self.tag = part.tag.or(self.tag.take());
         let mut body = part.body;
-        let known =
-            at.checked_sub(part.offset).ok_or_else(|| DownloadBreak::ForNow("the wrong part was sent".to_owned()))?;
+        let known = at
+            .checked_sub(part.offset)
+            .ok_or_else(|| DownloadBreak::ForNow("the station sent the wrong range".to_owned()))?;
         io::copy(&mut body.by_ref().take(known), &mut io::sink())
             .map_err(|error| DownloadBreak::ForNow(why(&error)))?;
         Ok(body)
@@ -190,9 +193,8 @@ impl<'a> Download<'a> {
         }
         if self.nag.is_due(&reason) {
             let count = self.source.arrival.retries();
-            let line = format!(
-                "the download broke off at byte {at} of {length}: {reason}; going on from there (retry {count})"
-            );
+            let line =
+                format!("the download stopped at byte {at} of {length}: {reason}; resuming there (retry {count})");
             self.source.journal.warning("write", &line);
         }
         if pause(self.source.machine, self.backoff.pause()) { Ok(()) } else { Err(DownloadError::SwitchedOff) }

@@ -134,7 +134,7 @@ fn health(block: &Path) -> String {
     let device = block.join("device");
     let given_up = attribute(&device.join("state")).filter(|state| !matches!(state.as_str(), "running" | "live"));
     if let Some(state) = given_up {
-        return format!("the kernel says that it is {state}");
+        return format!("the kernel reports it as {state}");
     }
     let number = |text: &str| u8::from_str_radix(text.strip_prefix("0x")?, 16).ok();
     // Two kinds of cells; the one that is worn most counts. What is not said is 0.
@@ -281,7 +281,7 @@ mod tests {
             let files = [("device/life_time", life_time), ("device/pre_eol_info", pre_eol_info)];
             assert_eq!(health(&files), says, "{life_time}");
         }
-        assert_eq!(health(&[("device/state", "offline\n")]), "the kernel says that it is offline");
+        assert_eq!(health(&[("device/state", "offline\n")]), "the kernel reports it as offline");
         assert_eq!(health(&[("device/state", "running\n")]), "");
         assert_eq!(health(&[]), "");
     }

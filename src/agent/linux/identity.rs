@@ -23,7 +23,7 @@ pub(super) fn claims(sys: &Path, boot_nic: Option<MacAddr>) -> (Claims, Vec<Stri
 /// The identifier in `text`; where there is none, `remarks` says why.
 fn parsed<T: std::str::FromStr<Err = BadId>>(what: &str, text: Option<String>, remarks: &mut Vec<String>) -> Option<T> {
     let Some(text) = text else {
-        remarks.push(format!("the firmware gives no {what}"));
+        remarks.push(format!("the firmware reports no {what}"));
         return None;
     };
     text.parse().inspect_err(|bad| remarks.push(format!("{what} \"{text}\" is not used: {bad}"))).ok()
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(
             remarks,
             [
-                "the firmware gives no UUID",
+                "the firmware reports no UUID",
                 "serial \"Default string\" is not used: the serial is a placeholder that many machines share"
             ]
         );

@@ -27,7 +27,7 @@ impl Session<'_> {
                 Ok(follows) => return understood(follows.map(|follows| follows.configuration).unwrap_or_default()),
                 Err(StationError::Unreadable(what)) => {
                     return Err(protocol(format!(
-                        "the station's answer to what follows the image cannot be read: {what}"
+                        "the station's configuration for this machine cannot be read: {what}"
                     )));
                 }
                 Err(StationError::UnknownRun) => self.introduce_again()?,
@@ -51,8 +51,10 @@ impl Session<'_> {
                 Ok("the station had lost this run".to_owned())
             }
             Ok(HelloReply::Ended { reason }) => Err(protocol(format!("the station has ended this run: {reason}"))),
-            Ok(HelloReply::Later { reason, .. }) => Ok(format!("the station says to wait: {reason}")),
-            Ok(HelloReply::Unknown) => Ok("the station's answer is unknown to this agent, which is older".to_owned()),
+            Ok(HelloReply::Later { reason, .. }) => Ok(format!("the station asks this machine to wait: {reason}")),
+            Ok(HelloReply::Unknown) => {
+                Ok("the station's answer is newer than this agent and cannot be understood".to_owned())
+            }
             Err(trouble) => Ok(trouble.to_string()),
         }
     }
@@ -77,8 +79,8 @@ impl Session<'_> {
         self.mailbox.report(Report::Configured { files: count, sha256, root_hash });
         let read = match count {
             0 => "nothing to read back".to_owned(),
-            1 => "1 file read back as it should be".to_owned(),
-            count => format!("{count} files read back as they should be"),
+            1 => "1 file read back correctly".to_owned(),
+            count => format!("{count} files read back correctly"),
         };
         self.finish(Step::Configure, &format!("{read}{sealed}"));
         Ok(())
@@ -94,13 +96,13 @@ pub(super) fn summary(what: &Configuration) -> String {
         count => Some(format!("{count} {many}")),
     };
     let layout = layout.as_ref().map(|layout| match layout {
-        DiskLayout::AbVerity(_) => "two systems, one of them sealed".to_owned(),
+        DiskLayout::AbVerity(_) => "A/B layout with a sealed rootfs".to_owned(),
         DiskLayout::Unknown => "an unknown layout".to_owned(),
     });
     let parts: Vec<String> = [
         some(files.len(), "file", "files"),
         some(archives.len(), "archive", "archives"),
-        seed.as_ref().map(|_| "cloud-init's volume".to_owned()),
+        seed.as_ref().map(|_| "the cloud-init volume".to_owned()),
         layout,
         boot.as_ref().map(|boot| format!("boot entry {:?}", boot.label)),
     ]
@@ -113,9 +115,9 @@ pub(super) fn summary(what: &Configuration) -> String {
 /// What this agent cannot do is said before a byte is written.
 fn understood(what: Configuration) -> Result<Configuration, StopReason> {
     match what.layout {
-        Some(DiskLayout::Unknown) => Err(protocol(
-            "the station asks for a layout of the disk that this agent, which is older, does not know".into(),
-        )),
+        Some(DiskLayout::Unknown) => {
+            Err(protocol("the station asks for a disk layout that this older agent does not know".into()))
+        }
         Some(DiskLayout::AbVerity(_)) | None => Ok(what),
     }
 }
@@ -164,8 +166,7 @@ impl Read for CheckedDownload<'_> {
         match self.download.digest() {
             Some(found) if some == 0 && !room.is_empty() && found != *sha256 => {
                 let (found, expected) = (found.short(), sha256.short());
-                let detail =
-                    format!("{name} as it arrived ({bytes} bytes) has digest {found}…, it should have {expected}…");
+                let detail = format!("{name} as downloaded ({bytes} bytes) has digest {found}…, expected {expected}…");
                 Err(io::Error::new(io::ErrorKind::InvalidData, detail))
             }
             Some(_) | None => Ok(some),

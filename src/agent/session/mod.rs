@@ -52,7 +52,7 @@ impl Session<'_> {
             Ok(Given::Job(job)) => self.farewell.in_success(job.after),
             Ok(Given::Ended(reason)) => {
                 self.journal.show(|panel| panel.now = Now::Waiting(format!("nothing to do: {reason}")));
-                self.journal.warning("hello", &format!("nothing to do: {reason}; waiting for the station's word"));
+                self.journal.warning("hello", &format!("nothing to do: {reason}; waiting for the station"));
                 self.farewell.at_a_word(AgentOutcome::Ended(reason))
             }
             // From now on a person is waited for, however long that takes.
@@ -89,11 +89,12 @@ impl Session<'_> {
                 Ok(HelloReply::Ended { reason }) => return Ok(Given::Ended(reason)),
                 Ok(HelloReply::Later { seconds, reason }) => {
                     let wait = Duration::from_secs(seconds.into()).clamp(SHORTEST_LATER, LONGEST_LATER);
-                    (format!("the station says to wait: {reason}"), wait)
+                    (format!("the station asks this machine to wait: {reason}"), wait)
                 }
-                Ok(HelloReply::Unknown) => {
-                    ("the station's answer is unknown to this agent, which is older".to_owned(), self.patience.retry)
-                }
+                Ok(HelloReply::Unknown) => (
+                    "the station's answer is newer than this agent and cannot be understood".to_owned(),
+                    self.patience.retry,
+                ),
                 Err(StationError::Unreadable(what)) => {
                     let detail = format!("the station's answer to hello cannot be read: {what}");
                     return Err(StopReason::failed(Step::Prepare, FailureKind::Protocol, detail));
@@ -175,7 +176,7 @@ impl Session<'_> {
             let (found, expected) = (sha256.short(), job.disk_sha256.short());
             let place = written.first_difference(&read);
             let detail = format!(
-                "{} gives back digest {found}…, the image's is {expected}…: what differs first is between byte {} and byte {}",
+                "{} reads back with digest {found}…, the image has {expected}…: the first difference is between byte {} and byte {}",
                 disk.path, place.start, place.end
             );
             return Err(StopReason::failed(Step::Verify, FailureKind::ReadBackDiffers, detail));
@@ -188,7 +189,7 @@ impl Session<'_> {
     /// From now on the machine can be started from its disk.
     fn complete(&self, disk: &Disk, medium: &mut Headless<impl Medium>) -> Result<(), StopReason> {
         let fault = |kind, what: String| {
-            let detail = format!("{}: writing its first bytes, which come last: {what}", disk.path);
+            let detail = format!("{}: writing its first bytes, which are written last: {what}", disk.path);
             StopReason::failed(Step::Verify, kind, detail)
         };
         match medium.complete() {

@@ -40,7 +40,7 @@ pub(super) enum StationError {
     /// Somebody is there, and it is not sure that it is the station.
     #[error("the station is not trusted: {0}")]
     Doubtful(String),
-    #[error("the station says {status}: {reason}")]
+    #[error("the station answers {status}: {reason}")]
     Refused { status: u16, reason: String },
     #[error("the station does not know this run")]
     UnknownRun,

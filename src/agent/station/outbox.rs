@@ -219,7 +219,8 @@ impl OutboxState {
         self.lines.pop_oldest();
         if let Some(oldest) = self.lines.items.front_mut() {
             let lost = self.lost_lines;
-            *oldest = (Level::Warning, format!("log: {lost} lines are lost here: the station was away for too long"));
+            *oldest =
+                (Level::Warning, format!("log: {lost} lines lost here: the station was unreachable for too long"));
         }
     }
 }
@@ -413,7 +414,7 @@ mod tests {
         mailbox.lines_acknowledged(40);
         let (first, texts) = lines(&mailbox);
         assert_eq!((first, texts[1].as_str()), (40, "6"));
-        assert_eq!(texts[0], "log: 6 lines are lost here: the station was away for too long");
+        assert_eq!(texts[0], "log: 6 lines lost here: the station was unreachable for too long");
         assert_eq!(mailbox.drop_lines(), LINES);
         assert_eq!(next(&mailbox), None);
     }
@@ -424,7 +425,7 @@ mod tests {
         (0..LINES + 5).for_each(|number| mailbox.line(Level::Info, number.to_string()));
         let (first, texts) = lines(&mailbox);
         assert_eq!((first, texts[1].as_str()), (5, "6"));
-        assert_eq!(texts[0], "log: 6 lines are lost here: the station was away for too long");
+        assert_eq!(texts[0], "log: 6 lines lost here: the station was unreachable for too long");
     }
 
     #[test]

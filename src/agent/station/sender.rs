@@ -36,12 +36,12 @@ impl ReportSender<'_> {
                 Ok(()) => {
                     backoff.reset();
                     if nag.calm() {
-                        self.journal.console("report", "the station takes reports again");
+                        self.journal.console("report", "the station accepts reports again");
                     }
                 }
                 Err(trouble) => {
                     if nag.is_due(&trouble.to_string()) {
-                        self.journal.console("report", &format!("{trouble}; trying on"));
+                        self.journal.console("report", &format!("{trouble}; retrying"));
                     }
                     pause(self.machine, backoff.pause());
                 }
@@ -56,7 +56,7 @@ impl ReportSender<'_> {
                 let LogAck { next, left_out } = self.station.log(lines)?;
                 self.mailbox.lines_acknowledged(next);
                 if self.mailbox.lines_left_out(left_out) {
-                    self.journal.console("report", "the station has no room for this log: it leaves lines out");
+                    self.journal.console("report", "the station has no room for this log: it drops lines");
                 }
             }
             Outgoing::Moved(moved) => self.station.progress(*moved)?,
@@ -73,7 +73,7 @@ impl ReportSender<'_> {
             // Lines it will not have must not dam up the rest.
             (Outgoing::Lines(_), StationError::Refused { status: 400..=499, .. } | StationError::Unreadable(_)) => {
                 let lost = self.mailbox.drop_lines();
-                self.journal.console("report", &format!("{trouble}; {lost} log lines are lost"));
+                self.journal.console("report", &format!("{trouble}; {lost} log lines lost"));
                 Ok(())
             }
             (Outgoing::Reports(_), StationError::Refused { .. } | StationError::Unreadable(_))
@@ -88,12 +88,12 @@ impl ReportSender<'_> {
     fn greet_again(&self) -> Result<(), StationError> {
         match self.station.hello(self.hello)? {
             HelloReply::Job(job) => {
-                self.journal.console("report", "the station had lost this run; it hears everything again");
+                self.journal.console("report", "the station had lost this run; sending all reports again");
                 self.mailbox.reports_acknowledged(job.next_report);
                 Ok(())
             }
             HelloReply::Ended { reason } => {
-                self.journal.console("report", &format!("the station takes no more reports: {reason}"));
+                self.journal.console("report", &format!("the station accepts no more reports: {reason}"));
                 self.mailbox.run_ended(reason);
                 let _nobody_takes_them = self.mailbox.drop_lines();
                 Ok(())

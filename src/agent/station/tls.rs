@@ -52,11 +52,11 @@ pub(crate) struct TlsConnector {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PeerUntrusted {
     #[error(
-        "the certificate at {place} has digest {found}…, this machine was told to trust {told}… alone: another station \
-         may be on this network, or the station was set up anew; restart the machine to boot from the one that is there"
+        "the certificate at {place} has digest {found}…, but this machine trusts only {told}…: another station \
+         may be on this network, or the station was set up again; restart the machine to boot from the current one"
     )]
     AnotherAuthority { place: String, found: String, told: String },
-    #[error("what is at {place} is no certificate ({reason}): set up the station's HTTPS anew")]
+    #[error("{place} is not a certificate ({reason}): set up the station's HTTPS again")]
     NoAuthority { place: String, reason: String },
     #[error(
         "{station} shows a certificate that the station's authority ({told}…) did not sign: look for another station \
@@ -64,7 +64,7 @@ pub(crate) enum PeerUntrusted {
     )]
     NotSigned { station: IpAddr, told: String },
     #[error(
-        "{station} shows a certificate for another address: restart the station, so that it certifies the one it has now"
+        "{station} shows a certificate for another address: restart the station so that it certifies its current address"
     )]
     AnotherAddress { station: IpAddr },
     #[error("TLS with {station} fails: {reason}")]
@@ -120,7 +120,7 @@ impl TlsConnector {
     }
 
     fn fetch(&self, place: &HttpUrl) -> io::Result<Vec<u8>> {
-        let missing = |reason: String| io::Error::other(format!("{place} cannot be had: {reason}"));
+        let missing = |reason: String| io::Error::other(format!("{place} cannot be fetched: {reason}"));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -129,7 +129,7 @@ impl TlsConnector {
         let http = client(config, self.dialer.clone(), place.holder.address(), None);
         let response = http.get(place.to_string()).call().map_err(|error| missing(in_words(&error)))?;
         if !response.status().is_success() {
-            return Err(missing(format!("the station says {}", response.status())));
+            return Err(missing(format!("the station answers {}", response.status())));
         }
         let mut certificate = Vec::new();
         let read = response.into_body().into_reader().take(LARGEST).read_to_end(&mut certificate);
@@ -285,7 +285,7 @@ impl ServerCertVerifier for Judge {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".to_owned()))
+        Err(Error::General("TLS 1.2 is not supported".to_owned()))
     }
 
     fn verify_tls13_signature(

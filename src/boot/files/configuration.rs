@@ -29,17 +29,17 @@ use crate::domain::station::plan::BootPlan;
 /// Why a machine is given nothing to follow its image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotGiven {
-    #[error("this station knows no run {}", .0.short())]
+    #[error("this station does not know run {}", .0.short())]
     UnknownRun(RunId),
     #[error("run {} is over", .0.short())]
     Over(RunId),
-    #[error("the station has no profile {0} any more")]
+    #[error("the station no longer has profile {0}")]
     NoProfile(ProfileId),
-    #[error("profile {profile} cannot be filled in for it: {first}{}", and_more(*.count))]
+    #[error("profile {profile} cannot be filled in for this machine: {first}{}", and_more(*.count))]
     Unfilled { profile: ProfileId, first: Unfilled, count: usize },
-    #[error("profile {profile} cannot be filled in for it: {place}: {text:?} is no {what}")]
+    #[error("profile {profile} cannot be filled in for this machine: {place}: {text:?} is no {what}")]
     Meaningless { profile: ProfileId, place: String, text: String, what: &'static str },
-    #[error("profile {profile} sets up its network card, and none of its cards is known")]
+    #[error("profile {profile} configures a network card, but none of this machine's cards is known")]
     NoCard { profile: ProfileId },
     #[error("profile {profile} needs {file}, which is not ready")]
     NotReady { profile: ProfileId, file: String },

@@ -43,10 +43,10 @@ pub struct Loaded {
 /// Why an installer cannot be booted on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoBoot {
-    #[error("profile {profile} cannot be filled in for it: {first}{}", and_more(*.count))]
+    #[error("profile {profile} cannot be filled in for this machine: {first}{}", and_more(*.count))]
     Unfilled { profile: ProfileId, first: Unfilled, count: usize },
     #[error(
-        "profile {profile} cannot be filled in for it: the kernel's argument {word:?} has characters that loaders act on"
+        "profile {profile} cannot be filled in for this machine: the kernel's argument {word:?} has characters that boot loaders interpret"
     )]
     Word { profile: ProfileId, word: String },
 }
@@ -118,13 +118,13 @@ pub enum Served {
 /// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotServed {
-    #[error("this station knows no run {}", .0.short())]
+    #[error("this station does not know run {}", .0.short())]
     UnknownRun(RunId),
     #[error("run {} is over", .0.short())]
     Over(RunId),
-    #[error("the station has no profile {0} any more")]
+    #[error("the station no longer has profile {0}")]
     NoProfile(ProfileId),
-    #[error("profile {0} boots no installer: its own agent says when the disk is written")]
+    #[error("profile {0} does not boot an installer: the agent reports when the disk is written")]
     NoInstaller(ProfileId),
     #[error("{0} is not ready")]
     NotReady(String),

@@ -99,14 +99,14 @@ impl Sender {
         let mut said = Vec::new();
         if self.left_out > 0 && self.due.next(now, EACH).is_some() {
             let lines = std::mem::take(&mut self.left_out);
-            said.push(format!("{lines} lines of syslog were left out: it sent more than {} a second", EACH.rate));
+            said.push(format!("{lines} syslog lines were dropped: it sent more than {} a second", EACH.rate));
         }
         if self.turned_away > 0
             && let Some(again) = self.said.next(now, SAID)
         {
             self.said = again;
             let connections = std::mem::take(&mut self.turned_away);
-            said.push(format!("{connections} connections for syslog were not taken: too many were open"));
+            said.push(format!("{connections} syslog connections were refused: too many were open"));
         }
         let warning = |text| SyslogLine { level: Level::Warning, text, by_its_clock: None };
         said.into_iter().map(warning).collect()
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!((told[1].0, told[1].1[0].text.as_str()), (QUIET, "hello"), "nobody else suffers");
         let told = gathered.told(at(1000));
         assert_eq!(told.len(), 1);
-        assert_eq!(told[0].1[0].text, "8000 lines of syslog were left out: it sent more than 500 a second");
+        assert_eq!(told[0].1[0].text, "8000 syslog lines were dropped: it sent more than 500 a second");
         assert!(gathered.told(at(2000)).is_empty(), "said once");
     }
 
@@ -154,7 +154,7 @@ mod tests {
         (0..5).for_each(|_| gathered.turned_away(at(0), LOUD));
         let told = gathered.told(at(0));
         assert_eq!((told.len(), told[0].0, told[0].1.len()), (1, LOUD, 1));
-        let text = "5 connections for syslog were not taken: too many were open";
+        let text = "5 syslog connections were refused: too many were open";
         assert_eq!((told[0].1[0].level, told[0].1[0].text.as_str()), (Level::Warning, text));
         gathered.turned_away(at(500), LOUD);
         assert!(gathered.told(at(500)).is_empty(), "not all the time");

@@ -25,7 +25,7 @@ impl UnknownSenders {
             match self.due.next(now, ALL).filter(|_| number < EACH) {
                 Some(due) => {
                     self.due = due;
-                    let text = format!("{address}, which is no node's, says: {}", clean(&said.text, LINE));
+                    let text = format!("{address}, not a known node: {}", clean(&said.text, LINE));
                     kept.push(SyslogLine { level: said.level, text, by_its_clock: None });
                 }
                 None => self.left_out += 1,
@@ -45,7 +45,7 @@ impl UnknownSenders {
             return None;
         }
         let lines = std::mem::take(&mut self.left_out);
-        let text = format!("{lines} lines of machines that are no node were left out: they said too much at once");
+        let text = format!("{lines} lines from unknown machines were dropped: too many at once");
         Some(SyslogLine { level: Level::Warning, text, by_its_clock: None })
     }
 }
@@ -71,12 +71,9 @@ mod tests {
     #[test]
     fn what_a_stranger_says_is_kept_with_where_it_came_from_on_one_line() {
         let address = Ipv4Addr::new(10, 77, 0, 99);
-        let kept = UnknownSenders::default().heard(
-            at(0),
-            address,
-            &[said("a\n10.77.0.100, which is no node's, says: b\u{1b}[2J")],
-        );
-        let text = "10.77.0.99, which is no node's, says: a 10.77.0.100, which is no node's, says: b·[2J";
+        let kept =
+            UnknownSenders::default().heard(at(0), address, &[said("a\n10.77.0.100, not a known node: b\u{1b}[2J")]);
+        let text = "10.77.0.99, not a known node: a 10.77.0.100, not a known node: b·[2J";
         assert_eq!(kept, [said(text)]);
     }
 
@@ -88,7 +85,7 @@ mod tests {
         assert_eq!(kept, 100);
         assert_eq!(strangers.missing(at(0)), None, "not while they go on");
         let missing = strangers.missing(at(10_000)).expect("it is said");
-        assert!(missing.text.starts_with("49900 lines of machines that are no node were left out"), "{}", missing.text);
+        assert!(missing.text.starts_with("49900 lines from unknown machines were dropped"), "{}", missing.text);
         assert_eq!(strangers.missing(at(10_000)), None, "said once");
     }
 }

@@ -18,9 +18,9 @@ pub enum BootFile {
 /// Why there is none. Firmware shows these words on its screen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoSuchFile {
-    #[error("no file \"{asked}\" here; oxbow has {}", Few(there))]
+    #[error("no file \"{asked}\"; oxbow has {}", Few(there))]
     NoSuchFile { asked: String, there: Vec<String> },
-    #[error("\"{0}\" leads out of the boot files")]
+    #[error("\"{0}\" is outside the boot files")]
     OutOfBounds(String),
 }
 
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn nothing_outside_is_found() {
         for asked in ["../etc/passwd", "/..\\..//etc/passwd", "x64/../../snponly.efi", "../autoexec.ipxe"] {
-            assert!(found(asked).is_err_and(|words| words.contains("leads out of the boot files")), "{asked}");
+            assert!(found(asked).is_err_and(|words| words.contains("is outside the boot files")), "{asked}");
         }
         assert!(found("/etc/passwd").is_err() && found("").is_err() && found("snponly.efi/").is_ok());
     }

@@ -27,9 +27,9 @@ pub enum Admission {
 /// Why a packet to port 69 is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TftpSilence {
-    #[error("it is no request")]
+    #[error("not a request")]
     Stray,
-    #[error("{MOST} transfers are going: the machine will ask again")]
+    #[error("{MOST} transfers are running: the machine will ask again")]
     Full,
 }
 
@@ -38,8 +38,8 @@ impl Server {
     pub fn admit(&mut self, peer: SocketAddrV4, packet: &[u8]) -> Admission {
         let ask = match Opening::parse(packet) {
             Opening::Read(ask) => ask,
-            Opening::Write => return refuse(packet::ACCESS_VIOLATION, "oxbow only gives files, it takes none"),
-            Opening::Malformed => return refuse(packet::ILLEGAL_OPERATION, "the request names no file or no mode"),
+            Opening::Write => return refuse(packet::ACCESS_VIOLATION, "oxbow only serves files, it accepts none"),
+            Opening::Malformed => return refuse(packet::ILLEGAL_OPERATION, "the request has no file name or no mode"),
             Opening::Stray => return Admission::Silence(TftpSilence::Stray),
         };
         match self.serving.get(&peer) {
@@ -115,8 +115,8 @@ mod tests {
     fn who_wants_to_write_or_says_nothing_is_told() {
         let mut desk = Server::default();
         let error = |code, message: &str| Admission::Refuse(packet::error(code, message));
-        assert_eq!(desk.admit(peer(1), b"\0\x02a\0octet\0"), error(2, "oxbow only gives files, it takes none"));
-        assert_eq!(desk.admit(peer(1), b"\0\x01"), error(4, "the request names no file or no mode"));
+        assert_eq!(desk.admit(peer(1), b"\0\x02a\0octet\0"), error(2, "oxbow only serves files, it accepts none"));
+        assert_eq!(desk.admit(peer(1), b"\0\x01"), error(4, "the request has no file name or no mode"));
         assert_eq!(desk.admit(peer(1), b"\0\x05\0\x01\0"), Admission::Silence(TftpSilence::Stray));
     }
 }

@@ -61,8 +61,8 @@ impl Handshake {
         let tls = lock.tls.clone();
         match tokio::task::spawn_blocking(move || tls.renew(clock::now())).await {
             Ok(Ok(true | false)) => {}
-            Ok(Err(err)) => warn!(hint = err.hint(), "the station's certificates could not be made anew: {err}"),
-            Err(err) => warn!("the station's certificates could not be made anew: {err}"),
+            Ok(Err(err)) => warn!(hint = err.hint(), "the station's certificates could not be renewed: {err}"),
+            Err(err) => warn!("the station's certificates could not be renewed: {err}"),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Lock {
         };
         match refusal {
             Some(refusal) => self.refused(peer, refusal).await,
-            None => debug!(%peer, "a connection to the HTTPS port said nothing"),
+            None => debug!(%peer, "a connection to the HTTPS port sent nothing"),
         }
         None
     }
@@ -96,7 +96,7 @@ impl Lock {
     async fn admitted(&self, peer: SocketAddr) {
         let forgiven = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).forgive(peer.ip());
         if forgiven {
-            info!(%peer, "speaks HTTPS now");
+            info!(%peer, "HTTPS works for this machine now");
             self.context.up(ServiceName::Https, self.in_words()).await;
         }
     }

@@ -69,7 +69,7 @@ impl LoaderFiles {
                 let name = below.filter(|name| !shim::is_optional(name))?;
                 let file = text::clean(name, NAME);
                 self.context.inbox.saw(sighting::http(address, Http::Missing { file }));
-                Some(said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again")))
+                Some(said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: rebuild the boot files")))
             }
         }
     }

@@ -136,7 +136,7 @@ async fn serve_at(context: ServiceContext, config: HttpConfig, door: Handshake) 
     drop(listener);
     tokio::select! {
         () = watcher.shutdown() => {}
-        () = tokio::time::sleep(GRACE) => info!("transfers under way were cut off"),
+        () = tokio::time::sleep(GRACE) => info!("running transfers were aborted"),
     }
     Ok(())
 }

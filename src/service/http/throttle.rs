@@ -62,7 +62,7 @@ impl Drop for WatchedBody {
     fn drop(&mut self) {
         if self.begun && self.left > 0 {
             let Self { peer, file, left, .. } = self;
-            warn!(%peer, file, left, "a transfer broke off: for ten minutes this machine is sent boot files slowly");
+            warn!(%peer, file, left, "a transfer was aborted: boot files are sent slowly to this machine for ten minutes");
             self.broken.note(self.peer);
         }
     }

@@ -40,8 +40,8 @@ pub fn read(places: &Places) -> Inspection {
             file: places.profiles.display().to_string(),
             line: None,
             column: None,
-            what: "there is no profile in it".into(),
-            hint: "copy one of the shipped ones there; profiles/demo.toml explains every key".into(),
+            what: "it contains no profile".into(),
+            hint: "copy a shipped profile there; profiles/demo.toml explains every key".into(),
         });
     }
     Inspection { profiles, wrong }
@@ -103,7 +103,7 @@ fn said(name: &str, err: &io::Error) -> String {
 fn hint(profile: &Profile) -> String {
     match &profile.source {
         Some(source) => format!("it comes from: {source}"),
-        None => "copy it there (again), or correct the profile".into(),
+        None => "copy it there, or correct the profile".into(),
     }
 }
 

@@ -296,7 +296,7 @@ fn missing_boot_files(directory: &Path, signed: bool) -> Option<Diagnostic> {
         line: None,
         column: None,
         what: format!("boot files are missing: {}", missing.join(", ")),
-        hint: "build them with `make boot-files`, or name their place with --boot-files".into(),
+        hint: "build them with `make boot-files`, or give their directory with --boot-files".into(),
     })
 }
 

@@ -26,7 +26,7 @@ impl Sweep {
         for digest in there.difference(needed) {
             let since = *self.since.entry(*digest).or_insert(now);
             if now.duration_since(since) >= GRACE && fs::remove_file(store.join(digest.to_string())).is_ok() {
-                info!(%digest, "removed the copy of a file that no profile names");
+                info!(%digest, "removed the copy of a file that no profile uses");
                 check::forget(store, *digest);
             }
         }

@@ -275,7 +275,7 @@ async fn deliver(
 fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
     ServiceError {
         what: format!("cannot receive TFTP at {at}"),
-        hint: "see whether the interface is still there (`ip link`), it is tried again by itself".into(),
+        hint: "check that the interface still exists (`ip link`); oxbow retries automatically".into(),
         source: Some(error),
     }
 }

@@ -101,7 +101,7 @@ fn issued(
     info!(?kind, %address, "the station has a new certificate");
     let path = directory.join(file(kind));
     if let Err(err) = private_files::write_secret(&path, &leaf.to_pem()?) {
-        warn!("{} could not be written, it is made again at the next start: {err}", path.display());
+        warn!("{} could not be written; it is created again at the next start: {err}", path.display());
     }
     Ok(leaf)
 }

@@ -143,10 +143,10 @@ impl QueuedMessage {
         let Lost { dropped, refused } = self.lost;
         let mut words = self.config.origin.clone();
         if dropped > 0 {
-            words += &format!(", {dropped} dropped while it was away");
+            words += &format!(", {dropped} dropped while it was unreachable");
         }
         if refused > 0 {
-            words += &format!(", {refused} it did not take");
+            words += &format!(", {refused} refused by it");
         }
         words
     }
@@ -154,7 +154,7 @@ impl QueuedMessage {
     async fn is_down(&self, why: &str) {
         let (waiting, dropped) = (self.changes.waiting() + 1, self.changes.dropped());
         let what = format!("{} is not told: {why}; {waiting} wait, {dropped} were dropped", self.config.origin);
-        let hint = "see whether the program there runs and can be reached; it is tried again by itself, and no machine \
+        let hint = "check that the receiver runs and can be reached; oxbow retries automatically, and no machine \
                     waits for it";
         self.context.down(ServiceName::Webhook, what, hint).await;
     }

@@ -105,7 +105,7 @@ fn an_archive_arrives_in_spite_of_a_broken_connection_and_one_that_was_changed_i
             assert_eq!(outcome, AgentOutcome::Installed);
         } else {
             let AgentOutcome::Failed(failure) = outcome else { panic!("a changed archive is taken") };
-            assert!(failure.detail.starts_with("apps.tar as it arrived (200000 bytes) has digest"), "{failure}");
+            assert!(failure.detail.starts_with("apps.tar as downloaded (200000 bytes) has digest"), "{failure}");
         }
     }
 }

@@ -69,7 +69,7 @@ fn a_block_device_is_shown_to_make_zeros_itself_and_read_back_past_the_cache() {
         _ => None,
     });
     let written = written.expect("a report");
-    assert!(written.ends_with(" 2.1 MB of zeros made by the disk itself)"), "{written}");
+    assert!(written.ends_with(" 2.1 MB zeroed by the disk itself)"), "{written}");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_file_shorter_or_longer_than_the_job_says_is_corrupt() {
 #[test]
 fn one_flipped_byte_is_found_before_anything_is_called_good() {
     for (station, says) in [
-        (raw(image()), "the image as it arrived (3145745 bytes) has digest "),
+        (raw(image()), "the downloaded image (3145745 bytes) has digest "),
         (gzipped(image()), "decompression fails at byte "),
     ] {
         let bench = Bench::with(IMAGE_BYTES);
@@ -180,7 +180,7 @@ fn garbage_behind_a_packed_image_and_a_file_cut_short_are_corrupt_at_their_place
 #[test]
 fn an_image_that_unpacks_to_more_or_less_than_the_job_says_is_corrupt() {
     for (bytes, says) in [
-        (IMAGE_BYTES - 1, "the image goes on after byte 3145744, where it should end"),
+        (IMAGE_BYTES - 1, "the image does not end at byte 3145744 as expected"),
         (IMAGE_BYTES + 1, "the image ends after 3145745 of 3145746 bytes"),
     ] {
         let station = gzipped(image());
@@ -198,9 +198,9 @@ fn a_person_at_the_machines_shell_is_told_what_would_be_written_where_and_nothin
     let would = rehearsed(&orders(&station), &bench).expect("a disk fits");
     for says in [
         "profile test",
-        "image test.img, 3.1 MB as it travels",
+        "image test.img, 3.1 MB to transfer",
         &format!("would write 3.1 MB to {} (file, 3.1 MB)", bench.disks[0].path),
-        "where now is label \"photos\"",
+        "which now holds label \"photos\"",
         "note: the system starts from nvme disks only",
         "nothing was written",
     ] {
@@ -257,7 +257,7 @@ fn a_disk_that_does_not_keep_what_is_written_is_found_out() {
     let station = raw(image());
     let failure = failed(bench.run(&station));
     assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::ReadBackDiffers));
-    assert!(failure.detail.ends_with("differs first is between byte 1048576 and byte 2097152"), "{failure}");
+    assert!(failure.detail.ends_with("first difference is between byte 1048576 and byte 2097152"), "{failure}");
     let kinds: Vec<_> = station.desk().reports.iter().map(kind).collect();
     assert_eq!(kinds[4..], ["started verifying", "read back", "failed verifying"]);
 }
@@ -270,12 +270,12 @@ fn a_disk_that_fails_fails_the_run_with_the_place_and_a_reason_of_its_own() {
         (
             Fault::Writing(1_000_000, Errno::ENODEV),
             Step::Write,
-            "the disk is gone: it was pulled out, lost power or broke",
+            "the disk is gone: it was removed, lost power or failed",
         ),
         (
             Fault::Writing(1_000_000, Errno::ENOSPC),
             Step::Write,
-            "the disk ends here, it is smaller than it says (ENOSPC)",
+            "the disk ends here: it is smaller than it reports (ENOSPC)",
         ),
         (Fault::Flushing(Errno::EIO), Step::Write, "flushing: the disk reports an error (EIO)"),
         (Fault::Reading(1_000_000, Errno::ENXIO), Step::Verify, "reading back at byte 983040: the disk is gone"),
@@ -345,8 +345,8 @@ fn what_the_kernel_says_of_a_disk_that_failed_is_in_the_report_on_the_screen_and
         let desk = station.desk();
         let Some(Report::Failed { failure, detail, .. }) = desk.reports.last() else { panic!("{:?}", desk.reports) };
         assert_eq!(*failure, kind);
-        assert!(detail.ends_with("; the kernel's last word: [904.100] ata3: reset failed, giving up"), "{detail}");
-        let logged = desk.lines.iter().filter(|(_, line)| line.contains("the kernel says: [90"));
+        assert!(detail.ends_with("; last kernel message: [904.100] ata3: reset failed, giving up"), "{detail}");
+        let logged = desk.lines.iter().filter(|(_, line)| line.contains("kernel: [90"));
         assert_eq!(logged.count(), 2, "{:?}", desk.lines);
         let screen = bench.screen();
         assert!(screen.contains("ata3.00: failed command") && screen.contains("| what     "), "{screen}");
@@ -368,7 +368,7 @@ fn a_disk_that_is_smaller_than_it_says_takes_a_part_of_the_last_write_and_is_fou
     bench.disks[0].bytes = IMAGE_BYTES as u64;
     let failure = failed(bench.run(&raw(image())));
     assert_eq!((failure.step, failure.kind), (Step::Write, FailureKind::DiskIo));
-    let says = "writing at byte 1966080: the disk ends here, it is smaller than it says (ENOSPC)";
+    let says = "writing at byte 1966080: the disk ends here: it is smaller than it reports (ENOSPC)";
     assert!(failure.detail.ends_with(says), "{failure}");
 }
 
@@ -401,7 +401,7 @@ fn an_image_that_is_swapped_while_it_is_fetched_is_never_called_good() {
     station.desk().then_file = Some(vec![7; IMAGE_BYTES]);
     let failure = failed(bench.run(&station));
     assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::CorruptImage));
-    assert!(failure.detail.starts_with("the image as it arrived (3145745 bytes) has digest "), "{failure}");
+    assert!(failure.detail.starts_with("the downloaded image (3145745 bytes) has digest "), "{failure}");
 }
 
 #[test]
@@ -455,7 +455,7 @@ fn what_follows_a_proven_disk_is_what_the_profile_says() {
         let ended = (*bench.restarts.lock().expect("restarts"), *bench.offs.lock().expect("offs"));
         assert_eq!(ended, (restarts, offs), "{after:?}");
         let asked = station.desk().words.is_empty();
-        assert_eq!((asked, bench.screen().contains("installed and its disk is proven")), (waits, waits), "{after:?}");
+        assert_eq!((asked, bench.screen().contains("installed and its disk is verified")), (waits, waits), "{after:?}");
     }
 }
 
@@ -555,7 +555,10 @@ fn what_a_newer_station_says_is_waited_out() {
         [r#"{"answer":"later","seconds":0,"reason":"a","mood":1}"#.to_owned(), newer].into();
     assert_eq!(bench.run(&station), AgentOutcome::Installed);
     let screen = bench.screen();
-    assert!(screen.contains("the station says to wait: a") && screen.contains("unknown to this agent"), "{screen}");
+    assert!(
+        screen.contains("the station asks this machine to wait: a") && screen.contains("newer than this agent"),
+        "{screen}"
+    );
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn rows() -> Vec<Row> {
             "short write",
             Lying(2_000_896),
             sound,
-            "writing at byte 1966080: the disk ends here, it is smaller than it says",
+            "writing at byte 1966080: the disk ends here: it is smaller than it reports",
         ),
         row(
             "disk vanishes while it is written",
@@ -78,7 +78,7 @@ fn rows() -> Vec<Row> {
             "read-back mismatch",
             With(Fault::LosesByte(1_500_000)),
             sound,
-            "what differs first is between byte 1048576 and byte 2097152",
+            "the first difference is between byte 1048576 and byte 2097152",
         ),
         row(
             "disk hangs while it is written",
@@ -128,13 +128,13 @@ fn rows() -> Vec<Row> {
             "wrong digest of the file",
             Sound,
             || arranged(|desk| desk.file[1_000_000] ^= 1),
-            "the image as it arrived (3145745 bytes) has digest ",
+            "the downloaded image (3145745 bytes) has digest ",
         ),
         row(
             "packed image too long",
             Sound,
             || packed_for(IMAGE_BYTES - 1),
-            "the image goes on after byte 3145744, where it should end",
+            "the image does not end at byte 3145744 as expected",
         ),
         row(
             "packed image too short",
@@ -146,7 +146,7 @@ fn rows() -> Vec<Row> {
             "image replaced during the run",
             Sound,
             || replaced(IMAGE_BYTES),
-            "the image was replaced on the station while it was fetched, at byte 1000000",
+            "the image was replaced on the station during the download, at byte 1000000",
         ),
     ]
 }

@@ -83,7 +83,7 @@ impl<'a> Test<'a> {
     fn is_proven(&self, machine: &Wired, outcome: &AgentOutcome) {
         let screen = machine.screen();
         assert_eq!(*outcome, AgentOutcome::Installed, "{screen}");
-        let is_resumed = |line: &str| line.contains("the download broke off at byte") && !line.contains("at byte 0 of");
+        let is_resumed = |line: &str| line.contains("the download stopped at byte") && !line.contains("at byte 0 of");
         assert!(screen.lines().any(is_resumed), "{screen}");
         assert!(fs::read(machine.disk()).expect("its disk") == self.image, "its disk holds something else");
         let sent = self.traffic.sent_from(80);

@@ -159,7 +159,7 @@ impl Mounted {
     }
 
     pub(super) fn root(&self) -> Result<&MountedRoot, Unconfigured> {
-        self.root.as_ref().ok_or_else(|| misfit(format!("{} is not mounted any more", self.device.display())))
+        self.root.as_ref().ok_or_else(|| misfit(format!("{} is no longer mounted", self.device.display())))
     }
 
     /// Brings everything to the medium, takes the file system off, and has the kernel forget what it read of it.

@@ -41,7 +41,7 @@ pub(super) fn owner(text: &str, systems: &[&Accounts]) -> Result<Owner, Unconfig
         }
         let known = systems.iter().find_map(|system| list(system).iter().find(|(known, _)| known == name));
         known.map(|(_, number)| *number).ok_or_else(|| {
-            misfit(format!("the system on the disk has no {what} {name:?}: write its number, or one that it has"))
+            misfit(format!("the system on the disk has no {what} {name:?}: use its number, or a name that exists"))
         })
     };
     Ok(Owner {
@@ -88,7 +88,7 @@ mod tests {
     fn a_name_that_the_disk_does_not_know_is_quoted() {
         assert_eq!(
             numbers("kiosk:kiosk").expect_err("no such group"),
-            "the system on the disk has no group \"kiosk\": write its number, or one that it has"
+            "the system on the disk has no group \"kiosk\": use its number, or a name that exists"
         );
         assert!(numbers("").is_err() && numbers("-1").is_err());
     }

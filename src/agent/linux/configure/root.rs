@@ -78,7 +78,7 @@ impl MountedRoot {
         let mut file = self.file(path)?;
         let facts = file.metadata()?;
         if !facts.is_file() {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a file"));
         }
         let mut digest = Sha256::new();
         io::copy(&mut file, &mut digest)?;
@@ -134,7 +134,7 @@ fn inside(path: &Path) -> io::Result<PathBuf> {
             Component::Normal(name) => inside.push(name),
             Component::RootDir | Component::CurDir => {}
             Component::ParentDir | Component::Prefix(_) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a path must not lead upwards"));
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a path must not contain `..`"));
             }
         }
     }

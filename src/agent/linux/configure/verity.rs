@@ -23,7 +23,7 @@ pub(super) fn make_file_systems(partitions: &[Partition]) -> Result<(), Unconfig
 pub(super) fn seal(partitions: &[Partition], at: &Path) -> Result<String, Unconfigured> {
     let [data, hashes, roots] = three(partitions)?;
     let said = succeed("veritysetup", &["format", &data, &hashes])?;
-    let root_hash = root_hash(&said).ok_or_else(|| misfit("veritysetup says no root hash"))?;
+    let root_hash = root_hash(&said).ok_or_else(|| misfit("veritysetup printed no root hash"))?;
     let mounted = Mounted::new(Path::new(&roots), FilesystemKind::Ext, For::Writing, at)?;
     let line = format!("{root_hash}\n");
     let placed = mounted.root()?.place(Path::new(ROOT_HASH), line.as_bytes(), 0o644, 0, 0);
@@ -40,12 +40,12 @@ pub(super) fn verify(partitions: &[Partition], root_hash: &str, at: &Path) -> Re
     mounted.unmount()?;
     let kept = kept.map_err(|error| failed("reading part_a_roothash", &error))?;
     if kept.trim_end() != root_hash {
-        return Err(differs("part_a_roothash does not read back as it was written"));
+        return Err(differs("part_a_roothash reads back differently"));
     }
     let ran = run("veritysetup", &["verify", &data, &hashes, root_hash])?;
     match ran.status {
         Some(0) => Ok(()),
-        Some(_) | None => Err(differs(format!("the sealed rootfs does not hold what its hashes say: {}", ran.words))),
+        Some(_) | None => Err(differs(format!("the sealed rootfs does not match its hashes: {}", ran.words))),
     }
 }
 

@@ -70,7 +70,7 @@ impl TransferEnd {
             Self::Done { bytes } => Some(event::LoaderTransfer::Done { bytes: *bytes }),
             Self::Probed => None,
             Self::Aborted(fault) => Some(failed(format!("the machine gave up: {fault}"))),
-            Self::Lost { sent } => Some(failed(format!("the machine fell silent after {sent} bytes"))),
+            Self::Lost { sent } => Some(failed(format!("the machine stopped answering after {sent} bytes"))),
         }
     }
 }
