@@ -1,4 +1,4 @@
-//! How a run ends without success, and what the person in front of the machine reads.
+//! How a run fails, and what the technician at the machine reads.
 
 use super::boot_args::StationUrl;
 use crate::domain::machine::report::{FailureKind, Step};

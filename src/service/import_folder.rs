@@ -1,4 +1,4 @@
-//! The import folder: a list that is put there is imported by itself, if nothing is wrong with it.
+//! The import folder: a list put there is imported automatically if it has no errors.
 //!
 //! ```text
 //!  DATA/import/order.csv ──whole?──► preview ──clean──► imported ─► DATA/import/done/20260302-140211-order.csv
@@ -36,7 +36,7 @@ pub struct ImportFolderConfig {
     pub folder: PathBuf,
 }
 
-/// Looks into the folder every second until told to stop.
+/// Looks into the folder every second until stopped.
 pub async fn serve(context: ServiceContext, config: ImportFolderConfig) -> Result<(), ServiceError> {
     let folder = &config.folder;
     fs::create_dir_all(folder.join(DONE)).map_err(|err| ServiceError {

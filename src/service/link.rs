@@ -1,8 +1,8 @@
 //! The network card behind an interface: whether it is there, and what passes on it.
 //!
 //! A socket that is bound to an interface is bound to its number. An adapter that is unplugged and plugged in again has
-//! another one, and the socket hears nothing any more, without an error. So the interface is looked at every second, and
-//! sockets are opened anew when it is not the one they were opened on.
+//! another one, and the socket receives nothing more, without an error. So the interface is looked at every second, and
+//! sockets are reopened when it is not the one they were opened on.
 
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -94,7 +94,7 @@ impl BoundInterface {
         }
     }
 
-    /// Ends when the sockets of `card` hear nothing any more.
+    /// Ends when the sockets of `card` no longer receive.
     async fn lost(&self, card: Card) {
         while self.look().is_ok_and(|now| now.index == card.index) {
             tokio::time::sleep(EACH).await;
@@ -103,14 +103,14 @@ impl BoundInterface {
 
     /// The interface, once it can be served. Until then `name` is down, and says why. None when the station stops.
     async fn found(&self, context: &ServiceContext, name: ServiceName) -> Option<Card> {
-        let mut said = None;
+        let mut reported = None;
         loop {
             match self.look() {
                 Ok(card) => return Some(card),
-                Err(missing) if said == Some(missing) => {}
+                Err(missing) if reported == Some(missing) => {}
                 Err(missing) => {
                     say(context, name, self.explain(missing)).await;
-                    said = Some(missing);
+                    reported = Some(missing);
                 }
             }
             tokio::select! {
@@ -123,8 +123,8 @@ impl BoundInterface {
 
 /// As the kernel says it (Documentation/ABI/testing/sysfs-class-net); -1, or an error, where it does not know.
 fn speed(interface: &str) -> Option<u32> {
-    let said = std::fs::read_to_string(Path::new("/sys/class/net").join(interface).join("speed")).ok()?;
-    said.trim().parse().ok().filter(|mbit| *mbit > 0)
+    let reported = std::fs::read_to_string(Path::new("/sys/class/net").join(interface).join("speed")).ok()?;
+    reported.trim().parse().ok().filter(|mbit| *mbit > 0)
 }
 
 /// Runs `session` while the interface is there, and anew on every card that takes its place. Ends as the session does.
@@ -165,9 +165,9 @@ pub async fn beside(
         loop {
             let Some(card) = place.found(&context, name).await else { return };
             place.lost(card).await;
-            let said = context.snapshot().services.iter().find(|service| service.name == name).cloned();
+            let reported = context.snapshot().services.iter().find(|service| service.name == name).cloned();
             if place.found(&context, name).await.is_some()
-                && let Some(as_before) = said
+                && let Some(as_before) = reported
             {
                 context.inbox.send(Input::Service(as_before)).await;
             }
@@ -179,12 +179,12 @@ pub async fn beside(
     }
 }
 
-/// Says how the interface itself is, until told to stop.
+/// Reports the state of the interface until stopped.
 pub async fn serve(context: ServiceContext, place: BoundInterface) -> Result<(), ServiceError> {
-    let mut said = None;
+    let mut reported = None;
     loop {
         let found = place.look();
-        if said != Some(found) {
+        if reported != Some(found) {
             let state = match found {
                 Ok(Card { has_carrier: true, .. }) => ServiceState::Up { at: place.to_string() },
                 Ok(Card { has_carrier: false, .. }) => place.explain_no_carrier(),
@@ -193,7 +193,7 @@ pub async fn serve(context: ServiceContext, place: BoundInterface) -> Result<(),
             info!(interface = place.interface, ?found, "the interface");
             context.inbox.send(Input::Link(found.ok().and_then(|card| card.mbit))).await;
             say(&context, ServiceName::Network, state).await;
-            said = Some(found);
+            reported = Some(found);
         }
         tokio::select! {
             () = context.stop.cancelled() => return Ok(()),

@@ -1,4 +1,4 @@
-//! The loops that own sockets. Each is a `serve` that runs until it is told to stop or fails; what to answer is decided
+//! The loops that own sockets. Each is a `serve` that runs until it is stopped or fails; what to answer is decided
 //! elsewhere (`boot`, `domain`), here it is only carried out. A file that names a socket holds no `if` about a packet.
 
 pub mod control;
@@ -42,7 +42,7 @@ impl ServiceContext {
         self.bench.borrow().clone()
     }
 
-    /// Says that `name` is serving at `at`. That it has failed is said by its supervisor.
+    /// Reports that `name` is serving at `at`. Its supervisor reports failures.
     pub async fn up(&self, name: ServiceName, at: impl ToString) {
         let state = ServiceState::Up { at: at.to_string() };
         self.inbox.send(Input::Service(ServiceStatus { name, state, restarts: 0 })).await;
@@ -55,7 +55,7 @@ impl ServiceContext {
     }
 }
 
-/// Why a service could not go on. Shown in the services line with its hint; the service is started again after a pause.
+/// Why a service failed. Shown in the services line with its hint; the service restarts after a pause.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct ServiceError {

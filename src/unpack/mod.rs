@@ -77,7 +77,7 @@ impl<R: BufRead> Read for Unpacker<R> {
     }
 }
 
-/// Why a file cannot be unpacked, in words.
+/// Why a file cannot be unpacked.
 pub fn why(error: &io::Error) -> String {
     let text = error.to_string();
     if error.kind() == io::ErrorKind::UnexpectedEof || text == ZSTD_TRUNCATED {

@@ -21,7 +21,7 @@ use crate::unpack::{self, Unpacker};
 /// What was written: a sentence about how it went, and the digest of it.
 pub(crate) struct WriteResult {
     pub how: String,
-    pub marks: PrefixDigests,
+    pub digests: PrefixDigests,
 }
 
 /// Writes the job's image to `medium`. What arrived is then known to be the image, byte for byte; whether the disk has it
@@ -38,7 +38,7 @@ pub(crate) fn write(
     let mut stream = Unpacker::new(job.format, Download::new(source, &job.image, job.bytes, is_packed))
         .map_err(|error| corrupt(unpack::why(&error)))?;
     let (mut arrived, mut written) = (0, 0);
-    let mut marks = PrefixDigests::default();
+    let mut digests = PrefixDigests::default();
     let fill = |room: &mut [u8]| {
         let some = stream.read(room).map_err(|error| unreadable(&error, stream.file()))?;
         arrived += some as u64;
@@ -48,7 +48,7 @@ pub(crate) fn write(
         Ok(some)
     };
     let take = |block: &[u8]| {
-        marks.update(block);
+        digests.update(block);
         medium.write(block).map_err(|error| disk_io(disk, &format!("writing at byte {written}"), &error))?;
         written += block.len() as u64;
         meter.moved(written);
@@ -64,9 +64,9 @@ pub(crate) fn write(
     }
     if let Some(arrived) = download.digest() {
         same("the downloaded image", job.bytes, arrived, job.sha256)?;
-        same("the decompressed image", job.disk_bytes, marks.digest(), job.disk_sha256)?;
+        same("the decompressed image", job.disk_bytes, digests.digest(), job.disk_sha256)?;
     } else {
-        same("the downloaded image", job.bytes, marks.digest(), job.disk_sha256)?;
+        same("the downloaded image", job.bytes, digests.digest(), job.disk_sha256)?;
     }
     medium.flush().map_err(|error| disk_io(disk, "flushing", &error))?;
     let time = meter.elapsed();
@@ -88,16 +88,16 @@ pub(crate) fn write(
         in_words(time),
         per_second(written, time)
     );
-    Ok(WriteResult { how, marks })
+    Ok(WriteResult { how, digests })
 }
 
 /// An error of the disk at step writing.
 pub(crate) fn disk_io(disk: &Disk, doing: &str, error: &std::io::Error) -> StopReason {
-    StopReason::failed(Step::Write, FailureKind::DiskIo, format!("{}: {doing}: {}", disk.path, said_by_disk(error)))
+    StopReason::failed(Step::Write, FailureKind::DiskIo, format!("{}: {doing}: {}", disk.path, disk_error_text(error)))
 }
 
-/// What an error of a disk means to whoever stands before it.
-pub(crate) fn said_by_disk(error: &std::io::Error) -> String {
+/// What a disk error means for the technician.
+pub(crate) fn disk_error_text(error: &std::io::Error) -> String {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENODEV | Errno::ENXIO) => "the disk is gone: it was removed, lost power or failed".to_owned(),
         Some(Errno::EIO) => "the disk reports an error (EIO)".to_owned(),

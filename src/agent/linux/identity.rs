@@ -1,4 +1,4 @@
-//! Who the machine is: SMBIOS by way of `/sys/class/dmi/id`, network cards by way of `/sys/class/net`.
+//! The machine's identity: SMBIOS from `/sys/class/dmi/id`, network cards from `/sys/class/net`.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::{attribute, names};
 use crate::domain::ids::{BadId, MacAddr, Serial};
 use crate::domain::machine::claims::Claims;
 
-/// What the machine claims, and what it says of itself that identifies nobody. `sys` is where sysfs is mounted.
+/// The machine's claims, and remarks about values that are placeholders. `sys` is where sysfs is mounted.
 pub(super) fn claims(sys: &Path, boot_nic: Option<MacAddr>) -> (Claims, Vec<String>) {
     let mut remarks = Vec::new();
     let dmi = |name: &str| attribute(&sys.join("class/dmi/id").join(name));

@@ -10,7 +10,7 @@ use crate::agent::image::arrival::Arrival;
 use crate::agent::image::download::{Download, DownloadSource};
 use crate::agent::machine::{Aid, Configured, Unconfigured};
 use crate::agent::station::StationError;
-use crate::agent::station::backoff::{Backoff, Nag, pause};
+use crate::agent::station::backoff::{Backoff, RepeatFilter, pause};
 use crate::domain::digest::Digest;
 use crate::domain::machine::disk::Disk;
 use crate::domain::machine::report::{FailureKind, Report, Step};
@@ -18,10 +18,10 @@ use crate::domain::profile::configuration::{Configuration, DiskLayout, PlacedArc
 use crate::protocol::HelloReply;
 
 impl Session<'_> {
-    /// Asks what follows the image until the station says it. One that has never heard of the question wants nothing.
+    /// Asks for the configuration until the station answers. An older station that does not know the request has none.
     pub(super) fn follows(&self) -> Result<Configuration, StopReason> {
-        let mut backoff = Backoff::up_to(self.patience.retry);
-        let mut nag = Nag::default();
+        let mut backoff = Backoff::up_to(self.retry_policy.retry);
+        let mut repeats = RepeatFilter::default();
         loop {
             let trouble = match self.station.configuration() {
                 Ok(follows) => return understood(follows.map(|follows| follows.configuration).unwrap_or_default()),
@@ -33,7 +33,7 @@ impl Session<'_> {
                 Err(StationError::UnknownRun) => self.introduce_again()?,
                 Err(trouble) => trouble.to_string(),
             };
-            if nag.is_due(&trouble) {
+            if repeats.is_due(&trouble) {
                 self.journal.console("prepare", &format!("{trouble} ({})", self.station.url()));
             }
             self.watch.moved();
@@ -43,11 +43,11 @@ impl Session<'_> {
         }
     }
 
-    /// The station has lost the run: it hears again who this is, and everything that was reported.
+    /// The station has lost the run: say hello again, so that all reports are sent again.
     fn introduce_again(&self) -> Result<String, StopReason> {
         match self.station.hello(self.hello) {
             Ok(HelloReply::Job(job)) => {
-                self.mailbox.reports_acknowledged(job.next_report);
+                self.outbox.reports_acknowledged(job.next_report);
                 Ok("the station had lost this run".to_owned())
             }
             Ok(HelloReply::Ended { reason }) => Err(protocol(format!("the station has ended this run: {reason}"))),
@@ -59,7 +59,7 @@ impl Session<'_> {
         }
     }
 
-    /// Has the machine do it, and reports what it read back.
+    /// Configures the disk and reports what was read back.
     pub(super) fn configure(&self, disk: &Disk, what: &Configuration) -> Result<(), StopReason> {
         self.begin(Step::Configure, &summary(what));
         let arrival = Arrival::default();
@@ -76,7 +76,7 @@ impl Session<'_> {
         let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
         let sha256 = Digest::new(Sha256::digest(manifest(&files)).into());
         let sealed = root_hash.as_ref().map(|hash| format!(", sealed with root hash {hash}")).unwrap_or_default();
-        self.mailbox.report(Report::Configured { files: count, sha256, root_hash });
+        self.outbox.report(Report::Configured { files: count, sha256, root_hash });
         let read = match count {
             0 => "nothing to read back".to_owned(),
             1 => "1 file read back correctly".to_owned(),
@@ -87,7 +87,7 @@ impl Session<'_> {
     }
 }
 
-/// What is asked for, in a clause for the log; without contents, which may be secret.
+/// A summary for the log, without contents, which may be secret.
 pub(super) fn summary(what: &Configuration) -> String {
     let Configuration { files, archives, seed, layout, boot } = what;
     let some = |count: usize, one: &str, many: &str| match count {
@@ -112,7 +112,7 @@ pub(super) fn summary(what: &Configuration) -> String {
     parts.join(", ")
 }
 
-/// What this agent cannot do is said before a byte is written.
+/// Rejects what this agent cannot do before a byte is written.
 fn understood(what: Configuration) -> Result<Configuration, StopReason> {
     match what.layout {
         Some(DiskLayout::Unknown) => {
@@ -126,7 +126,7 @@ fn protocol(detail: String) -> StopReason {
     StopReason::failed(Step::Prepare, FailureKind::Protocol, detail)
 }
 
-/// Brings the machine its archives and says what it does.
+/// Fetches archives for the machine and logs its progress.
 struct Assistant<'a> {
     session: &'a Session<'a>,
     arrival: &'a Arrival,
@@ -134,8 +134,8 @@ struct Assistant<'a> {
 
 impl Aid for Assistant<'_> {
     fn fetch<'a>(&'a self, archive: &'a PlacedArchive) -> io::Result<Box<dyn Read + 'a>> {
-        let Session { station, machine, journal, patience, .. } = *self.session;
-        let source = DownloadSource { station, machine, journal, patience, arrival: self.arrival };
+        let Session { station, machine, journal, retry_policy, .. } = *self.session;
+        let source = DownloadSource { station, machine, journal, retry_policy, arrival: self.arrival };
         let download = Download::new(source, &archive.source, archive.bytes, true);
         Ok(Box::new(CheckedDownload { session: self.session, download, archive }))
     }
@@ -151,7 +151,7 @@ impl Aid for Assistant<'_> {
     }
 }
 
-/// A download whose end comes only if it was what it should be.
+/// A download that fails at its end if the digest is wrong.
 struct CheckedDownload<'a> {
     session: &'a Session<'a>,
     download: Download<'a>,

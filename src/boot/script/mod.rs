@@ -1,4 +1,4 @@
-//! The iPXE scripts: what a machine said of itself, and the text it is answered with.
+//! The iPXE scripts: what a machine reports about itself, and the script it gets.
 //!
 //! The texts are templates in `assets/ipxe`. What goes into them from outside is made fit for iPXE's command line first:
 //! no settings are expanded and no second command begins.
@@ -34,7 +34,7 @@ pub struct ScriptQuery {
 }
 
 impl ScriptQuery {
-    /// Reads a query string. What cannot be read, and placeholders, count as not said.
+    /// Reads a query string. Malformed values and placeholders count as missing.
     pub fn from_query(query: &str) -> Self {
         let mut asked = Self::default();
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -75,7 +75,7 @@ impl ScriptQuery {
         })
     }
 
-    /// Nothing was said by which a machine could be known.
+    /// Whether nothing in the query identifies a machine.
     pub fn is_nobody(&self) -> bool {
         self.claims.macs.is_empty() && self.claims.uuid.is_none() && self.claims.serial.is_none()
     }
@@ -164,7 +164,7 @@ pub(super) fn install_args(station: &Station, https: Option<&Https>, run: RunId,
 
 /// The script that leaves the network for the machine's own disk.
 ///
-/// BIOS goes on to the next boot device on `exit`. UEFI firmware would end in its menu (EDK2, measured), so there iPXE
+/// BIOS tries the next boot device on `exit`. UEFI firmware would end in its menu (EDK2, measured), so there iPXE
 /// itself starts the removable-media path of the first disk that has one (UEFI 2.10 section 3.5.1.1).
 /// None where no script at all is the way that works.
 pub fn local_disk(asked: &ScriptQuery, way: Option<LocalBoot>) -> Option<String> {

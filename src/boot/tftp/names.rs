@@ -25,7 +25,7 @@ pub enum NoSuchFile {
 }
 
 impl NoSuchFile {
-    /// The ERROR packet that says so.
+    /// The ERROR packet for it.
     pub fn packet(&self) -> Vec<u8> {
         let code = match self {
             Self::NoSuchFile { .. } => packet::FILE_NOT_FOUND,

@@ -8,6 +8,7 @@ use crate::domain::batch::WHOLE_BENCH;
 use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId};
 use crate::domain::node::edit::{Edit, Set};
+use crate::domain::node::identity::Identity;
 use crate::domain::node::lookup::{Unclear, named};
 use crate::domain::node::phase::Phase;
 use crate::domain::node::question::Question;
@@ -24,14 +25,14 @@ use crate::protocol::nodes::NodeRow;
 use crate::protocol::station::StationNow;
 use crate::service::ServiceContext;
 
-/// Where answers go. Nobody listening any more is no fault.
+/// Where answers go. A closed connection is not an error.
 pub(super) type Answers = mpsc::Sender<ControlReply>;
 
 /// Answers `ask`, behind which `bytes` came.
 pub(super) async fn answer(context: &ServiceContext, ask: ControlRequest, bytes: Vec<u8>, to: Answers) {
     let last = match ask {
         ControlRequest::Import(wanted) => list::import(context, wanted, bytes, &to).await,
-        ask => told(context, ask, &to).await.unwrap_or_else(refused),
+        ask => handle(context, ask, &to).await.unwrap_or_else(refused),
     };
     let _nobody_listens = to.send(last).await;
 }
@@ -68,7 +69,7 @@ async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, is_bench
     ControlReply::Done { said: String::new() }
 }
 
-async fn told(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> Result<ControlReply, Unclear> {
+async fn handle(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> Result<ControlReply, Unclear> {
     let bench = context.snapshot();
     let find = |which: &str| named(&bench.nodes, which).map(|id| (id, label(&bench, id)));
     let (command, said) = match ask {
@@ -208,7 +209,9 @@ fn dhcp(bench: &Snapshot) -> String {
         let down = bench.services.iter().find(|service| service.name == ServiceName::Dhcp);
         let why = match down.map(|service| &service.state) {
             Some(ServiceState::Down { what, .. }) => what.as_str(),
-            _ => "no station is running",
+            Some(ServiceState::Starting | ServiceState::Up { .. } | ServiceState::Stopped) | None => {
+                "no station is running"
+            }
         };
         let chosen = bench.dhcp_chosen.map_or("what the settings say".into(), |choice| choice.to_string());
         return format!("DHCP is not served: {why}; chosen is {chosen}");
@@ -326,10 +329,8 @@ async fn register(context: &ServiceContext, wish: RegisterRequest) -> ControlRep
     let ControlReply::Done { .. } = answer else { return answer };
     let bench = context.snapshot();
     match bench.index.settle(&bench.nodes, &claims) {
-        crate::domain::node::identity::Identity::Known(id) => {
-            ControlReply::Done { said: format!("{label} is registered as #{id}") }
-        }
-        _ => ControlReply::Done { said: format!("{label} is registered") },
+        Identity::Known(id) => ControlReply::Done { said: format!("{label} is registered as #{id}") },
+        Identity::New | Identity::Conflict(_) => ControlReply::Done { said: format!("{label} is registered") },
     }
 }
 

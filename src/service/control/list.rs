@@ -1,4 +1,4 @@
-//! A list that somebody imports at the command line: shown row by row, then taken in wholly or not at all.
+//! A list imported at the command line: shown row by row, then imported as a whole or not at all.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) async fn import(
         }
     };
     if tell(&preview, &wanted, to).await.is_err() {
-        // Nobody has seen what it would do: it must not be done.
+        // The preview was not seen, so nothing is imported.
         return ControlReply::Failed { problem: "nobody listens".into(), hint: "ask again".into() };
     }
     match preview.import() {
@@ -67,7 +67,7 @@ pub(crate) fn in_words(preview: &Preview) -> String {
     format!("{}: {} new, {} changed, {} the same", preview.file, counts.new, counts.changes, counts.same)
 }
 
-/// Tells flaws, rows, counts and errors. Fails when nobody listens.
+/// Sends flaws, rows, counts and errors. Fails when the connection is closed.
 async fn tell(preview: &Preview, wanted: &ListRequest, to: &Answers) -> Result<(), ()> {
     let send = async |answer| to.send(answer).await.map_err(drop);
     for flaw in &preview.flaws {
@@ -78,7 +78,7 @@ async fn tell(preview: &Preview, wanted: &ListRequest, to: &Answers) -> Result<(
     let chosen: Vec<&PreviewRow> = preview.rows.iter().filter(|row| all || is_trouble(row)).collect();
     let told = if all { chosen.len() } else { chosen.len().min(FEW) };
     for row in &chosen[..told] {
-        send(ControlReply::Row(said(row))).await?;
+        send(ControlReply::Row(list_row(row))).await?;
     }
     let counts = preview.counts;
     let counts = ListCounts {
@@ -103,7 +103,7 @@ async fn tell(preview: &Preview, wanted: &ListRequest, to: &Answers) -> Result<(
     Ok(())
 }
 
-fn said(row: &PreviewRow) -> ListRow {
+fn list_row(row: &PreviewRow) -> ListRow {
     let (changes, errors) = match &row.standing {
         RowEffect::Changes(_, changes) => (changes.iter().map(ToString::to_string).collect(), Vec::new()),
         RowEffect::Error(errors) => (Vec::new(), errors.iter().map(trouble).collect()),
@@ -141,7 +141,7 @@ async fn working<T>(to: &Answers, on: &str, far: &AtomicU8, work: impl Future<Ou
 
 /// No percentage.
 const UNKNOWN: u8 = u8::MAX;
-/// Rows that are told one by one, unless all are wanted.
+/// Rows that are shown one by one, unless all are requested.
 const FEW: usize = 50;
 /// Bytes of the list of errors in one message.
 const PIECE: usize = 32 * 1024;

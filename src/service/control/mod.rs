@@ -30,7 +30,7 @@ pub struct ControlConfig {
     pub socket: PathBuf,
 }
 
-/// Serves until told to stop. Who may open the socket is who may write the station's data: its owner.
+/// Serves until stopped. Who may open the socket is who may write the station's data: its owner.
 pub async fn serve(context: ServiceContext, config: ControlConfig) -> Result<(), ServiceError> {
     let cannot = |source| ServiceError {
         what: format!("cannot make the control socket {}: {source}", config.socket.display()),

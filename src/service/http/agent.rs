@@ -162,12 +162,12 @@ async fn recall(context: &ServiceContext, run: RunId) {
 
 async fn reports(run: RunId, context: ServiceContext, from: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |Reports { first, mut reports, .. }: Reports| {
-        // The answer says where to go on.
+        // The answer gives the next line number.
         reports.truncate(MESSAGES);
         if reports.iter().any(|report| matches!(report, Report::Configured { .. })) {
             recall(&context, run).await;
         }
-        // An installer has no agent, and says so elsewhere.
+        // An installer has no agent; it reports elsewhere.
         if reports.contains(&Report::SaidDone) {
             warn!(run = run.short(), %from, "ignored: an agent reports that an installer is done");
             return said(StatusCode::CONFLICT, "an agent shows that the disk holds what it should, and says no more");

@@ -76,7 +76,7 @@ impl BatchPage {
     }
 }
 
-/// Which events somebody wants.
+/// Which events are requested.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted {
     node: Option<NodeId>,
@@ -125,6 +125,6 @@ fn json(rows: &impl Serialize) -> Response {
     warp::reply::json(rows).into_response()
 }
 
-/// Events that are told when nobody says how many.
+/// The default number of events.
 const USUAL: usize = 200;
 const MOST: usize = 5000;

@@ -68,7 +68,7 @@ impl Handshake {
 }
 
 impl Lock {
-    /// The connection once both sides speak TLS. None if that fails, which is said.
+    /// The connection after the TLS handshake. None if that fails, which is logged.
     pub(super) async fn enter(&self, stream: TcpStream, peer: SocketAddr) -> Option<SslStream<TcpStream>> {
         let ssl = Ssl::new(self.tls.acceptor().context());
         let mut stream = match ssl.and_then(|ssl| SslStream::new(ssl, stream)) {

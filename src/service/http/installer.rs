@@ -27,7 +27,7 @@ use crate::service::ServiceContext;
 
 pub(super) fn route(context: &ServiceContext, images: ImageMaps) -> BoxedFilter<(Response,)> {
     let context = context.clone();
-    // Installers have wget: what is said by POST may be said by GET.
+    // Installers have wget: GET works as well as POST.
     let method = warp::get().or(warp::head()).unify().or(warp::post()).unify();
     warp::path!("r" / RunId / ..)
         .and(warp::path::tail())

@@ -81,7 +81,7 @@ async fn begin<B: Buf, E>(body: impl Stream<Item = Result<B, E>>, limit: usize) 
 
 /// Answered once it is stored; said again it changes nothing.
 async fn called(context: &ServiceContext, run: RunId, query: &str, body: &[u8]) -> Response {
-    let sentences = phone_home::said(&format!("{query}&{}", String::from_utf8_lossy(body)));
+    let sentences = phone_home::parse(&format!("{query}&{}", String::from_utf8_lossy(body)));
     let heard = context.inbox.ask(|done| Input::Home { run, said: sentences, done }).await;
     match heard.unwrap_or(Err(NotKept::Stopping)) {
         Ok(Heard::Provisioned) => {

@@ -117,7 +117,7 @@ pub(super) fn answer(
                 return refuse(why.to_string());
             }
             let https = match (loader, Via::of(station, peer.by_https, profile.https)) {
-                // What GRUB has loaded goes on by plain HTTP, as GRUB does.
+                // What GRUB has loaded continues by plain HTTP, as GRUB does.
                 (ScriptReader::Grub, Via::AsItCame(_)) if !profile.https && !station.require_https => None,
                 (ScriptReader::Grub, _) => return refuse(GRUB_HAS_NO_HTTPS.into()),
                 (ScriptReader::Ipxe, Via::AsItCame(https)) => https,
@@ -166,5 +166,5 @@ const GRUB_HAS_NO_HTTPS: &str = "it must be served by HTTPS only, but GRUB, whic
 const INSTALLERS_HAVE_NO_HTTPS: &str =
     "it must be served by HTTPS only, but its profile boots an installer, which cannot be made to trust this station";
 const NO_HTTPS: &str = "it must be served by HTTPS, which this station cannot do now: see its services";
-/// As much of what a machine says of itself goes into the log.
+/// The longest claim that is logged.
 const QUERY: usize = 600;

@@ -23,7 +23,7 @@ pub(super) struct BrokenTransfers {
 pub(super) struct Sending {
     /// Bytes a second. None for as fast as it goes.
     pub(super) pace: Option<u64>,
-    /// To be told if it breaks off.
+    /// Notified if it is aborted.
     watch: Option<WatchedBody>,
 }
 

@@ -1,4 +1,4 @@
-//! Who may read the bench's state by HTTP: whoever sits at the workstation itself, and who has the station's token.
+//! Who may read the bench's state by HTTP: clients on the workstation itself, and clients with the station's token.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -284,7 +284,7 @@ pub(super) fn forget(store: &Path, copy: Digest) {
     }
 }
 
-/// Bytes that are left on the disk of `store`; none where nobody knows.
+/// Free bytes on the disk of `store`; none if unknown.
 pub fn room(store: &Path) -> Option<u64> {
     let disk = statvfs(store).ok()?;
     Some(disk.blocks_available().saturating_mul(disk.fragment_size()))

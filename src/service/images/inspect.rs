@@ -74,7 +74,7 @@ pub fn inspect(places: &Places, mut reading: impl FnMut(&str)) -> Inspection {
                     Ok(digest) => {
                         format!("{name} has digest {}…, {by} says {}…", digest.short(), demanded.short())
                     }
-                    Err(err) => said(name, &err),
+                    Err(err) => unreadable(name, &err),
                 },
             };
             let line = line_of(&places.profiles, profile, name);
@@ -95,11 +95,11 @@ pub fn bytes_of(places: &Places, name: &str) -> Option<u64> {
     FileIdentity::of(&places.images.join(name)).map(|identity| identity.bytes())
 }
 
-fn said(name: &str, err: &io::Error) -> String {
+fn unreadable(name: &str, err: &io::Error) -> String {
     format!("{name} cannot be read: {err}")
 }
 
-/// Kind words for whoever misses a file: it may be one that nobody can ship.
+/// The hint for a missing file, which may be one that cannot be shipped.
 fn hint(profile: &Profile) -> String {
     match &profile.source {
         Some(source) => format!("it comes from: {source}"),

@@ -1,4 +1,4 @@
-//! The site's own list of what identifies nobody, read from its file.
+//! The site's own placeholder list, read from its file.
 
 use std::io::ErrorKind;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Copies that nobody needs any more are removed: no profile names their file, and no machine is being given it.
+//! Removes unused copies: no profile names their file, and no machine is downloading it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,7 @@ use crate::domain::digest::Digest;
 use crate::domain::profile::image::ImageState;
 use crate::domain::snapshot::{Catalogue, Snapshot};
 
-/// Since when each copy has been needed by nobody.
+/// Since when each copy has been unused.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     since: BTreeMap<Digest, Instant>,

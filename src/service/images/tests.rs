@@ -211,9 +211,9 @@ fn what_a_killed_check_has_left_is_removed_and_what_another_is_writing_is_not() 
 fn a_profile_that_is_broken_while_the_station_runs_stays_as_it_was_until_it_is_corrected() {
     let place = TempDir::new().expect("a directory");
     let write = |text: &str| std::fs::write(place.path().join("os.toml"), text).expect("a file");
-    let mut shelf = LastGoodProfiles::default();
+    let mut last_good = LastGoodProfiles::default();
     let mut read = || {
-        let (profiles, wrong) = shelf.read(place.path(), None);
+        let (profiles, wrong) = last_good.read(place.path(), None);
         let image = profiles.values().next().and_then(|profile| profile.image()).map(|image| image.file.clone());
         (image, wrong.iter().map(ToString::to_string).collect::<Vec<_>>())
     };

@@ -1,4 +1,4 @@
-//! Why a machine and the station do not come to speak TLS, in words for whoever stands before the machine.
+//! Why a TLS handshake with a machine failed, in words for the technician.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

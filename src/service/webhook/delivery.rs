@@ -40,7 +40,7 @@ impl DeliveryClient {
         let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build();
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            // Who is redirected once is redirected each time: a person is to name the right place.
+            // A redirect repeats each time: the configured URL must be corrected.
             .max_redirects(0)
             .tls_config(tls)
             .timeout_global(Some(config.patience))

@@ -55,22 +55,22 @@ pub async fn serve(context: ServiceContext, config: WebhookConfig, changes: Arc<
         hint: "correct [webhook] in the configuration file and start the station again".into(),
         source: None,
     })?;
-    let mut errand = QueuedMessage { context, config, changes, post, lost: Lost::default() };
-    errand.report().await;
-    let stop = errand.context.stop.clone();
+    let mut worker = QueuedMessage { context, config, changes, post, lost: Lost::default() };
+    worker.report().await;
+    let stop = worker.context.stop.clone();
     let undelivered = loop {
         let change = tokio::select! {
             () = stop.cancelled() => break 0,
-            change = errand.changes.next() => change,
+            change = worker.changes.next() => change,
         };
         tokio::select! {
             () = stop.cancelled() => break 1,
-            () = errand.deliver(&change) => {}
+            () = worker.deliver(&change) => {}
         }
     };
-    let undelivered = undelivered + errand.changes.waiting();
+    let undelivered = undelivered + worker.changes.waiting();
     if undelivered > 0 {
-        warn!("{} was not told of {undelivered} changes: the station stops", errand.config.origin);
+        warn!("{} was not told of {undelivered} changes: the station stops", worker.config.origin);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::bench::*;
 use super::station::{Misfortune, Station};
-use oxbow::agent::cli::rehearsed;
+use oxbow::agent::cli::dry_run;
 use oxbow::agent::outcome::AgentOutcome;
 use oxbow::agent::station::backoff::RetryPolicy;
 use oxbow::agent::{AgentConfig, run};
@@ -195,7 +195,7 @@ fn a_person_at_the_machines_shell_is_told_what_would_be_written_where_and_nothin
     bench.disks[0].volumes = vec![DiskVolume { label: "photos".into(), ..DiskVolume::default() }];
     let station = raw(image());
     station.desk().job.warnings = vec!["the system starts from nvme disks only".into()];
-    let would = rehearsed(&orders(&station), &bench).expect("a disk fits");
+    let would = dry_run(&boot_args(&station), &bench).expect("a disk fits");
     for says in [
         "profile test",
         "image test.img, 3.1 MB to transfer",
@@ -207,10 +207,10 @@ fn a_person_at_the_machines_shell_is_told_what_would_be_written_where_and_nothin
         assert!(would.contains(says), "{says} is not in:\n{would}");
     }
     bench.disks[0].bytes -= 1;
-    let none = rehearsed(&orders(&station), &bench).expect_err("no disk fits");
+    let none = dry_run(&boot_args(&station), &bench).expect_err("no disk fits");
     assert_eq!(none, "the largest disk that fits the rule holds 3.1 MB, the image needs 3.1 MB");
     station.desk().away = true;
-    let away = rehearsed(&orders(&station), &bench).expect_err("nobody answers");
+    let away = dry_run(&boot_args(&station), &bench).expect_err("nobody answers");
     assert!(away.starts_with("the station does not answer: ") && away.contains(&station.url), "{away}");
 
     let desk = station.desk();
@@ -302,7 +302,7 @@ fn a_disk_that_never_answers_is_named_with_step_and_place_and_the_machine_restar
     ];
     let hangs = |(fault, step, doing): (Fault, Step, &str)| {
         let mut bench = Bench::faulty(fault, IMAGE_BYTES);
-        bench.patience = RetryPolicy { disk: Duration::from_secs(2), ..bench.patience };
+        bench.retry_policy = RetryPolicy { disk: Duration::from_secs(2), ..bench.retry_policy };
         let station = raw(image());
         // It waits to be armed again.
         station.desk().words = [r#"{"word":"wait"}"#.into()].into();
@@ -336,7 +336,7 @@ fn what_the_kernel_says_of_a_disk_that_failed_is_in_the_report_on_the_screen_and
         (Fault::Writing(1_000_000, Errno::EIO), FailureKind::DiskIo),
     ] {
         let mut bench = Bench::faulty(fault, IMAGE_BYTES);
-        bench.patience = RetryPolicy { disk: Duration::from_secs(2), ..bench.patience };
+        bench.retry_policy = RetryPolicy { disk: Duration::from_secs(2), ..bench.retry_policy };
         bench.kernel = ["[900.000] ata3.00: failed command: WRITE DMA", "[904.100] ata3: reset failed, giving up"]
             .map(str::to_owned)
             .into();
@@ -421,7 +421,7 @@ fn a_failed_machine_shows_why_on_its_own_screen_and_restarts_at_the_stations_wor
 #[test]
 fn a_failed_machine_that_waits_for_its_technician_is_not_called_hung_however_long_that_takes() {
     let mut bench = Bench::with(1000);
-    bench.patience = RetryPolicy { step: Duration::from_secs(4), ..bench.patience };
+    bench.retry_policy = RetryPolicy { step: Duration::from_secs(4), ..bench.retry_policy };
     let station = raw(image());
     // Longer than the half of a step's patience, after which it would be warned of.
     station.desk().words = vec![r#"{"word":"wait"}"#.into(); 300].into();
@@ -585,7 +585,7 @@ fn how_fast_an_image_is_written() {
     for station in [raw(image.clone()), gzipped(image.clone())] {
         let bench = Bench::with(image.len());
         let (before, began) = (cpu_seconds(), Instant::now());
-        let outcome = run(&AgentConfig::new(orders(&station)), &bench);
+        let outcome = run(&AgentConfig::new(boot_args(&station)), &bench);
         println!("{outcome:?} after {:.2} s, CPU {:.2} s", began.elapsed().as_secs_f64(), cpu_seconds() - before);
         println!("{}", bench.screen());
     }

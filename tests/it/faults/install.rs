@@ -176,7 +176,7 @@ fn reason(row: &Row) -> (&'static str, String) {
     let Row { name, machine, station, says } = row;
     let mut bench = Bench::with(IMAGE_BYTES * 2);
     let second = Duration::from_secs(1);
-    bench.patience = RetryPolicy { read: second, question: second, disk: second * 3, ..bench.patience };
+    bench.retry_policy = RetryPolicy { read: second, question: second, disk: second * 3, ..bench.retry_policy };
     let mut device = None;
     match machine {
         Machine::Sound => {}

@@ -143,11 +143,11 @@ impl Contents {
     /// The first thing below `directory` that is not as it was unpacked, with what is wrong with it.
     pub(super) fn difference(&self, directory: &OwnedFd, keeps_owners: bool) -> Option<(String, String)> {
         let wrong = |(path, thing): (&PathBuf, &Thing)| {
-            let said = match found(directory, path) {
+            let difference = match found(directory, path) {
                 Err(error) => error.to_string(),
                 Ok(there) => thing.against(&there, directory, keeps_owners)?,
             };
-            Some((clean(&path.to_string_lossy(), WORDS), said))
+            Some((clean(&path.to_string_lossy(), WORDS), difference))
         };
         self.0.iter().find_map(wrong)
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::agent::image::write::said_by_disk;
+use crate::agent::image::write::disk_error_text;
 use crate::agent::machine::Unconfigured;
 use crate::domain::machine::report::FailureKind;
 
@@ -35,7 +35,7 @@ pub(super) fn failed(what: &str, error: &io::Error) -> Unconfigured {
         Some(Errno::ELOOP) => "the symbolic links in the path form a loop".to_owned(),
         Some(Errno::EISDIR) => "a directory has that name".to_owned(),
         Some(Errno::ENOTDIR) => "part of the path is not a directory".to_owned(),
-        _ if by_disk => said_by_disk(error),
+        _ if by_disk => disk_error_text(error),
         _ => error.to_string(),
     };
     Unconfigured { kind, detail: format!("{what}: {why}") }

@@ -1,4 +1,4 @@
-//! Files and archives: placed on mounted volumes, and read back from them once they have been mounted anew.
+//! Files and archives: written to mounted volumes, then read back after a remount.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -411,9 +411,9 @@ mod tests {
             let large = "x".repeat(usize::try_from(mib << 20).expect("a size"));
             let why = volume.write(&asked(&large)).err().unwrap_or_else(|| panic!("{driver} takes more than it has"));
             let begins = "writing rootfs:/etc/press/line.conf: the volume is full: ";
-            let says = format!("{begins}{} were to be written, ", in_bytes(mib << 20));
-            assert!(why.starts_with(&says) && why.ends_with("MB are free"), "{driver}: {why}");
-            let free = why[says.len()..].trim_end_matches(" MB are free").parse::<f64>().expect("a figure");
+            let says = format!("{begins}{} needed, ", in_bytes(mib << 20));
+            assert!(why.starts_with(&says) && why.ends_with("MB free"), "{driver}: {why}");
+            let free = why[says.len()..].trim_end_matches(" MB free").parse::<f64>().expect("a figure");
             assert!(free > 1.0 && free < (mib << 20) as f64 / 1e6, "{driver}: {why}");
             // Nothing is left of it that would be in the way of what does fit.
             volume.write(&asked("small")).unwrap_or_else(|no| panic!("{driver}: {no}"));

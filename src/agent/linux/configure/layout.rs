@@ -178,8 +178,8 @@ mod tests {
         disk.as_file().write_all_at(&content, old).expect("written");
         lay_out(&mut table, &sizes(), 4, 8 << 20).expect("laid out");
 
-        let said = verified(disk.path());
-        assert!(said.contains("No problems found"), "{said}");
+        let output = verified(disk.path());
+        assert!(output.contains("No problems found"), "{output}");
         let found: Vec<(u32, String, u64)> = table
             .gpt()
             .iter()

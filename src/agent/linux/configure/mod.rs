@@ -240,7 +240,7 @@ fn fixed_disks() -> usize {
 /// Volumes are mounted below this.
 const MOUNTS: &str = "/run/oxbow/volumes";
 const EFI: &str = "/sys/firmware/efi";
-/// Of a disk that is laid out anew and gets a seed volume: that one's 8 MiB, and what aligns it.
+/// For a new layout with a seed volume: its 8 MiB plus alignment.
 const SEED_ROOM: u64 = 10 << 20;
 /// `C12A7328-F81F-11D2-BA4B-00A0C93EC93B` as it stands in a table.
 const ESP: [u8; 16] = [0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b];

@@ -1,4 +1,4 @@
-//! Who a file belongs to: by number, or by name as the system on the disk knows it.
+//! The owner of a file: by number, or by name as in the installed system's /etc/passwd and /etc/group.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(super) struct Owner {
 }
 
 impl Accounts {
-    /// Of the system whose root this is; nobody where it has no such files.
+    /// From the system with this root; empty if it has no such files.
     pub(super) fn of(root: &MountedRoot) -> Self {
         let read = |path| listed(&root.text(Path::new(path), LIMIT).unwrap_or_default());
         Self { users: read("/etc/passwd"), groups: read("/etc/group") }

@@ -226,8 +226,8 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn verified(path: &Path) -> String {
-        let said = Command::new("sgdisk").arg("-v").arg(path).output().expect("sgdisk");
-        String::from_utf8_lossy(&said.stdout).into_owned()
+        let output = Command::new("sgdisk").arg("-v").arg(path).output().expect("sgdisk");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn read(path: &Path, say: &dyn Fn(&str)) -> Result<TableFound, Unconfigured> {
@@ -247,8 +247,8 @@ pub(super) mod tests {
         assert!(!verified(disk.path()).contains("No problems found"), "it lies in the middle before");
         let mut table = table(disk.path());
         table.fit().and_then(|()| table.write()).expect("written");
-        let said = verified(disk.path());
-        assert!(said.contains("No problems found"), "{said}");
+        let output = verified(disk.path());
+        assert!(output.contains("No problems found"), "{output}");
         assert_eq!(table.gpt().header.backup_lba, 64 * MIB / 512 - 1);
         let mut mbr = [0; 512];
         disk.as_file().read_exact_at(&mut mbr, 0).expect("the first block");
@@ -259,10 +259,10 @@ pub(super) mod tests {
     fn a_table_whose_copy_is_missing_is_said_and_used_and_one_that_is_damaged_itself_is_refused() {
         let disk = disk_with_image(16, 64);
         disk.as_file().write_all_at(&[0; 512], 16 * MIB - 512).expect("the copy is gone");
-        let said = RefCell::new(Vec::new());
-        let found = read(disk.path(), &|words| said.borrow_mut().push(words.to_owned()));
+        let output = RefCell::new(Vec::new());
+        let found = read(disk.path(), &|words| output.borrow_mut().push(words.to_owned()));
         assert!(matches!(found, Ok(TableFound::Gpt(_))));
-        assert!(said.borrow()[0].starts_with("the image has no backup partition table"), "{said:?}");
+        assert!(output.borrow()[0].starts_with("the image has no backup partition table"), "{output:?}");
 
         disk.as_file().write_all_at(b"x", 1024 + 56).expect("a letter of a name is changed");
         let refused = read(disk.path(), &|_| {}).err().expect("its checksum is wrong");
