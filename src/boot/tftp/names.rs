@@ -137,9 +137,9 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_answered_with_what_there_is() {
-        let words = "no file \"revocations.efi\" here; oxbow has snponly.efi, undionly.kpxe, x64/Grub.efi";
+        let words = "no file \"revocations.efi\"; oxbow has snponly.efi, undionly.kpxe, x64/Grub.efi";
         assert_eq!(found("revocations.efi"), Err(words.into()));
         let empty = find("a\u{7}\"b", &[]).map_err(|missing| missing.to_string());
-        assert_eq!(empty, Err("no file \"ab\" here; oxbow has no boot files".into()));
+        assert_eq!(empty, Err("no file \"ab\"; oxbow has no boot files".into()));
     }
 }

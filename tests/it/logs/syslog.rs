@@ -236,7 +236,7 @@ fn of_a_machine_that_opens_too_many_connections_those_beyond_are_counted_in_its_
     let turned_away = |log: &str| -> u64 {
         let counted = |line: &str| {
             let line = line.split_once(" syslog warning ")?.1;
-            line.strip_suffix(" connections for syslog were not taken: too many were open")?.parse::<u64>().ok()
+            line.strip_suffix(" syslog connections were refused: too many were open")?.parse::<u64>().ok()
         };
         log.lines().filter_map(counted).sum()
     };

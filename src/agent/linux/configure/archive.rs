@@ -431,7 +431,7 @@ mod tests {
             ("mode 0600", |at| {
                 fs::set_permissions(at.join("deep/er/file"), Permissions::from_mode(0o600)).expect("changed");
             }),
-            ("leads to \"other\"", |at| {
+            ("points to \"other\"", |at| {
                 fs::remove_file(at.join("k3s/latest")).expect("removed");
                 symlink("other", at.join("k3s/latest")).expect("a link");
             }),
