@@ -1,5 +1,5 @@
 //! What the boot script tells the agent on the kernel's command line: which station, which run, which network card, and
-//! for a station that is reached by HTTPS whom to believe.
+//! for an HTTPS station which certificate authority to trust.
 //!
 //! ```text
 //! oxbow.station=http://10.77.0.1:80 oxbow.run=0123456789abcdef0123456789abcdef BOOTIF=01-52-54-00-12-34-56
@@ -14,27 +14,27 @@ use crate::domain::digest::Digest;
 use crate::domain::ids::{BadId, MacAddr, RunId};
 use crate::protocol::paths::{CA_ARG, CA_URL_ARG, RUN_ARG, STATION_ARG};
 
-/// Everything the agent knows before it asks anybody.
+/// Everything the agent knows at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootArgs {
     pub station: StationUrl,
     pub run: RunId,
     /// The card the machine booted from, as iPXE and PXELINUX name it (`BOOTIF=01-` and the MAC).
     pub boot_nic: Option<MacAddr>,
-    /// Whom to believe. None: the station is reached by plain HTTP.
+    /// The authority to trust. None: the station uses plain HTTP.
     pub trust: Option<Trust>,
 }
 
-/// The one authority whose word for a station counts: who knows its digest knows it, however its certificate comes.
+/// The only certificate authority that is trusted, identified by its digest however its certificate arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {
     /// The SHA-256 of the authority's certificate (DER).
     pub ca: Digest,
-    /// Where the certificate is to be had. None: the station itself shows it in the handshake.
+    /// Where to fetch the certificate. None: the station sends it in the handshake.
     pub place: Option<HttpUrl>,
 }
 
-/// Something that is had by plain HTTP.
+/// A plain HTTP URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
     pub holder: StationUrl,
@@ -47,24 +47,28 @@ impl fmt::Display for HttpUrl {
     }
 }
 
-/// Why the command line gives no orders.
+/// Why the kernel command line is not usable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadBootArgs {
     #[error("the kernel command line has no `{STATION_ARG}`: this system was not started by a station's boot script")]
     NoStation,
-    #[error("`{STATION_ARG}{0}` is no station: write http:// or https:// and an IP address, as http://10.77.0.1:80")]
+    #[error(
+        "`{STATION_ARG}{0}` is not a station URL: write http:// or https:// and an IP address, such as http://10.77.0.1:80"
+    )]
     BadStation(String),
     #[error("the kernel command line has no `{RUN_ARG}`: this system was not started by a station's boot script")]
     NoRun,
     #[error("`{RUN_ARG}{0}`: {1}")]
     BadRun(String, BadId),
     #[error(
-        "the station is to be reached by HTTPS, and the kernel command line has no `{0}`: without it nobody is believed"
+        "the station uses HTTPS, but the kernel command line has no `{0}`: without it the station cannot be trusted"
     )]
     NoTrust(&'static str),
-    #[error("`{CA_ARG}{0}` is no digest: write the 64 hex digits of the SHA-256 of the authority's certificate")]
+    #[error("`{CA_ARG}{0}` is not a digest: write the 64 hex digits of the SHA-256 of the authority's certificate")]
     BadCa(String),
-    #[error("`{CA_URL_ARG}{0}` is no place: write http://, an IP address and a path, as http://10.77.0.1/ca.der")]
+    #[error(
+        "`{CA_URL_ARG}{0}` is not a valid URL: write http://, an IP address and a path, such as http://10.77.0.1/ca.der"
+    )]
     BadCaUrl(String),
 }
 
@@ -161,16 +165,16 @@ mod tests {
     const RUN: &str = "oxbow.run=0123456789abcdef0123456789abcdef";
 
     fn complaint(cmdline: &str) -> String {
-        cmdline.parse::<BootArgs>().map_or_else(|no| no.to_string(), |orders| format!("{orders:?}"))
+        cmdline.parse::<BootArgs>().map_or_else(|no| no.to_string(), |boot_args| format!("{boot_args:?}"))
     }
 
     #[test]
     fn a_boot_scripts_words_are_found_among_the_kernels_own() {
         let cmdline = format!("quiet initrd=x oxbow.station=http://10.77.0.1:8080 {RUN} BOOTIF=01-52-54-00-12-34-56\n");
-        let orders: BootArgs = cmdline.parse().expect("orders");
-        assert_eq!(orders.station.at("/x"), "http://10.77.0.1:8080/x");
-        assert_eq!(orders.run.to_string(), "0123456789abcdef0123456789abcdef");
-        assert_eq!(orders.boot_nic.map(|mac| mac.to_string()), Some("52:54:00:12:34:56".into()));
+        let boot_args: BootArgs = cmdline.parse().expect("boot arguments");
+        assert_eq!(boot_args.station.at("/x"), "http://10.77.0.1:8080/x");
+        assert_eq!(boot_args.run.to_string(), "0123456789abcdef0123456789abcdef");
+        assert_eq!(boot_args.boot_nic.map(|mac| mac.to_string()), Some("52:54:00:12:34:56".into()));
     }
 
     #[test]
@@ -192,24 +196,28 @@ mod tests {
         let ca = "ca".repeat(32);
         let url = "oxbow.ca_url=http://10.77.0.1:8080/ca.der";
         let cmdline = format!("{RUN} oxbow.station=https://10.77.0.1 oxbow.ca={ca} {url}");
-        let orders: BootArgs = cmdline.parse().expect("orders");
-        assert!(orders.station.is_https() && orders.station.at("/x") == "https://10.77.0.1:443/x");
-        let trust = orders.trust.expect("an authority");
+        let boot_args: BootArgs = cmdline.parse().expect("boot arguments");
+        assert!(boot_args.station.is_https() && boot_args.station.at("/x") == "https://10.77.0.1:443/x");
+        let trust = boot_args.trust.expect("an authority");
         let place = trust.place.map(|place| place.to_string());
         assert_eq!((trust.ca.to_string(), place.as_deref()), (ca.clone(), Some(&url[13..])));
 
         let https = format!("{RUN} oxbow.station=https://10.77.0.1");
         for (more, says) in [
-            (String::new(), "has no `oxbow.ca=`: without it nobody is believed"),
-            (format!("oxbow.ca={ca}"), "has no `oxbow.ca_url=`: without it nobody is believed"),
-            (format!("oxbow.ca=12 {url}"), "`oxbow.ca=12` is no digest: write the 64 hex digits"),
-            (format!("oxbow.ca={ca} oxbow.ca_url=http://10.77.0.1"), "`oxbow.ca_url=http://10.77.0.1` is no place"),
-            (format!("oxbow.ca={ca} oxbow.ca_url=https://10.77.0.1/ca"), "is no place: write http://"),
+            (String::new(), "has no `oxbow.ca=`: without it the station cannot be trusted"),
+            (format!("oxbow.ca={ca}"), "has no `oxbow.ca_url=`: without it the station cannot be trusted"),
+            (format!("oxbow.ca=12 {url}"), "`oxbow.ca=12` is not a digest: write the 64 hex digits"),
+            (
+                format!("oxbow.ca={ca} oxbow.ca_url=http://10.77.0.1"),
+                "`oxbow.ca_url=http://10.77.0.1` is not a valid URL",
+            ),
+            (format!("oxbow.ca={ca} oxbow.ca_url=https://10.77.0.1/ca"), "is not a valid URL: write http://"),
         ] {
             let complaint = complaint(&format!("{https} {more}"));
             assert!(complaint.contains(says), "{complaint}");
         }
-        let plain: BootArgs = format!("{RUN} oxbow.station=http://10.77.0.1 oxbow.ca=12").parse().expect("orders");
+        let plain: BootArgs =
+            format!("{RUN} oxbow.station=http://10.77.0.1 oxbow.ca=12").parse().expect("boot arguments");
         assert_eq!(plain.trust, None);
     }
 
@@ -225,7 +233,7 @@ mod tests {
         );
         assert_eq!(
             complaint(&format!("{RUN} oxbow.station=https://bench")),
-            "`oxbow.station=https://bench` is no station: write http:// or https:// and an IP address, as http://10.77.0.1:80"
+            "`oxbow.station=https://bench` is not a station URL: write http:// or https:// and an IP address, such as http://10.77.0.1:80"
         );
         assert_eq!(
             complaint("oxbow.station=http://10.77.0.1 oxbow.run=x"),

@@ -1,4 +1,4 @@
-//! What a person at the machine's own shell may ask the agent. Nothing here writes to a disk, or restarts anything.
+//! Commands for a person at the machine's shell. Nothing here writes to a disk or restarts anything.
 
 use lexopt::prelude::{Long, Short, Value};
 use serde::de::DeserializeOwned;
@@ -12,82 +12,84 @@ use super::station::backoff::RetryPolicy;
 use crate::domain::machine::disk::{DiskRule, Transport, in_bytes};
 use crate::protocol::{AgentJob, HelloReply};
 
-/// What was asked for.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CliRequest {
     /// Nothing: the machine is to be installed, as the kernel's command line says.
     Install,
     Help,
     Version,
-    /// Which disk this rule would choose for an image of so many bytes.
+    /// Show which disk this rule would choose for an image of this size.
     Discover(DiskRule, u64),
-    /// What would be written where, by these words instead of the kernel's command line.
+    /// Show what would be written to which disk, with these arguments instead of the kernel command line.
     DryRun(Option<String>),
 }
 
 pub const HELP: &str = "\
-oxbow-agent                     install this machine as the kernel's command line says, and restart it
-oxbow-agent discover            who this machine is, its disks with what they hold, and which would be written
-  --rule KEY=VALUE              by this rule, as in a profile's [disk]; once for each key
+oxbow-agent                     install this machine as the kernel command line says, then restart it
+oxbow-agent discover            show this machine, its disks and their contents, and the disk that would be written
+  --rule KEY=VALUE              use this rule, as in a profile's [disk]; repeat for each key
                                 transport=nvme,sata  pick=smallest  min_bytes=32000000000  max_bytes=...
                                 model=A*,B*  serial=...  wwn=...  protect=...
-  --needs BYTES                 for an image of this size
-oxbow-agent write --dry-run     ask the station what would be written where; nothing is written
-  --cmdline WORDS               with these words instead of the kernel's command line
+  --needs BYTES                 assume an image of this size
+oxbow-agent write --dry-run     ask the station what would be written and to which disk; writes nothing
+  --cmdline WORDS               use these arguments instead of the kernel command line
 oxbow-agent --help, --version";
 
 /// Reads the program's arguments, its name not among them.
-pub fn asked(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<CliRequest, String> {
+pub fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<CliRequest, String> {
     let mut parser = lexopt::Parser::from_args(arguments);
-    let (mut command, mut dry, mut words) = (String::new(), false, None);
+    let (mut command, mut is_dry_run, mut words) = (String::new(), false, None);
     let (mut rule, mut needs) = (DiskRule::default(), 0);
-    let said = |error: lexopt::Error| error.to_string();
-    while let Some(argument) = parser.next().map_err(said)? {
+    let usage_error = |error: lexopt::Error| error.to_string();
+    while let Some(argument) = parser.next().map_err(usage_error)? {
         match argument {
             Short('h') | Long("help") => return Ok(CliRequest::Help),
             Short('V') | Long("version") => return Ok(CliRequest::Version),
             Value(name) if command.is_empty() => command = name.to_string_lossy().into_owned(),
             Long("rule") if command == "discover" => {
-                rule = with(&rule, &parser.value().map_err(said)?.to_string_lossy())?;
+                rule = with_key(&rule, &parser.value().map_err(usage_error)?.to_string_lossy())?;
             }
             Long("needs") if command == "discover" => {
-                let bytes = parser.value().map_err(said)?;
-                needs =
-                    bytes.to_string_lossy().parse().map_err(|_| format!("--needs {bytes:?} is no number of bytes"))?;
+                let bytes = parser.value().map_err(usage_error)?;
+                needs = bytes
+                    .to_string_lossy()
+                    .parse()
+                    .map_err(|_| format!("--needs {bytes:?} is not a number of bytes"))?;
             }
-            Long("dry-run") if command == "write" => dry = true,
+            Long("dry-run") if command == "write" => is_dry_run = true,
             Long("cmdline") if command == "write" => {
-                words = Some(parser.value().map_err(said)?.to_string_lossy().into_owned());
+                words = Some(parser.value().map_err(usage_error)?.to_string_lossy().into_owned());
             }
             other => return Err(other.unexpected().to_string()),
         }
     }
-    match (command.as_str(), dry) {
+    match (command.as_str(), is_dry_run) {
         ("", _) => Ok(CliRequest::Install),
         ("discover", _) => Ok(CliRequest::Discover(rule, needs)),
         ("write", true) => Ok(CliRequest::DryRun(words)),
         ("write", false) => {
-            Err("write alone is not done from here: write --dry-run shows it; oxbow-agent without words \
-                                 does all of it"
+            Err("write needs --dry-run here, which shows what would be written; oxbow-agent without arguments \
+                                 installs this machine"
                 .to_owned())
         }
-        (other, _) => Err(format!("there is no command {other:?}")),
+        (other, _) => Err(format!("unknown command {other:?}")),
     }
 }
 
 /// `rule` with one key more, as a profile has it.
-fn with(rule: &DiskRule, text: &str) -> Result<DiskRule, String> {
-    let (key, value) = text.split_once('=').ok_or_else(|| format!("--rule {text:?} is no KEY=VALUE"))?;
+fn with_key(rule: &DiskRule, text: &str) -> Result<DiskRule, String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("--rule {text:?} is not KEY=VALUE"))?;
     let value = match key {
         "pick" => json!(value),
-        "min_bytes" | "max_bytes" => json!(value.parse::<u64>().map_err(|_| format!("{key}={value} is no number"))?),
+        "min_bytes" | "max_bytes" => json!(value.parse::<u64>().map_err(|_| format!("{key}={value} is not a number"))?),
         _ => json!(value.split(',').collect::<Vec<_>>()),
     };
     let mut all = serde_json::to_value(rule).map_err(|error| error.to_string())?;
     all[key] = value;
     let rule: DiskRule = read(all).map_err(|error| format!("--rule {text:?}: {error}"))?;
     if rule.transport.contains(&Transport::Unknown) {
-        return Err(format!("--rule {text:?}: no disk is attached so"));
+        return Err(format!("--rule {text:?}: unknown transport"));
     }
     rule.nonsense().map_or(Ok(rule), |(_, why)| Err(why))
 }
@@ -96,8 +98,8 @@ fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, serde_json::
     serde_json::from_value(value)
 }
 
-/// Who this machine is, what it has, and what the rule makes of it.
-pub fn discovered(survey: &Survey, rule: &DiskRule, needs: u64) -> String {
+/// The machine's identity and disks, and the disk that the rule chooses.
+pub fn discovery_report(survey: &Survey, rule: &DiskRule, needs: u64) -> String {
     let Survey { claims, disks, remarks, .. } = survey;
     let mut lines = vec![format!("this machine is {}", super::name(claims))];
     if let Some(uuid) = &claims.uuid {
@@ -116,45 +118,45 @@ pub fn discovered(survey: &Survey, rule: &DiskRule, needs: u64) -> String {
     lines.join("\n")
 }
 
-/// Asks the station of `orders` what this machine is to get; what would be done, or why nothing would.
-pub fn rehearsed(orders: &BootArgs, machine: &dyn Machine) -> Result<String, String> {
-    let station = StationClient::new(orders, machine.dialer(), &RetryPolicy::default());
-    let survey = machine.survey(orders.boot_nic);
+/// Asks the station what this machine would get; returns what would be done, or why nothing would.
+pub fn dry_run(boot_args: &BootArgs, machine: &dyn Machine) -> Result<String, String> {
+    let station = StationClient::new(boot_args, machine.dialer(), &RetryPolicy::default());
+    let survey = machine.survey(boot_args.boot_nic);
     match station.job().map_err(|trouble| format!("{trouble} ({})", station.url()))? {
-        HelloReply::Job(job) => would(&job, &survey),
-        HelloReply::Later { reason, .. } => Err(format!("the station says to wait: {reason}")),
+        HelloReply::Job(job) => describe_job(&job, &survey),
+        HelloReply::Later { reason, .. } => Err(format!("the station asks this machine to wait: {reason}")),
         HelloReply::Ended { reason } => Err(format!("nothing to do: {reason}")),
-        HelloReply::Unknown => Err("the station's answer is unknown to this agent, which is older".to_owned()),
+        HelloReply::Unknown => Err("the station's answer is newer than this agent and cannot be understood".to_owned()),
     }
 }
 
-fn would(job: &AgentJob, survey: &Survey) -> Result<String, String> {
+fn describe_job(job: &AgentJob, survey: &Survey) -> Result<String, String> {
     let disk = job.disk.choose(&survey.disks, job.disk_bytes).map_err(|no| no.to_string())?;
     let image = job.image.rsplit('/').next().unwrap_or(&job.image);
     let mut lines = vec![
         format!("profile {}", job.profile),
-        format!("image {image}, {} as it travels, sha256 {}", in_bytes(job.bytes), job.sha256),
-        format!("would write {} to {disk}, from its first byte on", in_bytes(job.disk_bytes)),
+        format!("image {image}, {} to transfer, sha256 {}", in_bytes(job.bytes), job.sha256),
+        format!("would write {} to {disk}, starting at its first byte", in_bytes(job.disk_bytes)),
     ];
-    lines.extend(disk.volumes.iter().map(|volume| format!("  where now is {volume}")));
+    lines.extend(disk.volumes.iter().map(|volume| format!("  which now holds {volume}")));
     lines.extend(job.warnings.iter().map(|warning| format!("note: {warning}")));
     lines.push(format!("then {}", job.after.words()));
     lines.push("nothing was written".to_owned());
     Ok(lines.join("\n"))
 }
 
-/// The machine this program runs on, as far as a person asks.
+/// Runs a command on this machine.
 pub fn answer(asked: &CliRequest) -> Result<String, String> {
     match asked {
         CliRequest::Help | CliRequest::Install => Ok(HELP.to_owned()),
         CliRequest::Version => Ok(concat!("oxbow-agent ", env!("CARGO_PKG_VERSION")).to_owned()),
-        CliRequest::Discover(rule, needs) => Ok(discovered(&Linux.survey(None), rule, *needs)),
+        CliRequest::Discover(rule, needs) => Ok(discovery_report(&Linux.survey(None), rule, *needs)),
         CliRequest::DryRun(words) => {
-            let orders = match words {
+            let boot_args = match words {
                 Some(words) => words.parse().map_err(|no: super::boot_args::BadBootArgs| no.to_string())?,
-                None => Linux.orders().map_err(|no| no.to_string())?,
+                None => Linux.boot_args().map_err(|no| no.to_string())?,
             };
-            rehearsed(&orders, &Linux)
+            dry_run(&boot_args, &Linux)
         }
     }
 }
@@ -165,7 +167,7 @@ mod tests {
     use crate::domain::machine::disk::{Disk, DiskVolume, Pick};
 
     fn ask(words: &str) -> Result<CliRequest, String> {
-        asked(words.split_whitespace().map(Into::into))
+        parse(words.split_whitespace().map(Into::into))
     }
 
     fn survey() -> Survey {
@@ -183,16 +185,16 @@ mod tests {
         assert_eq!(ask("discover --help"), Ok(CliRequest::Help));
         assert_eq!(ask("write --dry-run"), Ok(CliRequest::DryRun(None)));
         for (words, says) in [
-            ("write", "write alone is not done from here"),
+            ("write", "write needs --dry-run here"),
             ("discover --dry-run", "--dry-run"),
-            ("install", "there is no command \"install\""),
-            ("discover --rule pick", "is no KEY=VALUE"),
+            ("install", "unknown command \"install\""),
+            ("discover --rule pick", "is not KEY=VALUE"),
             ("discover --rule pikc=smallest", "pikc"),
             ("discover --rule transport=tape", "tape"),
-            ("discover --needs much", "is no number of bytes"),
+            ("discover --needs much", "is not a number of bytes"),
         ] {
-            let said = ask(words).expect_err(words);
-            assert!(said.contains(says), "{words}: {said}");
+            let error = ask(words).expect_err(words);
+            assert!(error.contains(says), "{words}: {error}");
         }
     }
 
@@ -208,14 +210,14 @@ mod tests {
     fn a_person_at_the_shell_reads_who_it_is_what_its_disks_hold_and_which_would_be_written() {
         let rule = DiskRule { pick: Pick::Smallest, ..DiskRule::default() };
         assert_eq!(
-            discovered(&survey(), &rule, 0),
+            discovery_report(&survey(), &rule, 0),
             "this machine is serial FB-0042\n\
              disk /dev/sda (sata, 64.0 GB)\n\
              \x20 holds \"data\", label \"photos\"\n\
              disk /dev/sdb (sata, 500.0 GB)\n\
              the rule chooses /dev/sda (sata, 64.0 GB)"
         );
-        let none = discovered(&survey(), &DiskRule::default(), 0);
+        let none = discovery_report(&survey(), &DiskRule::default(), 0);
         assert!(none.contains("the rule chooses none: 2 disks fit"), "{none}");
     }
 }

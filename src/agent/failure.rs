@@ -1,4 +1,4 @@
-//! How a run ends without success, and what the person in front of the machine reads.
+//! How a run fails, and what the technician at the machine reads.
 
 use super::boot_args::StationUrl;
 use crate::domain::machine::report::{FailureKind, Step};
@@ -44,7 +44,7 @@ pub fn boxed(failure: &RunFailure, machine: &str, station: StationUrl) -> Vec<St
             lines.push(framed(&format!("{name:<NAME$}{part}")));
         }
     }
-    lines.extend([framed(""), framed("It waits for the station's word to restart."), rule]);
+    lines.extend([framed(""), framed("Waiting for the station to restart it."), rule]);
     lines
 }
 
@@ -105,7 +105,7 @@ mod tests {
 |          [disk] rule                                     |
 | station  http://10.77.0.1:80                             |
 |                                                          |
-| It waits for the station's word to restart.              |
+| Waiting for the station to restart it.                   |
 +----------------------------------------------------------+"
         );
     }

@@ -16,31 +16,31 @@ use crate::domain::profile::configuration::{Configuration, FileFact, PlacedArchi
 
 /// The agent's surroundings: identity, disks, network, console, power.
 pub trait Machine: Sync {
-    /// Who the machine is and what disks it has. `boot_nic` is the card it booted from: first among its claims.
+    /// The machine's identity and disks. `boot_nic`, the card it booted from, comes first among its claims.
     fn survey(&self, boot_nic: Option<MacAddr>) -> Survey;
 
-    /// What it is made of by now: a cable may have been changed while the machine waits. None: as it was.
+    /// The current hardware inventory: a cable may have changed while the machine waits. None: unchanged.
     fn inventory(&self) -> Option<Inventory> {
         None
     }
 
-    /// Opens a disk of the survey to be written from its first byte, for nobody else meanwhile.
+    /// Opens a disk of the survey exclusively, to be written from its first byte.
     fn open(&self, disk: &Disk) -> io::Result<Box<dyn Medium>>;
 
-    /// Carries out what follows the image on `disk`, which is proven and closed by now, and reads it back from the medium.
+    /// Configures `disk`, which is verified and closed by now, and reads the result back from the medium.
     fn configure(&self, _disk: &Disk, _what: &Configuration, _aid: &dyn Aid) -> Result<Configured, Unconfigured> {
-        Err(Unconfigured { kind: FailureKind::Configuration, detail: "this machine cannot do it".into() })
+        Err(Unconfigured { kind: FailureKind::Configuration, detail: "this machine does not support it".into() })
     }
 
     /// The last things that its kernel has complained of about the disk at this path, the latest last. Never waits for the
     /// disk.
-    fn kernel_says(&self, _disk: &str) -> Vec<String> {
+    fn kernel_messages(&self, _disk: &str) -> Vec<String> {
         Vec::new()
     }
 
     /// How this machine reaches an address.
     fn dialer(&self) -> Dialer {
-        Dialer::new(|to, patience| TcpStream::connect_timeout(&to, patience))
+        Dialer::new(|to, timeout| TcpStream::connect_timeout(&to, timeout))
     }
 
     /// Time since the machine was started.
@@ -105,7 +105,7 @@ pub trait Medium: Send {
     }
 }
 
-/// What a machine needs of others while it configures its disk.
+/// What a machine needs from the agent while it configures its disk.
 pub trait Aid {
     /// The file of an archive, from its first byte; resumed when the connection breaks, and an error when its digest is
     /// not what it should be.
@@ -146,8 +146,8 @@ impl Dialer {
         Self(Arc::new(dial))
     }
 
-    pub fn dial(&self, to: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
-        (self.0)(to, patience)
+    pub fn dial(&self, to: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        (self.0)(to, timeout)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The agent: what runs inside the network-booted system of a machine and puts the OS image on its disk.
 //!
 //! ```text
-//!  kernel command line ─► orders          /sys ─► survey: who the machine is, which disks it has
+//!  kernel command line ─► boot_args       /sys ─► survey: who the machine is, which disks it has
 //!                            └──────► hello ◄──────┘
 //!                                      │ job
 //!            disk rule ─► write: download ─► decompress ─► disk      (a connection that breaks is resumed)
@@ -10,10 +10,10 @@
 //!                      configure: files, archives, layout, seal, boot entry ─► read back   (where the station asks for it)
 //!                         restart, once the station has every report
 //!
-//!  everybody ─► journal ─► mailbox ─► courier ─► station            (repeated until acknowledged)
+//!  everything ─► journal ─► outbox ─► sender ─► station            (repeated until acknowledged)
 //! ```
 //!
-//! Synchronous, a thread each for the work, the disk, the courier and the watchdog, which ends a run whose disk never
+//! Synchronous, a thread each for the work, the disk, the sender and the watchdog, which ends a run whose disk never
 //! answers. [`run`] never gives up on a station that is
 //! away, except in the middle of a download ([`station::backoff::RetryPolicy::stalled`]). It takes its surroundings as a
 //! [`machine::Machine`]: [`linux::Linux`] in the initramfs, simulated ones in `sim` and in tests.
@@ -39,7 +39,7 @@ use self::console::journal::Journal;
 use self::image::pump::Blocks;
 use self::machine::Machine;
 use self::session::Session;
-use self::shutdown::Farewell;
+use self::shutdown::Shutdown;
 use self::station::StationClient;
 use self::station::backoff::RetryPolicy;
 use self::station::outbox::Outbox;
@@ -49,28 +49,28 @@ use crate::agent::outcome::AgentOutcome;
 use crate::domain::machine::claims::Claims;
 use crate::protocol::{HelloMessage, VERSION};
 
-/// What the agent is told from outside.
+/// The agent's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentConfig {
-    pub orders: BootArgs,
-    pub patience: RetryPolicy,
+    pub boot_args: BootArgs,
+    pub retry_policy: RetryPolicy,
     pub blocks: Blocks,
 }
 
 impl AgentConfig {
-    /// The orders with everything else as it is on real machines.
-    pub fn new(orders: BootArgs) -> Self {
-        Self { orders, patience: RetryPolicy::default(), blocks: Blocks::default() }
+    /// Defaults for real machines.
+    pub fn new(boot_args: BootArgs) -> Self {
+        Self { boot_args, retry_policy: RetryPolicy::default(), blocks: Blocks::default() }
     }
 }
 
-/// Installs `machine` as the station of `config` says, and restarts it.
+/// Installs `machine` as the station orders, then restarts it.
 pub fn run(config: &AgentConfig, machine: &dyn Machine) -> AgentOutcome {
-    let AgentConfig { orders, patience, blocks } = config;
-    let mailbox = Outbox::default();
-    let journal = Journal::new(machine, &mailbox);
-    let station = StationClient::new(orders, machine.dialer(), patience);
-    let survey = machine.survey(orders.boot_nic);
+    let AgentConfig { boot_args, retry_policy, blocks } = config;
+    let outbox = Outbox::default();
+    let journal = Journal::new(machine, &outbox);
+    let station = StationClient::new(boot_args, machine.dialer(), retry_policy);
+    let survey = machine.survey(boot_args.boot_nic);
     survey.remarks.iter().for_each(|remark| journal.warning("hello", remark));
     let hello = HelloMessage {
         version: VERSION,
@@ -80,55 +80,55 @@ pub fn run(config: &AgentConfig, machine: &dyn Machine) -> AgentOutcome {
         inventory: survey.inventory,
     };
     let name = name(&hello.claims);
-    journal.show(|panel| (panel.machine, panel.station) = (name.clone(), orders.station.to_string()));
-    let watch = Activity::new(*patience);
-    let farewell = Farewell {
+    journal.show(|panel| (panel.machine, panel.station) = (name.clone(), boot_args.station.to_string()));
+    let watch = Activity::new(*retry_policy);
+    let shutdown = Shutdown {
         machine,
         station: &station,
-        mailbox: &mailbox,
+        outbox: &outbox,
         journal: &journal,
         hello: &hello,
         name: &name,
         watch: &watch,
-        patience: *patience,
+        retry_policy: *retry_policy,
         hung: false,
     };
-    let courier = ReportSender {
+    let sender = ReportSender {
         machine,
         station: &station,
-        mailbox: &mailbox,
+        outbox: &outbox,
         journal: &journal,
         hello: &hello,
-        patience: *patience,
+        retry_policy: *retry_policy,
     };
     let session = Session {
         machine,
         station: &station,
-        mailbox: &mailbox,
+        outbox: &outbox,
         journal: &journal,
         hello: &hello,
         watch: &watch,
-        farewell,
-        patience: *patience,
+        shutdown,
+        retry_policy: *retry_policy,
         blocks: *blocks,
     };
-    let hear = |alarm| match alarm {
-        WatchdogAlarm::Warning(step, text) => journal.warning(console::journal::word(step), &text),
-        WatchdogAlarm::Tripped(failure) => drop(Farewell { hung: true, ..farewell }.in_failure(failure)),
+    let on_alarm = |alarm| match alarm {
+        WatchdogAlarm::Warning(step, text) => journal.warning(console::journal::step_label(step), &text),
+        WatchdogAlarm::Tripped(failure) => drop(Shutdown { hung: true, ..shutdown }.in_failure(failure)),
     };
     thread::scope(|scope| {
-        scope.spawn(|| courier.serve());
-        let watchdog = scope.spawn(|| watch.serve(hear));
+        scope.spawn(|| sender.serve());
+        let watchdog = scope.spawn(|| watch.serve(on_alarm));
         let outcome = session.run();
         watch.end();
-        // One that has given the run up still waits for the station's word.
+        // After a tripped alarm it still waits for the station's order.
         watchdog.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        mailbox.close();
+        outbox.close();
         outcome
     })
 }
 
-/// What a person calls a machine.
+/// A readable name for a machine.
 fn name(claims: &Claims) -> String {
     let serial = claims.serial.as_ref().map(|serial| format!("serial {serial}"));
     let nic = claims.macs.first().map(ToString::to_string);

@@ -1,10 +1,10 @@
-//! How the agent leaves: it says what became of the machine, and restarts it, switches it off, or waits for the station's
-//! word.
+//! How the agent ends: it reports the result, then restarts the machine, powers it off, or waits for the station's
+//! order.
 
 use std::io;
 use std::time::Duration;
 
-use super::console::journal::{Journal, word};
+use super::console::journal::{Journal, step_label};
 use super::console::panel::Now;
 use super::failure::{RunFailure, StopReason, boxed};
 use super::machine::Machine;
@@ -17,31 +17,31 @@ use crate::domain::machine::report::{FailureKind, Report, Step};
 use crate::domain::profile::After;
 use crate::protocol::{AgentOrder, HelloMessage, HelloReply};
 
-/// Whoever leaves, and the means.
+/// What is needed to end a run.
 #[derive(Clone, Copy)]
-pub(super) struct Farewell<'a> {
+pub(super) struct Shutdown<'a> {
     pub machine: &'a dyn Machine,
     pub station: &'a StationClient,
-    pub mailbox: &'a Outbox,
+    pub outbox: &'a Outbox,
     pub journal: &'a Journal<'a>,
     pub hello: &'a HelloMessage,
-    /// What a person calls this machine.
+    /// A readable name for this machine.
     pub name: &'a str,
     pub watch: &'a Activity,
-    pub patience: RetryPolicy,
-    /// Whether a thread waits for a disk and always will: nobody may wait for it.
+    pub retry_policy: RetryPolicy,
+    /// Whether a thread hangs in a disk request: never wait for it.
     pub hung: bool,
 }
 
-impl Farewell<'_> {
+impl Shutdown<'_> {
     /// Waits until the station has every report, however long it is away.
     pub(super) fn deliver(&self) -> Result<(), StopReason> {
         while self.machine.is_on() {
-            match self.mailbox.delivery(GLANCE) {
+            match self.outbox.delivery(GLANCE) {
                 DeliveryState::Underway => {}
                 DeliveryState::Acknowledged => return Ok(()),
                 DeliveryState::Ended(reason) => {
-                    let detail = format!("the station took no more reports of this run: {reason}");
+                    let detail = format!("the station accepts no more reports of this run: {reason}");
                     return Err(StopReason::failed(Step::Reboot, FailureKind::Protocol, detail));
                 }
             }
@@ -49,46 +49,43 @@ impl Farewell<'_> {
         Err(StopReason::SwitchedOff)
     }
 
-    /// Says why the run has failed, to the station and to whoever stands before the machine, and waits for the word.
+    /// Reports the failure to the station and on the machine's screen, then waits for an order.
     pub(super) fn in_failure(&self, failure: RunFailure) -> AgentOutcome {
-        let failure = self.with_the_kernels_words(failure);
+        let failure = self.with_kernel_messages(failure);
         let RunFailure { step, kind, detail } = failure.clone();
         self.journal.show(|panel| panel.now = Now::Failed(failure.clone()));
-        self.journal.error(word(step), &detail);
-        self.mailbox.report(Report::Failed { step, failure: kind, detail });
+        self.journal.error(step_label(step), &detail);
+        self.outbox.report(Report::Failed { step, failure: kind, detail });
         for line in boxed(&failure, self.name, self.station.url()) {
             self.journal.console("failed", &line);
         }
-        self.at_a_word(AgentOutcome::Failed(failure))
+        self.await_order(AgentOutcome::Failed(failure))
     }
 
-    /// Of a disk that failed, the kernel knows more than the agent: its last lines go to the log, the last one of them into
-    /// the reason.
-    fn with_the_kernels_words(&self, failure: RunFailure) -> RunFailure {
+    /// Adds the kernel's last messages about a failed disk: all of them to the log, the last one to the reason.
+    fn with_kernel_messages(&self, failure: RunFailure) -> RunFailure {
         let is_of_disk = matches!(failure.kind, FailureKind::Hung | FailureKind::DiskIo);
-        let said = self.watch.disk().filter(|_| is_of_disk).map(|disk| self.machine.kernel_says(&disk));
-        let said = said.unwrap_or_default();
-        said.iter().for_each(|line| self.journal.warning(word(failure.step), &format!("the kernel says: {line}")));
-        match said.last() {
-            Some(last) => {
-                RunFailure { detail: format!("{}; the kernel's last word: {last}", failure.detail), ..failure }
-            }
+        let messages = self.watch.disk().filter(|_| is_of_disk).map(|disk| self.machine.kernel_messages(&disk));
+        let messages = messages.unwrap_or_default();
+        messages.iter().for_each(|line| self.journal.warning(step_label(failure.step), &format!("kernel: {line}")));
+        match messages.last() {
+            Some(last) => RunFailure { detail: format!("{}; last kernel message: {last}", failure.detail), ..failure },
             None => failure,
         }
     }
 
-    /// Restarts when the station says so.
-    pub(super) fn at_a_word(&self, outcome: AgentOutcome) -> AgentOutcome {
+    /// Waits for the station's order to restart.
+    pub(super) fn await_order(&self, outcome: AgentOutcome) -> AgentOutcome {
         let _the_station_may_have_ended_the_run = self.deliver();
-        while pause(self.machine, self.patience.word) {
-            match self.station.word() {
+        while pause(self.machine, self.retry_policy.order) {
+            match self.station.order() {
                 Ok(AgentOrder::Restart) => {
                     self.restart();
                     break;
                 }
-                // Forgotten, or another station: it hears again what became of this machine.
+                // The station forgot the run, or is another one: report everything again.
                 Err(StationError::UnknownRun) => match self.station.hello(self.hello) {
-                    Ok(HelloReply::Job(job)) => self.mailbox.reports_acknowledged(job.next_report),
+                    Ok(HelloReply::Job(job)) => self.outbox.reports_acknowledged(job.next_report),
                     Ok(HelloReply::Ended { .. }) => {
                         self.restart();
                         break;
@@ -101,22 +98,24 @@ impl Farewell<'_> {
         outcome
     }
 
-    /// Does what the profile says follows a proven disk.
+    /// Does what the profile's `after` says once the disk is verified.
     pub(super) fn in_success(&self, after: After) -> AgentOutcome {
-        self.journal.show(|panel| panel.now = Now::Done(format!("the disk is proven; {}", after.words())));
+        self.journal.show(|panel| panel.now = Now::Done(format!("disk verified; {}", after.words())));
         match after {
             After::Reboot => self.restart(),
             After::PowerOff => {
-                let off = self.end("switching off now", || self.machine.power_off());
+                let off = self.end("powering off now", || self.machine.power_off());
                 off.unwrap_or_else(|error| {
-                    self.journal
-                        .error("restart", &format!("the machine does not switch itself off ({error}): do it by hand"));
-                    self.mailbox.settle_log(FAREWELL);
+                    self.journal.error(
+                        "restart",
+                        &format!("the machine cannot power itself off ({error}): switch it off by hand"),
+                    );
+                    self.outbox.settle_log(LOG_FLUSH);
                 });
             }
             After::Wait => {
-                self.journal.console("done", "this machine is installed and its disk is proven: switch it off");
-                return self.at_a_word(AgentOutcome::Installed);
+                self.journal.console("done", "this machine is installed and its disk is verified: switch it off");
+                return self.await_order(AgentOutcome::Installed);
             }
         }
         AgentOutcome::Installed
@@ -125,18 +124,18 @@ impl Farewell<'_> {
     fn restart(&self) {
         let how = || if self.hung { self.machine.restart_at_once() } else { self.machine.restart() };
         if let Err(error) = self.end("restarting now", how) {
-            self.journal.error("restart", &format!("the machine does not restart ({error}): switch it off and on"));
-            self.mailbox.settle_log(FAREWELL);
+            self.journal.error("restart", &format!("the machine cannot restart ({error}): switch it off and on"));
+            self.outbox.settle_log(LOG_FLUSH);
         }
     }
 
     fn end(&self, words: &str, how: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         self.journal.info("restart", words);
-        self.mailbox.settle_log(FAREWELL);
+        self.outbox.settle_log(LOG_FLUSH);
         how()
     }
 }
 
 const GLANCE: Duration = Duration::from_millis(500);
-/// The last log lines are not worth more than this.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// The longest wait for the last log lines.
+const LOG_FLUSH: Duration = Duration::from_secs(2);

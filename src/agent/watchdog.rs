@@ -12,12 +12,12 @@ use super::machine::Medium;
 use super::station::backoff::RetryPolicy;
 use crate::domain::machine::report::{FailureKind, Step};
 
-/// What the work is at, known to whoever works and to the watchdog.
+/// The state of the work, shared with the watchdog.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
     changed: Condvar,
-    patience: RetryPolicy,
+    retry_policy: RetryPolicy,
 }
 
 #[derive(Debug)]
@@ -57,12 +57,12 @@ enum Act {
 pub(super) enum WatchdogAlarm {
     /// Half of the patience is gone.
     Warning(Step, String),
-    /// All of it. The run has failed; nobody else says so.
+    /// The limit has passed: the run has failed, and only the watchdog reports it.
     Tripped(RunFailure),
 }
 
 impl Activity {
-    pub(super) fn new(patience: RetryPolicy) -> Self {
+    pub(super) fn new(retry_policy: RetryPolicy) -> Self {
         let state = State {
             step: None,
             since: Instant::now(),
@@ -72,7 +72,7 @@ impl Activity {
             tripped: None,
             over: false,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new(), patience }
+        Self { state: Mutex::new(state), changed: Condvar::new(), retry_policy }
     }
 
     /// From now on `step` is watched.
@@ -89,14 +89,14 @@ impl Activity {
         (state.since, state.warned) = (Instant::now(), false);
     }
 
-    /// Nothing is watched any more; an error if it is too late for that.
+    /// Stops watching; an error if the alarm has already tripped.
     pub(super) fn rest(&self) -> Result<(), StopReason> {
         let mut state = self.lock();
         state.step = None;
         state.tripped.clone().map_or(Ok(()), |failure| Err(StopReason::Failed(failure)))
     }
 
-    /// The disk that is written, once it was opened.
+    /// The disk being written, once it is open.
     pub(super) fn disk(&self) -> Option<String> {
         self.lock().disk.clone()
     }
@@ -123,14 +123,14 @@ impl Activity {
         let answer = ask();
         let mut state = self.lock();
         (state.asked, state.since, state.warned) = (None, Instant::now(), false);
-        if state.tripped.is_some() { Err(io::Error::other("the disk came back too late")) } else { answer }
+        if state.tripped.is_some() { Err(io::Error::other("the disk answered too late")) } else { answer }
     }
 
-    /// Watches until [`Self::end`], or until the patience is gone.
-    pub(super) fn serve(&self, mut hear: impl FnMut(WatchdogAlarm)) {
+    /// Watches until [`Self::end`], or until a limit has passed.
+    pub(super) fn serve(&self, mut on_alarm: impl FnMut(WatchdogAlarm)) {
         let mut state = self.lock();
         while !state.over {
-            let alarm = state.alarm(&self.patience);
+            let alarm = state.alarm(&self.retry_policy);
             let is_last = match &alarm {
                 Some(WatchdogAlarm::Tripped(failure)) => {
                     state.tripped = Some(failure.clone());
@@ -144,13 +144,13 @@ impl Activity {
             };
             if let Some(alarm) = alarm {
                 drop(state);
-                hear(alarm);
+                on_alarm(alarm);
                 if is_last {
                     return;
                 }
                 state = self.lock();
             }
-            let glance = (self.patience.disk.min(self.patience.step) / 8).min(GLANCE);
+            let glance = (self.retry_policy.disk.min(self.retry_policy.step) / 8).min(GLANCE);
             state = self.changed.wait_timeout(state, glance).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -162,19 +162,19 @@ impl Activity {
 }
 
 impl State {
-    fn alarm(&self, patience: &RetryPolicy) -> Option<WatchdogAlarm> {
+    fn alarm(&self, retry_policy: &RetryPolicy) -> Option<WatchdogAlarm> {
         let step = self.step?;
         let of_disk = self.asked.as_ref().map(|asked| {
             let DiskRequest { disk, act, since } = asked;
-            (since.elapsed(), patience.disk, format!("{disk}: {}: the disk has not answered", act.words()))
+            (since.elapsed(), retry_policy.disk, format!("{disk}: {}: the disk has not answered", act.words()))
         });
-        let of_step = (self.since.elapsed(), patience.step, format!("{}: nothing has moved", step.word()));
+        let of_step = (self.since.elapsed(), retry_policy.step, format!("{}: no progress", step.word()));
         let due = |(silent, limit, what): &(Duration, Duration, String)| {
             if silent >= limit {
                 let detail = format!("{what} for {}", seconds(*limit));
                 Some(WatchdogAlarm::Tripped(RunFailure { step, kind: FailureKind::Hung, detail }))
             } else if !self.warned && *silent >= *limit / 2 {
-                let text = format!("{what} for {}; given up after {}", seconds(*silent), seconds(*limit));
+                let text = format!("{what} for {}; giving up after {}", seconds(*silent), seconds(*limit));
                 Some(WatchdogAlarm::Warning(step, text))
             } else {
                 None
@@ -190,13 +190,13 @@ impl Act {
             Self::Opening => "opening".to_owned(),
             Self::Writing(at) => format!("writing at byte {at}"),
             Self::Flushing => "flushing".to_owned(),
-            Self::Rewinding => "going back to its first byte".to_owned(),
+            Self::Rewinding => "seeking to its first byte".to_owned(),
             Self::Reading(at) => format!("reading back at byte {at}"),
         }
     }
 }
 
-/// A medium under watch. One that comes back after the watchdog has given it up is an error.
+/// A watched medium. An answer after the watchdog has tripped is an error.
 pub(super) struct Watched<'a> {
     watch: &'a Activity,
     disk: String,
@@ -235,7 +235,7 @@ impl Medium for Watched<'_> {
     }
 }
 
-/// A time in words, short ones too.
+/// A time as text, short ones too.
 fn seconds(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{:.1} s", time.as_secs_f64()) }
 }
@@ -247,7 +247,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
 
-    fn patience(disk: u64, step: u64) -> RetryPolicy {
+    fn retry_policy(disk: u64, step: u64) -> RetryPolicy {
         let [disk, step] = [disk, step].map(Duration::from_millis);
         RetryPolicy { disk, step, ..RetryPolicy::default() }
     }
@@ -267,18 +267,18 @@ mod tests {
 
     #[test]
     fn a_step_in_which_nothing_moves_is_warned_of_and_then_given_up() {
-        let watch = Activity::new(patience(60_000, 200));
+        let watch = Activity::new(retry_policy(60_000, 200));
         watch.begin(Step::Configure);
         let heard = alarms(&watch);
         assert_eq!(heard.len(), 2, "{heard:?}");
         assert!(matches!(heard[0], WatchdogAlarm::Warning(Step::Configure, _)), "{heard:?}");
-        assert_eq!(detail(&heard[1]), "configuring: nothing has moved for 0.2 s");
+        assert_eq!(detail(&heard[1]), "configuring: no progress for 0.2 s");
         assert!(watch.rest().is_err(), "too late");
     }
 
     #[test]
     fn what_moves_now_and_then_and_what_is_not_watched_is_left_alone() {
-        let watch = Activity::new(patience(60_000, 2000));
+        let watch = Activity::new(retry_policy(60_000, 2000));
         std::thread::scope(|scope| {
             let heard = scope.spawn(|| alarms(&watch));
             watch.begin(Step::Write);
@@ -316,7 +316,7 @@ mod tests {
                 Ok(0)
             }
         }
-        let watch = Activity::new(patience(200, 60_000));
+        let watch = Activity::new(retry_policy(200, 60_000));
         watch.begin(Step::Write);
         std::thread::scope(|scope| {
             let heard = scope.spawn(|| alarms(&watch));

@@ -9,7 +9,7 @@ use oxbow::agent::linux::Linux;
 use oxbow::agent::{AgentConfig, run};
 
 fn main() -> ExitCode {
-    match cli::asked(std::env::args_os().skip(1)) {
+    match cli::parse(std::env::args_os().skip(1)) {
         Ok(CliRequest::Install) => install(),
         Ok(asked) => match cli::answer(&asked) {
             Ok(text) => {
@@ -23,9 +23,9 @@ fn main() -> ExitCode {
 }
 
 fn install() -> ExitCode {
-    match Linux.orders() {
-        Ok(orders) => {
-            let outcome = run(&AgentConfig::new(orders), &Linux);
+    match Linux.boot_args() {
+        Ok(boot_args) => {
+            let outcome = run(&AgentConfig::new(boot_args), &Linux);
             println!("the agent ends without a restart: {outcome:?}");
             // Whoever started the agent decides what a machine does that neither works nor restarts.
             ExitCode::FAILURE

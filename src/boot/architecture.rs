@@ -54,11 +54,11 @@ impl ArchCode {
         let made = |row: &&ArchitectureRow| mac.is_some_and(|mac| row.ouis.iter().any(|oui| oui.made(mac)));
         match self {
             Self::BIOS => ROWS.iter().find(made).map_or(self, |row| row.code),
-            said => said,
+            other => other,
         }
     }
 
-    /// The row of this architecture. None for a number that nobody has described.
+    /// The row of this architecture. None for an unknown number.
     pub fn row(self) -> Option<&'static ArchitectureRow> {
         ROWS.iter().find(|row| row.code == self)
     }

@@ -1,4 +1,4 @@
-//! What a client is told to load.
+//! The boot program for each client.
 
 use crate::boot::architecture::{ArchCode, LoaderTransport};
 use crate::boot::chain;
@@ -19,7 +19,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// What `client` is told to load. None for those who do not boot from the network, or for whom nothing is here.
+    /// The boot program for `client`. None if it does not boot from the network, or if there is none for it.
     ///
     /// An iPXE that can do HTTP gets the script. One that cannot is given the iPXE from here, once: that one can. It is
     /// the feature that decides, never a count or a version, so it cannot loop. Where HTTPS is required the same holds
@@ -76,7 +76,7 @@ mod tests {
         Segment::new([10, 77, 0, 1].into(), 24, "http://10.77.0.1:8080").expect("a segment")
     }
 
-    fn told(client: BootClient) -> Option<String> {
+    fn chosen_name(client: BootClient) -> Option<String> {
         Program::of(client, &Claims::default(), &segment()).map(|program| program.name().to_owned())
     }
 
@@ -97,7 +97,7 @@ mod tests {
             (BootClient::OtherArch(ArchCode(10)), None),
             (BootClient::Plain, None),
         ] {
-            assert_eq!(told(client).as_deref(), program, "{client:?}");
+            assert_eq!(chosen_name(client).as_deref(), program, "{client:?}");
         }
     }
 
@@ -114,8 +114,8 @@ mod tests {
             (ipxe(true), "http://10.77.0.1:8080/boot.ipxe"),
             (ipxe(false), "snponly.efi"),
         ] {
-            let told = Program::of(client, &Claims::default(), &secure);
-            assert_eq!(told.as_ref().map(Program::name), Some(program), "{client:?}");
+            let chosen = Program::of(client, &Claims::default(), &secure);
+            assert_eq!(chosen.as_ref().map(Program::name), Some(program), "{client:?}");
         }
     }
 
@@ -131,8 +131,8 @@ mod tests {
             let quirks = Arc::new(quirk_file::parse("quirks.toml", &rows).expect("valid"));
             let catalogue = Catalogue { quirks, ..(*default_profile.catalogue).clone() };
             segment.site = Overrides::new(Arc::new(Snapshot { catalogue: catalogue.into(), ..default_profile }));
-            let told = Program::of(BootClient::Pxe(ArchCode(7)), &Claims::default(), &segment);
-            assert_eq!(told.as_ref().map(Program::name), Some(program), "{effect}");
+            let chosen = Program::of(BootClient::Pxe(ArchCode(7)), &Claims::default(), &segment);
+            assert_eq!(chosen.as_ref().map(Program::name), Some(program), "{effect}");
         }
     }
 
@@ -162,12 +162,12 @@ mod tests {
             (BootClient::HttpClient(ArchCode(16)), Some("https://10.77.0.1/boot/ipxe.efi")),
             (BootClient::Plain, None),
         ] {
-            let told = Program::of(client, &Claims::default(), &segment);
-            assert_eq!(told.as_ref().map(Program::name), program, "{client:?}");
+            let chosen = Program::of(client, &Claims::default(), &segment);
+            assert_eq!(chosen.as_ref().map(Program::name), program, "{client:?}");
         }
         segment.https = None;
-        let told = Program::of(ipxe(0, true, false), &Claims::default(), &segment);
+        let chosen = Program::of(ipxe(0, true, false), &Claims::default(), &segment);
         let plain = Some(Program::Script("http://10.77.0.1/boot.ipxe".into()));
-        assert_eq!(told, plain, "it is told there that the station has no HTTPS");
+        assert_eq!(chosen, plain, "it is told there that the station has no HTTPS");
     }
 }

@@ -33,7 +33,7 @@ pub fn card(packet: &[u8]) -> Option<MacAddr> {
     MacAddr::new(packet.get(28..34)?.try_into().ok()?).ok()
 }
 
-/// A file that somebody began to fetch by TFTP.
+/// The start of a TFTP transfer.
 pub fn begun(peer: Ipv4Addr, file: &str, terms: Terms) -> Event {
     tftp(peer, file, Tftp::Begun(terms))
 }

@@ -1,4 +1,4 @@
-//! The station's log says why machines do not boot: nobody need watch the screen of a headless one.
+//! Logs why machines do not boot, so that a headless station needs no screen.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::clock;
 use crate::domain::doctor::log::{DoctorLog, LogNotice, LoggedVerdict};
 use crate::domain::doctor::verdict::Severity;
 
-/// Looks at the bench from time to time until told to stop: a machine that has fallen silent makes no event.
+/// Checks the bench from time to time until stopped: a machine that stops answering causes no event.
 pub async fn serve(context: ServiceContext) {
     let mut bulletin = DoctorLog::default();
     let mut each = tokio::time::interval(EVERY);
@@ -35,7 +35,7 @@ fn say(news: &LogNotice) {
         LogNotice::Over(case @ LoggedVerdict { mac, verdict, .. }) => {
             info!(%mac, node = called(case), "no longer {}", verdict.headline());
         }
-        LogNotice::More(more) => warn!("{more} more machines do not boot: `oxbow nodes` lists them"),
+        LogNotice::More(more) => warn!("{more} more machines do not boot: see `oxbow nodes`"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The loops that own sockets. Each is a `serve` that runs until it is told to stop or fails; what to answer is decided
+//! The loops that own sockets. Each is a `serve` that runs until it is stopped or fails; what to answer is decided
 //! elsewhere (`boot`, `domain`), here it is only carried out. A file that names a socket holds no `if` about a packet.
 
 pub mod control;
@@ -42,7 +42,7 @@ impl ServiceContext {
         self.bench.borrow().clone()
     }
 
-    /// Says that `name` is serving at `at`. That it has failed is said by its supervisor.
+    /// Reports that `name` is serving at `at`. Its supervisor reports failures.
     pub async fn up(&self, name: ServiceName, at: impl ToString) {
         let state = ServiceState::Up { at: at.to_string() };
         self.inbox.send(Input::Service(ServiceStatus { name, state, restarts: 0 })).await;
@@ -55,7 +55,7 @@ impl ServiceContext {
     }
 }
 
-/// Why a service could not go on. Shown in the services line with its hint; the service is started again after a pause.
+/// Why a service failed. Shown in the services line with its hint; the service restarts after a pause.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub struct ServiceError {
@@ -71,18 +71,18 @@ impl ServiceError {
     pub fn bind(what: &str, source: io::Error) -> Self {
         let (reason, hint) = match source.kind() {
             io::ErrorKind::AddrInUse => (
-                "another program has it",
-                "stop the other program (`ss -lnptu` shows which), it is tried again by itself",
+                "another program uses it",
+                "stop the other program (`ss -lnptu` shows it); oxbow retries automatically",
             ),
             io::ErrorKind::PermissionDenied => {
                 ("not permitted", "start oxbow as root, or with cap_net_bind_service and cap_net_raw")
             }
             io::ErrorKind::AddrNotAvailable => (
                 "the interface does not have this address",
-                "give the interface its address, it is tried again by itself",
+                "give the interface its address; oxbow retries automatically",
             ),
             io::ErrorKind::NotFound => ("there is no such interface", "plug the adapter in, or name another interface"),
-            _ => ("the system refused it", "read the station's log, it is tried again by itself"),
+            _ => ("the system refused", "read the station's log; oxbow retries automatically"),
         };
         Self { what: format!("cannot bind {what}: {reason}"), hint: hint.into(), source: Some(source) }
     }

@@ -28,7 +28,7 @@ use crate::inbox::Input;
 /// Where machines send it, by UDP and by TCP.
 pub const PORT: u16 = 514;
 
-/// Listens until told to stop, on whatever card is behind the interface. Fails if a port cannot be had.
+/// Listens until stopped, on whatever card is behind the interface. Fails if a port cannot be had.
 pub async fn serve(context: ServiceContext, place: BoundInterface) -> Result<(), ServiceError> {
     link::while_there(&context, ServiceName::Syslog, &place, || session(context.clone(), place.clone())).await
 }
@@ -103,11 +103,11 @@ async fn hear(mut stream: TcpStream, from: Ipv4Addr, to: &mpsc::Sender<(Ipv4Addr
 
 fn tell(context: &ServiceContext, gathered: &mut Aggregate, strangers: &mut UnknownSenders) {
     let now = clock::now();
-    let told = gathered.told(now);
-    if !told.is_empty() {
+    let batches = gathered.drain(now);
+    if !batches.is_empty() {
         let bench = context.snapshot();
         let known: HashSet<Ipv4Addr> = bench.nodes.values().filter_map(|node| node.address).collect();
-        for (address, lines) in told {
+        for (address, lines) in batches {
             if known.contains(&address) {
                 context.inbox.mention(Input::Event(Event::Syslog { address, lines }));
             } else {
@@ -131,7 +131,7 @@ fn log(SyslogLine { level, text, .. }: SyslogLine) {
 fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
     ServiceError {
         what: format!("cannot receive syslog at {at}"),
-        hint: "see whether the interface is still there (`ip link`), it is tried again by itself".into(),
+        hint: "check that the interface still exists (`ip link`); oxbow retries automatically".into(),
         source: Some(error),
     }
 }

@@ -94,8 +94,8 @@ impl Life {
     }
 
     fn agent(&self, cmdline: &str, address: std::net::Ipv4Addr) -> EndState {
-        let orders = match cmdline.parse() {
-            Ok(orders) => orders,
+        let boot_args = match cmdline.parse() {
+            Ok(boot_args) => boot_args,
             Err(error) => {
                 let _going_off_is_seen_above = self.power.pause(FIRMWARE_RETRY);
                 return EndState::Unfinished(format!("{error}"));
@@ -114,7 +114,7 @@ impl Life {
             is_off: AtomicBool::new(false),
             home: self.home.clone(),
         };
-        match run(&AgentConfig { orders, patience: RetryPolicy::default(), blocks: BLOCKS }, &hardware) {
+        match run(&AgentConfig { boot_args, retry_policy: RetryPolicy::default(), blocks: BLOCKS }, &hardware) {
             // Its profile wanted it so; nobody switches it on again.
             AgentOutcome::Installed if hardware.is_off.load(Ordering::Relaxed) => EndState::SwitchedOff,
             AgentOutcome::Installed => {

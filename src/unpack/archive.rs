@@ -29,9 +29,9 @@ pub enum ArchiveFlaw {
     #[error("{entry:?} {what}")]
     Refused { entry: String, what: &'static str },
     /// What it is instead, as far as its first bytes tell.
-    #[error("it is {0}, not a tar")]
+    #[error("it is {0}, not a tar archive")]
     NoTar(&'static str),
-    #[error("there is nothing in it")]
+    #[error("it is empty")]
     Empty,
 }
 
@@ -45,28 +45,28 @@ pub fn format(head: &[u8]) -> ImageFormat {
 pub fn sort(entry: &Entry<'_, impl Read>, before: usize) -> Result<Option<(PathBuf, EntrySort)>, ArchiveFlaw> {
     let path = entry.path().map_err(ArchiveFlaw::Unreadable)?.into_owned();
     let refused = |what| ArchiveFlaw::Refused { entry: clean(&path.to_string_lossy(), WORDS), what };
-    let place = beneath(&path).ok_or_else(|| refused("leads out of the directory it is unpacked into"))?;
+    let place = beneath(&path).ok_or_else(|| refused("leads out of the target directory"))?;
     if place.as_os_str().is_empty() {
         // `./`, the directory itself.
         return Ok(None);
     }
     if before >= MOST {
-        return Err(refused("is one thing too many: an archive holds at most 500000"));
+        return Err(refused("exceeds the limit: an archive holds at most 500000 entries"));
     }
     let target = || {
         let target = entry.link_name().map_err(ArchiveFlaw::Unreadable)?;
-        target.map(|target| target.into_owned()).ok_or_else(|| refused("is a link to nothing"))
+        target.map(|target| target.into_owned()).ok_or_else(|| refused("is a link to an entry that does not exist"))
     };
     let sort = match entry.header().entry_type() {
         EntryType::Directory => EntrySort::Directory,
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntrySort::File,
         EntryType::Symlink => EntrySort::Link(target()?),
         EntryType::Link => {
-            let outside = || refused("is a link out of the directory it is unpacked into");
+            let outside = || refused("is a link that leads out of the target directory");
             EntrySort::Same(beneath(&target()?).ok_or_else(outside)?)
         }
         EntryType::XGlobalHeader => return Ok(None),
-        _ => return Err(refused("is a device or a pipe, which is not unpacked")),
+        _ => return Err(refused("is a device or a pipe, which cannot be unpacked")),
     };
     Ok(Some((place, sort)))
 }
@@ -105,7 +105,7 @@ fn no_tar(head: &[u8]) -> ArchiveFlaw {
     ArchiveFlaw::NoTar(match ImageFormat::of(head) {
         Err(other) => other.what,
         Ok(ImageFormat::Raw) => "something else",
-        Ok(ImageFormat::Gzip | ImageFormat::Xz | ImageFormat::Zstd | ImageFormat::Bzip2) => "packed once more",
+        Ok(ImageFormat::Gzip | ImageFormat::Xz | ImageFormat::Zstd | ImageFormat::Bzip2) => "compressed twice",
     })
 }
 
@@ -154,14 +154,14 @@ mod tests {
         let image = [&[0_u8; 400][..], &[0x55; 4000]].concat();
         for (file, said) in [
             (good.clone(), "1"),
-            (image, "it is something else, not a tar"),
-            (b"short".to_vec(), "it is something else, not a tar"),
-            ([b"QFI\xfb".to_vec(), vec![7; 600]].concat(), "it is a qcow2 image, not a tar"),
-            ([vec![0x1f, 0x8b, 8], vec![7; 600]].concat(), "it is packed once more, not a tar"),
-            (vec![0; 10240], "there is nothing in it"),
-            (tar(EntryType::Regular, "../evil"), "\"../evil\" leads out of the directory it is unpacked into"),
-            (tar(EntryType::Fifo, "pipe"), "\"pipe\" is a device or a pipe, which is not unpacked"),
-            (tar(EntryType::Link, "name"), "\"name\" is a link to nothing"),
+            (image, "it is something else, not a tar archive"),
+            (b"short".to_vec(), "it is something else, not a tar archive"),
+            ([b"QFI\xfb".to_vec(), vec![7; 600]].concat(), "it is a qcow2 image, not a tar archive"),
+            ([vec![0x1f, 0x8b, 8], vec![7; 600]].concat(), "it is compressed twice, not a tar archive"),
+            (vec![0; 10240], "it is empty"),
+            (tar(EntryType::Regular, "../evil"), "\"../evil\" leads out of the target directory"),
+            (tar(EntryType::Fifo, "pipe"), "\"pipe\" is a device or a pipe, which cannot be unpacked"),
+            (tar(EntryType::Link, "name"), "\"name\" is a link to an entry that does not exist"),
         ] {
             assert_eq!(says(&file), said);
         }

@@ -77,7 +77,7 @@ impl<R: BufRead> Read for Unpacker<R> {
     }
 }
 
-/// Why a file cannot be unpacked, in words.
+/// Why a file cannot be unpacked.
 pub fn why(error: &io::Error) -> String {
     let text = error.to_string();
     if error.kind() == io::ErrorKind::UnexpectedEof || text == ZSTD_TRUNCATED {
@@ -85,10 +85,10 @@ pub fn why(error: &io::Error) -> String {
     }
     let xz = error.get_ref().and_then(|inner| inner.downcast_ref::<XzError>());
     if text == ZSTD_WINDOW || matches!(xz, Some(XzError::MemLimit)) {
-        return format!("it takes more than {} MiB of memory to unpack, which not every machine has", WINDOW >> 20);
+        return format!("unpacking needs more than {} MiB of memory, which not every machine has", WINDOW >> 20);
     }
     match xz {
-        Some(XzError::Format) => "what follows is not xz".to_owned(),
+        Some(XzError::Format) => "trailing data is not xz".to_owned(),
         Some(XzError::Data) => "the data is damaged".to_owned(),
         _ => text,
     }
@@ -96,7 +96,7 @@ pub fn why(error: &io::Error) -> String {
 
 /// Whether a file is refused for the memory that unpacking takes, rather than for what is in it.
 pub fn is_too_large(why: &str) -> bool {
-    why.starts_with("it takes more than ")
+    why.starts_with("unpacking needs more than ")
 }
 
 /// How far back packed data may refer, in bytes: as far as `xz -8` and `zstd --ultra -20` do. All of it is in memory.

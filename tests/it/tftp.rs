@@ -264,7 +264,7 @@ async fn what_is_not_there_is_said_in_words_at_once() {
     let at = bench.at;
     on_a_thread(move || {
         let ask = |file: &str| Client::new(at).load(file, "tsize 0", 0);
-        let words = "no file \"revocations.efi\" here; oxbow has empty.efi, snponly.efi, undionly.kpxe";
+        let words = "no file \"revocations.efi\"; oxbow has empty.efi, snponly.efi, undionly.kpxe";
         assert_eq!(ask("revocations.efi"), Err(words.into()));
         assert_eq!(ask("../../etc/passwd"), Err("\"../../etc/passwd\" leads out of the boot files".into()));
     })

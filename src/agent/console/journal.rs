@@ -1,8 +1,8 @@
-//! What the agent says: on the machine's own screen, and to the station's log.
+//! The agent's messages: on the machine's screen and in the station's log.
 //!
 //! ```text
 //! [    3.214] hello   this machine is serial FB-0042, 52:54:00:12:34:56
-//! [    9.870] write   warning: the download broke off at byte 12582912 (connection reset), going on from there
+//! [    9.870] write   warning: the download stopped at byte 12582912 (connection reset); resuming there
 //! ```
 
 use std::sync::{Mutex, PoisonError};
@@ -14,16 +14,16 @@ use crate::agent::station::outbox::Outbox;
 use crate::domain::logline::Level;
 use crate::domain::machine::report::Step;
 
-/// Says lines. The second word of each line is the step it belongs to.
+/// Prints and sends lines. The second word of each line is its step.
 pub(crate) struct Journal<'a> {
     machine: &'a dyn Machine,
-    mailbox: &'a Outbox,
+    outbox: &'a Outbox,
     screen: Mutex<(Panel, Option<Terminal>)>,
 }
 
 impl<'a> Journal<'a> {
-    pub(crate) fn new(machine: &'a dyn Machine, mailbox: &'a Outbox) -> Self {
-        Self { machine, mailbox, screen: Mutex::new((Panel::default(), machine.terminal())) }
+    pub(crate) fn new(machine: &'a dyn Machine, outbox: &'a Outbox) -> Self {
+        Self { machine, outbox, screen: Mutex::new((Panel::default(), machine.terminal())) }
     }
 
     /// Changes what is at the top of the machine's own screen.
@@ -46,7 +46,7 @@ impl<'a> Journal<'a> {
         self.say(step, Level::Error, text);
     }
 
-    /// On the machine's own screen only: what the station knows already, or cannot be told.
+    /// On the machine's screen only: what the station already knows, or cannot receive.
     pub(crate) fn console(&self, step: &str, text: &str) {
         let plain = |c| if c == ' ' || char::is_ascii_graphic(&c) { c } else { '?' };
         let ascii: String = text.replace('…', "...").chars().map(plain).collect();
@@ -60,12 +60,12 @@ impl<'a> Journal<'a> {
             Level::Info | Level::Unknown => "",
         };
         self.console(step, &format!("{mark}{text}"));
-        self.mailbox.line(level, format!("{step}: {text}"));
+        self.outbox.line(level, format!("{step}: {text}"));
     }
 }
 
 /// A step in one short word, for the beginning of a line.
-pub(crate) fn word(step: Step) -> &'static str {
+pub(crate) fn step_label(step: Step) -> &'static str {
     match step {
         Step::Prepare => "prepare",
         Step::Write => "write",

@@ -1,5 +1,5 @@
-//! Tells how far a step is: the station twice a second, the panel of the machine's own screen as often; its lines, which
-//! serial consoles keep, are few.
+//! Reports the progress of a step: to the station and the panel twice a second, in log lines only now and then, since
+//! serial consoles keep those.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::protocol::Moved;
 /// Counts the bytes of one step.
 pub(crate) struct StepMeter<'a> {
     journal: &'a Journal<'a>,
-    mailbox: &'a Outbox,
+    outbox: &'a Outbox,
     /// The step's short word on the screen.
     word: &'static str,
     step: Step,
@@ -23,7 +23,7 @@ pub(crate) struct StepMeter<'a> {
     /// What comes over the network for it, if anything.
     arrival: Option<&'a Arrival>,
     began: Instant,
-    told: Instant,
+    reported: Instant,
     shown: LastShown,
 }
 
@@ -37,7 +37,7 @@ struct LastShown {
 impl<'a> StepMeter<'a> {
     pub(crate) fn start(
         journal: &'a Journal<'a>,
-        mailbox: &'a Outbox,
+        outbox: &'a Outbox,
         word: &'static str,
         step: Step,
         total: u64,
@@ -45,16 +45,16 @@ impl<'a> StepMeter<'a> {
     ) -> Self {
         let now = Instant::now();
         let shown = LastShown { at: now, done: 0, arrived: 0 };
-        let meter = Self { journal, mailbox, word, step, total, arrival, began: now, told: now, shown };
-        meter.tell(0);
+        let meter = Self { journal, outbox, word, step, total, arrival, began: now, reported: now, shown };
+        meter.report(0);
         meter
     }
 
     /// `done` bytes of the step are behind us.
     pub(crate) fn moved(&mut self, done: u64) {
-        if self.told.elapsed() >= TELL || done == self.total {
-            self.told = Instant::now();
-            self.tell(done);
+        if self.reported.elapsed() >= REPORT_INTERVAL || done == self.total {
+            self.reported = Instant::now();
+            self.report(done);
             let (percent, figures) = (self.percent(done), self.figures(done));
             self.journal.show(|panel| {
                 if let Now::Working { step, moved, .. } = &mut panel.now
@@ -64,17 +64,17 @@ impl<'a> StepMeter<'a> {
                 }
             });
         }
-        // A line for a tenth of the way, or to show that it goes on.
+        // A line for each tenth, or to show that it still moves.
         let (passed, tenth) = (self.shown.at.elapsed(), self.percent(done) / 10 > self.percent(self.shown.done) / 10);
-        if passed >= SHOW || (tenth && passed >= APART) {
+        if passed >= LINE_INTERVAL || (tenth && passed >= SHORTEST_INTERVAL) {
             self.journal.console(self.word, &self.figures(done));
             self.shown = LastShown { at: Instant::now(), done, arrived: self.arrival.map_or(0, Arrival::bytes) };
         }
     }
 
-    fn tell(&self, done: u64) {
+    fn report(&self, done: u64) {
         let (arrived, retries) = self.arrival.map_or((0, 0), |arrival| (arrival.bytes(), arrival.retries()));
-        self.mailbox.moved(Moved { step: self.step, done, total: self.total, arrived, retries });
+        self.outbox.moved(Moved { step: self.step, done, total: self.total, arrived, retries });
     }
 
     fn percent(&self, done: u64) -> u8 {
@@ -106,15 +106,15 @@ impl<'a> StepMeter<'a> {
     }
 }
 
-/// A rate in words, as `118.2 MB/s`.
+/// A rate, such as `118.2 MB/s`.
 pub(crate) fn per_second(bytes: u64, time: Duration) -> String {
     let millis = time.as_millis().max(1);
     let rate = u128::from(bytes) * 1000 / millis;
     format!("{}/s", in_bytes(u64::try_from(rate).unwrap_or(u64::MAX)))
 }
 
-const TELL: Duration = Duration::from_millis(500);
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 /// A line at least this often, while anything moves.
-const SHOW: Duration = Duration::from_secs(30);
+const LINE_INTERVAL: Duration = Duration::from_secs(30);
 /// And no two of them closer together.
-const APART: Duration = Duration::from_secs(5);
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(5);

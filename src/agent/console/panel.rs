@@ -1,4 +1,4 @@
-//! What a person two metres away reads: which machine, which profile, which step, how far, and the verdict in large letters.
+//! What can be read from two metres away: machine, profile, step, progress, and the result in large letters.
 //!
 //! ```text
 //!  serial FB-0042, 52:54:00:12:34:56                                             http://10.77.0.1:80
@@ -11,11 +11,11 @@
 //!
 //! Pure: [`Panel::lines`] is text in which [`INK`] is what is to be seen from afar.
 
-use super::big_text::large;
+use super::big_text::{INK, large};
 use crate::agent::failure::{RunFailure, wrapped};
 use crate::domain::machine::report::Step;
 
-/// All that it shows.
+/// The content of the panel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Panel {
     pub machine: String,
@@ -24,7 +24,7 @@ pub(crate) struct Panel {
     pub now: Now,
 }
 
-/// What is the matter.
+/// The current state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Now {
     #[default]
@@ -34,7 +34,7 @@ pub(crate) enum Now {
     Working {
         step: Step,
         detail: String,
-        /// Percent, and the figures in words, of a step that counts bytes.
+        /// Percent and formatted figures of a step that counts bytes.
         moved: Option<(u8, String)>,
     },
     Failed(RunFailure),
@@ -48,13 +48,14 @@ impl Panel {
         let Self { machine, station, profile, now } = self;
         let room = width.saturating_sub(2);
         let gap = room.saturating_sub(machine.chars().count() + station.chars().count()).max(1);
-        let (word, mut texts) = now.said(room);
+        let (word, mut texts) = now.words(room);
         let of_profile = match now {
             Now::Working { detail, .. } if !detail.is_empty() && !profile.is_empty() => {
                 format!("profile {profile}: {detail}")
             }
-            _ if profile.is_empty() => String::new(),
-            _ => format!("profile {profile}"),
+            Now::Starting | Now::Waiting(_) | Now::Working { .. } | Now::Failed(_) | Now::Done(_) => {
+                if profile.is_empty() { String::new() } else { format!("profile {profile}") }
+            }
         };
         let mut lines = vec![format!("{machine}{}{station}", " ".repeat(gap)), of_profile, String::new()];
         lines.extend(large(&word, room));
@@ -78,10 +79,10 @@ impl Panel {
 }
 
 impl Now {
-    /// The word to be seen from afar, and what is written below it.
-    fn said(&self, width: usize) -> (String, Vec<String>) {
+    /// The large word, and the text below it.
+    fn words(&self, width: usize) -> (String, Vec<String>) {
         match self {
-            Self::Starting => ("WAIT".to_owned(), vec!["looking at this machine".to_owned()]),
+            Self::Starting => ("WAIT".to_owned(), vec!["detecting hardware".to_owned()]),
             Self::Waiting(reason) => ("WAIT".to_owned(), wrapped(reason, width)),
             Self::Working { step, moved: Some((percent, figures)), .. } => {
                 (format!("{} {percent}%", short(*step)), vec![format!("{} {figures}", bar(*percent))])
@@ -115,8 +116,6 @@ fn bar(percent: u8) -> String {
     format!("[{}{}]", INK.to_string().repeat(full), "-".repeat(BAR - full))
 }
 
-/// A piece of a large letter or of the bar.
-pub(crate) const INK: char = '█';
 /// Lines below the large letters.
 const TEXTS: usize = 3;
 /// Two of the head, the letters with a blank line on either side, the texts and a rule.
@@ -159,12 +158,12 @@ mod tests {
 
     #[test]
     fn a_proven_machine_says_done() {
-        insta::assert_snapshot!(panel(Now::Done("the disk is proven; restarting now".into())).lines(80).join("\n"));
+        insta::assert_snapshot!(panel(Now::Done("disk verified; restarting now".into())).lines(80).join("\n"));
     }
 
     #[test]
     fn a_machine_that_waits_says_for_what() {
-        let reason = "the station says to wait: nobody has registered this machine".to_owned();
+        let reason = "the station asks this machine to wait: nobody has registered this machine".to_owned();
         insta::assert_snapshot!(panel(Now::Waiting(reason)).lines(80).join("\n"));
     }
 

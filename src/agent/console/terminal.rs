@@ -1,12 +1,13 @@
 //! The machine's own screen, where it is one on which a cursor moves: the panel stays at its top, and what is printed runs
 //! below it.
 //!
-//! By ECMA-48 and the DEC VT100: whoever prints to the same screen, the kernel too, prints inside the scrolling region.
+//! ECMA-48 and DEC VT100: everything else that prints to the screen, the kernel too, stays inside the scrolling region.
 
 use std::fmt::Write as _;
 use std::io::Write;
 
-use super::panel::{HEIGHT, INK, Panel};
+use super::big_text::INK;
+use super::panel::{HEIGHT, Panel};
 
 /// A screen that is painted on.
 pub struct Terminal {
@@ -44,7 +45,7 @@ impl Terminal {
             }
         }
         text += "\x1b8";
-        // In one piece, so that nobody prints in between.
+        // In one write, so that nothing is printed in between.
         let _a_screen_that_is_gone_is_no_reason_to_stop =
             self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
         self.painted = Some((size, lines));

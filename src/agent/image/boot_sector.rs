@@ -12,16 +12,16 @@ use super::pump::PAGE;
 use crate::agent::machine::Medium;
 
 /// A disk that is written and read as if its first bytes were there.
-pub(crate) struct Headless<M> {
+pub(crate) struct BootSectorGuard<M> {
     medium: M,
     /// The image's, as far as it has been written.
     head: Vec<u8>,
     at: u64,
 }
 
-impl<M: Medium> Headless<M> {
+impl<M: Medium> BootSectorGuard<M> {
     /// Clears the first bytes of what has just been opened.
-    pub(crate) fn behead(mut medium: M) -> io::Result<Self> {
+    pub(crate) fn clear_first_bytes(mut medium: M) -> io::Result<Self> {
         medium.put_head(&CLEAR)?;
         Ok(Self { medium, head: Vec::new(), at: 0 })
     }
@@ -38,7 +38,7 @@ impl<M: Medium> Headless<M> {
     }
 }
 
-impl<M: Medium> Medium for Headless<M> {
+impl<M: Medium> Medium for BootSectorGuard<M> {
     fn write(&mut self, block: &[u8]) -> io::Result<()> {
         let kept = self.within(block.len());
         self.head.extend_from_slice(&block[..kept]);
@@ -130,8 +130,8 @@ mod tests {
         file
     }
 
-    fn opened(path: &Path) -> Headless<DiskFile> {
-        Headless::behead(DiskFile::open(path).expect("open")).expect("cleared")
+    fn opened(path: &Path) -> BootSectorGuard<DiskFile> {
+        BootSectorGuard::clear_first_bytes(DiskFile::open(path).expect("open")).expect("cleared")
     }
 
     #[test]

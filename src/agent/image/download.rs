@@ -9,7 +9,7 @@ use ureq::BodyReader;
 use super::arrival::Arrival;
 use crate::agent::console::journal::Journal;
 use crate::agent::machine::Machine;
-use crate::agent::station::backoff::{Backoff, Nag, RetryPolicy, pause};
+use crate::agent::station::backoff::{Backoff, RepeatFilter, RetryPolicy, pause};
 use crate::agent::station::error::why;
 use crate::agent::station::{NO_SUCH_RANGE, StationClient, StationError};
 use crate::domain::digest::Digest;
@@ -23,7 +23,7 @@ pub(crate) struct Download<'a> {
     at: u64,
     /// What the station calls the content that it sends (RFC 9110 section 8.8.3).
     tag: Option<String>,
-    /// None where nobody asks for it.
+    /// None if not needed.
     digest: Option<Sha256>,
     body: Option<BodyReader<'static>>,
     buffer: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) struct Download<'a> {
     slow: Duration,
     hopeful: u64,
     backoff: Backoff,
-    nag: Nag,
+    repeats: RepeatFilter,
     waited: Duration,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct DownloadSource<'a> {
     pub station: &'a StationClient,
     pub machine: &'a dyn Machine,
     pub journal: &'a Journal<'a>,
-    pub patience: RetryPolicy,
+    pub retry_policy: RetryPolicy,
     /// Where what arrives is counted, and how often it was begun again.
     pub arrival: &'a Arrival,
 }
@@ -57,9 +57,11 @@ pub(crate) enum DownloadError {
     TooSlow { at: u64, length: u64, seconds: u64, bytes: u64 },
     #[error("the station's file has {found} bytes, {} than the job says ({length})", beside(*.found, *.length))]
     WrongLength { found: u64, length: u64 },
-    #[error("the station's file ends before byte {at}, the job says it has {length}")]
+    #[error("the station's file ends before byte {at}, but the job gives {length} bytes")]
     EndsEarly { at: u64, length: u64 },
-    #[error("the image was replaced on the station while it was fetched, at byte {at} of {length}: it must begin anew")]
+    #[error(
+        "the image was replaced on the station during the download, at byte {at} of {length}: restart the installation"
+    )]
     Replaced { at: u64, length: u64 },
     #[error("the machine was switched off")]
     SwitchedOff,
@@ -80,8 +82,8 @@ impl<'a> Download<'a> {
             ready: 0..0,
             slow: Duration::ZERO,
             hopeful: 0,
-            backoff: Backoff::up_to(source.patience.retry),
-            nag: Nag::default(),
+            backoff: Backoff::up_to(source.retry_policy.retry),
+            repeats: RepeatFilter::default(),
             waited: Duration::ZERO,
         }
     }
@@ -124,14 +126,14 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// A station that sends a byte now and then is as good as silent. Time in which nobody asked it does not count.
+    /// A station that sends a byte now and then counts as silent. Time without a pending read does not count.
     fn judge(&mut self, took: Duration) -> Result<(), DownloadError> {
         let Self { at, length, .. } = *self;
         self.slow += took;
         let bytes = at - self.hopeful;
         if bytes >= LEAST || at == length {
             (self.slow, self.hopeful) = (Duration::ZERO, at);
-        } else if self.slow >= self.source.patience.stalled {
+        } else if self.slow >= self.source.retry_policy.stalled {
             return Err(DownloadError::TooSlow { at, length, seconds: self.slow.as_secs(), bytes });
         }
         Ok(())
@@ -172,8 +174,9 @@ impl<'a> Download<'a> {
         }
         self.tag = part.tag.or(self.tag.take());
         let mut body = part.body;
-        let known =
-            at.checked_sub(part.offset).ok_or_else(|| DownloadBreak::ForNow("the wrong part was sent".to_owned()))?;
+        let known = at
+            .checked_sub(part.offset)
+            .ok_or_else(|| DownloadBreak::ForNow("the station sent the wrong range".to_owned()))?;
         io::copy(&mut body.by_ref().take(known), &mut io::sink())
             .map_err(|error| DownloadBreak::ForNow(why(&error)))?;
         Ok(body)
@@ -184,15 +187,14 @@ impl<'a> Download<'a> {
         let Self { at, length, .. } = *self;
         self.body = None;
         self.source.arrival.retry();
-        if silent >= self.source.patience.stalled {
-            let seconds = self.source.patience.stalled.as_secs();
+        if silent >= self.source.retry_policy.stalled {
+            let seconds = self.source.retry_policy.stalled.as_secs();
             return Err(DownloadError::Stalled { at, length, seconds, reason });
         }
-        if self.nag.is_due(&reason) {
+        if self.repeats.is_due(&reason) {
             let count = self.source.arrival.retries();
-            let line = format!(
-                "the download broke off at byte {at} of {length}: {reason}; going on from there (retry {count})"
-            );
+            let line =
+                format!("the download stopped at byte {at} of {length}: {reason}; resuming there (retry {count})");
             self.source.journal.warning("write", &line);
         }
         if pause(self.source.machine, self.backoff.pause()) { Ok(()) } else { Err(DownloadError::SwitchedOff) }
@@ -203,7 +205,7 @@ fn beside(found: u64, length: u64) -> &'static str {
     if found < length { "fewer" } else { "more" }
 }
 
-/// A download that cannot go on at once.
+/// A download that cannot continue at once.
 enum DownloadBreak {
     ForNow(String),
     ForGood(DownloadError),

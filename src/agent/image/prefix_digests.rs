@@ -11,7 +11,7 @@ use crate::domain::digest::Digest;
 pub(crate) struct PrefixDigests {
     sha256: Sha256,
     bytes: u64,
-    marks: Vec<[u8; 8]>,
+    digests: Vec<[u8; 8]>,
 }
 
 impl PrefixDigests {
@@ -22,7 +22,7 @@ impl PrefixDigests {
             self.sha256.update(piece);
             self.bytes += piece.len() as u64;
             if self.bytes.is_multiple_of(EVERY) {
-                self.marks.extend(self.sha256.clone().finalize().first_chunk());
+                self.digests.extend(self.sha256.clone().finalize().first_chunk());
             }
             block = rest;
         }
@@ -34,7 +34,7 @@ impl PrefixDigests {
 
     /// Where two streams of the same length whose digests differ do so first.
     pub(crate) fn first_difference(&self, other: &Self) -> Range<u64> {
-        let same = self.marks.iter().zip(&other.marks).take_while(|(mine, theirs)| mine == theirs).count() as u64;
+        let same = self.digests.iter().zip(&other.digests).take_while(|(mine, theirs)| mine == theirs).count() as u64;
         same * EVERY..((same + 1) * EVERY).min(self.bytes)
     }
 }
@@ -49,9 +49,9 @@ mod tests {
     fn streams_differ_first_where_their_beginnings_do() {
         let mut stream = vec![7; 5 << 20];
         let digested = |stream: &[u8]| {
-            let mut marks = PrefixDigests::default();
-            stream.chunks(100_000).for_each(|block| marks.update(block));
-            marks
+            let mut digests = PrefixDigests::default();
+            stream.chunks(100_000).for_each(|block| digests.update(block));
+            digests
         };
         let sound = digested(&stream);
         assert_eq!(sound.digest(), Digest::new(Sha256::digest(&stream).into()));
@@ -63,9 +63,9 @@ mod tests {
     #[test]
     fn the_rest_behind_the_last_mark_counts_too() {
         let digested = |last: u8| {
-            let mut marks = PrefixDigests::default();
-            marks.update(&[&[7; 1 << 20][..], &[last]].concat());
-            marks
+            let mut digests = PrefixDigests::default();
+            digests.update(&[&[7; 1 << 20][..], &[last]].concat());
+            digests
         };
         assert_eq!(digested(1).first_difference(&digested(2)), 1 << 20..(1 << 20) + 1);
     }

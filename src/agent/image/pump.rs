@@ -61,7 +61,7 @@ pub fn pump(
     })
 }
 
-/// Ends when there is nothing more to fill with, or nobody takes any more.
+/// Ends when the source is exhausted or the receiver has stopped.
 fn fill_blocks(
     fill: &mut impl FnMut(&mut [u8]) -> Result<usize, StopReason>,
     emptied: &Receiver<Block>,

@@ -2,7 +2,7 @@
 
 use super::prefix_digests::PrefixDigests;
 use super::pump::{Blocks, pump};
-use super::write::said_by_disk;
+use super::write::disk_error_text;
 use crate::agent::console::meter::StepMeter;
 use crate::agent::failure::StopReason;
 use crate::agent::machine::{Machine, Medium};
@@ -25,9 +25,9 @@ pub(crate) fn read_back(
             format!("{}: reading back at byte {at}: {what}", disk.path),
         )
     };
-    medium.rewind().map_err(|error| fault(0, &said_by_disk(&error)))?;
+    medium.rewind().map_err(|error| fault(0, &disk_error_text(&error)))?;
     let (mut read, mut digested) = (0, 0);
-    let mut marks = PrefixDigests::default();
+    let mut digests = PrefixDigests::default();
     let fill = |room: &mut [u8]| {
         if !machine.is_on() {
             return Err(StopReason::SwitchedOff);
@@ -35,7 +35,7 @@ pub(crate) fn read_back(
         if read == bytes {
             return Ok(0);
         }
-        let some = medium.read(room).map_err(|error| fault(read, &said_by_disk(&error)))? as u64;
+        let some = medium.read(room).map_err(|error| fault(read, &disk_error_text(&error)))? as u64;
         if some == 0 {
             return Err(fault(read, "the disk ends here"));
         }
@@ -44,11 +44,11 @@ pub(crate) fn read_back(
         Ok(usize::try_from(wanted).unwrap_or(room.len()))
     };
     let take = |block: &[u8]| {
-        marks.update(block);
+        digests.update(block);
         digested += block.len() as u64;
         meter.moved(digested);
         Ok(())
     };
     pump(blocks, fill, take)?;
-    Ok(marks)
+    Ok(digests)
 }

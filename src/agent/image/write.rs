@@ -21,7 +21,7 @@ use crate::unpack::{self, Unpacker};
 /// What was written: a sentence about how it went, and the digest of it.
 pub(crate) struct WriteResult {
     pub how: String,
-    pub marks: PrefixDigests,
+    pub digests: PrefixDigests,
 }
 
 /// Writes the job's image to `medium`. What arrived is then known to be the image, byte for byte; whether the disk has it
@@ -38,17 +38,17 @@ pub(crate) fn write(
     let mut stream = Unpacker::new(job.format, Download::new(source, &job.image, job.bytes, is_packed))
         .map_err(|error| corrupt(unpack::why(&error)))?;
     let (mut arrived, mut written) = (0, 0);
-    let mut marks = PrefixDigests::default();
+    let mut digests = PrefixDigests::default();
     let fill = |room: &mut [u8]| {
         let some = stream.read(room).map_err(|error| unreadable(&error, stream.file()))?;
         arrived += some as u64;
         if arrived > job.disk_bytes {
-            return Err(corrupt(format!("the image goes on after byte {}, where it should end", job.disk_bytes)));
+            return Err(corrupt(format!("the image does not end at byte {} as expected", job.disk_bytes)));
         }
         Ok(some)
     };
     let take = |block: &[u8]| {
-        marks.update(block);
+        digests.update(block);
         medium.write(block).map_err(|error| disk_io(disk, &format!("writing at byte {written}"), &error))?;
         written += block.len() as u64;
         meter.moved(written);
@@ -60,13 +60,13 @@ pub(crate) fn write(
     }
     let download = stream.file();
     if download.consumed() < job.bytes {
-        return Err(corrupt(format!("the image ends at byte {} of its file of {}", download.consumed(), job.bytes)));
+        return Err(corrupt(format!("the image ends at byte {} of its {}-byte file", download.consumed(), job.bytes)));
     }
     if let Some(arrived) = download.digest() {
-        same("the image as it arrived", job.bytes, arrived, job.sha256)?;
-        same("the decompressed image", job.disk_bytes, marks.digest(), job.disk_sha256)?;
+        same("the downloaded image", job.bytes, arrived, job.sha256)?;
+        same("the decompressed image", job.disk_bytes, digests.digest(), job.disk_sha256)?;
     } else {
-        same("the image as it arrived", job.bytes, marks.digest(), job.disk_sha256)?;
+        same("the downloaded image", job.bytes, digests.digest(), job.disk_sha256)?;
     }
     medium.flush().map_err(|error| disk_io(disk, "flushing", &error))?;
     let time = meter.elapsed();
@@ -80,7 +80,7 @@ pub(crate) fn write(
     };
     let zeros = match medium.zeros_made() {
         0 => String::new(),
-        bytes => format!(", {} of zeros made by the disk itself", in_bytes(bytes)),
+        bytes => format!(", {} zeroed by the disk itself", in_bytes(bytes)),
     };
     let how = format!(
         "{} in {} at {} (network {network:.1} s, decompression {decoding:.1} s, disk {taking:.1} s{retries}{zeros})",
@@ -88,20 +88,20 @@ pub(crate) fn write(
         in_words(time),
         per_second(written, time)
     );
-    Ok(WriteResult { how, marks })
+    Ok(WriteResult { how, digests })
 }
 
 /// An error of the disk at step writing.
 pub(crate) fn disk_io(disk: &Disk, doing: &str, error: &std::io::Error) -> StopReason {
-    StopReason::failed(Step::Write, FailureKind::DiskIo, format!("{}: {doing}: {}", disk.path, said_by_disk(error)))
+    StopReason::failed(Step::Write, FailureKind::DiskIo, format!("{}: {doing}: {}", disk.path, disk_error_text(error)))
 }
 
-/// What an error of a disk means to whoever stands before it.
-pub(crate) fn said_by_disk(error: &std::io::Error) -> String {
+/// What a disk error means for the technician.
+pub(crate) fn disk_error_text(error: &std::io::Error) -> String {
     match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENODEV | Errno::ENXIO) => "the disk is gone: it was pulled out, lost power or broke".to_owned(),
+        Some(Errno::ENODEV | Errno::ENXIO) => "the disk is gone: it was removed, lost power or failed".to_owned(),
         Some(Errno::EIO) => "the disk reports an error (EIO)".to_owned(),
-        Some(Errno::ENOSPC) => "the disk ends here, it is smaller than it says (ENOSPC)".to_owned(),
+        Some(Errno::ENOSPC) => "the disk ends here: it is smaller than it reports (ENOSPC)".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -129,7 +129,7 @@ fn same(what: &str, bytes: u64, found: Digest, expected: Digest) -> Result<(), S
         return Ok(());
     }
     let (found, expected) = (found.short(), expected.short());
-    Err(corrupt(format!("{what} ({bytes} bytes) has digest {found}…, it should have {expected}…")))
+    Err(corrupt(format!("{what} ({bytes} bytes) has digest {found}…, expected {expected}…")))
 }
 
 /// Wrong content shows when it is checked, so it belongs to the step of verifying.

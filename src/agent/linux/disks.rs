@@ -21,18 +21,18 @@ pub(super) fn list(sys: &Path, dev: &Path, remarks: &mut Vec<String>) -> Vec<Dis
 /// Reads what all disks hold, at the same time and for no longer than `limit`: one that never answers must not keep a
 /// machine from saying who it is.
 fn look_into(disks: &mut [Disk], limit: Duration, remarks: &mut Vec<String>) {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     let mut awaited = 0;
     for (at, disk) in disks.iter_mut().enumerate().filter(|(_, disk)| disk.bytes > 0 && !disk.removable) {
         disk.is_unreadable = true;
         awaited += 1;
-        let (tell, path, bytes) = (tell.clone(), PathBuf::from(&disk.path), disk.bytes);
-        thread::spawn(move || tell.send((at, contents::volumes(&path, bytes))));
+        let (sender, path, bytes) = (sender.clone(), PathBuf::from(&disk.path), disk.bytes);
+        thread::spawn(move || sender.send((at, contents::volumes(&path, bytes))));
     }
     let until = Instant::now() + limit;
     let mut heard = Vec::new();
     while heard.len() < awaited
-        && let Ok((at, held)) = told.recv_timeout(until.saturating_duration_since(Instant::now()))
+        && let Ok((at, held)) = receiver.recv_timeout(until.saturating_duration_since(Instant::now()))
     {
         heard.push(at);
         take_down(&mut disks[at], held, remarks);
@@ -134,7 +134,7 @@ fn health(block: &Path) -> String {
     let device = block.join("device");
     let given_up = attribute(&device.join("state")).filter(|state| !matches!(state.as_str(), "running" | "live"));
     if let Some(state) = given_up {
-        return format!("the kernel says that it is {state}");
+        return format!("the kernel reports it as {state}");
     }
     let number = |text: &str| u8::from_str_radix(text.strip_prefix("0x")?, 16).ok();
     // Two kinds of cells; the one that is worn most counts. What is not said is 0.
@@ -188,7 +188,7 @@ mod tests {
     fn a_disk_that_never_answers_is_named_and_the_others_are_looked_into() {
         let dev = tempfile::tempdir().expect("a directory");
         let path = |name: &str| dev.path().join(name);
-        // Whoever opens it waits for somebody at its other end.
+        // Opening it waits for the other end.
         nix::unistd::mkfifo(&path("sda"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
         fs::write(path("sdb"), vec![0; 1 << 20]).expect("a disk");
         let disk = |name: &str| Disk { path: path(name).display().to_string(), bytes: 1 << 20, ..Disk::default() };
@@ -281,7 +281,7 @@ mod tests {
             let files = [("device/life_time", life_time), ("device/pre_eol_info", pre_eol_info)];
             assert_eq!(health(&files), says, "{life_time}");
         }
-        assert_eq!(health(&[("device/state", "offline\n")]), "the kernel says that it is offline");
+        assert_eq!(health(&[("device/state", "offline\n")]), "the kernel reports it as offline");
         assert_eq!(health(&[("device/state", "running\n")]), "");
         assert_eq!(health(&[]), "");
     }

@@ -1,4 +1,4 @@
-//! Who the machine is: SMBIOS by way of `/sys/class/dmi/id`, network cards by way of `/sys/class/net`.
+//! The machine's identity: SMBIOS from `/sys/class/dmi/id`, network cards from `/sys/class/net`.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::{attribute, names};
 use crate::domain::ids::{BadId, MacAddr, Serial};
 use crate::domain::machine::claims::Claims;
 
-/// What the machine claims, and what it says of itself that identifies nobody. `sys` is where sysfs is mounted.
+/// The machine's claims, and remarks about values that are placeholders. `sys` is where sysfs is mounted.
 pub(super) fn claims(sys: &Path, boot_nic: Option<MacAddr>) -> (Claims, Vec<String>) {
     let mut remarks = Vec::new();
     let dmi = |name: &str| attribute(&sys.join("class/dmi/id").join(name));
@@ -23,7 +23,7 @@ pub(super) fn claims(sys: &Path, boot_nic: Option<MacAddr>) -> (Claims, Vec<Stri
 /// The identifier in `text`; where there is none, `remarks` says why.
 fn parsed<T: std::str::FromStr<Err = BadId>>(what: &str, text: Option<String>, remarks: &mut Vec<String>) -> Option<T> {
     let Some(text) = text else {
-        remarks.push(format!("the firmware gives no {what}"));
+        remarks.push(format!("the firmware reports no {what}"));
         return None;
     };
     text.parse().inspect_err(|bad| remarks.push(format!("{what} \"{text}\" is not used: {bad}"))).ok()
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(
             remarks,
             [
-                "the firmware gives no UUID",
+                "the firmware reports no UUID",
                 "serial \"Default string\" is not used: the serial is a placeholder that many machines share"
             ]
         );

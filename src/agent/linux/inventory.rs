@@ -11,11 +11,11 @@ use crate::domain::text::clean;
 pub(super) fn read(sys: &Path, proc: &Path) -> Inventory {
     let dmi = |name: &str| attribute(&sys.join("class/dmi/id").join(name));
     let cpuinfo = fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
-    let said = |key: &'static str| cpuinfo.lines().filter_map(move |line| value(line, key));
+    let values = |key: &'static str| cpuinfo.lines().filter_map(move |line| value(line, key));
     let firmware = sys.join("firmware");
     Inventory {
-        cpu: said("model name").next().map(|name| clean(name, WORDS)),
-        cpu_threads: u32::try_from(said("processor").count()).unwrap_or(u32::MAX),
+        cpu: values("model name").next().map(|name| clean(name, WORDS)),
+        cpu_threads: u32::try_from(values("processor").count()).unwrap_or(u32::MAX),
         memory_bytes: fitted(&firmware.join("dmi/tables/DMI")).unwrap_or_else(|| seen_by_the_kernel(proc)),
         nics: nics(&sys.join("class/net")),
         bios_vendor: dmi("bios_vendor"),
@@ -97,8 +97,8 @@ fn secure_boot(variable: &Path) -> Option<bool> {
 
 /// Kernels before 5.6 do not say which version: those that have `caps` have a TPM of version 1.2.
 fn tpm(tpm: &Path) -> Option<String> {
-    let said = attribute(&tpm.join("tpm_version_major"));
-    said.or_else(|| tpm.is_dir().then(|| if tpm.join("caps").exists() { "1" } else { "2" }.to_owned()))
+    let version = attribute(&tpm.join("tpm_version_major"));
+    version.or_else(|| tpm.is_dir().then(|| if tpm.join("caps").exists() { "1" } else { "2" }.to_owned()))
 }
 
 const SECURE_BOOT: &str = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";

@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    fn said(path: &str, records: &[&str]) -> Vec<String> {
+    fn messages(path: &str, records: &[&str]) -> Vec<String> {
         last(&self::records(&mut Log(records.iter().copied(), false)), &names(Path::new(path)))
     }
 
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn of_all_that_the_kernel_says_a_person_reads_what_it_complains_of_about_this_disk_and_its_controller() {
-        let lines = said(
+        let lines = messages(
             SATA,
             &[
                 "6,900,2000000,-;sd 2:0:0:0: [sda] Attached SCSI disk\n SUBSYSTEM=scsi\n DEVICE=+scsi:2:0:0:0\n",
@@ -140,7 +140,7 @@ mod tests {
             "4,2,2000000,-;nvme nvme1: I/O 13 QID 1 timeout, reset controller",
             "3,3,3000000,-;pcieport 0000:00:04.0: AER: Uncorrected (Fatal) error received",
         ];
-        let lines = said(nvme, &records);
+        let lines = messages(nvme, &records);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("nvme1: I/O 13") && lines[1].contains("AER"), "{lines:?}");
     }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn only_the_last_lines_are_kept_and_none_of_them_is_long() {
         let long = format!("3,1,1000000,-;sda {}", "x".repeat(3000));
-        let lines = said(SATA, &[&*long; 50]);
+        let lines = messages(SATA, &[&*long; 50]);
         assert_eq!(lines.len(), LINES);
         assert!(lines.iter().all(|line| line.chars().count() < 200), "{lines:?}");
     }

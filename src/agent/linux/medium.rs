@@ -34,7 +34,7 @@ pub struct DiskFile {
     zeros_made: u64,
 }
 
-/// Whether the disk makes zeros by itself.
+/// Whether the disk can zero ranges itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ZeroMaker {
     Untried,
@@ -46,7 +46,7 @@ impl DiskFile {
     /// Opens `path` for writing. A block device that is in use (mounted, part of an array) is refused.
     pub fn open(path: &Path) -> io::Result<Self> {
         let is_block_device = fs::metadata(path)?.file_type().is_block_device();
-        // On a block device O_EXCL means: unless the kernel or somebody else holds it (open(2)).
+        // On a block device O_EXCL fails if the kernel or another process uses it (open(2)).
         let flags = if is_block_device { OFlag::O_EXCL } else { OFlag::empty() };
         let file = OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path)?;
         let maker = ZeroMaker::Untried;

@@ -30,9 +30,9 @@ pub use medium::DiskFile;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linux;
 
-/// Why there are no orders.
+/// Why there are no boot arguments.
 #[derive(Debug, thiserror::Error)]
-pub enum OrdersError {
+pub enum BootArgsError {
     #[error("the kernel command line cannot be read from {CMDLINE}")]
     Unreadable(#[source] io::Error),
     #[error(transparent)]
@@ -41,8 +41,8 @@ pub enum OrdersError {
 
 impl Linux {
     /// What the boot script put on the kernel's command line.
-    pub fn orders(self) -> Result<BootArgs, OrdersError> {
-        let cmdline = fs::read_to_string(CMDLINE).map_err(OrdersError::Unreadable)?;
+    pub fn boot_args(self) -> Result<BootArgs, BootArgsError> {
+        let cmdline = fs::read_to_string(CMDLINE).map_err(BootArgsError::Unreadable)?;
         Ok(cmdline.parse()?)
     }
 }
@@ -66,7 +66,7 @@ impl Machine for Linux {
         configure::configure(disk, what, aid)
     }
 
-    fn kernel_says(&self, disk: &str) -> Vec<String> {
+    fn kernel_messages(&self, disk: &str) -> Vec<String> {
         kernel_log::about(Path::new(disk), Path::new(SYS), Path::new(KERNEL_LOG))
     }
 

@@ -10,7 +10,7 @@ use crate::agent::image::arrival::Arrival;
 use crate::agent::image::download::{Download, DownloadSource};
 use crate::agent::machine::{Aid, Configured, Unconfigured};
 use crate::agent::station::StationError;
-use crate::agent::station::backoff::{Backoff, Nag, pause};
+use crate::agent::station::backoff::{Backoff, RepeatFilter, pause};
 use crate::domain::digest::Digest;
 use crate::domain::machine::disk::Disk;
 use crate::domain::machine::report::{FailureKind, Report, Step};
@@ -18,22 +18,22 @@ use crate::domain::profile::configuration::{Configuration, DiskLayout, PlacedArc
 use crate::protocol::HelloReply;
 
 impl Session<'_> {
-    /// Asks what follows the image until the station says it. One that has never heard of the question wants nothing.
+    /// Asks for the configuration until the station answers. An older station that does not know the request has none.
     pub(super) fn follows(&self) -> Result<Configuration, StopReason> {
-        let mut backoff = Backoff::up_to(self.patience.retry);
-        let mut nag = Nag::default();
+        let mut backoff = Backoff::up_to(self.retry_policy.retry);
+        let mut repeats = RepeatFilter::default();
         loop {
             let trouble = match self.station.configuration() {
                 Ok(follows) => return understood(follows.map(|follows| follows.configuration).unwrap_or_default()),
                 Err(StationError::Unreadable(what)) => {
                     return Err(protocol(format!(
-                        "the station's answer to what follows the image cannot be read: {what}"
+                        "the station's configuration for this machine cannot be read: {what}"
                     )));
                 }
                 Err(StationError::UnknownRun) => self.introduce_again()?,
                 Err(trouble) => trouble.to_string(),
             };
-            if nag.is_due(&trouble) {
+            if repeats.is_due(&trouble) {
                 self.journal.console("prepare", &format!("{trouble} ({})", self.station.url()));
             }
             self.watch.moved();
@@ -43,21 +43,23 @@ impl Session<'_> {
         }
     }
 
-    /// The station has lost the run: it hears again who this is, and everything that was reported.
+    /// The station has lost the run: say hello again, so that all reports are sent again.
     fn introduce_again(&self) -> Result<String, StopReason> {
         match self.station.hello(self.hello) {
             Ok(HelloReply::Job(job)) => {
-                self.mailbox.reports_acknowledged(job.next_report);
+                self.outbox.reports_acknowledged(job.next_report);
                 Ok("the station had lost this run".to_owned())
             }
             Ok(HelloReply::Ended { reason }) => Err(protocol(format!("the station has ended this run: {reason}"))),
-            Ok(HelloReply::Later { reason, .. }) => Ok(format!("the station says to wait: {reason}")),
-            Ok(HelloReply::Unknown) => Ok("the station's answer is unknown to this agent, which is older".to_owned()),
+            Ok(HelloReply::Later { reason, .. }) => Ok(format!("the station asks this machine to wait: {reason}")),
+            Ok(HelloReply::Unknown) => {
+                Ok("the station's answer is newer than this agent and cannot be understood".to_owned())
+            }
             Err(trouble) => Ok(trouble.to_string()),
         }
     }
 
-    /// Has the machine do it, and reports what it read back.
+    /// Configures the disk and reports what was read back.
     pub(super) fn configure(&self, disk: &Disk, what: &Configuration) -> Result<(), StopReason> {
         self.begin(Step::Configure, &summary(what));
         let arrival = Arrival::default();
@@ -74,18 +76,18 @@ impl Session<'_> {
         let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
         let sha256 = Digest::new(Sha256::digest(manifest(&files)).into());
         let sealed = root_hash.as_ref().map(|hash| format!(", sealed with root hash {hash}")).unwrap_or_default();
-        self.mailbox.report(Report::Configured { files: count, sha256, root_hash });
+        self.outbox.report(Report::Configured { files: count, sha256, root_hash });
         let read = match count {
             0 => "nothing to read back".to_owned(),
-            1 => "1 file read back as it should be".to_owned(),
-            count => format!("{count} files read back as they should be"),
+            1 => "1 file read back correctly".to_owned(),
+            count => format!("{count} files read back correctly"),
         };
         self.finish(Step::Configure, &format!("{read}{sealed}"));
         Ok(())
     }
 }
 
-/// What is asked for, in a clause for the log; without contents, which may be secret.
+/// A summary for the log, without contents, which may be secret.
 pub(super) fn summary(what: &Configuration) -> String {
     let Configuration { files, archives, seed, layout, boot } = what;
     let some = |count: usize, one: &str, many: &str| match count {
@@ -94,13 +96,13 @@ pub(super) fn summary(what: &Configuration) -> String {
         count => Some(format!("{count} {many}")),
     };
     let layout = layout.as_ref().map(|layout| match layout {
-        DiskLayout::AbVerity(_) => "two systems, one of them sealed".to_owned(),
+        DiskLayout::AbVerity(_) => "A/B layout with a sealed rootfs".to_owned(),
         DiskLayout::Unknown => "an unknown layout".to_owned(),
     });
     let parts: Vec<String> = [
         some(files.len(), "file", "files"),
         some(archives.len(), "archive", "archives"),
-        seed.as_ref().map(|_| "cloud-init's volume".to_owned()),
+        seed.as_ref().map(|_| "the cloud-init volume".to_owned()),
         layout,
         boot.as_ref().map(|boot| format!("boot entry {:?}", boot.label)),
     ]
@@ -110,12 +112,12 @@ pub(super) fn summary(what: &Configuration) -> String {
     parts.join(", ")
 }
 
-/// What this agent cannot do is said before a byte is written.
+/// Rejects what this agent cannot do before a byte is written.
 fn understood(what: Configuration) -> Result<Configuration, StopReason> {
     match what.layout {
-        Some(DiskLayout::Unknown) => Err(protocol(
-            "the station asks for a layout of the disk that this agent, which is older, does not know".into(),
-        )),
+        Some(DiskLayout::Unknown) => {
+            Err(protocol("the station asks for a disk layout that this older agent does not know".into()))
+        }
         Some(DiskLayout::AbVerity(_)) | None => Ok(what),
     }
 }
@@ -124,7 +126,7 @@ fn protocol(detail: String) -> StopReason {
     StopReason::failed(Step::Prepare, FailureKind::Protocol, detail)
 }
 
-/// Brings the machine its archives and says what it does.
+/// Fetches archives for the machine and logs its progress.
 struct Assistant<'a> {
     session: &'a Session<'a>,
     arrival: &'a Arrival,
@@ -132,8 +134,8 @@ struct Assistant<'a> {
 
 impl Aid for Assistant<'_> {
     fn fetch<'a>(&'a self, archive: &'a PlacedArchive) -> io::Result<Box<dyn Read + 'a>> {
-        let Session { station, machine, journal, patience, .. } = *self.session;
-        let source = DownloadSource { station, machine, journal, patience, arrival: self.arrival };
+        let Session { station, machine, journal, retry_policy, .. } = *self.session;
+        let source = DownloadSource { station, machine, journal, retry_policy, arrival: self.arrival };
         let download = Download::new(source, &archive.source, archive.bytes, true);
         Ok(Box::new(CheckedDownload { session: self.session, download, archive }))
     }
@@ -149,7 +151,7 @@ impl Aid for Assistant<'_> {
     }
 }
 
-/// A download whose end comes only if it was what it should be.
+/// A download that fails at its end if the digest is wrong.
 struct CheckedDownload<'a> {
     session: &'a Session<'a>,
     download: Download<'a>,
@@ -164,8 +166,7 @@ impl Read for CheckedDownload<'_> {
         match self.download.digest() {
             Some(found) if some == 0 && !room.is_empty() && found != *sha256 => {
                 let (found, expected) = (found.short(), sha256.short());
-                let detail =
-                    format!("{name} as it arrived ({bytes} bytes) has digest {found}…, it should have {expected}…");
+                let detail = format!("{name} as downloaded ({bytes} bytes) has digest {found}…, expected {expected}…");
                 Err(io::Error::new(io::ErrorKind::InvalidData, detail))
             }
             Some(_) | None => Ok(some),

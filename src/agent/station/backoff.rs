@@ -1,20 +1,20 @@
-//! How long the agent waits for whom, and how it waits.
+//! Time limits, and pauses between retries.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::agent::machine::Machine;
 
-/// Times after which the agent does something else than wait. Tests and simulations shorten them.
+/// Time limits and retry pauses. Tests and simulations shorten them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// For a connection to the station.
     pub connect: Duration,
     /// For the next bytes on a connection.
     pub read: Duration,
-    /// For a whole small question and its answer.
+    /// For a whole small request and its response.
     pub question: Duration,
-    /// The longest pause between two attempts to say hello or to go on with a download.
+    /// The longest pause between two attempts to say hello or to resume a download.
     pub retry: Duration,
     /// A download that has brought no new byte, or next to nothing, for this long has failed.
     pub stalled: Duration,
@@ -24,8 +24,8 @@ pub struct RetryPolicy {
     pub step: Duration,
     /// The longest pause between two attempts to hand over reports.
     pub report: Duration,
-    /// Between two questions for the station's word.
-    pub word: Duration,
+    /// Between two requests for the station's order.
+    pub order: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -39,7 +39,7 @@ impl Default for RetryPolicy {
             disk: Duration::from_secs(240),
             step: Duration::from_secs(600),
             report: Duration::from_secs(2),
-            word: Duration::from_secs(3),
+            order: Duration::from_secs(3),
         }
     }
 }
@@ -69,28 +69,28 @@ impl Backoff {
     }
 }
 
-/// Decides when a lasting trouble is worth a line: when it changes, and every [`REPEAT`].
+/// Limits repeated log lines: logs a lasting problem when it changes, and every [`REPEAT`].
 #[derive(Clone, Debug, Default)]
-pub struct Nag {
-    said: Option<(String, Instant)>,
+pub struct RepeatFilter {
+    last: Option<(String, Instant)>,
 }
 
-impl Nag {
+impl RepeatFilter {
     pub fn is_due(&mut self, reason: &str) -> bool {
-        let fresh = self.said.as_ref().is_none_or(|(said, at)| said != reason || at.elapsed() >= REPEAT);
+        let fresh = self.last.as_ref().is_none_or(|(last, at)| last != reason || at.elapsed() >= REPEAT);
         if fresh {
-            self.said = Some((reason.to_owned(), Instant::now()));
+            self.last = Some((reason.to_owned(), Instant::now()));
         }
         fresh
     }
 
-    /// Forgets what was said; tells whether anything was.
-    pub fn calm(&mut self) -> bool {
-        self.said.take().is_some()
+    /// Clears the last reason; returns whether there was one.
+    pub fn clear(&mut self) -> bool {
+        self.last.take().is_some()
     }
 }
 
-/// Lets `time` pass, or less if the machine is switched off. Says whether it is still on.
+/// Sleeps for `time`, or less if the machine is switched off. Returns whether it is still on.
 pub fn pause(machine: &dyn Machine, time: Duration) -> bool {
     let until = Instant::now() + time;
     while machine.is_on() {
@@ -105,7 +105,7 @@ pub fn pause(machine: &dyn Machine, time: Duration) -> bool {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const REPEAT: Duration = Duration::from_secs(30);
-/// How often a pause looks whether the machine is still on.
+/// How often a pause checks that the machine is still on.
 const GLANCE: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_trouble_is_said_once_until_it_changes() {
-        let mut nag = Nag::default();
-        assert_eq!(["a", "a", "b", "b", "a"].map(|reason| nag.is_due(reason)), [true, false, true, false, true]);
+        let mut repeats = RepeatFilter::default();
+        assert_eq!(["a", "a", "b", "b", "a"].map(|reason| repeats.is_due(reason)), [true, false, true, false, true]);
     }
 }

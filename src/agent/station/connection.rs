@@ -9,15 +9,36 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
+use super::error::{in_words, why};
 use super::tls::{self, TlsConnector};
-use crate::agent::boot_args::Trust;
+use crate::agent::boot_args::{HttpUrl, Trust};
 use crate::agent::machine::Dialer;
 
-/// An HTTP client for the station at `address`. Every connection is opened by `dialer`, and led by TLS to whom `trust`
-/// vouches for if it is given.
+/// An HTTP client for the station at `address`. `dialer` opens every connection; with `trust` it uses TLS.
 pub fn client(config: ureq::config::Config, dialer: Dialer, address: SocketAddr, trust: Option<Trust>) -> ureq::Agent {
-    let tls = trust.map(|trust| TlsConnector::new(trust, dialer.clone()));
+    let tls = trust.map(|trust| {
+        let dialer = dialer.clone();
+        TlsConnector::new(trust, Box::new(move |url| fetch_certificate(&dialer, url)))
+    });
     ureq::Agent::with_parts(config, Dialing { dialer, address, tls }, OneAddress(address))
+}
+
+/// The authority's certificate at `url`, by plain HTTP: TLS checks its digest.
+fn fetch_certificate(dialer: &Dialer, url: &HttpUrl) -> io::Result<Vec<u8>> {
+    let missing = |reason: String| io::Error::other(format!("{url} cannot be fetched: {reason}"));
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(CERTIFICATE_TIMEOUT))
+        .build();
+    let http = client(config, dialer.clone(), url.holder.address(), None);
+    let response = http.get(url.to_string()).call().map_err(|error| missing(in_words(&error)))?;
+    if !response.status().is_success() {
+        return Err(missing(format!("the station answers {}", response.status())));
+    }
+    let mut certificate = Vec::new();
+    let read = response.into_body().into_reader().take(LARGEST_CERTIFICATE).read_to_end(&mut certificate);
+    read.map(|_| certificate).map_err(|error| missing(why(&error)))
 }
 
 #[derive(Debug)]
@@ -149,3 +170,6 @@ fn timed<T>(timeout: NextTimeout, mut step: impl FnMut(Option<Duration>) -> io::
 const LONGEST: Duration = Duration::from_secs(10);
 const INPUT_BUFFER: usize = 64 * 1024;
 const OUTPUT_BUFFER: usize = 16 * 1024;
+const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A certificate is about 1 KiB.
+const LARGEST_CERTIFICATE: u64 = 64 * 1024;

@@ -1,4 +1,4 @@
-//! A connection's error, in words.
+//! Connection errors as text.
 
 /// Why there is no answer.
 pub(crate) fn in_words(error: &ureq::Error) -> String {

@@ -23,7 +23,7 @@ use crate::agent::station::error::in_words;
 use crate::domain::ids::RunId;
 use crate::protocol::{Ack, AgentOrder, Follows, HelloMessage, HelloReply, LogAck, LogLines, Moved, Reports, paths};
 
-/// A station and the run that it is asked about. Cheap questions, each bounded in time; nothing is repeated here.
+/// A client for one run at one station. Every request is small and has a time limit; nothing is retried here.
 #[derive(Debug)]
 pub(super) struct StationClient {
     url: StationUrl,
@@ -31,20 +31,20 @@ pub(super) struct StationClient {
     http: ureq::Agent,
 }
 
-/// Why a question has no answer.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum StationError {
-    /// Nobody there, or the connection broke.
+    /// No connection, or it broke.
     #[error("the station does not answer: {0}")]
     Away(String),
-    /// Somebody is there, and it is not sure that it is the station.
+    /// The peer could not be verified as the station.
     #[error("the station is not trusted: {0}")]
     Doubtful(String),
-    #[error("the station says {status}: {reason}")]
+    #[error("the station answers {status}: {reason}")]
     Refused { status: u16, reason: String },
     #[error("the station does not know this run")]
     UnknownRun,
-    /// It speaks, but not our language.
+    /// The response is malformed.
     #[error("the station's answer cannot be read: {0}")]
     Unreadable(String),
 }
@@ -61,20 +61,20 @@ pub(super) struct FilePart {
 }
 
 impl StationClient {
-    pub(super) fn new(orders: &BootArgs, dialer: Dialer, patience: &RetryPolicy) -> Self {
+    pub(super) fn new(boot_args: &BootArgs, dialer: Dialer, retry_policy: &RetryPolicy) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
             .user_agent(concat!("oxbow-agent/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(patience.connect))
-            .timeout_per_read(Some(patience.read))
-            .timeout_per_write(Some(patience.read))
-            .timeout_recv_response(Some(patience.question))
+            .timeout_connect(Some(retry_policy.connect))
+            .timeout_per_read(Some(retry_policy.read))
+            .timeout_per_write(Some(retry_policy.read))
+            .timeout_recv_response(Some(retry_policy.question))
             .build();
-        let http = client(config, dialer, orders.station.address(), orders.trust.clone());
-        Self { url: orders.station, run: orders.run, http }
+        let http = client(config, dialer, boot_args.station.address(), boot_args.trust.clone());
+        Self { url: boot_args.station, run: boot_args.run, http }
     }
 
     pub(super) fn url(&self) -> StationUrl {
@@ -93,12 +93,12 @@ impl StationClient {
         read(self.post(&paths::log(self.run), lines, QUESTION)?)
     }
 
-    /// Only the newest figure matters: it is given little time.
+    /// Only the newest figure matters, so the time limit is short.
     pub(super) fn progress(&self, moved: Moved) -> Result<(), StationError> {
         self.post(&paths::progress(self.run), &moved, FIGURE).map(drop)
     }
 
-    /// None from a station that is older than the question.
+    /// None from an older station that does not know the request.
     pub(super) fn configuration(&self) -> Result<Option<Follows>, StationError> {
         let asked = self.http.get(self.url.at(&paths::configuration(self.run)));
         let response = asked.config().timeout_global(Some(LONG_ANSWER)).build().call().map_err(away)?;
@@ -109,14 +109,14 @@ impl StationClient {
         }
     }
 
-    /// What a hello would be answered, without one.
+    /// The answer to a hello, without sending one.
     pub(super) fn job(&self) -> Result<HelloReply, StationError> {
         let asked = self.http.get(self.url.at(&paths::job(self.run)));
         let response = asked.config().timeout_global(Some(QUESTION)).build().call().map_err(away)?;
         read(accepted(response)?)
     }
 
-    pub(super) fn word(&self) -> Result<AgentOrder, StationError> {
+    pub(super) fn order(&self) -> Result<AgentOrder, StationError> {
         let asked = self.http.get(self.url.at(&paths::word(self.run)));
         let response = asked.config().timeout_global(Some(QUESTION)).build().call().map_err(away)?;
         read(accepted(response)?)

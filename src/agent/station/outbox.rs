@@ -104,9 +104,9 @@ impl Outbox {
         self.change(|post| post.closed = true);
     }
 
-    /// The next errand; waits at most `patience` for one. `Err` when closed.
-    pub(crate) fn next(&self, patience: Duration) -> Result<Option<Outgoing>, OutboxClosed> {
-        let until = Instant::now() + patience;
+    /// The next message to send; waits at most `timeout` for one. `Err` when closed.
+    pub(crate) fn next(&self, timeout: Duration) -> Result<Option<Outgoing>, OutboxClosed> {
+        let until = Instant::now() + timeout;
         let mut post = self.lock();
         loop {
             if post.closed {
@@ -114,20 +114,20 @@ impl Outbox {
             }
             let now = Instant::now();
             let left = until.saturating_duration_since(now);
-            match post.errand(now) {
+            match post.outgoing(now) {
                 None if !left.is_zero() => {
                     let gathered = post.lines_from.map_or(left, |from| from.saturating_duration_since(now));
                     let wait = if gathered.is_zero() { left } else { left.min(gathered) };
                     post = self.wait(post, wait);
                 }
-                errand => return Ok(errand),
+                outgoing => return Ok(outgoing),
             }
         }
     }
 
-    /// Waits until `enough` says so of the post, or for `patience`.
-    fn wait_until(&self, patience: Duration, enough: impl Fn(&OutboxState) -> bool) {
-        let until = Instant::now() + patience;
+    /// Waits until `enough` is true of the state, or for `timeout`.
+    fn wait_until(&self, timeout: Duration, enough: impl Fn(&OutboxState) -> bool) {
+        let until = Instant::now() + timeout;
         let mut post = self.lock();
         while !enough(&post) {
             let left = until.saturating_duration_since(Instant::now());
@@ -138,15 +138,15 @@ impl Outbox {
         }
     }
 
-    /// How far the reports have come, waiting at most `patience` for more than [`DeliveryState::Underway`].
-    pub(crate) fn delivery(&self, patience: Duration) -> DeliveryState {
-        self.wait_until(patience, |post| post.delivery() != DeliveryState::Underway);
+    /// How far the reports have come, waiting at most `timeout` for more than [`DeliveryState::Underway`].
+    pub(crate) fn delivery(&self, timeout: Duration) -> DeliveryState {
+        self.wait_until(timeout, |post| post.delivery() != DeliveryState::Underway);
         self.lock().delivery()
     }
 
-    /// Gives the log at most `patience` to reach the station.
-    pub(crate) fn settle_log(&self, patience: Duration) {
-        self.wait_until(patience, |post| post.lines.is_settled());
+    /// Gives the log at most `timeout` to reach the station.
+    pub(crate) fn settle_log(&self, timeout: Duration) {
+        self.wait_until(timeout, |post| post.lines.is_settled());
     }
 
     fn change(&self, change: impl FnOnce(&mut OutboxState)) {
@@ -159,12 +159,12 @@ impl Outbox {
         self.post.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'p>(&self, post: MutexGuard<'p, OutboxState>, patience: Duration) -> MutexGuard<'p, OutboxState> {
-        self.changed.wait_timeout(post, patience).unwrap_or_else(PoisonError::into_inner).0
+    fn wait<'p>(&self, post: MutexGuard<'p, OutboxState>, timeout: Duration) -> MutexGuard<'p, OutboxState> {
+        self.changed.wait_timeout(post, timeout).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
-/// The mailbox has been closed.
+/// The outbox has been closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutboxClosed;
 
@@ -185,7 +185,7 @@ struct OutboxState {
 }
 
 impl OutboxState {
-    fn errand(&mut self, now: Instant) -> Option<Outgoing> {
+    fn outgoing(&mut self, now: Instant) -> Option<Outgoing> {
         if self.ended.is_none()
             && let Some((first, reports)) = self.reports.waiting(BATCH)
         {
@@ -203,8 +203,10 @@ impl OutboxState {
     }
 
     fn delivery(&self) -> DeliveryState {
+        if self.reports.is_settled() {
+            return DeliveryState::Acknowledged;
+        }
         match &self.ended {
-            _ if self.reports.is_settled() => DeliveryState::Acknowledged,
             Some(reason) => DeliveryState::Ended(reason.clone()),
             None => DeliveryState::Underway,
         }
@@ -219,7 +221,8 @@ impl OutboxState {
         self.lines.pop_oldest();
         if let Some(oldest) = self.lines.items.front_mut() {
             let lost = self.lost_lines;
-            *oldest = (Level::Warning, format!("log: {lost} lines are lost here: the station was away for too long"));
+            *oldest =
+                (Level::Warning, format!("log: {lost} lines lost here: the station was unreachable for too long"));
         }
     }
 }
@@ -275,7 +278,7 @@ impl<T: Clone> Sequence<T> {
     }
 
     /// Takes the station's word for what it wants next: it may go back (it lost what it had), and it may be ahead of
-    /// everything said so far, having heard an earlier life of this agent in the same run: then we go on from there.
+    /// everything so far from an earlier start of this agent in the same run: then we go on from there.
     fn acknowledge(&mut self, next: u32) {
         if next > self.end() {
             self.first += next - self.next.max(self.first);
@@ -298,7 +301,7 @@ impl<T: Clone> Sequence<T> {
 
 /// Log lines that wait for the station: hours of an agent's talk.
 const LINES: usize = 1000;
-/// What is said within this time of the lines before goes in one message.
+/// Lines within this time of each other go in one message.
 const GATHERED: Duration = Duration::from_millis(100);
 /// Reports or lines in one message.
 const BATCH: usize = 100;
@@ -307,12 +310,12 @@ const BATCH: usize = 100;
 mod tests {
     use super::*;
 
-    fn next(mailbox: &Outbox) -> Option<Outgoing> {
-        mailbox.next(Duration::ZERO).expect("open")
+    fn next(outbox: &Outbox) -> Option<Outgoing> {
+        outbox.next(Duration::ZERO).expect("open")
     }
 
-    fn lines(mailbox: &Outbox) -> (u32, Vec<String>) {
-        match next(mailbox) {
+    fn lines(outbox: &Outbox) -> (u32, Vec<String>) {
+        match next(outbox) {
             Some(Outgoing::Lines(lines)) => (lines.first, lines.lines.into_iter().map(|(_, text)| text).collect()),
             other => panic!("lines expected, not {other:?}"),
         }
@@ -320,13 +323,13 @@ mod tests {
 
     /// One whose log begins in this run.
     fn numbered() -> Outbox {
-        let mailbox = Outbox::default();
-        mailbox.lines_acknowledged(0);
-        mailbox
+        let outbox = Outbox::default();
+        outbox.lines_acknowledged(0);
+        outbox
     }
 
-    fn first_report(mailbox: &Outbox) -> (u32, usize) {
-        match next(mailbox) {
+    fn first_report(outbox: &Outbox) -> (u32, usize) {
+        match next(outbox) {
             Some(Outgoing::Reports(reports)) => (reports.first, reports.reports.len()),
             other => panic!("reports expected, not {other:?}"),
         }
@@ -334,106 +337,106 @@ mod tests {
 
     #[test]
     fn reports_go_before_lines_and_lines_before_progress() {
-        let mailbox = numbered();
+        let outbox = numbered();
         let moved =
             Moved { step: crate::domain::machine::report::Step::Write, done: 1, total: 2, arrived: 0, retries: 0 };
-        mailbox.moved(Moved { done: 0, ..moved });
-        mailbox.moved(moved);
-        mailbox.line(Level::Info, "hello".into());
-        mailbox.report(Report::Complete);
-        assert_eq!(first_report(&mailbox), (0, 1));
-        mailbox.reports_acknowledged(1);
-        assert_eq!(lines(&mailbox), (0, vec!["hello".to_owned()]));
-        mailbox.lines_acknowledged(1);
-        assert_eq!((next(&mailbox), next(&mailbox)), (Some(Outgoing::Moved(moved)), None));
+        outbox.moved(Moved { done: 0, ..moved });
+        outbox.moved(moved);
+        outbox.line(Level::Info, "hello".into());
+        outbox.report(Report::Complete);
+        assert_eq!(first_report(&outbox), (0, 1));
+        outbox.reports_acknowledged(1);
+        assert_eq!(lines(&outbox), (0, vec!["hello".to_owned()]));
+        outbox.lines_acknowledged(1);
+        assert_eq!((next(&outbox), next(&outbox)), (Some(Outgoing::Moved(moved)), None));
     }
 
     #[test]
     fn a_line_goes_at_once_those_after_it_are_gathered_and_reports_do_not_wait_for_them() {
-        let mailbox = numbered();
-        mailbox.line(Level::Info, "alone".into());
-        assert_eq!(lines(&mailbox).1, ["alone"]);
-        mailbox.lines_acknowledged(1);
+        let outbox = numbered();
+        outbox.line(Level::Info, "alone".into());
+        assert_eq!(lines(&outbox).1, ["alone"]);
+        outbox.lines_acknowledged(1);
         for number in 1..BATCH {
-            mailbox.line(Level::Info, number.to_string());
-            assert_eq!(next(&mailbox), None, "they are gathered");
+            outbox.line(Level::Info, number.to_string());
+            assert_eq!(next(&outbox), None, "they are gathered");
         }
-        mailbox.report(Report::Complete);
-        assert_eq!(first_report(&mailbox), (0, 1));
-        mailbox.reports_acknowledged(1);
-        let waited = mailbox.next(Duration::from_secs(30)).expect("open");
+        outbox.report(Report::Complete);
+        assert_eq!(first_report(&outbox), (0, 1));
+        outbox.reports_acknowledged(1);
+        let waited = outbox.next(Duration::from_secs(30)).expect("open");
         assert!(matches!(waited, Some(Outgoing::Lines(lines)) if lines.first == 1 && lines.lines.len() == BATCH - 1));
-        mailbox.lines_acknowledged(1);
-        mailbox.line(Level::Info, "the message is full".into());
-        assert_eq!(lines(&mailbox).1.len(), BATCH, "which does not wait");
+        outbox.lines_acknowledged(1);
+        outbox.line(Level::Info, "the message is full".into());
+        assert_eq!(lines(&outbox).1.len(), BATCH, "which does not wait");
     }
 
     #[test]
     fn what_is_not_acknowledged_is_said_again() {
-        let mailbox = Outbox::default();
-        mailbox.report(Report::Complete);
-        assert_eq!(first_report(&mailbox), first_report(&mailbox));
-        assert_eq!(mailbox.delivery(Duration::ZERO), DeliveryState::Underway);
+        let outbox = Outbox::default();
+        outbox.report(Report::Complete);
+        assert_eq!(first_report(&outbox), first_report(&outbox));
+        assert_eq!(outbox.delivery(Duration::ZERO), DeliveryState::Underway);
     }
 
     #[test]
     fn a_station_that_lost_its_memory_hears_every_report_again() {
-        let mailbox = Outbox::default();
-        (0..3).for_each(|_| mailbox.report(Report::Complete));
-        mailbox.reports_acknowledged(3);
-        assert_eq!(mailbox.delivery(Duration::ZERO), DeliveryState::Acknowledged);
-        mailbox.reports_acknowledged(0);
-        assert_eq!(first_report(&mailbox), (0, 3));
+        let outbox = Outbox::default();
+        (0..3).for_each(|_| outbox.report(Report::Complete));
+        outbox.reports_acknowledged(3);
+        assert_eq!(outbox.delivery(Duration::ZERO), DeliveryState::Acknowledged);
+        outbox.reports_acknowledged(0);
+        assert_eq!(first_report(&outbox), (0, 3));
     }
 
     #[test]
     fn a_second_life_in_the_same_run_goes_on_where_the_first_ended() {
-        let mailbox = Outbox::default();
-        (0..2).for_each(|_| mailbox.report(Report::Complete));
-        mailbox.reports_acknowledged(7);
-        assert_eq!(first_report(&mailbox), (7, 2));
-        mailbox.reports_acknowledged(9);
-        (0..3).for_each(|number| mailbox.line(Level::Info, format!("second life {number}")));
-        assert_eq!((lines(&mailbox), lines(&mailbox)), ((0, vec![]), (0, vec![])), "asked until it is answered");
+        let outbox = Outbox::default();
+        (0..2).for_each(|_| outbox.report(Report::Complete));
+        outbox.reports_acknowledged(7);
+        assert_eq!(first_report(&outbox), (7, 2));
+        outbox.reports_acknowledged(9);
+        (0..3).for_each(|number| outbox.line(Level::Info, format!("second life {number}")));
+        assert_eq!((lines(&outbox), lines(&outbox)), ((0, vec![]), (0, vec![])), "asked until it is answered");
         // The first said fewer than are waiting now.
-        mailbox.lines_acknowledged(2);
+        outbox.lines_acknowledged(2);
         let all = ["second life 0", "second life 1", "second life 2"].map(str::to_owned);
-        assert_eq!(lines(&mailbox), (2, all.to_vec()));
-        mailbox.lines_acknowledged(4);
-        let rest = mailbox.next(Duration::from_secs(30)).expect("open");
+        assert_eq!(lines(&outbox), (2, all.to_vec()));
+        outbox.lines_acknowledged(4);
+        let rest = outbox.next(Duration::from_secs(30)).expect("open");
         assert!(matches!(rest, Some(Outgoing::Lines(lines)) if (lines.first, lines.lines.len()) == (4, 1)));
-        mailbox.lines_acknowledged(5);
-        assert_eq!(next(&mailbox), None);
+        outbox.lines_acknowledged(5);
+        assert_eq!(next(&outbox), None);
     }
 
     #[test]
     fn lines_that_gave_way_before_the_station_answered_at_all_are_counted_and_have_no_numbers() {
-        let mailbox = Outbox::default();
-        (0..LINES + 5).for_each(|number| mailbox.line(Level::Info, number.to_string()));
-        mailbox.lines_acknowledged(40);
-        let (first, texts) = lines(&mailbox);
+        let outbox = Outbox::default();
+        (0..LINES + 5).for_each(|number| outbox.line(Level::Info, number.to_string()));
+        outbox.lines_acknowledged(40);
+        let (first, texts) = lines(&outbox);
         assert_eq!((first, texts[1].as_str()), (40, "6"));
-        assert_eq!(texts[0], "log: 6 lines are lost here: the station was away for too long");
-        assert_eq!(mailbox.drop_lines(), LINES);
-        assert_eq!(next(&mailbox), None);
+        assert_eq!(texts[0], "log: 6 lines lost here: the station was unreachable for too long");
+        assert_eq!(outbox.drop_lines(), LINES);
+        assert_eq!(next(&outbox), None);
     }
 
     #[test]
     fn when_too_many_lines_wait_the_oldest_go_and_one_says_how_many() {
-        let mailbox = numbered();
-        (0..LINES + 5).for_each(|number| mailbox.line(Level::Info, number.to_string()));
-        let (first, texts) = lines(&mailbox);
+        let outbox = numbered();
+        (0..LINES + 5).for_each(|number| outbox.line(Level::Info, number.to_string()));
+        let (first, texts) = lines(&outbox);
         assert_eq!((first, texts[1].as_str()), (5, "6"));
-        assert_eq!(texts[0], "log: 6 lines are lost here: the station was away for too long");
+        assert_eq!(texts[0], "log: 6 lines lost here: the station was unreachable for too long");
     }
 
     #[test]
     fn after_the_run_has_ended_only_the_log_goes_on() {
-        let mailbox = numbered();
-        mailbox.report(Report::Complete);
-        mailbox.line(Level::Info, "still here".into());
-        mailbox.run_ended("re-armed".into());
-        assert_eq!(lines(&mailbox).0, 0);
-        assert_eq!(mailbox.delivery(Duration::ZERO), DeliveryState::Ended("re-armed".into()));
+        let outbox = numbered();
+        outbox.report(Report::Complete);
+        outbox.line(Level::Info, "still here".into());
+        outbox.run_ended("re-armed".into());
+        assert_eq!(lines(&outbox).0, 0);
+        assert_eq!(outbox.delivery(Duration::ZERO), DeliveryState::Ended("re-armed".into()));
     }
 }

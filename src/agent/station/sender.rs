@@ -1,47 +1,47 @@
-//! Carries the mailbox to the station, on a thread of its own, repeating until the station has it.
+//! Sends the outbox to the station on its own thread, and retries until the station acknowledges it.
 
 use std::time::Duration;
 
-use super::backoff::{Backoff, Nag, RetryPolicy, pause};
+use super::backoff::{Backoff, RepeatFilter, RetryPolicy, pause};
 use super::outbox::{Outbox, OutboxClosed, Outgoing};
 use super::{StationClient, StationError};
 use crate::agent::console::journal::Journal;
 use crate::agent::machine::Machine;
 use crate::protocol::{HelloMessage, HelloReply, LogAck};
 
-/// The courier's means. Nothing here waits for the work, and the work waits for nothing here but the last word.
+/// Sends the outbox. It never waits for the work, and the work waits for it only at the end of the run.
 pub(crate) struct ReportSender<'a> {
     pub machine: &'a dyn Machine,
     pub station: &'a StationClient,
-    pub mailbox: &'a Outbox,
+    pub outbox: &'a Outbox,
     pub journal: &'a Journal<'a>,
-    /// What is said again to a station that does not know the run.
+    /// Sent again to a station that does not know the run.
     pub hello: &'a HelloMessage,
-    pub patience: RetryPolicy,
+    pub retry_policy: RetryPolicy,
 }
 
 impl ReportSender<'_> {
-    /// Works until the mailbox is closed or the machine switched off.
+    /// Works until the outbox is closed or the machine switched off.
     pub(crate) fn serve(&self) {
-        let mut backoff = Backoff::up_to(self.patience.report);
-        let mut nag = Nag::default();
+        let mut backoff = Backoff::up_to(self.retry_policy.report);
+        let mut repeats = RepeatFilter::default();
         while self.machine.is_on() {
-            let errand = match self.mailbox.next(GLANCE) {
-                Ok(Some(errand)) => errand,
+            let outgoing = match self.outbox.next(GLANCE) {
+                Ok(Some(outgoing)) => outgoing,
                 Ok(None) => continue,
                 Err(OutboxClosed) => return,
             };
-            let answer = self.carry(&errand).or_else(|trouble| self.settle(&errand, trouble));
+            let answer = self.carry(&outgoing).or_else(|trouble| self.settle(&outgoing, trouble));
             match answer {
                 Ok(()) => {
                     backoff.reset();
-                    if nag.calm() {
-                        self.journal.console("report", "the station takes reports again");
+                    if repeats.clear() {
+                        self.journal.console("report", "the station accepts reports again");
                     }
                 }
                 Err(trouble) => {
-                    if nag.is_due(&trouble.to_string()) {
-                        self.journal.console("report", &format!("{trouble}; trying on"));
+                    if repeats.is_due(&trouble.to_string()) {
+                        self.journal.console("report", &format!("{trouble}; retrying"));
                     }
                     pause(self.machine, backoff.pause());
                 }
@@ -49,14 +49,14 @@ impl ReportSender<'_> {
         }
     }
 
-    fn carry(&self, errand: &Outgoing) -> Result<(), StationError> {
-        match errand {
-            Outgoing::Reports(reports) => self.mailbox.reports_acknowledged(self.station.reports(reports)?.next),
+    fn carry(&self, outgoing: &Outgoing) -> Result<(), StationError> {
+        match outgoing {
+            Outgoing::Reports(reports) => self.outbox.reports_acknowledged(self.station.reports(reports)?.next),
             Outgoing::Lines(lines) => {
                 let LogAck { next, left_out } = self.station.log(lines)?;
-                self.mailbox.lines_acknowledged(next);
-                if self.mailbox.lines_left_out(left_out) {
-                    self.journal.console("report", "the station has no room for this log: it leaves lines out");
+                self.outbox.lines_acknowledged(next);
+                if self.outbox.lines_left_out(left_out) {
+                    self.journal.console("report", "the station has no room for this log: it drops lines");
                 }
             }
             Outgoing::Moved(moved) => self.station.progress(*moved)?,
@@ -64,16 +64,16 @@ impl ReportSender<'_> {
         Ok(())
     }
 
-    /// What can be done about `trouble` besides trying again.
-    fn settle(&self, errand: &Outgoing, trouble: StationError) -> Result<(), StationError> {
-        match (errand, &trouble) {
-            // Another figure comes soon.
+    /// Handles `trouble`, where there is more to do than retry.
+    fn settle(&self, outgoing: &Outgoing, trouble: StationError) -> Result<(), StationError> {
+        match (outgoing, &trouble) {
+            // The next figure comes soon.
             (Outgoing::Moved(_), _) => Ok(()),
-            (Outgoing::Reports(_) | Outgoing::Lines(_), StationError::UnknownRun) => self.greet_again(),
-            // Lines it will not have must not dam up the rest.
+            (Outgoing::Reports(_) | Outgoing::Lines(_), StationError::UnknownRun) => self.introduce_again(),
+            // Rejected lines must not block the rest.
             (Outgoing::Lines(_), StationError::Refused { status: 400..=499, .. } | StationError::Unreadable(_)) => {
-                let lost = self.mailbox.drop_lines();
-                self.journal.console("report", &format!("{trouble}; {lost} log lines are lost"));
+                let lost = self.outbox.drop_lines();
+                self.journal.console("report", &format!("{trouble}; {lost} log lines lost"));
                 Ok(())
             }
             (Outgoing::Reports(_), StationError::Refused { .. } | StationError::Unreadable(_))
@@ -84,18 +84,18 @@ impl ReportSender<'_> {
         }
     }
 
-    /// The station has lost the run: it is told who we are, and then everything again.
-    fn greet_again(&self) -> Result<(), StationError> {
+    /// The station has lost the run: say hello again, then send everything again.
+    fn introduce_again(&self) -> Result<(), StationError> {
         match self.station.hello(self.hello)? {
             HelloReply::Job(job) => {
-                self.journal.console("report", "the station had lost this run; it hears everything again");
-                self.mailbox.reports_acknowledged(job.next_report);
+                self.journal.console("report", "the station had lost this run; sending all reports again");
+                self.outbox.reports_acknowledged(job.next_report);
                 Ok(())
             }
             HelloReply::Ended { reason } => {
-                self.journal.console("report", &format!("the station takes no more reports: {reason}"));
-                self.mailbox.run_ended(reason);
-                let _nobody_takes_them = self.mailbox.drop_lines();
+                self.journal.console("report", &format!("the station accepts no more reports: {reason}"));
+                self.outbox.run_ended(reason);
+                let _nobody_takes_them = self.outbox.drop_lines();
                 Ok(())
             }
             HelloReply::Later { .. } | HelloReply::Unknown => Err(StationError::UnknownRun),
@@ -103,5 +103,5 @@ impl ReportSender<'_> {
     }
 }
 
-/// How often an idle courier looks whether the machine is still on.
+/// How often an idle sender checks that the machine is still on.
 const GLANCE: Duration = Duration::from_millis(500);

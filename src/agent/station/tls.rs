@@ -4,15 +4,15 @@
 //! GET http://…/ca.der ─► digest as told? ─► the one root ─► handshake: signed by it, for the station's address
 //! ```
 //!
-//! Dates count for nothing here. A bench machine's clock may be years off, and nobody would set it; a certificate that is
-//! refused for its dates would only keep a good machine from being installed. What dates protect against, a key that
-//! was stolen and lives on, is met otherwise: the trust is as old as this boot, which named the authority.
+//! Validity dates are ignored. A bench machine's clock may be years off, and a certificate rejected for its dates would
+//! only keep a good machine from being installed. Dates protect against stolen keys; here the trust is only as old as
+//! this boot, which named the authority.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -30,41 +30,47 @@ use rustls::{
 use sha2::{Digest as _, Sha256};
 use webpki::ring::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256_LEGACY_KEY};
 
-use super::connection::client;
-use super::error::{in_words, why};
 use crate::agent::boot_args::{HttpUrl, Trust};
-use crate::agent::machine::Dialer;
 use crate::domain::digest::Digest;
 
 /// A TLS connection.
 pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
-/// Makes connections secret, and sure of whom they lead to.
-#[derive(Debug)]
+/// Opens TLS connections to the station and verifies its certificate.
 pub(crate) struct TlsConnector {
     trust: Trust,
-    dialer: Dialer,
-    /// Made when the authority's certificate has been had.
+    /// Fetches the authority's certificate by plain HTTP.
+    fetch: Box<FetchCertificate>,
+    /// Built once the authority's certificate is known.
     config: Mutex<Option<Arc<ClientConfig>>>,
 }
 
-/// Why somebody at the station's address is not taken for the station. It travels inside an [`io::Error`].
+/// Fetches the certificate (DER) at a URL.
+pub(crate) type FetchCertificate = dyn Fn(&HttpUrl) -> io::Result<Vec<u8>> + Send + Sync;
+
+impl fmt::Debug for TlsConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConnector").field("trust", &self.trust).finish_non_exhaustive()
+    }
+}
+
+/// Why the peer at the station's address is not trusted. It travels inside an [`io::Error`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PeerUntrusted {
     #[error(
-        "the certificate at {place} has digest {found}…, this machine was told to trust {told}… alone: another station \
-         may be on this network, or the station was set up anew; restart the machine to boot from the one that is there"
+        "the certificate at {place} has digest {found}…, but this machine trusts only {trusted}…: another station \
+         may be on this network, or the station was set up again; restart the machine to boot from the current one"
     )]
-    AnotherAuthority { place: String, found: String, told: String },
-    #[error("what is at {place} is no certificate ({reason}): set up the station's HTTPS anew")]
+    AnotherAuthority { place: String, found: String, trusted: String },
+    #[error("{place} is not a certificate ({reason}): set up the station's HTTPS again")]
     NoAuthority { place: String, reason: String },
     #[error(
-        "{station} shows a certificate that the station's authority ({told}…) did not sign: look for another station \
+        "{station} shows a certificate that the station's authority ({trusted}…) did not sign: look for another station \
          with this address on this network"
     )]
-    NotSigned { station: IpAddr, told: String },
+    NotSigned { station: IpAddr, trusted: String },
     #[error(
-        "{station} shows a certificate for another address: restart the station, so that it certifies the one it has now"
+        "{station} shows a certificate for another address: restart the station so that it certifies its current address"
     )]
     AnotherAddress { station: IpAddr },
     #[error("TLS with {station} fails: {reason}")]
@@ -72,20 +78,20 @@ pub(crate) enum PeerUntrusted {
 }
 
 impl TlsConnector {
-    pub(crate) fn new(trust: Trust, dialer: Dialer) -> Self {
-        Self { trust, dialer, config: Mutex::default() }
+    pub(crate) fn new(trust: Trust, fetch: Box<FetchCertificate>) -> Self {
+        Self { trust, fetch, config: Mutex::default() }
     }
 
-    /// Shakes hands with who is at the other end of `stream`, which has its time-outs. To come back means to be sure
-    /// that it is the station of this address.
+    /// Does the TLS handshake on `stream`, whose timeouts are set. Success means that the peer is the station at this
+    /// address.
     pub(crate) fn secure(&self, mut stream: TcpStream, station: IpAddr) -> io::Result<TlsStream> {
-        let doubt = |error: &Error| io::Error::other(self.doubt(station, error));
+        let untrusted = |error: &Error| io::Error::other(self.untrusted(station, error));
         let name = ServerName::IpAddress(station.into());
-        let mut tls = ClientConnection::new(self.config()?, name).map_err(|error| doubt(&error))?;
+        let mut tls = ClientConnection::new(self.config()?, name).map_err(|error| untrusted(&error))?;
         while tls.is_handshaking() {
             tls.complete_io(&mut stream).map_err(|error| {
                 let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-                inner.map(doubt).unwrap_or(error)
+                inner.map(untrusted).unwrap_or(error)
             })?;
         }
         Ok(StreamOwned::new(tls, stream))
@@ -105,42 +111,25 @@ impl TlsConnector {
         Ok(fresh)
     }
 
-    /// The authority's certificate: whatever comes by plain HTTP is good enough if it has the digest that was told.
+    /// The authority's certificate, fetched by plain HTTP and accepted if its digest is the trusted one.
     fn authority(&self, place: &HttpUrl) -> io::Result<RootCertStore> {
         let ca = self.trust.ca;
-        let certificate = self.fetch(place)?;
+        let certificate = (self.fetch)(place)?;
         let found = digest(&certificate);
         if found != ca {
-            let (place, found, told) = (place.to_string(), found.short(), ca.short());
-            return Err(io::Error::other(PeerUntrusted::AnotherAuthority { place, found, told }));
+            let (place, found, trusted) = (place.to_string(), found.short(), ca.short());
+            return Err(io::Error::other(PeerUntrusted::AnotherAuthority { place, found, trusted }));
         }
         roots(certificate.into()).map_err(|error| {
             io::Error::other(PeerUntrusted::NoAuthority { place: place.to_string(), reason: error.to_string() })
         })
     }
 
-    fn fetch(&self, place: &HttpUrl) -> io::Result<Vec<u8>> {
-        let missing = |reason: String| io::Error::other(format!("{place} cannot be had: {reason}"));
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .timeout_global(Some(PATIENCE))
-            .build();
-        let http = client(config, self.dialer.clone(), place.holder.address(), None);
-        let response = http.get(place.to_string()).call().map_err(|error| missing(in_words(&error)))?;
-        if !response.status().is_success() {
-            return Err(missing(format!("the station says {}", response.status())));
-        }
-        let mut certificate = Vec::new();
-        let read = response.into_body().into_reader().take(LARGEST).read_to_end(&mut certificate);
-        read.map(|_| certificate).map_err(|error| missing(why(&error)))
-    }
-
-    fn doubt(&self, station: IpAddr, error: &Error) -> PeerUntrusted {
-        let told = self.trust.ca.short();
+    fn untrusted(&self, station: IpAddr, error: &Error) -> PeerUntrusted {
+        let trusted = self.trust.ca.short();
         match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-                PeerUntrusted::NotSigned { station, told }
+                PeerUntrusted::NotSigned { station, trusted }
             }
             Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -285,7 +274,7 @@ impl ServerCertVerifier for Judge {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".to_owned()))
+        Err(Error::General("TLS 1.2 is not supported".to_owned()))
     }
 
     fn verify_tls13_signature(
@@ -301,7 +290,3 @@ impl ServerCertVerifier for Judge {
         self.algorithms.supported_schemes()
     }
 }
-
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A certificate is about 1 KiB.
-const LARGEST: u64 = 64 * 1024;

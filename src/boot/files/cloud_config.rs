@@ -29,8 +29,8 @@ pub(crate) struct UserData<'a> {
 }
 
 /// The user data.
-pub(crate) fn user_data(said: &UserData<'_>) -> String {
-    let UserData { hostname, timezone, ntp, users, home, sends_output, network, merges } = said;
+pub(crate) fn user_data(data: &UserData<'_>) -> String {
+    let UserData { hostname, timezone, ntp, users, home, sends_output, network, merges } = data;
     let mut data = Map::new();
     let mut say = |key: &str, value: Value| drop(data.insert(key.to_owned(), value));
     if *merges {
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_user_data_says_names_times_accounts_and_where_to_call() {
-        let said = UserData {
+        let data = UserData {
             hostname: "press-07".parse().ok(),
             timezone: Some("Europe/Berlin"),
             ntp: &["ntp1.example".to_owned()],
@@ -180,7 +180,7 @@ mod tests {
             home: Some(("http://10.77.0.1/r/5a/home".into(), 20)),
             ..UserData::default()
         };
-        insta::assert_snapshot!(user_data(&said));
+        insta::assert_snapshot!(user_data(&data));
     }
 
     #[test]
@@ -196,8 +196,8 @@ mod tests {
     #[test]
     fn the_toolkits_user_data_is_merged_and_has_the_network_in_it() {
         let mac = "52:54:00:5B:00:01".parse().expect("a MAC");
-        let said = UserData { network: Some(network(mac, None)), merges: true, ..UserData::default() };
-        insta::assert_snapshot!(user_data(&said));
+        let data = UserData { network: Some(network(mac, None)), merges: true, ..UserData::default() };
+        insta::assert_snapshot!(user_data(&data));
     }
 
     #[test]

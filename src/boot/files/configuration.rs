@@ -29,17 +29,17 @@ use crate::domain::station::plan::BootPlan;
 /// Why a machine is given nothing to follow its image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotGiven {
-    #[error("this station knows no run {}", .0.short())]
+    #[error("this station does not know run {}", .0.short())]
     UnknownRun(RunId),
     #[error("run {} is over", .0.short())]
     Over(RunId),
-    #[error("the station has no profile {0} any more")]
+    #[error("the station no longer has profile {0}")]
     NoProfile(ProfileId),
-    #[error("profile {profile} cannot be filled in for it: {first}{}", and_more(*.count))]
+    #[error("profile {profile} cannot be filled in for this machine: {first}{}", and_more(*.count))]
     Unfilled { profile: ProfileId, first: Unfilled, count: usize },
-    #[error("profile {profile} cannot be filled in for it: {place}: {text:?} is no {what}")]
+    #[error("profile {profile} cannot be filled in for this machine: {place}: {text:?} is no {what}")]
     Meaningless { profile: ProfileId, place: String, text: String, what: &'static str },
-    #[error("profile {profile} sets up its network card, and none of its cards is known")]
+    #[error("profile {profile} configures a network card, but none of this machine's cards is known")]
     NoCard { profile: ProfileId },
     #[error("profile {profile} needs {file}, which is not ready")]
     NotReady { profile: ProfileId, file: String },
@@ -192,8 +192,8 @@ impl RenderState<'_> {
     fn environment(&self) -> Option<PlacedFile> {
         let Proxies { http, https, no } = &self.occasion.profile.system.proxies;
         let proxies = [("http_proxy", http), ("https_proxy", https), ("no_proxy", no)];
-        let said = proxies.iter().filter_map(|(name, value)| value.as_ref().map(|value| (*name, value)));
-        let lines: String = said
+        let set = proxies.iter().filter_map(|(name, value)| value.as_ref().map(|value| (*name, value)));
+        let lines: String = set
             .flat_map(|(name, value)| [format!("{name}={value}\n"), format!("{}={value}\n", name.to_uppercase())])
             .collect();
         (!lines.is_empty()).then(|| self.file(ENVIRONMENT, 0o644, format!("PATH={PATH}\n{lines}")))
@@ -210,7 +210,7 @@ impl RenderState<'_> {
             USER_DATA,
             match user_data {
                 Some(template) => self.text(template)?,
-                None if profile.makes_user_data() => cloud_config::user_data(&self.said()?),
+                None if profile.makes_user_data() => cloud_config::user_data(&self.user_data_fields()?),
                 // NoCloud takes a seed only whole.
                 None => String::new(),
             },
@@ -232,13 +232,13 @@ impl RenderState<'_> {
     /// it what is made here. cloud-init merges the two; where both say something, the profile's own counts.
     fn system_config(&self) -> Result<Vec<PlacedFile>, NotGiven> {
         let own = self.occasion.profile.cloud_init.user_data.as_ref();
-        let said = UserData { network: self.network()?, merges: true, ..self.said()? };
-        let made = || cloud_config::user_data(&said);
+        let data = UserData { network: self.network()?, merges: true, ..self.user_data_fields()? };
+        let made = || cloud_config::user_data(&data);
         let mut files = match own {
             None => vec![self.file(EMT_USER_DATA, 0o755, made())],
             Some(own) => vec![self.file(EMT_USER_DATA, 0o755, self.text(own)?)],
         };
-        if own.is_some() && (self.occasion.profile.makes_user_data() || said.network.is_some()) {
+        if own.is_some() && (self.occasion.profile.makes_user_data() || data.network.is_some()) {
             files.push(self.file(EMT_BESIDE, 0o755, made()));
         }
         files.push(self.file(DS_IDENTIFY, 0o600, "datasource: NoCloud\n".into()));
@@ -246,7 +246,7 @@ impl RenderState<'_> {
     }
 
     /// What the profile says, for this node.
-    fn said(&self) -> Result<UserData<'_>, NotGiven> {
+    fn user_data_fields(&self) -> Result<UserData<'_>, NotGiven> {
         let Profile { system, first_boot, .. } = self.occasion.profile;
         Ok(UserData {
             hostname: self.hostname()?,

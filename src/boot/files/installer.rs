@@ -1,13 +1,13 @@
-//! Runs of somebody else's installer: what is booted, and what the machine is served while it installs.
+//! Runs with a distribution's installer: what is booted, and what the machine is served while it installs.
 //!
 //! ```text
 //! /r/RUN/boot/NAME         its kernel and its initramfs
-//! /r/RUN/answers           what it is told to do, filled in for this node
+//! /r/RUN/answers           its answer file, filled in for this node
 //! /r/RUN/seed/user-data    cloud-init's documents (NoCloud): meta-data, vendor-data, network-config
 //! /r/RUN/files/etc/motd    a file of this node; /r/RUN/files.tar has all of them, with owners and modes
 //! /r/RUN/done              it says that it is done
 //! ```
-//! The run is the token: 128 random bits that only the machine was told. What a profile has for its nodes is served to
+//! The run is the token: 128 random bits that only the machine knows. What a profile has for its nodes is served to
 //! the machine of any run, also after it has ended well; the rest to installers alone.
 
 use crate::boot::script::quote::harmless;
@@ -43,10 +43,10 @@ pub struct Loaded {
 /// Why an installer cannot be booted on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoBoot {
-    #[error("profile {profile} cannot be filled in for it: {first}{}", and_more(*.count))]
+    #[error("profile {profile} cannot be filled in for this machine: {first}{}", and_more(*.count))]
     Unfilled { profile: ProfileId, first: Unfilled, count: usize },
     #[error(
-        "profile {profile} cannot be filled in for it: the kernel's argument {word:?} has characters that loaders act on"
+        "profile {profile} cannot be filled in for this machine: the kernel's argument {word:?} has characters that boot loaders interpret"
     )]
     Word { profile: ProfileId, word: String },
 }
@@ -118,13 +118,13 @@ pub enum Served {
 /// Why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotServed {
-    #[error("this station knows no run {}", .0.short())]
+    #[error("this station does not know run {}", .0.short())]
     UnknownRun(RunId),
     #[error("run {} is over", .0.short())]
     Over(RunId),
-    #[error("the station has no profile {0} any more")]
+    #[error("the station no longer has profile {0}")]
     NoProfile(ProfileId),
-    #[error("profile {0} boots no installer: its own agent says when the disk is written")]
+    #[error("profile {0} does not boot an installer: the agent reports when the disk is written")]
     NoInstaller(ProfileId),
     #[error("{0} is not ready")]
     NotReady(String),
@@ -199,11 +199,13 @@ fn copy(bench: &Snapshot, profile: &Profile, name: &str) -> Result<Served, NotSe
     let state = bench.catalogue.files(profile).into_iter().find(|(known, _)| *known == name);
     match state {
         Some((name, Some(ImageState::Ready(info)))) => Ok(Served::Copy { digest: info.sha256, name: name.to_owned() }),
-        _ => Err(NotServed::NotReady(name.to_owned())),
+        Some((_, Some(ImageState::Checking { .. } | ImageState::Broken { .. }) | None)) | None => {
+            Err(NotServed::NotReady(name.to_owned()))
+        }
     }
 }
 
-/// Whether nobody but the installer asks for this: from here on it works.
+/// Whether only the installer requests this: it has started.
 pub fn is_at_work(profile: &Profile, served: &Served) -> bool {
     let Some(installer) = profile.installer() else { return false };
     match served {

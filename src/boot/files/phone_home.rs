@@ -5,7 +5,7 @@ use crate::domain::text::{clean, percent_decoded};
 
 /// The sentences of `form` (application/x-www-form-urlencoded) that are worth keeping, fit for a log. It is a machine's word:
 /// names that nobody knows are left out, and all of it is short.
-pub fn said(form: &str) -> Vec<String> {
+pub fn parse(form: &str) -> Vec<String> {
     let pairs = form.split('&').take(PAIRS).filter_map(|pair| pair.split_once('='));
     let sentence = |(name, value): (&str, &str)| {
         let words = match name {
@@ -24,7 +24,7 @@ pub fn said(form: &str) -> Vec<String> {
 }
 
 /// The lines of `body`, which cloud-init wrote, and which number the first of them has (`first=7` in `query`). None if that
-/// is not said.
+/// is not lines.
 pub fn output(query: &str, body: &[u8]) -> Option<(u32, Vec<(Level, String)>)> {
     let first = query.split('&').find_map(|pair| pair.strip_prefix("first="))?.parse().ok()?;
     let lines = body.split(|byte| *byte == b'\n').take(LINES).map(|line| {
@@ -59,7 +59,7 @@ mod tests {
         let form = "pub_key_ed25519=ssh-ed25519+AAAA+root%40press-07%0A&pub_key_rsa=N%2FA&instance_id=5a&hostname=press-07\
             &fqdn=press-07.example";
         assert_eq!(
-            said(form),
+            parse(form),
             [
                 "SSH host key (ed25519) ssh-ed25519 AAAA root@press-07",
                 "instance 5a",
@@ -85,8 +85,8 @@ mod tests {
     fn what_is_hostile_is_short_and_on_one_line() {
         let long = "a".repeat(100_000);
         let form = format!("hostname=%1b%5b31m%0a{long}&secret=1&{}", "fqdn=x&".repeat(1000));
-        let said = said(&form);
-        assert!(said.len() < 16 && said[0].chars().count() < 820 && !said[0].contains('\n'), "{said:?}");
-        assert!(said[0].starts_with("host name ·[31m a"), "{}", said[0]);
+        let lines = parse(&form);
+        assert!(lines.len() < 16 && lines[0].chars().count() < 820 && !lines[0].contains('\n'), "{lines:?}");
+        assert!(lines[0].starts_with("host name ·[31m a"), "{}", lines[0]);
     }
 }

@@ -1,4 +1,4 @@
-//! The iPXE scripts: what a machine said of itself, and the text it is answered with.
+//! The iPXE scripts: what a machine reports about itself, and the script it gets.
 //!
 //! The texts are templates in `assets/ipxe`. What goes into them from outside is made fit for iPXE's command line first:
 //! no settings are expanded and no second command begins.
@@ -34,7 +34,7 @@ pub struct ScriptQuery {
 }
 
 impl ScriptQuery {
-    /// Reads a query string. What cannot be read, and placeholders, count as not said.
+    /// Reads a query string. Malformed values and placeholders count as missing.
     pub fn from_query(query: &str) -> Self {
         let mut asked = Self::default();
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -61,21 +61,21 @@ impl ScriptQuery {
         if Architecture::said(self.arch.as_deref()) != Some(profile.architecture) {
             return Some(match &profile.install {
                 // There is one install system.
-                Install::Image(_) => format!("its processor is {arch}, and oxbow installs x86-64 machines only"),
+                Install::Image(_) => format!("its processor is {arch}, but oxbow installs only x86-64 machines"),
                 Install::Installer(_) => {
                     let needed = profile.architecture.word();
-                    format!("its processor is {arch}, and profile {id} is for {needed}: give it another profile")
+                    format!("its processor is {arch}, but profile {id} is for {needed}: assign another profile")
                 }
             });
         }
         let (needed, own) = (profile.firmware, if self.uefi { "UEFI" } else { "BIOS" });
         (!needed.allows(self.uefi)).then(|| {
             let needed = needed.word();
-            format!("it boots by {own}, and profile {id} is for {needed}: change its firmware set-up, or its profile")
+            format!("it boots by {own}, but profile {id} is for {needed}: change its firmware setup or its profile")
         })
     }
 
-    /// Nothing was said by which a machine could be known.
+    /// Whether nothing in the query identifies a machine.
     pub fn is_nobody(&self) -> bool {
         self.claims.macs.is_empty() && self.claims.uuid.is_none() && self.claims.serial.is_none()
     }
@@ -164,7 +164,7 @@ pub(super) fn install_args(station: &Station, https: Option<&Https>, run: RunId,
 
 /// The script that leaves the network for the machine's own disk.
 ///
-/// BIOS goes on to the next boot device on `exit`. UEFI firmware would end in its menu (EDK2, measured), so there iPXE
+/// BIOS tries the next boot device on `exit`. UEFI firmware would end in its menu (EDK2, measured), so there iPXE
 /// itself starts the removable-media path of the first disk that has one (UEFI 2.10 section 3.5.1.1).
 /// None where no script at all is the way that works.
 pub fn local_disk(asked: &ScriptQuery, way: Option<LocalBoot>) -> Option<String> {
@@ -231,7 +231,7 @@ pub(super) mod tests {
         let image = profile("image = \"os.raw\"");
         let misfit = |arch: &str| ScriptQuery::from_query(&format!("mac=52-54-00-12-34-56&arch={arch}")).misfit(&image);
         assert_eq!(["x86_64", "i386", ""].map(misfit), [None, None, None]);
-        assert_eq!(misfit("arm64").as_deref(), Some("its processor is arm64, and oxbow installs x86-64 machines only"));
+        assert_eq!(misfit("arm64").as_deref(), Some("its processor is arm64, but oxbow installs only x86-64 machines"));
         assert_eq!(asked().misfit(&image), None, "an older script did not say");
     }
 
@@ -243,13 +243,13 @@ pub(super) mod tests {
         assert_eq!(said("platform=efi&arch=arm64", &arm), None, "an installer brings its own kernel");
         assert_eq!(
             said("platform=efi&arch=x86_64", &arm).as_deref(),
-            Some("its processor is x86_64, and profile os is for aarch64: give it another profile")
+            Some("its processor is x86_64, but profile os is for aarch64: assign another profile")
         );
         let uefi = profile("image = \"os.raw\"\nfirmware = \"uefi\"");
         assert_eq!(said("platform=efi&arch=x86_64", &uefi), None);
         assert_eq!(
             said("platform=pcbios&arch=i386", &uefi).as_deref(),
-            Some("it boots by BIOS, and profile os is for UEFI: change its firmware set-up, or its profile")
+            Some("it boots by BIOS, but profile os is for UEFI: change its firmware setup or its profile")
         );
         let bios = profile("image = \"os.raw\"\nfirmware = \"bios\"");
         assert!(said("platform=efi&arch=x86_64", &bios).is_some_and(|said| said.starts_with("it boots by UEFI, ")));

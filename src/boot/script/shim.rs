@@ -15,7 +15,7 @@ pub const SHIM: &str = "shimx64.efi";
 /// The program that shim loads: signed by Debian. shim verifies it, so a wrong guess starts nothing.
 pub const SECOND_STAGE: &str = "grubx64.efi";
 
-/// Whether shim or GRUB only look whether there is such a file. Nobody needs to hear that there is none.
+/// Whether shim or GRUB only probe for this file. A missing one is not worth a log line.
 pub fn is_optional(asked: &str) -> bool {
     let last = last_part(asked);
     let begins = ["revocations", "shim_certificate", "grub.cfg"].iter().any(|word| last.starts_with(word));
@@ -45,7 +45,7 @@ impl Shims {
         }
     }
 
-    /// Whether a name that nobody knows is that of shim's second stage, to the machine at `peer`.
+    /// Whether an unknown name is shim's second stage, to the machine at `peer`.
     pub fn means_second_stage(&self, now: Timestamp, peer: Ipv4Addr, asked: &str) -> bool {
         let has_shim = self.fetched.get(&peer).is_some_and(|at| now.since(*at) < STARTS_WITHIN);
         has_shim && !is_optional(asked) && !KEY_MANAGERS.contains(&&*last_part(asked))

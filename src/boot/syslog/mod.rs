@@ -1,8 +1,8 @@
 //! Syslog as machines spell it: RFC 5424, RFC 3164, and what iPXE and kernels send, which is a priority and words, or
 //! netconsole's own.
 //!
-//! Who says something is told by where it came from, never by what it says: a host name in it is not looked at. What that
-//! is worth depends on the way. By TCP nobody speaks from an address that he does not hold, for he needs the answers. By
+//! The sender is identified by its source address, never by the content: a host name in a message is ignored. What that
+//! is worth depends on the way. A TCP sender cannot forge its address, since it needs the answers. By
 //! UDP anybody on the same cable can write another's address on a datagram, as with every syslog: such a line is in the
 //! other's log, as one that came by syslog, which moves no machine and proves nothing.
 
@@ -17,13 +17,13 @@ use crate::domain::event::SyslogLine;
 use crate::domain::logline::Level;
 use crate::domain::time::Timestamp;
 
-/// What `message`, a datagram or a frame, says to somebody whose clock says `now`. None if it says nothing.
+/// Parses `message`, a datagram or a frame, at time `now`. None if it is empty.
 pub fn read(message: &[u8], now: Timestamp) -> Option<SyslogLine> {
     let message = String::from_utf8_lossy(message);
     let message = message.trim_matches(|c: char| c == '\0' || c.is_whitespace());
     let (severity, rest) = priority(message);
-    if let Some(said) = netconsole::read(rest) {
-        return said;
+    if let Some(line) = netconsole::read(rest) {
+        return line;
     }
     let (text, by_its_clock) =
         if has_header(rest) { without_header(message, now) } else { (rest.trim_start().to_owned(), None) };
@@ -67,11 +67,11 @@ fn without_header(message: &str, now: Timestamp) -> (String, Option<Timestamp>) 
         (Some(name), None) => format!("{name}: "),
         (None, _) => String::new(),
     };
-    let clock = parsed.timestamp.and_then(|said| {
-        let apart = said.timestamp_millis().abs_diff(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-        (!is_same(apart)).then(|| format!("(its clock: {}) ", said.format("%Y-%m-%d %H:%M")))
+    let clock = parsed.timestamp.and_then(|time| {
+        let apart = time.timestamp_millis().abs_diff(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+        (!is_same(apart)).then(|| format!("(its clock: {}) ", time.format("%Y-%m-%d %H:%M")))
     });
-    let by_its_clock = parsed.timestamp.and_then(|said| u64::try_from(said.timestamp_millis()).ok());
+    let by_its_clock = parsed.timestamp.and_then(|time| u64::try_from(time.timestamp_millis()).ok());
     let text = parsed.msg.trim_start_matches('\u{feff}').trim();
     if text.is_empty() && parsed.structured_data.is_empty() {
         return (String::new(), None);
@@ -117,9 +117,9 @@ mod tests {
     /// 2026-05-03T10:00:00Z.
     const NOW: Timestamp = Timestamp::from_millis(1_777_802_400_000);
 
-    fn said(message: &str) -> (Level, String) {
-        let said = read(message.as_bytes(), NOW).expect("it says something");
-        (said.level, said.text)
+    fn parsed(message: &str) -> (Level, String) {
+        let line = read(message.as_bytes(), NOW).expect("it says something");
+        (line.level, line.text)
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
             ("<999>odd", Level::Info, "<999>odd"),
             ("<13>logger has no time\0", Level::Info, "logger has no time"),
         ] {
-            assert_eq!(said(message), (level, text.into()), "{message}");
+            assert_eq!(parsed(message), (level, text.into()), "{message}");
         }
         assert_eq!(read(b"", NOW), None);
         assert_eq!(read(b"<13>\n\0", NOW), None);
@@ -150,13 +150,13 @@ mod tests {
     fn a_time_without_a_year_is_of_the_year_that_is_nearest() {
         // 2026-01-01T00:00:20Z.
         let new_year = Timestamp::from_millis(1_767_225_620_000);
-        let said = read(b"<30>Dec 31 23:59:50 box sshd: ready", new_year).expect("it says something");
-        assert_eq!(said.text, "sshd: ready");
+        let line = read(b"<30>Dec 31 23:59:50 box sshd: ready", new_year).expect("it says something");
+        assert_eq!(line.text, "sshd: ready");
     }
 
     #[test]
     fn a_clock_that_is_wrong_is_told_and_one_in_another_zone_is_not() {
-        let at = |time: &str| said(&format!("<30>1 {time} box app - - - words")).1;
+        let at = |time: &str| parsed(&format!("<30>1 {time} box app - - - words")).1;
         assert_eq!(at("2026-05-03T10:01:59Z"), "app: words");
         assert_eq!(at("2026-05-03T03:00:30-07:00"), "app: words");
         assert_eq!(at("2026-05-03T12:00:30Z"), "app: words", "local time called UTC");

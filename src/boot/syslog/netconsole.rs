@@ -1,4 +1,4 @@
-//! What a kernel's netconsole sends when it is told to be exact (`netconsole=+…`): a line of `/dev/kmsg` as one datagram
+//! What a kernel's extended netconsole (`netconsole=+…`) sends: a line of `/dev/kmsg` as one datagram
 //! (the kernel's `Documentation/networking/netconsole.rst` and `Documentation/ABI/testing/dev-kmsg`).
 //!
 //! ```text
@@ -10,7 +10,7 @@ use super::level;
 use crate::domain::event::SyslogLine;
 
 /// What `message` says, if a netconsole wrote it: nothing, if it is the rest of a line whose beginning is longer than what
-/// is kept of one. None if somebody else wrote it.
+/// is kept of one. None if it is not netconsole's format.
 pub(super) fn read(message: &str) -> Option<Option<SyslogLine>> {
     let (header, body) = message.split_once(';')?;
     let mut fields = header.split(',').peekable();
@@ -25,8 +25,8 @@ pub(super) fn read(message: &str) -> Option<Option<SyslogLine>> {
     let text = unescaped(body.lines().next().unwrap_or_default());
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
     let level = level(u8::try_from(severity).ok()?);
-    let said = SyslogLine { level, text: format!("[{seconds:5}.{rest:06}] {text}"), by_its_clock: None };
-    Some((!is_rest && !text.trim().is_empty()).then_some(said))
+    let line = SyslogLine { level, text: format!("[{seconds:5}.{rest:06}] {text}"), by_its_clock: None };
+    Some((!is_rest && !text.trim().is_empty()).then_some(line))
 }
 
 fn number(field: &str) -> Option<u64> {
@@ -58,8 +58,8 @@ mod tests {
     use super::*;
     use crate::domain::logline::Level;
 
-    fn said(message: &str) -> Option<(Level, String)> {
-        read(message).expect("a netconsole's").map(|said| (said.level, said.text))
+    fn parsed(message: &str) -> Option<(Level, String)> {
+        read(message).expect("a netconsole's").map(|line| (line.level, line.text))
     }
 
     #[test]
@@ -71,16 +71,16 @@ mod tests {
             ("6.4.0-1-amd64,6,444,501151268,c;network logging", Level::Info, "[  501.151268] network logging"),
             ("6,1,7,-;M\\xc3\\xbcller\\x5cx41\\x0a\\xzz", Level::Info, "[    0.000007] Müller\\x41\n\\xzz"),
         ] {
-            assert_eq!(said(message), Some((level, text.into())), "{message}");
+            assert_eq!(parsed(message), Some((level, text.into())), "{message}");
         }
     }
 
     #[test]
     fn of_a_line_in_pieces_the_beginning_is_read() {
         let first = "6,416,1758426,-,ncfrag=0/31;the first chunk,";
-        assert_eq!(said(first), Some((Level::Info, "[    1.758426] the first chunk,".into())));
-        assert_eq!(said("6,416,1758426,-,ncfrag=16/31; the 2nd chunk."), None);
-        assert_eq!(said("6,416,1758426,-;"), None);
+        assert_eq!(parsed(first), Some((Level::Info, "[    1.758426] the first chunk,".into())));
+        assert_eq!(parsed("6,416,1758426,-,ncfrag=16/31; the 2nd chunk."), None);
+        assert_eq!(parsed("6,416,1758426,-;"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Default)]
 pub struct UnknownSenders {
     due: Due,
-    /// Lines that were left out since that was last said.
+    /// Lines dropped since the last report.
     left_out: u64,
 }
 
@@ -21,12 +21,12 @@ impl UnknownSenders {
     /// Of what one of them has said since the last time, the sentences to keep.
     pub fn heard(&mut self, now: Timestamp, address: Ipv4Addr, lines: &[SyslogLine]) -> Vec<SyslogLine> {
         let mut kept = Vec::new();
-        for (number, said) in lines.iter().enumerate() {
+        for (number, line) in lines.iter().enumerate() {
             match self.due.next(now, ALL).filter(|_| number < EACH) {
                 Some(due) => {
                     self.due = due;
-                    let text = format!("{address}, which is no node's, says: {}", clean(&said.text, LINE));
-                    kept.push(SyslogLine { level: said.level, text, by_its_clock: None });
+                    let text = format!("{address}, not a known node: {}", clean(&line.text, LINE));
+                    kept.push(SyslogLine { level: line.level, text, by_its_clock: None });
                 }
                 None => self.left_out += 1,
             }
@@ -34,7 +34,7 @@ impl UnknownSenders {
         kept
     }
 
-    /// So many lines came of so many machines that they could not be told apart.
+    /// Lines from senders without a slot.
     pub fn unheard(&mut self, lines: u64) {
         self.left_out += lines;
     }
@@ -45,7 +45,7 @@ impl UnknownSenders {
             return None;
         }
         let lines = std::mem::take(&mut self.left_out);
-        let text = format!("{lines} lines of machines that are no node were left out: they said too much at once");
+        let text = format!("{lines} lines from unknown machines were dropped: too many at once");
         Some(SyslogLine { level: Level::Warning, text, by_its_clock: None })
     }
 }
@@ -64,31 +64,28 @@ mod tests {
         Timestamp::from_millis(1_777_802_400_000 + millis)
     }
 
-    fn said(text: &str) -> SyslogLine {
+    fn line(text: &str) -> SyslogLine {
         SyslogLine { level: Level::Error, text: text.into(), by_its_clock: None }
     }
 
     #[test]
     fn what_a_stranger_says_is_kept_with_where_it_came_from_on_one_line() {
         let address = Ipv4Addr::new(10, 77, 0, 99);
-        let kept = UnknownSenders::default().heard(
-            at(0),
-            address,
-            &[said("a\n10.77.0.100, which is no node's, says: b\u{1b}[2J")],
-        );
-        let text = "10.77.0.99, which is no node's, says: a 10.77.0.100, which is no node's, says: b·[2J";
-        assert_eq!(kept, [said(text)]);
+        let kept =
+            UnknownSenders::default().heard(at(0), address, &[line("a\n10.77.0.100, not a known node: b\u{1b}[2J")]);
+        let text = "10.77.0.99, not a known node: a 10.77.0.100, not a known node: b·[2J";
+        assert_eq!(kept, [line(text)]);
     }
 
     #[test]
     fn however_many_strangers_are_made_up_little_is_kept_and_the_rest_is_counted() {
         let mut strangers = UnknownSenders::default();
-        let lines = vec![said("x"); 50];
+        let lines = vec![line("x"); 50];
         let kept: usize = (0..1000).map(|of| strangers.heard(at(0), Ipv4Addr::from(of), &lines).len()).sum();
         assert_eq!(kept, 100);
         assert_eq!(strangers.missing(at(0)), None, "not while they go on");
         let missing = strangers.missing(at(10_000)).expect("it is said");
-        assert!(missing.text.starts_with("49900 lines of machines that are no node were left out"), "{}", missing.text);
+        assert!(missing.text.starts_with("49900 lines from unknown machines were dropped"), "{}", missing.text);
         assert_eq!(strangers.missing(at(10_000)), None, "said once");
     }
 }

@@ -18,14 +18,14 @@ pub enum BootFile {
 /// Why there is none. Firmware shows these words on its screen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoSuchFile {
-    #[error("no file \"{asked}\" here; oxbow has {}", Few(there))]
+    #[error("no file \"{asked}\"; oxbow has {}", Few(there))]
     NoSuchFile { asked: String, there: Vec<String> },
-    #[error("\"{0}\" leads out of the boot files")]
+    #[error("\"{0}\" is outside the boot files")]
     OutOfBounds(String),
 }
 
 impl NoSuchFile {
-    /// The ERROR packet that says so.
+    /// The ERROR packet for it.
     pub fn packet(&self) -> Vec<u8> {
         let code = match self {
             Self::NoSuchFile { .. } => packet::FILE_NOT_FOUND,
@@ -130,16 +130,16 @@ mod tests {
     #[test]
     fn nothing_outside_is_found() {
         for asked in ["../etc/passwd", "/..\\..//etc/passwd", "x64/../../snponly.efi", "../autoexec.ipxe"] {
-            assert!(found(asked).is_err_and(|words| words.contains("leads out of the boot files")), "{asked}");
+            assert!(found(asked).is_err_and(|words| words.contains("is outside the boot files")), "{asked}");
         }
         assert!(found("/etc/passwd").is_err() && found("").is_err() && found("snponly.efi/").is_ok());
     }
 
     #[test]
     fn a_missing_file_is_answered_with_what_there_is() {
-        let words = "no file \"revocations.efi\" here; oxbow has snponly.efi, undionly.kpxe, x64/Grub.efi";
+        let words = "no file \"revocations.efi\"; oxbow has snponly.efi, undionly.kpxe, x64/Grub.efi";
         assert_eq!(found("revocations.efi"), Err(words.into()));
         let empty = find("a\u{7}\"b", &[]).map_err(|missing| missing.to_string());
-        assert_eq!(empty, Err("no file \"ab\" here; oxbow has no boot files".into()));
+        assert_eq!(empty, Err("no file \"ab\"; oxbow has no boot files".into()));
     }
 }

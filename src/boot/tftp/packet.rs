@@ -18,7 +18,7 @@ pub struct ReadRequest {
 pub struct TftpOptions {
     /// Bytes in a block, 8 to 65464 (RFC 2348).
     pub blksize: Option<u16>,
-    /// It wants to be told the file's size (RFC 2349).
+    /// It asks for the file's size (RFC 2349).
     pub tsize: bool,
     /// Seconds until a packet is sent again, 1 to 255 (RFC 2349).
     pub timeout: Option<u8>,

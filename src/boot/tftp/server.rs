@@ -27,9 +27,9 @@ pub enum Admission {
 /// Why a packet to port 69 is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TftpSilence {
-    #[error("it is no request")]
+    #[error("not a request")]
     Stray,
-    #[error("{MOST} transfers are going: the machine will ask again")]
+    #[error("{MOST} transfers are running: the machine will ask again")]
     Full,
 }
 
@@ -38,8 +38,8 @@ impl Server {
     pub fn admit(&mut self, peer: SocketAddrV4, packet: &[u8]) -> Admission {
         let ask = match Opening::parse(packet) {
             Opening::Read(ask) => ask,
-            Opening::Write => return refuse(packet::ACCESS_VIOLATION, "oxbow only gives files, it takes none"),
-            Opening::Malformed => return refuse(packet::ILLEGAL_OPERATION, "the request names no file or no mode"),
+            Opening::Write => return refuse(packet::ACCESS_VIOLATION, "oxbow only serves files, it accepts none"),
+            Opening::Malformed => return refuse(packet::ILLEGAL_OPERATION, "the request has no file name or no mode"),
             Opening::Stray => return Admission::Silence(TftpSilence::Stray),
         };
         match self.serving.get(&peer) {
@@ -75,48 +75,48 @@ mod tests {
     const READ: &[u8] = b"\0\x01a.efi\0octet\0";
     const PROBE: &[u8] = b"\0\x01a.efi\0octet\0tsize\x000\0";
 
-    fn started(desk: &mut Server, port: u16, packet: &[u8]) -> bool {
-        matches!(desk.admit(peer(port), packet), Admission::Start(_))
+    fn started(server: &mut Server, port: u16, packet: &[u8]) -> bool {
+        matches!(server.admit(peer(port), packet), Admission::Start(_))
     }
 
-    fn repeated(desk: &mut Server, port: u16) -> bool {
-        matches!(desk.admit(peer(port), READ), Admission::Again(_))
+    fn repeated(server: &mut Server, port: u16) -> bool {
+        matches!(server.admit(peer(port), READ), Admission::Again(_))
     }
 
     #[test]
     fn a_repeated_request_is_the_same_transfer() {
-        let mut desk = Server::default();
-        assert!(started(&mut desk, 1024, READ));
-        assert!(repeated(&mut desk, 1024));
-        assert!(started(&mut desk, 1025, READ), "another port is another transfer");
-        desk.is_free(peer(1024));
-        assert!(started(&mut desk, 1024, READ));
+        let mut server = Server::default();
+        assert!(started(&mut server, 1024, READ));
+        assert!(repeated(&mut server, 1024));
+        assert!(started(&mut server, 1025, READ), "another port is another transfer");
+        server.is_free(peer(1024));
+        assert!(started(&mut server, 1024, READ));
     }
 
     #[test]
     fn another_request_from_the_same_port_takes_over() {
-        let mut desk = Server::default();
-        assert!(started(&mut desk, 1024, PROBE));
-        assert!(started(&mut desk, 1024, READ));
-        assert!(repeated(&mut desk, 1024));
+        let mut server = Server::default();
+        assert!(started(&mut server, 1024, PROBE));
+        assert!(started(&mut server, 1024, READ));
+        assert!(repeated(&mut server, 1024));
     }
 
     #[test]
     fn more_than_the_desk_can_bear_must_ask_again() {
-        let mut desk = Server::default();
-        assert!((0..256).all(|port| started(&mut desk, port, READ)));
-        assert_eq!(desk.admit(peer(999), READ), Admission::Silence(TftpSilence::Full));
-        assert!(repeated(&mut desk, 7));
-        desk.is_free(peer(7));
-        assert!(started(&mut desk, 999, READ));
+        let mut server = Server::default();
+        assert!((0..256).all(|port| started(&mut server, port, READ)));
+        assert_eq!(server.admit(peer(999), READ), Admission::Silence(TftpSilence::Full));
+        assert!(repeated(&mut server, 7));
+        server.is_free(peer(7));
+        assert!(started(&mut server, 999, READ));
     }
 
     #[test]
     fn who_wants_to_write_or_says_nothing_is_told() {
-        let mut desk = Server::default();
+        let mut server = Server::default();
         let error = |code, message: &str| Admission::Refuse(packet::error(code, message));
-        assert_eq!(desk.admit(peer(1), b"\0\x02a\0octet\0"), error(2, "oxbow only gives files, it takes none"));
-        assert_eq!(desk.admit(peer(1), b"\0\x01"), error(4, "the request names no file or no mode"));
-        assert_eq!(desk.admit(peer(1), b"\0\x05\0\x01\0"), Admission::Silence(TftpSilence::Stray));
+        assert_eq!(server.admit(peer(1), b"\0\x02a\0octet\0"), error(2, "oxbow only serves files, it accepts none"));
+        assert_eq!(server.admit(peer(1), b"\0\x01"), error(4, "the request has no file name or no mode"));
+        assert_eq!(server.admit(peer(1), b"\0\x05\0\x01\0"), Admission::Silence(TftpSilence::Stray));
     }
 }

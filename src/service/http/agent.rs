@@ -134,7 +134,7 @@ async fn configuration(run: RunId, context: ServiceContext) -> Response {
         Ok(configuration) => configuration,
         Err(NotGiven::UnknownRun(run)) => return kept(Some(Err(NotKept::UnknownRun(run))), |()| Ack { next: 0 }),
         Err(why) => {
-            warn!(run = run.short(), "asked what follows the image, and not given: {why}");
+            warn!(run = run.short(), "configuration refused: {why}");
             return said(StatusCode::CONFLICT, &why.to_string());
         }
     };
@@ -162,14 +162,14 @@ async fn recall(context: &ServiceContext, run: RunId) {
 
 async fn reports(run: RunId, context: ServiceContext, from: Ipv4Addr, body: Bytes) -> Response {
     understood(&body, async |Reports { first, mut reports, .. }: Reports| {
-        // The answer says where to go on.
+        // The answer gives the next line number.
         reports.truncate(MESSAGES);
         if reports.iter().any(|report| matches!(report, Report::Configured { .. })) {
             recall(&context, run).await;
         }
-        // An installer has no agent, and says so elsewhere.
+        // An installer has no agent; it reports elsewhere.
         if reports.contains(&Report::SaidDone) {
-            warn!(run = run.short(), %from, "an agent says that an installer is done: not taken");
+            warn!(run = run.short(), %from, "ignored: an agent reports that an installer is done");
             return said(StatusCode::CONFLICT, "an agent shows that the disk holds what it should, and says no more");
         }
         kept(context.inbox.ask(|done| Input::Reports { run, from, first, reports, done }).await, |next| Ack { next })

@@ -42,7 +42,7 @@ pub(super) fn routes(context: &ServiceContext, config: &HttpConfig) -> BoxedFilt
                     Ok(wanted) => json(&events(&bench, &wanted)),
                     Err(why) => said(StatusCode::BAD_REQUEST, &why),
                 },
-                _ => said(StatusCode::NOT_FOUND, "there is /api/v1/nodes, /api/v1/batch and /api/v1/events"),
+                _ => said(StatusCode::NOT_FOUND, "the API has /api/v1/nodes, /api/v1/batch and /api/v1/events"),
             },
         }
     });
@@ -76,7 +76,7 @@ impl BatchPage {
     }
 }
 
-/// Which events somebody wants.
+/// Which events are requested.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted {
     node: Option<NodeId>,
@@ -89,12 +89,16 @@ impl Wanted {
     fn of(query: &HashMap<String, String>) -> Result<Self, String> {
         let mut wanted = Self { limit: USUAL, ..Self::default() };
         for (name, value) in query {
-            let number: u64 = value.parse().map_err(|_| format!("{name} is a number, not {value:?}"))?;
+            let number: u64 = value.parse().map_err(|_| format!("{name} must be a number, not {value:?}"))?;
             match name.as_str() {
                 "node" => wanted.node = Some(NodeId(u32::try_from(number).unwrap_or(u32::MAX))),
                 "after" => wanted.after = Timestamp::from_millis(number),
                 "limit" => wanted.limit = usize::try_from(number).unwrap_or(MOST).min(MOST),
-                _ => return Err(format!("{name:?}: there is node, after (milliseconds since 1970) and limit")),
+                _ => {
+                    return Err(format!(
+                        "unknown parameter {name:?}: use node, after (milliseconds since 1970) and limit"
+                    ));
+                }
             }
         }
         Ok(wanted)
@@ -121,6 +125,6 @@ fn json(rows: &impl Serialize) -> Response {
     warp::reply::json(rows).into_response()
 }
 
-/// Events that are told when nobody says how many.
+/// The default number of events.
 const USUAL: usize = 200;
 const MOST: usize = 5000;

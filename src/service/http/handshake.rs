@@ -61,14 +61,14 @@ impl Handshake {
         let tls = lock.tls.clone();
         match tokio::task::spawn_blocking(move || tls.renew(clock::now())).await {
             Ok(Ok(true | false)) => {}
-            Ok(Err(err)) => warn!(hint = err.hint(), "the station's certificates could not be made anew: {err}"),
-            Err(err) => warn!("the station's certificates could not be made anew: {err}"),
+            Ok(Err(err)) => warn!(hint = err.hint(), "the station's certificates could not be renewed: {err}"),
+            Err(err) => warn!("the station's certificates could not be renewed: {err}"),
         }
     }
 }
 
 impl Lock {
-    /// The connection once both sides speak TLS. None if that fails, which is said.
+    /// The connection after the TLS handshake. None if that fails, which is logged.
     pub(super) async fn enter(&self, stream: TcpStream, peer: SocketAddr) -> Option<SslStream<TcpStream>> {
         let ssl = Ssl::new(self.tls.acceptor().context());
         let mut stream = match ssl.and_then(|ssl| SslStream::new(ssl, stream)) {
@@ -88,7 +88,7 @@ impl Lock {
         };
         match refusal {
             Some(refusal) => self.refused(peer, refusal).await,
-            None => debug!(%peer, "a connection to the HTTPS port said nothing"),
+            None => debug!(%peer, "a connection to the HTTPS port sent nothing"),
         }
         None
     }
@@ -96,7 +96,7 @@ impl Lock {
     async fn admitted(&self, peer: SocketAddr) {
         let forgiven = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).forgive(peer.ip());
         if forgiven {
-            info!(%peer, "speaks HTTPS now");
+            info!(%peer, "HTTPS works for this machine now");
             self.context.up(ServiceName::Https, self.in_words()).await;
         }
     }

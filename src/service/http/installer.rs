@@ -27,7 +27,7 @@ use crate::service::ServiceContext;
 
 pub(super) fn route(context: &ServiceContext, images: ImageMaps) -> BoxedFilter<(Response,)> {
     let context = context.clone();
-    // Installers have wget: what is said by POST may be said by GET.
+    // Installers have wget: GET works as well as POST.
     let method = warp::get().or(warp::head()).unify().or(warp::post()).unify();
     warp::path!("r" / RunId / ..)
         .and(warp::path::tail())
@@ -58,7 +58,7 @@ impl Visit {
             Ok(found) => found,
             Err(why) => {
                 let path = text::clean(path, PATH);
-                warn!(run = run.short(), path, "asked for what belongs to a run, and not given: {why}");
+                warn!(run = run.short(), path, "run files refused: {why}");
                 return said(status(&why), &why.to_string());
             }
         };
@@ -74,18 +74,18 @@ impl Visit {
                 }
                 Err(err) => {
                     warn!(run = run.short(), name, "an installer's file cannot be read: {err}");
-                    said(StatusCode::NOT_FOUND, "the station has no copy of this file any more")
+                    said(StatusCode::NOT_FOUND, "the station no longer has a copy of this file")
                 }
             },
             Served::Text { text, content_type, .. } => private(text.into(), content_type),
             Served::Files(files) => match archive(&files) {
                 Ok(archive) => private(archive.into(), "application/x-tar"),
                 Err(err) => {
-                    warn!(run = run.short(), "the files of a node cannot be put together: {err}");
-                    said(StatusCode::INTERNAL_SERVER_ERROR, &format!("the files cannot be put together: {err}"))
+                    warn!(run = run.short(), "the files of a node cannot be generated: {err}");
+                    said(StatusCode::INTERNAL_SERVER_ERROR, &format!("the files cannot be generated: {err}"))
                 }
             },
-            Served::Done if self.method == Method::HEAD => said(StatusCode::OK, "say it by GET or POST"),
+            Served::Done if self.method == Method::HEAD => said(StatusCode::OK, "use GET or POST"),
             Served::Done => self.done().await,
         }
     }

@@ -28,7 +28,7 @@ use crate::service::ServiceContext;
 
 /// Answers for every path that means a boot file or a loader's first question; rejects the others.
 pub(super) fn route(context: &ServiceContext, files: BootFiles) -> BoxedFilter<(Response,)> {
-    let shelf = Arc::new(LoaderFiles {
+    let loaders = Arc::new(LoaderFiles {
         context: context.clone(),
         files,
         shims: Mutex::default(),
@@ -40,8 +40,8 @@ pub(super) fn route(context: &ServiceContext, files: BootFiles) -> BoxedFilter<(
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
         .and_then(move |method: Method, path: FullPath, headers: HeaderMap, peer| {
-            let shelf = shelf.clone();
-            async move { shelf.answer(&method, path.as_str(), &headers, peer).await.ok_or_else(warp::reject::not_found) }
+            let loaders = loaders.clone();
+            async move { loaders.answer(&method, path.as_str(), &headers, peer).await.ok_or_else(warp::reject::not_found) }
         })
         .boxed()
 }
@@ -69,7 +69,7 @@ impl LoaderFiles {
                 let name = below.filter(|name| !shim::is_optional(name))?;
                 let file = text::clean(name, NAME);
                 self.context.inbox.saw(sighting::http(address, Http::Missing { file }));
-                Some(said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: build the boot files again")))
+                Some(said(StatusCode::NOT_FOUND, &format!("no boot file {name:?}: rebuild the boot files")))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The one file with `unsafe`: a file mapped into memory.
 //!
-//! Safe as long as nobody shortens the file in place. Only files that oxbow itself wrote are mapped: they are named by
+//! Safe while the file is never truncated in place. Only files that oxbow itself wrote are mapped: they are named by
 //! their digest, made read-only before they get that name, and are removed but never rewritten
 //! (see `service::images`); removing a file leaves its mapping whole.
 #![allow(unsafe_code)]

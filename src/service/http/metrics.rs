@@ -32,7 +32,7 @@ pub(super) fn answer(bench: Arc<Snapshot>, now: Timestamp) -> Response {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
             response
         }
-        Err(err) => said(http::StatusCode::INTERNAL_SERVER_ERROR, &format!("the figures cannot be written: {err}")),
+        Err(err) => said(http::StatusCode::INTERNAL_SERVER_ERROR, &format!("the metrics cannot be written: {err}")),
     }
 }
 
@@ -67,7 +67,7 @@ impl Collector for Figures {
         let phases = counted(nodes().map(|node| node.phase.word()));
         page.gauges("oxbow_nodes", "Nodes by phase", labelled("phase", phases))?;
         let stalled = nodes().filter(|node| node.stalled(*now).is_some()).count();
-        page.gauge("oxbow_nodes_stalled", "Nodes at work that have fallen silent", number(stalled))?;
+        page.gauge("oxbow_nodes_stalled", "Working nodes that stopped reporting", number(stalled))?;
         let rate: u64 = nodes().filter_map(|node| writing(node)?.rate(*now).into()).sum();
         page.gauge("oxbow_disk_bytes_per_second", "What all nodes move to and from their disks", signed(rate))?;
         let arriving: u64 = nodes().filter_map(|node| writing(node)?.network_rate(*now).into()).sum();

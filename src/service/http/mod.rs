@@ -65,7 +65,7 @@ struct Peer {
     by_https: bool,
 }
 
-/// Serves HTTP until told to stop; transfers under way then get three seconds to end.
+/// Serves HTTP until stopped; transfers under way then get three seconds to end.
 pub async fn serve(context: ServiceContext, config: HttpConfig) -> Result<(), ServiceError> {
     serve_at(context, config, Handshake::Open).await
 }
@@ -136,7 +136,7 @@ async fn serve_at(context: ServiceContext, config: HttpConfig, door: Handshake) 
     drop(listener);
     tokio::select! {
         () = watcher.shutdown() => {}
-        () = tokio::time::sleep(GRACE) => info!("transfers under way were cut off"),
+        () = tokio::time::sleep(GRACE) => info!("running transfers were aborted"),
     }
     Ok(())
 }

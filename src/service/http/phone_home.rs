@@ -49,12 +49,12 @@ fn output(context: &ServiceContext) -> BoxedFilter<(Response,)> {
 /// Answered once it is in the node's log.
 async fn wrote(context: &ServiceContext, run: RunId, query: &str, body: &[u8]) -> Response {
     let Some((first, lines)) = phone_home::output(query, body) else {
-        return said(StatusCode::BAD_REQUEST, "say which line is the first, as `?first=0`");
+        return said(StatusCode::BAD_REQUEST, "give the number of the first line, such as `?first=0`");
     };
     let next = context.inbox.ask(|done| Input::Output { run, first, lines, done }).await;
     match next.unwrap_or(Err(NotKept::Stopping)) {
         Ok(Some(next)) => said(StatusCode::OK, &next.to_string()),
-        Ok(None) => said(StatusCode::CONFLICT, "not heeded: no system of this run is to have started"),
+        Ok(None) => said(StatusCode::CONFLICT, "ignored: no system of this run should have started yet"),
         Err(unknown @ (NotKept::UnknownRun(_) | NotKept::NoJob(_))) => {
             said(StatusCode::NOT_FOUND, &unknown.to_string())
         }
@@ -81,15 +81,15 @@ async fn begin<B: Buf, E>(body: impl Stream<Item = Result<B, E>>, limit: usize) 
 
 /// Answered once it is stored; said again it changes nothing.
 async fn called(context: &ServiceContext, run: RunId, query: &str, body: &[u8]) -> Response {
-    let sentences = phone_home::said(&format!("{query}&{}", String::from_utf8_lossy(body)));
+    let sentences = phone_home::parse(&format!("{query}&{}", String::from_utf8_lossy(body)));
     let heard = context.inbox.ask(|done| Input::Home { run, said: sentences, done }).await;
     match heard.unwrap_or(Err(NotKept::Stopping)) {
         Ok(Heard::Provisioned) => {
             info!(run = run.short(), "its own system has called");
             said(StatusCode::OK, "noted: its own system runs")
         }
-        Ok(Heard::Again) => said(StatusCode::OK, "known: its own system runs"),
-        Ok(Heard::NotHeeded) => said(StatusCode::CONFLICT, "not heeded: the disk of this run is not proven"),
+        Ok(Heard::Again) => said(StatusCode::OK, "already noted: its own system runs"),
+        Ok(Heard::NotHeeded) => said(StatusCode::CONFLICT, "ignored: the disk of this run is not verified"),
         Err(unknown @ (NotKept::UnknownRun(_) | NotKept::NoJob(_))) => {
             said(StatusCode::NOT_FOUND, &unknown.to_string())
         }

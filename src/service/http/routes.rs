@@ -75,7 +75,7 @@ fn only_by_https(context: &ServiceContext) -> BoxedFilter<(Response,)> {
         let is_for_machines = is_for_machines
             && !(path.starts_with("/r/") && (path.ends_with("/home") || path.ends_with("/home/output")));
         (is_for_machines && !peer.by_https && context.snapshot().station.require_https).then(|| {
-            let reason = format!("{path} was asked for by plain HTTP, and this station requires HTTPS");
+            let reason = format!("{path} was requested by plain HTTP, but this station requires HTTPS");
             tracing::info!(peer = %peer.address, "refused: {reason}");
             context.inbox.saw(Event::HttpRefused { address: ipv4(peer), reason: reason.clone() });
             said(StatusCode::FORBIDDEN, &reason)
@@ -121,7 +121,7 @@ fn image(images: ImageMaps) -> BoxedFilter<(Response,)> {
             }
             Err(err) => {
                 tracing::warn!(%digest, "an image was asked for that cannot be read: {err}");
-                said(StatusCode::NOT_FOUND, "the station has no image with this digest any more")
+                said(StatusCode::NOT_FOUND, "the station no longer has an image with this digest")
             }
         })
         .boxed()
@@ -138,7 +138,7 @@ fn authority(tls: Option<&ServerTls>) -> BoxedFilter<(Response,)> {
                 let format: CertificateFormat =
                     name.strip_prefix("ca.").and_then(|it| it.parse().ok()).ok_or_else(not_found)?;
                 let Some(exported) = exported else {
-                    let why = "this station has no certificate authority: its services say why";
+                    let why = "this station has no certificate authority: see its services";
                     return Ok(said(StatusCode::NOT_FOUND, why));
                 };
                 let content = Bytes::from(exported.form(format).to_owned());

@@ -117,13 +117,13 @@ pub(super) fn answer(
                 return refuse(why.to_string());
             }
             let https = match (loader, Via::of(station, peer.by_https, profile.https)) {
-                // What GRUB has loaded goes on by plain HTTP, as GRUB does.
+                // What GRUB has loaded continues by plain HTTP, as GRUB does.
                 (ScriptReader::Grub, Via::AsItCame(_)) if !profile.https && !station.require_https => None,
                 (ScriptReader::Grub, _) => return refuse(GRUB_HAS_NO_HTTPS.into()),
                 (ScriptReader::Ipxe, Via::AsItCame(https)) => https,
                 (ScriptReader::Ipxe, Via::Detour(https)) => {
-                    warn!(%address, "asked by plain HTTP, sent to HTTPS");
-                    held("it asked by plain HTTP, was sent to HTTPS and has not come there yet".into());
+                    warn!(%address, "asked by plain HTTP, redirected to HTTPS");
+                    held("it asked by plain HTTP, was redirected to HTTPS and has not arrived there yet".into());
                     return sent(script::detour(station, https));
                 }
                 (ScriptReader::Ipxe, Via::Closed) => return refuse(NO_HTTPS.into()),
@@ -162,9 +162,9 @@ fn sent(text: String) -> Response {
     response
 }
 
-const GRUB_HAS_NO_HTTPS: &str = "it is to be served by HTTPS only, and GRUB, which Secure Boot needs, has none";
+const GRUB_HAS_NO_HTTPS: &str = "it must be served by HTTPS only, but GRUB, which Secure Boot needs, has no HTTPS";
 const INSTALLERS_HAVE_NO_HTTPS: &str =
-    "it is to be served by HTTPS only, and its profile boots an installer, which cannot be told to trust this station";
-const NO_HTTPS: &str = "it is to be served by HTTPS, which this station cannot at present: its services say why";
-/// As much of what a machine says of itself goes into the log.
+    "it must be served by HTTPS only, but its profile boots an installer, which cannot be made to trust this station";
+const NO_HTTPS: &str = "it must be served by HTTPS, which this station cannot do now: see its services";
+/// The longest claim that is logged.
 const QUERY: usize = 600;

@@ -23,7 +23,7 @@ pub(super) struct BrokenTransfers {
 pub(super) struct Sending {
     /// Bytes a second. None for as fast as it goes.
     pub(super) pace: Option<u64>,
-    /// To be told if it breaks off.
+    /// Notified if it is aborted.
     watch: Option<WatchedBody>,
 }
 
@@ -62,7 +62,7 @@ impl Drop for WatchedBody {
     fn drop(&mut self) {
         if self.begun && self.left > 0 {
             let Self { peer, file, left, .. } = self;
-            warn!(%peer, file, left, "a transfer broke off: for ten minutes this machine is sent boot files slowly");
+            warn!(%peer, file, left, "a transfer was aborted: boot files are sent slowly to this machine for ten minutes");
             self.broken.note(self.peer);
         }
     }

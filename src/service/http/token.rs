@@ -1,4 +1,4 @@
-//! Who may read the bench's state by HTTP: whoever sits at the workstation itself, and who has the station's token.
+//! Who may read the bench's state by HTTP: clients on the workstation itself, and clients with the station's token.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ impl Token {
     pub fn open(file: &Path) -> io::Result<Self> {
         match fs::read_to_string(file) {
             Ok(token) if token.trim().len() >= SHORTEST => return Ok(Self(token.trim().into())),
-            Ok(_) => return Err(io::Error::other(format!("it has less than {SHORTEST} characters"))),
+            Ok(_) => return Err(io::Error::other(format!("it has fewer than {SHORTEST} characters"))),
             Err(err) if err.kind() == io::ErrorKind::NotFound => {}
             Err(err) => return Err(err),
         }
@@ -66,7 +66,7 @@ pub(super) fn refusal(token: Option<&Token>, own: IpAddr, peer: Peer, headers: &
         (Some(_), None) => {
             "this needs the station's token, as `Authorization: Bearer TOKEN`: it is in the file api-token of its data directory"
         }
-        (None, _) => "this station has no token: its log says why",
+        (None, _) => "this station has no token: see its log",
     };
     // Whoever reaches the station can ask: its log is not theirs to fill.
     tracing::debug!(peer = %peer.address, "refused to read the bench's state");

@@ -35,7 +35,7 @@ struct FileVersion {
     name: String,
     version: Version,
     content: Weak<Vec<u8>>,
-    /// Kept although nobody loads it at the moment.
+    /// Kept although no client loads it now.
     kept: Option<Arc<Vec<u8>>>,
 }
 
@@ -140,7 +140,7 @@ fn tidy(lately: &mut VecDeque<FileVersion>) {
     lately.retain(|volume| volume.content.strong_count() > 0);
 }
 
-/// A file's bytes, for as long as somebody loads it.
+/// A file's bytes while it is being loaded.
 struct Content(Arc<Vec<u8>>);
 
 impl AsRef<[u8]> for Content {
@@ -174,7 +174,7 @@ fn list(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Bytes that are kept in memory while nobody loads them: kernel, initramfs and boot programs of one bench, twice.
+/// Bytes kept in memory while no client loads them: kernel, initramfs and boot programs of one bench, twice.
 const KEPT: u64 = 128 << 20;
 
 #[cfg(test)]
@@ -183,41 +183,41 @@ mod tests {
 
     const ANYBODY: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
 
-    fn shelf() -> (tempfile::TempDir, BootFileCache) {
+    fn cache() -> (tempfile::TempDir, BootFileCache) {
         let folder = tempfile::tempdir().expect("a folder");
-        let shelf = BootFileCache::new(folder.path().to_owned(), String::new(), String::new());
-        (folder, shelf)
+        let cache = BootFileCache::new(folder.path().to_owned(), String::new(), String::new());
+        (folder, cache)
     }
 
     #[test]
     fn who_loads_the_same_file_shares_its_bytes_until_it_is_another() {
-        let (folder, shelf) = shelf();
+        let (folder, cache) = cache();
         let file = folder.path().join("a.efi");
         std::fs::write(&file, "old").expect("writes");
-        let read = || shelf.find("A.EFI", ANYBODY).expect("a file").1;
+        let read = || cache.find("A.EFI", ANYBODY).expect("a file").1;
         let (first, second) = (read(), read());
         assert_eq!((first.as_ptr(), &first[..]), (second.as_ptr(), &b"old"[..]));
         let other = folder.path().join("other");
         std::fs::write(&other, "new").and_then(|()| std::fs::rename(&other, &file)).expect("replaced");
         assert_eq!((&read()[..], &first[..]), (&b"new"[..], &b"old"[..]), "who began with the old one ends with it");
         std::fs::remove_file(&file).expect("removes");
-        assert!(shelf.find("a.efi", ANYBODY).is_err());
+        assert!(cache.find("a.efi", ANYBODY).is_err());
     }
 
     #[test]
     fn memory_is_bounded_by_what_is_kept_and_what_is_being_loaded() {
-        let (folder, shelf) = shelf();
+        let (folder, cache) = cache();
         let large = KEPT / 2 + 1;
         for name in ["a", "b", "c"] {
             let file = File::create(folder.path().join(name)).expect("a file");
             file.set_len(large).expect("sparse");
         }
-        let read = |name: &str| shelf.find(name, ANYBODY).expect("a file").1;
+        let read = |name: &str| cache.find(name, ANYBODY).expect("a file").1;
         let loading = read("a");
         for name in ["b", "c", "b", "c"] {
             drop(read(name));
         }
-        let known = |name: &str| shelf.lately.lock().expect("nobody fails").iter().any(|volume| volume.name == name);
+        let known = |name: &str| cache.lately.lock().expect("nobody fails").iter().any(|volume| volume.name == name);
         assert_eq!(["a", "b", "c"].map(known), [true, false, true], "b was kept until c came");
         assert_eq!(read("a").as_ptr(), loading.as_ptr());
         drop(loading);

@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 
 use self::files::BootFileCache;
 use super::link::{self, BoundInterface};
-use super::observer::TftpWitness;
+use super::observer::TftpObserver;
 use super::udp::{self, ConnectedUdp};
 use super::{ServiceContext, ServiceError};
 use crate::boot::tftp::packet::ReadRequest;
@@ -41,7 +41,7 @@ pub struct TftpConfig {
     pub address: Ipv4Addr,
     /// [`PORT`], except in tests.
     pub port: u16,
-    /// The boot programs. What has changed there is read anew.
+    /// The boot programs. Changed files are read again.
     pub directory: PathBuf,
     /// What is given as `autoexec.ipxe`, in any folder.
     pub autoexec: String,
@@ -52,7 +52,7 @@ pub struct TftpConfig {
 /// Where firmware asks.
 pub const PORT: u16 = 69;
 
-/// Serves until told to stop, on whatever card is behind the interface. Fails if the port cannot be had.
+/// Serves until stopped, on whatever card is behind the interface. Fails if the port cannot be had.
 pub async fn serve(context: ServiceContext, config: TftpConfig) -> Result<(), ServiceError> {
     let place = BoundInterface { interface: config.interface.clone(), address: config.address };
     link::while_there(&context, ServiceName::Tftp, &place, || session(context.clone(), config.clone())).await
@@ -90,7 +90,7 @@ struct Counter {
     interface: Arc<str>,
     address: Ipv4Addr,
     port: u16,
-    shelf: Arc<BootFileCache>,
+    files: Arc<BootFileCache>,
     desk: Server,
     transfers: JoinSet<EndedTransfer>,
     /// The way to each transfer that is going. Dropping it ends the transfer.
@@ -118,7 +118,7 @@ impl Counter {
             interface: config.interface.into(),
             address: config.address,
             port: config.port,
-            shelf: Arc::new(BootFileCache::new(config.directory, config.autoexec, config.grub_config)),
+            files: Arc::new(BootFileCache::new(config.directory, config.autoexec, config.grub_config)),
             desk: Server::default(),
             transfers: JoinSet::new(),
             doors: BTreeMap::new(),
@@ -128,8 +128,8 @@ impl Counter {
 
     async fn take(&mut self, socket: &UdpSocket, peer: SocketAddrV4, packet: &[u8]) {
         let from = SocketAddrV4::new(self.address, self.port);
-        let witness = TftpWitness { inbox: self.inbox.clone(), peer, from };
-        witness.packet(true, packet);
+        let observer = TftpObserver { inbox: self.inbox.clone(), peer, from };
+        observer.packet(true, packet);
         match self.desk.admit(peer, packet) {
             Admission::Start(ask) => self.start(peer, ask),
             Admission::Again(ask) => match self.doors.get(&peer).map(|door| door.again.try_send(ask.clone())) {
@@ -137,7 +137,7 @@ impl Counter {
                 Some(Err(TrySendError::Closed(_))) | None => self.start(peer, ask),
             },
             Admission::Refuse(error) => {
-                witness.packet(false, &error);
+                observer.packet(false, &error);
                 if let Err(error) = socket.send_to(&error, peer).await {
                     debug!(%peer, "tftp refusal not sent: {error}");
                 }
@@ -151,8 +151,8 @@ impl Counter {
         let (sender, mut again) = mpsc::channel(1);
         let number = self.begun;
         self.doors.insert(peer, TftpSocket { number, again: sender });
-        let (inbox, interface, shelf) = (self.inbox.clone(), self.interface.clone(), self.shelf.clone());
-        let delivery = FileTransfer { inbox, interface, address: self.address, shelf, peer, ask };
+        let (inbox, interface, files) = (self.inbox.clone(), self.interface.clone(), self.files.clone());
+        let delivery = FileTransfer { inbox, interface, address: self.address, files, peer, ask };
         self.transfers.spawn(async move {
             if let Err(error) = delivery.run(&mut again).await {
                 warn!(%peer, "tftp transfer not begun: {error}");
@@ -180,7 +180,7 @@ struct FileTransfer {
     inbox: Inbox,
     interface: Arc<str>,
     address: Ipv4Addr,
-    shelf: Arc<BootFileCache>,
+    files: Arc<BootFileCache>,
     peer: SocketAddrV4,
     ask: ReadRequest,
 }
@@ -191,24 +191,24 @@ impl FileTransfer {
         let at = SocketAddrV4::new(self.address, 0);
         let socket = udp::bound(&self.interface, at)?;
         socket.connect(self.peer).await?;
-        let witness = TftpWitness { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
+        let observer = TftpObserver { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
         let mut line = ConnectedUdp::new(socket);
-        match self.shelf.clone().open(self.ask.file.clone(), *self.peer.ip()).await {
+        match self.files.clone().open(self.ask.file.clone(), *self.peer.ip()).await {
             Ok((file, content)) => {
                 self.tell(&file, event::LoaderTransfer::Started);
-                let end = deliver(&mut line, &self.ask, (&file, content), again, &witness).await;
-                end.iter().for_each(|end| witness.ended(&file, end));
+                let end = deliver(&mut line, &self.ask, (&file, content), again, &observer).await;
+                end.iter().for_each(|end| observer.ended(&file, end));
                 debug!(peer = %self.peer, file, ?end, "tftp transfer ended");
                 let outcome = end.and_then(|end| end.outcome());
                 if let Some(event::LoaderTransfer::Done { .. }) = outcome {
-                    self.shelf.sent(*self.peer.ip(), &file);
+                    self.files.sent(*self.peer.ip(), &file);
                 }
                 outcome.into_iter().for_each(|outcome| self.tell(&file, outcome));
             }
             Err(unopened) => {
                 line.socket().send(&unopened.packet()).await?;
                 if unopened.is_news(&self.ask.file) {
-                    witness.missing(&self.ask.file, &unopened.to_string(), &unopened.packet());
+                    observer.missing(&self.ask.file, &unopened.to_string(), &unopened.packet());
                     self.tell(&self.ask.file, event::LoaderTransfer::Failed { reason: unopened.to_string() });
                 }
             }
@@ -227,10 +227,10 @@ async fn deliver(
     ask: &ReadRequest,
     (file, content): (&str, Bytes),
     again: &mut mpsc::Receiver<ReadRequest>,
-    witness: &TftpWitness,
+    observer: &TftpObserver,
 ) -> Option<TransferEnd> {
     let (mut transfer, mut turn) = Transfer::start(ask, content);
-    witness.begun(file, &transfer, &turn);
+    observer.begun(file, &transfer, &turn);
     let mut deadline = Instant::now();
     let mut alarm = pin!(sleep_until(deadline + LONG));
     let mut packet = vec![0; LARGEST];
@@ -254,7 +254,7 @@ async fn deliver(
             biased;
             received = line.socket().recv(&mut packet) => match received {
                 Ok(len) => {
-                    witness.heard(&packet[..len]);
+                    observer.heard(&packet[..len]);
                     transfer.on_packet(&packet[..len])
                 }
                 Err(_) => transfer.on_refused(),
@@ -275,7 +275,7 @@ async fn deliver(
 fn lost(at: SocketAddrV4, error: io::Error) -> ServiceError {
     ServiceError {
         what: format!("cannot receive TFTP at {at}"),
-        hint: "see whether the interface is still there (`ip link`), it is tried again by itself".into(),
+        hint: "check that the interface still exists (`ip link`); oxbow retries automatically".into(),
         source: Some(error),
     }
 }

@@ -40,7 +40,7 @@ impl DeliveryClient {
         let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build();
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            // Who is redirected once is redirected each time: a person is to name the right place.
+            // A redirect repeats each time: the configured URL must be corrected.
             .max_redirects(0)
             .tls_config(tls)
             .timeout_global(Some(config.patience))
@@ -70,7 +70,7 @@ impl DeliveryClient {
         match letter.signature(second) {
             Ok(Some(signature)) => asked = asked.header("webhook-signature", signature),
             Ok(None) => {}
-            Err(err) => return DeliveryOutcome::Refused(format!("it cannot be signed: {err}")),
+            Err(err) => return DeliveryOutcome::Refused(format!("signing failed: {err}")),
         }
         if let Some(token) = &self.token {
             asked = asked.header(AUTHORIZATION, format!("Bearer {token}"));
@@ -89,7 +89,7 @@ fn outcome(answer: &ureq::http::Response<Body>) -> DeliveryOutcome {
         200..=299 => DeliveryOutcome::Taken,
         300..=399 => {
             let to = text::clean(header(LOCATION).unwrap_or("nowhere"), 80);
-            DeliveryOutcome::Refused(format!("it answers {status} and sends it on to {to}, which nobody has named"))
+            DeliveryOutcome::Refused(format!("it answers {status} with a redirect to {to}, which is not configured"))
         }
         408 | 425 | 429 | 500..=599 => {
             let after = header(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
@@ -106,7 +106,7 @@ fn unreachable(err: &ureq::Error) -> String {
         // OpenSSL's reason comes last, in parentheses.
         Some((_, doubt)) => {
             let why = doubt.rsplit_once('(').map_or(doubt, |(_, why)| why.trim_end_matches(')'));
-            format!("its certificate is not believed ({})", text::clean(why, 80))
+            format!("its certificate is not trusted ({})", text::clean(why, 80))
         }
         None => text::clean(&said, 120),
     }

@@ -55,22 +55,22 @@ pub async fn serve(context: ServiceContext, config: WebhookConfig, changes: Arc<
         hint: "correct [webhook] in the configuration file and start the station again".into(),
         source: None,
     })?;
-    let mut errand = QueuedMessage { context, config, changes, post, lost: Lost::default() };
-    errand.report().await;
-    let stop = errand.context.stop.clone();
+    let mut worker = QueuedMessage { context, config, changes, post, lost: Lost::default() };
+    worker.report().await;
+    let stop = worker.context.stop.clone();
     let undelivered = loop {
         let change = tokio::select! {
             () = stop.cancelled() => break 0,
-            change = errand.changes.next() => change,
+            change = worker.changes.next() => change,
         };
         tokio::select! {
             () = stop.cancelled() => break 1,
-            () = errand.deliver(&change) => {}
+            () = worker.deliver(&change) => {}
         }
     };
-    let undelivered = undelivered + errand.changes.waiting();
+    let undelivered = undelivered + worker.changes.waiting();
     if undelivered > 0 {
-        warn!("{} was not told of {undelivered} changes: the station stops", errand.config.origin);
+        warn!("{} was not told of {undelivered} changes: the station stops", worker.config.origin);
     }
     Ok(())
 }
@@ -143,10 +143,10 @@ impl QueuedMessage {
         let Lost { dropped, refused } = self.lost;
         let mut words = self.config.origin.clone();
         if dropped > 0 {
-            words += &format!(", {dropped} dropped while it was away");
+            words += &format!(", {dropped} dropped while it was unreachable");
         }
         if refused > 0 {
-            words += &format!(", {refused} it did not take");
+            words += &format!(", {refused} refused by it");
         }
         words
     }
@@ -154,7 +154,7 @@ impl QueuedMessage {
     async fn is_down(&self, why: &str) {
         let (waiting, dropped) = (self.changes.waiting() + 1, self.changes.dropped());
         let what = format!("{} is not told: {why}; {waiting} wait, {dropped} were dropped", self.config.origin);
-        let hint = "see whether the program there runs and can be reached; it is tried again by itself, and no machine \
+        let hint = "check that the receiver runs and can be reached; oxbow retries automatically, and no machine \
                     waits for it";
         self.context.down(ServiceName::Webhook, what, hint).await;
     }

@@ -35,7 +35,7 @@ pub(crate) struct Bench {
     pub(crate) directory: TempDir,
     pub(crate) disks: Vec<Disk>,
     pub(crate) fault: Option<Fault>,
-    pub(crate) patience: RetryPolicy,
+    pub(crate) retry_policy: RetryPolicy,
     /// What its kernel complains of.
     pub(crate) kernel: Vec<String>,
     screen: Mutex<Vec<String>>,
@@ -79,11 +79,11 @@ impl Bench {
             disks: Vec::new(),
             fault: None,
             kernel: Vec::new(),
-            patience: RetryPolicy {
+            retry_policy: RetryPolicy {
                 retry: Duration::from_millis(200),
                 stalled: Duration::from_secs(1),
                 report: Duration::from_millis(200),
-                word: Duration::from_millis(10),
+                order: Duration::from_millis(10),
                 ..RetryPolicy::default()
             },
             cuts: Arc::default(),
@@ -114,7 +114,7 @@ impl Bench {
 
     pub(crate) fn run(&self, station: &Station) -> AgentOutcome {
         let blocks = Blocks { bytes: 64 * 1024, count: 2 };
-        run(&AgentConfig { orders: orders(station), patience: self.patience, blocks }, self)
+        run(&AgentConfig { boot_args: boot_args(station), retry_policy: self.retry_policy, blocks }, self)
     }
 
     pub(crate) fn disk(&self) -> PathBuf {
@@ -160,7 +160,7 @@ impl Machine for Bench {
         Ok(Box::new(Faulty { disk, at: 0, fault: self.fault, cuts: self.cuts.clone() }))
     }
 
-    fn kernel_says(&self, disk: &str) -> Vec<String> {
+    fn kernel_messages(&self, disk: &str) -> Vec<String> {
         if disk == self.disks[0].path { self.kernel.clone() } else { Vec::new() }
     }
 
@@ -282,9 +282,9 @@ impl Drop for Loop {
     }
 }
 
-pub(crate) fn orders(station: &Station) -> BootArgs {
+pub(crate) fn boot_args(station: &Station) -> BootArgs {
     let cmdline = format!("{} oxbow.run=0123456789abcdef0123456789abcdef", station.words);
-    cmdline.parse().expect("orders")
+    cmdline.parse().expect("boot arguments")
 }
 
 // Images -------------------------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ fn an_archive_arrives_in_spite_of_a_broken_connection_and_one_that_was_changed_i
             assert_eq!(outcome, AgentOutcome::Installed);
         } else {
             let AgentOutcome::Failed(failure) = outcome else { panic!("a changed archive is taken") };
-            assert!(failure.detail.starts_with("apps.tar as it arrived (200000 bytes) has digest"), "{failure}");
+            assert!(failure.detail.starts_with("apps.tar as downloaded (200000 bytes) has digest"), "{failure}");
         }
     }
 }
@@ -136,14 +136,14 @@ impl Bench {
 
     fn run(&self, station: &Station) -> AgentOutcome {
         let words = format!("{} oxbow.run=0123456789abcdef0123456789abcdef BOOTIF=01-52-54-00-12-34-56", station.words);
-        let patience = RetryPolicy {
+        let retry_policy = RetryPolicy {
             retry: Duration::from_millis(100),
             report: Duration::from_millis(100),
-            word: Duration::from_millis(10),
+            order: Duration::from_millis(10),
             ..RetryPolicy::default()
         };
-        let orders = words.parse().expect("orders");
-        run(&AgentConfig { orders, patience, blocks: Blocks { bytes: 64 * 1024, count: 2 } }, self)
+        let boot_args = words.parse().expect("boot arguments");
+        run(&AgentConfig { boot_args, retry_policy, blocks: Blocks { bytes: 64 * 1024, count: 2 } }, self)
     }
 
     fn screen(&self) -> String {

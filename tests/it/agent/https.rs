@@ -62,7 +62,7 @@ fn a_certificate_for_another_address_is_refused() {
 fn an_authority_that_the_boot_script_did_not_name_is_refused() {
     let (ours, theirs) = (Authority::named("oxbow CA"), Authority::named("oxbow CA"));
     let says = format!(
-        "has digest {}..., this machine was told to trust {}... alone: another station may be on this",
+        "has digest {}..., but this machine trusts only {}...: another station may be on this",
         { theirs.digest().short() },
         ours.digest().short()
     );

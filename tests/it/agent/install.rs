@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::bench::*;
 use super::station::{Misfortune, Station};
-use oxbow::agent::cli::rehearsed;
+use oxbow::agent::cli::dry_run;
 use oxbow::agent::outcome::AgentOutcome;
 use oxbow::agent::station::backoff::RetryPolicy;
 use oxbow::agent::{AgentConfig, run};
@@ -69,7 +69,7 @@ fn a_block_device_is_shown_to_make_zeros_itself_and_read_back_past_the_cache() {
         _ => None,
     });
     let written = written.expect("a report");
-    assert!(written.ends_with(" 2.1 MB of zeros made by the disk itself)"), "{written}");
+    assert!(written.ends_with(" 2.1 MB zeroed by the disk itself)"), "{written}");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_file_shorter_or_longer_than_the_job_says_is_corrupt() {
 #[test]
 fn one_flipped_byte_is_found_before_anything_is_called_good() {
     for (station, says) in [
-        (raw(image()), "the image as it arrived (3145745 bytes) has digest "),
+        (raw(image()), "the downloaded image (3145745 bytes) has digest "),
         (gzipped(image()), "decompression fails at byte "),
     ] {
         let bench = Bench::with(IMAGE_BYTES);
@@ -180,7 +180,7 @@ fn garbage_behind_a_packed_image_and_a_file_cut_short_are_corrupt_at_their_place
 #[test]
 fn an_image_that_unpacks_to_more_or_less_than_the_job_says_is_corrupt() {
     for (bytes, says) in [
-        (IMAGE_BYTES - 1, "the image goes on after byte 3145744, where it should end"),
+        (IMAGE_BYTES - 1, "the image does not end at byte 3145744 as expected"),
         (IMAGE_BYTES + 1, "the image ends after 3145745 of 3145746 bytes"),
     ] {
         let station = gzipped(image());
@@ -195,22 +195,22 @@ fn a_person_at_the_machines_shell_is_told_what_would_be_written_where_and_nothin
     bench.disks[0].volumes = vec![DiskVolume { label: "photos".into(), ..DiskVolume::default() }];
     let station = raw(image());
     station.desk().job.warnings = vec!["the system starts from nvme disks only".into()];
-    let would = rehearsed(&orders(&station), &bench).expect("a disk fits");
+    let would = dry_run(&boot_args(&station), &bench).expect("a disk fits");
     for says in [
         "profile test",
-        "image test.img, 3.1 MB as it travels",
+        "image test.img, 3.1 MB to transfer",
         &format!("would write 3.1 MB to {} (file, 3.1 MB)", bench.disks[0].path),
-        "where now is label \"photos\"",
+        "which now holds label \"photos\"",
         "note: the system starts from nvme disks only",
         "nothing was written",
     ] {
         assert!(would.contains(says), "{says} is not in:\n{would}");
     }
     bench.disks[0].bytes -= 1;
-    let none = rehearsed(&orders(&station), &bench).expect_err("no disk fits");
+    let none = dry_run(&boot_args(&station), &bench).expect_err("no disk fits");
     assert_eq!(none, "the largest disk that fits the rule holds 3.1 MB, the image needs 3.1 MB");
     station.desk().away = true;
-    let away = rehearsed(&orders(&station), &bench).expect_err("nobody answers");
+    let away = dry_run(&boot_args(&station), &bench).expect_err("nobody answers");
     assert!(away.starts_with("the station does not answer: ") && away.contains(&station.url), "{away}");
 
     let desk = station.desk();
@@ -257,7 +257,7 @@ fn a_disk_that_does_not_keep_what_is_written_is_found_out() {
     let station = raw(image());
     let failure = failed(bench.run(&station));
     assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::ReadBackDiffers));
-    assert!(failure.detail.ends_with("differs first is between byte 1048576 and byte 2097152"), "{failure}");
+    assert!(failure.detail.ends_with("first difference is between byte 1048576 and byte 2097152"), "{failure}");
     let kinds: Vec<_> = station.desk().reports.iter().map(kind).collect();
     assert_eq!(kinds[4..], ["started verifying", "read back", "failed verifying"]);
 }
@@ -270,12 +270,12 @@ fn a_disk_that_fails_fails_the_run_with_the_place_and_a_reason_of_its_own() {
         (
             Fault::Writing(1_000_000, Errno::ENODEV),
             Step::Write,
-            "the disk is gone: it was pulled out, lost power or broke",
+            "the disk is gone: it was removed, lost power or failed",
         ),
         (
             Fault::Writing(1_000_000, Errno::ENOSPC),
             Step::Write,
-            "the disk ends here, it is smaller than it says (ENOSPC)",
+            "the disk ends here: it is smaller than it reports (ENOSPC)",
         ),
         (Fault::Flushing(Errno::EIO), Step::Write, "flushing: the disk reports an error (EIO)"),
         (Fault::Reading(1_000_000, Errno::ENXIO), Step::Verify, "reading back at byte 983040: the disk is gone"),
@@ -302,7 +302,7 @@ fn a_disk_that_never_answers_is_named_with_step_and_place_and_the_machine_restar
     ];
     let hangs = |(fault, step, doing): (Fault, Step, &str)| {
         let mut bench = Bench::faulty(fault, IMAGE_BYTES);
-        bench.patience = RetryPolicy { disk: Duration::from_secs(2), ..bench.patience };
+        bench.retry_policy = RetryPolicy { disk: Duration::from_secs(2), ..bench.retry_policy };
         let station = raw(image());
         // It waits to be armed again.
         station.desk().words = [r#"{"word":"wait"}"#.into()].into();
@@ -336,7 +336,7 @@ fn what_the_kernel_says_of_a_disk_that_failed_is_in_the_report_on_the_screen_and
         (Fault::Writing(1_000_000, Errno::EIO), FailureKind::DiskIo),
     ] {
         let mut bench = Bench::faulty(fault, IMAGE_BYTES);
-        bench.patience = RetryPolicy { disk: Duration::from_secs(2), ..bench.patience };
+        bench.retry_policy = RetryPolicy { disk: Duration::from_secs(2), ..bench.retry_policy };
         bench.kernel = ["[900.000] ata3.00: failed command: WRITE DMA", "[904.100] ata3: reset failed, giving up"]
             .map(str::to_owned)
             .into();
@@ -345,8 +345,8 @@ fn what_the_kernel_says_of_a_disk_that_failed_is_in_the_report_on_the_screen_and
         let desk = station.desk();
         let Some(Report::Failed { failure, detail, .. }) = desk.reports.last() else { panic!("{:?}", desk.reports) };
         assert_eq!(*failure, kind);
-        assert!(detail.ends_with("; the kernel's last word: [904.100] ata3: reset failed, giving up"), "{detail}");
-        let logged = desk.lines.iter().filter(|(_, line)| line.contains("the kernel says: [90"));
+        assert!(detail.ends_with("; last kernel message: [904.100] ata3: reset failed, giving up"), "{detail}");
+        let logged = desk.lines.iter().filter(|(_, line)| line.contains("kernel: [90"));
         assert_eq!(logged.count(), 2, "{:?}", desk.lines);
         let screen = bench.screen();
         assert!(screen.contains("ata3.00: failed command") && screen.contains("| what     "), "{screen}");
@@ -368,17 +368,17 @@ fn a_disk_that_is_smaller_than_it_says_takes_a_part_of_the_last_write_and_is_fou
     bench.disks[0].bytes = IMAGE_BYTES as u64;
     let failure = failed(bench.run(&raw(image())));
     assert_eq!((failure.step, failure.kind), (Step::Write, FailureKind::DiskIo));
-    let says = "writing at byte 1966080: the disk ends here, it is smaller than it says (ENOSPC)";
+    let says = "writing at byte 1966080: the disk ends here: it is smaller than it reports (ENOSPC)";
     assert!(failure.detail.ends_with(says), "{failure}");
 }
 
 #[test]
 fn a_station_that_refuses_or_drips_the_image_is_given_up_with_what_it_said() {
     for (misfortune, says) in [
-        (Misfortune::Status("404 Not Found"), "no new byte for 1 s at byte 0 of 3145745: the station says 404: no"),
+        (Misfortune::Status("404 Not Found"), "no new byte for 1 s at byte 0 of 3145745: the station answers 404: no"),
         (
             Misfortune::Status("500 Internal Server Error"),
-            "no new byte for 1 s at byte 0 of 3145745: the station says 500",
+            "no new byte for 1 s at byte 0 of 3145745: the station answers 500",
         ),
         (Misfortune::Reset, "no new byte for 1 s at byte 0 of 3145745: the station does not answer: "),
         (Misfortune::Drips(Duration::from_millis(50)), "the station is too slow: "),
@@ -401,7 +401,7 @@ fn an_image_that_is_swapped_while_it_is_fetched_is_never_called_good() {
     station.desk().then_file = Some(vec![7; IMAGE_BYTES]);
     let failure = failed(bench.run(&station));
     assert_eq!((failure.step, failure.kind), (Step::Verify, FailureKind::CorruptImage));
-    assert!(failure.detail.starts_with("the image as it arrived (3145745 bytes) has digest "), "{failure}");
+    assert!(failure.detail.starts_with("the downloaded image (3145745 bytes) has digest "), "{failure}");
 }
 
 #[test]
@@ -421,14 +421,14 @@ fn a_failed_machine_shows_why_on_its_own_screen_and_restarts_at_the_stations_wor
 #[test]
 fn a_failed_machine_that_waits_for_its_technician_is_not_called_hung_however_long_that_takes() {
     let mut bench = Bench::with(1000);
-    bench.patience = RetryPolicy { step: Duration::from_secs(4), ..bench.patience };
+    bench.retry_policy = RetryPolicy { step: Duration::from_secs(4), ..bench.retry_policy };
     let station = raw(image());
     // Longer than the half of a step's patience, after which it would be warned of.
     station.desk().words = vec![r#"{"word":"wait"}"#.into(); 300].into();
     assert_eq!(failed(bench.run(&station)).kind, FailureKind::NoDisk);
     assert!(bench.was_restarted());
     let lines = station.desk().lines.clone();
-    assert!(!lines.iter().any(|(_, line)| line.contains("nothing has moved")), "{lines:?}");
+    assert!(!lines.iter().any(|(_, line)| line.contains("no progress")), "{lines:?}");
 }
 
 #[test]
@@ -455,7 +455,7 @@ fn what_follows_a_proven_disk_is_what_the_profile_says() {
         let ended = (*bench.restarts.lock().expect("restarts"), *bench.offs.lock().expect("offs"));
         assert_eq!(ended, (restarts, offs), "{after:?}");
         let asked = station.desk().words.is_empty();
-        assert_eq!((asked, bench.screen().contains("installed and its disk is proven")), (waits, waits), "{after:?}");
+        assert_eq!((asked, bench.screen().contains("installed and its disk is verified")), (waits, waits), "{after:?}");
     }
 }
 
@@ -555,7 +555,10 @@ fn what_a_newer_station_says_is_waited_out() {
         [r#"{"answer":"later","seconds":0,"reason":"a","mood":1}"#.to_owned(), newer].into();
     assert_eq!(bench.run(&station), AgentOutcome::Installed);
     let screen = bench.screen();
-    assert!(screen.contains("the station says to wait: a") && screen.contains("unknown to this agent"), "{screen}");
+    assert!(
+        screen.contains("the station asks this machine to wait: a") && screen.contains("newer than this agent"),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -582,7 +585,7 @@ fn how_fast_an_image_is_written() {
     for station in [raw(image.clone()), gzipped(image.clone())] {
         let bench = Bench::with(image.len());
         let (before, began) = (cpu_seconds(), Instant::now());
-        let outcome = run(&AgentConfig::new(orders(&station)), &bench);
+        let outcome = run(&AgentConfig::new(boot_args(&station)), &bench);
         println!("{outcome:?} after {:.2} s, CPU {:.2} s", began.elapsed().as_secs_f64(), cpu_seconds() - before);
         println!("{}", bench.screen());
     }

@@ -110,7 +110,7 @@ fn an_image_that_is_not_whole_is_said_before_any_machine_boots() {
             fs::write(data.join("images/os.raw.gz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2]).expect("a file");
         },
         &[],
-        &["profile os: it is not whole", "copy the image again"],
+        &["profile os: it is incomplete", "copy the image again"],
     );
 }
 
@@ -162,7 +162,7 @@ fn a_port_in_use_is_said_with_a_hint_and_the_other_services_run() {
             std::thread::sleep(Duration::from_millis(50));
         }
     };
-    until(&["cannot bind UDP port 67", "another program has it", "hint", "service=\"http\""]);
+    until(&["cannot bind UDP port 67", "another program uses it", "hint", "service=\"http\""]);
     drop(taken);
     until(&["service=\"dhcp\" at="]);
     station.kill().ok();

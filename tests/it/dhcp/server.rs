@@ -415,7 +415,7 @@ async fn lease_over_a_cable(client: &str) {
 
     let second = dhcp::serve(context.clone(), dhcp::DhcpConfig::new("s0", segment(), alone(), Vec::new())).await;
     let refused = second.expect_err("the port is taken").to_string();
-    assert_eq!(refused, "cannot bind UDP port 67 on s0: another program has it");
+    assert_eq!(refused, "cannot bind UDP port 67 on s0: another program uses it");
     let nowhere = dhcp::serve(context.clone(), dhcp::DhcpConfig::new("nowhere0", segment(), alone(), Vec::new()));
     assert!(tokio::time::timeout(Duration::from_millis(200), nowhere).await.is_err(), "it waits for its interface");
 

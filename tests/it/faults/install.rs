@@ -47,7 +47,7 @@ fn rows() -> Vec<Row> {
             "short write",
             Lying(2_000_896),
             sound,
-            "writing at byte 1966080: the disk ends here, it is smaller than it says",
+            "writing at byte 1966080: the disk ends here: it is smaller than it reports",
         ),
         row(
             "disk vanishes while it is written",
@@ -78,7 +78,7 @@ fn rows() -> Vec<Row> {
             "read-back mismatch",
             With(Fault::LosesByte(1_500_000)),
             sound,
-            "what differs first is between byte 1048576 and byte 2097152",
+            "the first difference is between byte 1048576 and byte 2097152",
         ),
         row(
             "disk hangs while it is written",
@@ -95,8 +95,8 @@ fn rows() -> Vec<Row> {
         row("disk too small", Sized(IMAGE_BYTES - 1), sound, "the largest disk that fits the rule holds 3.1 MB"),
         row("two disks", Twice, sound, "2 disks fit and the profile's rule does not say which"),
         row("protected disk", Protected, protecting, "holds what the rule protects"),
-        row("404", Sound, || unlucky(Misfortune::Status("404 Not Found")), "the station says 404"),
-        row("500", Sound, || unlucky(Misfortune::Status("500 Internal Server Error")), "the station says 500"),
+        row("404", Sound, || unlucky(Misfortune::Status("404 Not Found")), "the station answers 404"),
+        row("500", Sound, || unlucky(Misfortune::Status("500 Internal Server Error")), "the station answers 500"),
         row("connection reset", Sound, || unlucky(Misfortune::Reset), "the station does not answer: "),
         row("silent server", Sound, || unlucky(Misfortune::Silence), "the station does not answer: no answer in time"),
         row("slow loris", Sound, || unlucky(Misfortune::Drips(Duration::from_millis(50))), "the station is too slow: "),
@@ -128,13 +128,13 @@ fn rows() -> Vec<Row> {
             "wrong digest of the file",
             Sound,
             || arranged(|desk| desk.file[1_000_000] ^= 1),
-            "the image as it arrived (3145745 bytes) has digest ",
+            "the downloaded image (3145745 bytes) has digest ",
         ),
         row(
             "packed image too long",
             Sound,
             || packed_for(IMAGE_BYTES - 1),
-            "the image goes on after byte 3145744, where it should end",
+            "the image does not end at byte 3145744 as expected",
         ),
         row(
             "packed image too short",
@@ -146,7 +146,7 @@ fn rows() -> Vec<Row> {
             "image replaced during the run",
             Sound,
             || replaced(IMAGE_BYTES),
-            "the image was replaced on the station while it was fetched, at byte 1000000",
+            "the image was replaced on the station during the download, at byte 1000000",
         ),
     ]
 }
@@ -176,7 +176,7 @@ fn reason(row: &Row) -> (&'static str, String) {
     let Row { name, machine, station, says } = row;
     let mut bench = Bench::with(IMAGE_BYTES * 2);
     let second = Duration::from_secs(1);
-    bench.patience = RetryPolicy { read: second, question: second, disk: second * 3, ..bench.patience };
+    bench.retry_policy = RetryPolicy { read: second, question: second, disk: second * 3, ..bench.retry_policy };
     let mut device = None;
     match machine {
         Machine::Sound => {}

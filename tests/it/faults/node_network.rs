@@ -70,7 +70,7 @@ impl<'a> Test<'a> {
     /// Installs `machine`, and lets `happen` what happens once a part of the image is written.
     fn installs(&self, machine: &Wired, happen: impl FnOnce()) -> AgentOutcome {
         thread::scope(|scope| {
-            let agent = scope.spawn(|| machine.boot(patience()));
+            let agent = scope.spawn(|| machine.boot(retry_policy()));
             until("it writes", || {
                 agent.is_finished() || self.node().and_then(|node| node.percent).is_some_and(|percent| percent > 5.0)
             });
@@ -83,7 +83,7 @@ impl<'a> Test<'a> {
     fn is_proven(&self, machine: &Wired, outcome: &AgentOutcome) {
         let screen = machine.screen();
         assert_eq!(*outcome, AgentOutcome::Installed, "{screen}");
-        let is_resumed = |line: &str| line.contains("the download broke off at byte") && !line.contains("at byte 0 of");
+        let is_resumed = |line: &str| line.contains("the download stopped at byte") && !line.contains("at byte 0 of");
         assert!(screen.lines().any(is_resumed), "{screen}");
         assert!(fs::read(machine.disk()).expect("its disk") == self.image, "its disk holds something else");
         let sent = self.traffic.sent_from(80);
@@ -112,7 +112,7 @@ fn until(what: &str, is: impl Fn() -> bool) {
 }
 
 /// A sixth of what a real machine has, so that a minute without a cable takes ten seconds.
-fn patience() -> RetryPolicy {
+fn retry_policy() -> RetryPolicy {
     let real = RetryPolicy::default();
     RetryPolicy {
         connect: real.connect / 6,

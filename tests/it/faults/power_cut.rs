@@ -231,14 +231,14 @@ fn the_agent_that_is_killed() {
     getrandom::fill(&mut run_id).expect("random bytes");
     let run_id = u128::from_be_bytes(run_id);
     let words = format!("oxbow.station=http://{} oxbow.run={run_id:032x}", told("AGENT_STATION"));
-    let patience = RetryPolicy {
+    let retry_policy = RetryPolicy {
         retry: Duration::from_millis(100),
         report: Duration::from_millis(100),
-        word: Duration::from_millis(50),
+        order: Duration::from_millis(50),
         ..RetryPolicy::default()
     };
     let blocks = Blocks { bytes: 64 * 1024, count: 2 };
-    let config = AgentConfig { orders: words.parse().expect("orders"), patience, blocks };
+    let config = AgentConfig { boot_args: words.parse().expect("boot arguments"), retry_policy, blocks };
     let child = Child { disk: told("AGENT_DISK"), serial: told("AGENT_SERIAL"), cut, began: Instant::now() };
     println!("{:?}", run(&config, &child));
 }

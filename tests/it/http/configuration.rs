@@ -408,7 +408,7 @@ fn a_machine_is_provisioned_once_its_own_system_has_called_also_a_station_that_w
     let (status, said) = bench.post(&home, "hostname=press-07&instance_id=5a&pub_key_ed25519=ssh-ed25519+AAAA");
     assert_eq!((status, said.as_str()), (200, "noted: its own system runs\n"));
     bench.until_phase("provisioned");
-    assert_eq!(bench.get(&format!("{home}?hostname=press-07")), (200, "known: its own system runs\n".into()));
+    assert_eq!(bench.get(&format!("{home}?hostname=press-07")), (200, "already noted: its own system runs\n".into()));
     assert_eq!(bench.post(&home, &"hostname=".repeat(100_000)).0, 200, "what is too long is not read to its end");
     let unknown = format!("/r/{}/home", RunId::new([7; 16]));
     assert_eq!(bench.get(&unknown).0, 404);

@@ -238,7 +238,8 @@ fn where_https_is_required_an_installer_is_not_booted_at_all() {
 fn a_machine_that_the_templates_cannot_be_filled_in_for_is_not_begun_with_and_says_why() {
     let bench = Bench::start(&PROFILE.replace("node.mac", "node.metadata.rack"));
     let ask = format!("/boot.ipxe?{ASK}");
-    let reason = "profile os cannot be filled in for it: os.toml:16: node.metadata.rack is not known of this node";
+    let reason =
+        "profile os cannot be filled in for this machine: os.toml:16: node.metadata.rack is not known of this node";
     bench.until("it says why", |bench| bench.get(&ask).1.contains(reason));
     bench.until("so does the bench", |bench| bench.phase() == "held");
 }

@@ -232,7 +232,7 @@ fn what_is_not_there_is_said_in_a_sentence() {
         ("/boot/nothing", "no boot file \"nothing\""),
         ("/boot/..%2foxbow.db", "no boot file"),
         ("/nowhere", "nothing is served at /nowhere"),
-        (&format!("/images/{}/os.raw", "0".repeat(64)), "no image with this digest"),
+        (&format!("/images/{}/os.raw", "0".repeat(64)), "an image with this digest"),
     ] {
         let (status, said) = bench.get(path);
         assert!(status == 404 && said.contains(words), "{path}: {status} {said}");
@@ -650,7 +650,7 @@ fn grub_is_given_the_job_that_ipxe_would_be_given() {
 fn an_arm_machine_is_told_that_there_is_no_install_system_for_it() {
     let bench = Bench::start();
     let script = bench.get("/boot.ipxe?mac=52-54-00-00-00-01&serial=SN-1&platform=efi&arch=arm64").1;
-    let reason = "its processor is arm64, and oxbow installs x86-64 machines only";
+    let reason = "its processor is arm64, but oxbow installs only x86-64 machines";
     assert!(script.contains(&format!("echo oxbow: {reason}")), "{script}");
     bench.until("the node shows it", |bench| bench.get("/api/v1/nodes").1.contains(reason));
     assert_eq!(bench.node()["phase"], "held");

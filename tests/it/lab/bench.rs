@@ -74,7 +74,7 @@ impl Bench {
         Machine::new(name, number, switch, tap, self.scratch(), &self.evidence)
     }
 
-    /// Plugs in a DHCP server of the site, which gives addresses and boots nobody.
+    /// Plugs in the site's DHCP server, which gives addresses and boots no machine.
     pub(crate) fn with_sites_server(&self) -> Dnsmasq {
         let switch = self.switch();
         run("ip", &["-n", &switch, "address", "add", "10.77.0.2/24", "dev", "br0"]);

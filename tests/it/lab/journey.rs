@@ -44,7 +44,7 @@ pub(crate) fn installs(station: &Station<'_>, machine: &Machine, disk: &str) -> 
     power
 }
 
-/// Power-on of a machine that was installed: its own OS again, and nobody writes.
+/// Power-on of an installed machine: its own OS again, and no write.
 pub(crate) fn starts_from_its_disk(station: &Station<'_>, machine: &Machine, disk: &str) -> Running {
     let written = machine.disk_written();
     let mut power = machine.power_on();
@@ -57,7 +57,7 @@ pub(crate) fn starts_from_its_disk(station: &Station<'_>, machine: &Machine, dis
     power
 }
 
-/// The answer, or a failed test that shows what was seen instead.
+/// The value, or a failed test that shows what was seen instead.
 #[track_caller]
 pub(crate) fn reaches<T>(answer: Result<T, String>) -> T {
     answer.unwrap_or_else(|seen| panic!("{seen}"))
@@ -68,7 +68,7 @@ pub(crate) fn own_os(disk: &str) -> String {
     format!("OXBOW-TEST-OS running from {disk} ")
 }
 
-/// What the initramfs says before the agent.
+/// What the initramfs prints before the agent starts.
 pub(crate) const AGENT_STARTS: &str = "starting the agent";
 
 // At least three times what an emulated machine needs alone on two cores: tests share them.

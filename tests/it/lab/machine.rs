@@ -265,7 +265,7 @@ impl Running {
         self.serial.wait_for(text, limit)
     }
 
-    /// Somebody types this line at the serial console.
+    /// Types this line at the serial console.
     pub(crate) fn types(&mut self, line: &str) {
         let typed = self.keyboard.write_all(format!("{line}\r").as_bytes()).and_then(|()| self.keyboard.flush());
         typed.unwrap_or_else(|err| panic!("typing {line:?}: {err}"));

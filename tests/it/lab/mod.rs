@@ -1,4 +1,4 @@
-//! A virtual bench: machines with real firmware and a real station, on a network nobody else can see.
+//! A virtual bench: machines with real firmware and a real station, on an isolated network.
 //!
 //! ```text
 //! ┌ namespace oxb-PID-N-sw ──────────┐     ┌ namespace oxb-PID-N-st ───────┐

@@ -1,4 +1,4 @@
-//! What an installed system with cloud-init says of itself at the end of a boot: `tests/cloud-image/report`.
+//! What an installed system with cloud-init reports at the end of a boot: `tests/cloud-image/report`.
 
 use std::time::Duration;
 

@@ -190,7 +190,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Shows on `screen` what is sent, until nobody looks any more.
+/// Shows on `screen` what is sent, until the reader is gone.
 fn watched(
     mut sent: Box<dyn Read + Send>,
     screen: Arc<Mutex<vt100::Parser>>,

@@ -86,17 +86,17 @@ impl Wired {
     }
 
     /// Asks for its boot script, as iPXE does, until there is something to install, and does what the script says.
-    pub(crate) fn boot(&self, patience: RetryPolicy) -> AgentOutcome {
-        let orders = || {
+    pub(crate) fn boot(&self, retry_policy: RetryPolicy) -> AgentOutcome {
+        let boot_args = || {
             let url = format!("http://{}/boot.ipxe?mac={}&platform=efi&arch=x86_64", Bench::STATION, Self::MAC);
             let script = ureq::get(&url).call().and_then(|mut script| script.body_mut().read_to_string());
             script.expect("a script").parse()
         };
         self.inside(|| {
             let deadline = Instant::now() + Duration::from_secs(60);
-            let orders = loop {
-                match orders() {
-                    Ok(orders) => break orders,
+            let boot_args = loop {
+                match boot_args() {
+                    Ok(boot_args) => break boot_args,
                     // The station looks at the image first.
                     Err(BadBootArgs::NoStation) if Instant::now() < deadline => {
                         thread::sleep(Duration::from_millis(100))
@@ -104,7 +104,7 @@ impl Wired {
                     Err(no) => panic!("{no}"),
                 }
             };
-            run(&AgentConfig { orders, patience, blocks: Blocks { bytes: 64 * 1024, count: 2 } }, self)
+            run(&AgentConfig { boot_args, retry_policy, blocks: Blocks { bytes: 64 * 1024, count: 2 } }, self)
         })
     }
 

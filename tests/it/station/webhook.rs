@@ -348,7 +348,7 @@ async fn a_program_that_never_answers_holds_nobody_up_and_what_it_missed_is_coun
         "{after:?}: the numbers tell of the gap"
     );
     let line = sending.shown(|state| is_up(state) && format!("{state:?}").contains("dropped")).await;
-    assert!(line.contains("5 dropped while it was away"), "{line}");
+    assert!(line.contains("5 dropped while it was unreachable"), "{line}");
     sending.end().await;
 }
 
@@ -388,7 +388,7 @@ async fn by_https_only_who_has_a_certificate_of_the_given_authority_is_told() {
     let mut doubting = Sending::to(url.clone(), |_| {});
     doubting.saw(1, Phase::Provisioned);
     let line = doubting.shown(is_down).await;
-    assert!(line.contains("its certificate is not believed"), "{line}");
+    assert!(line.contains("its certificate is not trusted"), "{line}");
     doubting.end().await;
     assert!(heard.try_recv().is_err(), "who is not believed is told nothing");
 

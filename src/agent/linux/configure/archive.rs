@@ -143,11 +143,11 @@ impl Contents {
     /// The first thing below `directory` that is not as it was unpacked, with what is wrong with it.
     pub(super) fn difference(&self, directory: &OwnedFd, keeps_owners: bool) -> Option<(String, String)> {
         let wrong = |(path, thing): (&PathBuf, &Thing)| {
-            let said = match found(directory, path) {
+            let difference = match found(directory, path) {
                 Err(error) => error.to_string(),
                 Ok(there) => thing.against(&there, directory, keeps_owners)?,
             };
-            Some((clean(&path.to_string_lossy(), WORDS), said))
+            Some((clean(&path.to_string_lossy(), WORDS), difference))
         };
         self.0.iter().find_map(wrong)
     }
@@ -160,7 +160,7 @@ impl Thing {
             let is_same = !keeps_owners || (mode, user, group) == (there.mode, there.user, there.group);
             (!is_same).then(|| {
                 format!(
-                    "it has mode {:04o} and owner {}:{}, it should have {mode:04o} and {user}:{group}",
+                    "it has mode {:04o} and owner {}:{}, expected {mode:04o} and {user}:{group}",
                     there.mode, there.user, there.group
                 )
             })
@@ -169,11 +169,11 @@ impl Thing {
             (Self::Directory { mode, user, group }, EntryKind::Directory) => owned(*mode, *user, *group),
             (Self::File { mode, user, group, sha256 }, EntryKind::File(found)) => {
                 let differs = (found != sha256)
-                    .then(|| format!("its content has digest {}…, it should have {}…", found.short(), sha256.short()));
+                    .then(|| format!("its content has digest {}…, expected {}…", found.short(), sha256.short()));
                 differs.or_else(|| owned(*mode, *user, *group))
             }
             (Self::Link(target), EntryKind::Link(found)) => {
-                (found != target).then(|| format!("it leads to {found:?}, it should lead to {target:?}"))
+                (found != target).then(|| format!("it points to {found:?}, expected {target:?}"))
             }
             (Self::Same(target), EntryKind::File(_)) => {
                 let is_same = found(below, target).is_ok_and(|other| other.inode == there.inode);
@@ -182,7 +182,7 @@ impl Thing {
             (_, EntryKind::Directory) => Some("it is a directory".to_owned()),
             (_, EntryKind::File(_)) => Some("it is a file".to_owned()),
             (_, EntryKind::Link(_)) => Some("it is a link".to_owned()),
-            (_, EntryKind::Other) => Some("it is neither file nor directory nor link".to_owned()),
+            (_, EntryKind::Other) => Some("it is not a file, directory or link".to_owned()),
         }
     }
 }
@@ -431,7 +431,7 @@ mod tests {
             ("mode 0600", |at| {
                 fs::set_permissions(at.join("deep/er/file"), Permissions::from_mode(0o600)).expect("changed");
             }),
-            ("leads to \"other\"", |at| {
+            ("points to \"other\"", |at| {
                 fs::remove_file(at.join("k3s/latest")).expect("removed");
                 symlink("other", at.join("k3s/latest")).expect("a link");
             }),

@@ -45,11 +45,11 @@ fn settle(
     let asked = match there {
         LoadersPresent { asked: true, .. } => asked.clone(),
         LoadersPresent { fallback: true, .. } => {
-            aid.warn(&format!("{}: it is made to start {FALLBACK}, which is", missing()));
+            aid.warn(&format!("{}: using {FALLBACK} instead", missing()));
             BootEntry { loader: FALLBACK.to_owned(), ..asked.clone() }
         }
         LoadersPresent { asked: false, fallback: false } => {
-            return Err(misfit(format!("{}, nor is {FALLBACK}", missing())));
+            return Err(misfit(format!("{}, and neither is {FALLBACK}", missing())));
         }
     };
     match entered(&asked, esp, ask) {
@@ -59,13 +59,13 @@ fn settle(
         }
         Err(Unconfigured { detail, .. }) if there.fallback => {
             aid.warn(&format!(
-                "the firmware takes no boot entry ({detail}): it is left to find {FALLBACK}, which is there"
+                "the firmware rejects the boot entry ({detail}): it has to find {FALLBACK} by itself, which exists"
             ));
             Ok(())
         }
         Err(Unconfigured { kind, detail }) => {
             let detail =
-                format!("the firmware takes no boot entry, and there is no {FALLBACK} to do without one: {detail}");
+                format!("the firmware rejects the boot entry, and there is no {FALLBACK} to fall back on: {detail}");
             Err(Unconfigured { kind, detail })
         }
     }
@@ -95,7 +95,7 @@ fn entered(asked: &BootEntry, esp: &Esp<'_>, ask: &Efibootmgr<'_>) -> Result<Boo
         ask(&["-c", "-d", &disk, "-p", &number, "-L", &asked.label, "-l", &asked.loader])?;
     }
     let firmware = list()?;
-    let ours = firmware.ours(asked, &esp.guid).ok_or_else(|| misfit("it was made, and is not there"))?;
+    let ours = firmware.ours(asked, &esp.guid).ok_or_else(|| misfit("the firmware did not keep it"))?;
     if firmware.entries.iter().any(|entry| entry.number == ours && !entry.is_active) {
         ask(&["-b", &hex(ours), "-a"])?;
     }
@@ -115,7 +115,7 @@ fn entered(asked: &BootEntry, esp: &Esp<'_>, ask: &Efibootmgr<'_>) -> Result<Boo
     if firmware.ours(asked, &esp.guid).is_some() && is_first {
         Ok(firmware)
     } else {
-        Err(misfit(format!("it keeps another order: {}", firmware.in_words())))
+        Err(misfit(format!("the firmware keeps another order: {}", firmware.in_words())))
     }
 }
 
@@ -244,9 +244,9 @@ mod tests {
         ] {
             let (ended, said) = settled(&nvram, BOTH);
             assert_eq!(ended, Ok(()), "{said}");
-            let why = nvram.fails.map_or("it was made, and is not there", |(_, words)| words);
-            assert!(said.starts_with("warning: the firmware takes no boot entry (") && said.contains(why), "{said}");
-            assert!(said.ends_with(r"it is left to find \EFI\BOOT\BOOTX64.EFI, which is there"), "{said}");
+            let why = nvram.fails.map_or("the firmware did not keep it", |(_, words)| words);
+            assert!(said.starts_with("warning: the firmware rejects the boot entry (") && said.contains(why), "{said}");
+            assert!(said.ends_with(r"it has to find \EFI\BOOT\BOOTX64.EFI by itself, which exists"), "{said}");
         }
     }
 
@@ -255,7 +255,7 @@ mod tests {
         let nvram = Nvram::failing("-c", "Could not prepare Boot variable: No space left on device");
         let (ended, said) = settled(&nvram, LoadersPresent { asked: true, fallback: false });
         let why = ended.expect_err("nothing would start this disk");
-        assert!(why.contains(r"there is no \EFI\BOOT\BOOTX64.EFI to do without one"), "{why}");
+        assert!(why.contains(r"there is no \EFI\BOOT\BOOTX64.EFI to fall back on"), "{why}");
         assert!(why.ends_with("No space left on device") && said.is_empty(), "{why} {said}");
     }
 

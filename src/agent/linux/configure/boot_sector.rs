@@ -31,7 +31,7 @@ impl Start {
         Ok(Self { path: path.to_owned(), file, at: 0, head: None })
     }
 
-    /// Takes the first bytes off the disk. The kernel goes on with the partitions that it knows.
+    /// Takes the first bytes off the disk. The kernel keeps the partitions that it knows.
     pub(super) fn prevent(&mut self) -> Result<(), Unconfigured> {
         if self.head.is_none() {
             let taken = DiskFile::open(&self.path).and_then(|mut disk| boot_sector::take(&mut disk));

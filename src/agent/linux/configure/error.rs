@@ -4,7 +4,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::agent::image::write::said_by_disk;
+use crate::agent::image::write::disk_error_text;
 use crate::agent::machine::Unconfigured;
 use crate::domain::machine::report::FailureKind;
 
@@ -30,12 +30,12 @@ pub(super) fn failed(what: &str, error: &io::Error) -> Unconfigured {
     let kind = if by_disk { FailureKind::DiskIo } else { FailureKind::Configuration };
     let why = match known {
         _ if is_full(error) => "the volume is full".to_owned(),
-        Some(Errno::EROFS) => "the volume can only be read".to_owned(),
-        Some(Errno::EXDEV) => "a link on the way leads out of it".to_owned(),
-        Some(Errno::ELOOP) => "links on the way lead in a circle".to_owned(),
-        Some(Errno::EISDIR) => "there is a directory of that name".to_owned(),
-        Some(Errno::ENOTDIR) => "what is on the way is no directory".to_owned(),
-        _ if by_disk => said_by_disk(error),
+        Some(Errno::EROFS) => "the volume is read-only".to_owned(),
+        Some(Errno::EXDEV) => "a symbolic link in the path leads out of the volume".to_owned(),
+        Some(Errno::ELOOP) => "the symbolic links in the path form a loop".to_owned(),
+        Some(Errno::EISDIR) => "a directory has that name".to_owned(),
+        Some(Errno::ENOTDIR) => "part of the path is not a directory".to_owned(),
+        _ if by_disk => disk_error_text(error),
         _ => error.to_string(),
     };
     Unconfigured { kind, detail: format!("{what}: {why}") }

@@ -1,4 +1,4 @@
-//! Files and archives: placed on mounted volumes, and read back from them once they have been mounted anew.
+//! Files and archives: written to mounted volumes, then read back after a remount.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -54,14 +54,14 @@ pub(super) fn write<'a>(
     }
     match what.files.len() {
         0 => {}
-        1 => aid.say("1 file is written"),
-        files => aid.say(&format!("{files} files are written")),
+        1 => aid.say("1 file written"),
+        files => aid.say(&format!("{files} files written")),
     }
     let mut archives = Vec::new();
     for archive in &what.archives {
         let contents = mounted.unpack(archive, aid)?;
         aid.say(&format!(
-            "{}: {} entries are unpacked to {}:{}",
+            "{}: {} entries unpacked to {}:{}",
             archive.name,
             contents.len(),
             archive.volume,
@@ -164,8 +164,8 @@ impl Volumes {
             return no;
         };
         let Unconfigured { kind, detail } = no;
-        let room = if has_files { format!("{} are free", in_bytes(free)) } else { "it takes no more files".into() };
-        Unconfigured { kind, detail: format!("{detail}: {} were to be written, {room}", in_bytes(bytes)) }
+        let room = if has_files { format!("{} free", in_bytes(free)) } else { "it has no free inodes".into() };
+        Unconfigured { kind, detail: format!("{detail}: {} needed, {room}", in_bytes(bytes)) }
     }
 
     fn unpack(&self, archive: &PlacedArchive, aid: &dyn Aid) -> Result<Contents, Unconfigured> {
@@ -180,7 +180,7 @@ impl Volumes {
         let file = aid.fetch(archive).map_err(|error| download(&error))?;
         Contents::unpack(file, &directory).map_err(|error| match &error {
             ArchiveError::Unreadable(why) => download(why),
-            ArchiveError::Refused { .. } => misfit(format!("{name} is not unpacked to {at}: {error}")),
+            ArchiveError::Refused { .. } => misfit(format!("{name} cannot be unpacked to {at}: {error}")),
             ArchiveError::Unwritten { bytes, source, .. } => {
                 self.unwritten(&format!("unpacking {name} to {at}: {error}"), volume, *bytes, source)
             }
@@ -196,7 +196,7 @@ impl Volumes {
         let owner = owner(asked, &first(accounts, volume))?;
         if mounted.kind().keeps_owners() && (read.mode, read.user, read.group) != (*mode, owner.user, owner.group) {
             return Err(differs(format!(
-                "{at} reads back with mode {:04o} and owner {}:{}, it should have {mode:04o} and {}:{}",
+                "{at} reads back with mode {:04o} and owner {}:{}, expected {mode:04o} and {}:{}",
                 read.mode, read.user, read.group, owner.user, owner.group
             )));
         }
@@ -411,9 +411,9 @@ mod tests {
             let large = "x".repeat(usize::try_from(mib << 20).expect("a size"));
             let why = volume.write(&asked(&large)).err().unwrap_or_else(|| panic!("{driver} takes more than it has"));
             let begins = "writing rootfs:/etc/press/line.conf: the volume is full: ";
-            let says = format!("{begins}{} were to be written, ", in_bytes(mib << 20));
-            assert!(why.starts_with(&says) && why.ends_with("MB are free"), "{driver}: {why}");
-            let free = why[says.len()..].trim_end_matches(" MB are free").parse::<f64>().expect("a figure");
+            let says = format!("{begins}{} needed, ", in_bytes(mib << 20));
+            assert!(why.starts_with(&says) && why.ends_with("MB free"), "{driver}: {why}");
+            let free = why[says.len()..].trim_end_matches(" MB free").parse::<f64>().expect("a figure");
             assert!(free > 1.0 && free < (mib << 20) as f64 / 1e6, "{driver}: {why}");
             // Nothing is left of it that would be in the way of what does fit.
             volume.write(&asked("small")).unwrap_or_else(|no| panic!("{driver}: {no}"));
@@ -426,7 +426,7 @@ mod tests {
         let files = (0..40).map(|number| PlacedFile { path: format!("/{number}"), ..asked("x").files.remove(0) });
         let what = Configuration { files: files.collect(), ..Configuration::default() };
         let why = volume.write(&what).err().expect("it has 16 inodes");
-        assert!(why.ends_with("the volume is full: 1 B were to be written, it takes no more files"), "{why}");
+        assert!(why.ends_with("the volume is full: 1 B needed, it has no free inodes"), "{why}");
     }
 
     #[test]
@@ -434,6 +434,6 @@ mod tests {
         let volume = Volume::made("ext4", &["mke2fs", "-q", "-t", "ext4"], 16).expect("it has ext4");
         ran("tune2fs", &["-O", "read-only"], Path::new(&volume.device));
         let why = volume.write(&asked("x")).err().expect("it is read-only");
-        assert_eq!(why, "writing rootfs:/etc/press/line.conf: the volume can only be read");
+        assert_eq!(why, "writing rootfs:/etc/press/line.conf: the volume is read-only");
     }
 }

@@ -159,7 +159,7 @@ impl Mounted {
     }
 
     pub(super) fn root(&self) -> Result<&MountedRoot, Unconfigured> {
-        self.root.as_ref().ok_or_else(|| misfit(format!("{} is not mounted any more", self.device.display())))
+        self.root.as_ref().ok_or_else(|| misfit(format!("{} is no longer mounted", self.device.display())))
     }
 
     /// Brings everything to the medium, takes the file system off, and has the kernel forget what it read of it.
@@ -175,7 +175,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // After `unmount` there is nothing there any more, which is no harm.
+        // After `unmount` nothing is left there, which is harmless.
         self.root = None;
         let _nothing_more_can_be_done = umount2(&self.at, MntFlags::MNT_DETACH);
     }
@@ -241,10 +241,10 @@ mod tests {
         let ext4 = made("mke2fs", &["-q", "-t", "ext4"]);
         ext4.as_file().set_len(32 << 20).expect("a larger volume");
         grow(ext4.path()).expect("grown");
-        let said = Command::new("dumpe2fs").arg("-h").arg(ext4.path()).output().expect("dumpe2fs");
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let output = Command::new("dumpe2fs").arg("-h").arg(ext4.path()).output().expect("dumpe2fs");
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
         let number = |name: &str| {
-            let line = said.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+            let line = output.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
             line.trim().parse::<u64>().expect("a number")
         };
         assert_eq!(number("Block count:") * number("Block size:"), 32 << 20);

@@ -78,12 +78,12 @@ fn plan(gpt: &GPT, sizes: &AbVerity, swap_mib: u64, tail: u64) -> Result<Vec<Slo
     });
     let (needed, asked) = (rootfs.1.div_ceil(mib), rootfs_mib);
     if asked < needed {
-        return Err(format!("the image's rootfs has {needed} MiB, the layout gives it {asked}"));
+        return Err(format!("the image's rootfs has {needed} MiB, the layout gives it {asked} MiB"));
     }
     // A hash of 32 bytes for each block of 4096, and as many again for each level above (dm-verity's format).
     let least = rootfs_mib.div_ceil(127) + 1;
     if hash_mib < least {
-        return Err(format!("hashes of a rootfs of {rootfs_mib} MiB take {least} MiB, the layout has {hash_mib}"));
+        return Err(format!("the hashes of a {rootfs_mib} MiB rootfs need {least} MiB, the layout has {hash_mib} MiB"));
     }
     let sizes_behind = [
         (4, UNSEALED, hash_mib),
@@ -100,7 +100,7 @@ fn plan(gpt: &GPT, sizes: &AbVerity, swap_mib: u64, tail: u64) -> Result<Vec<Slo
     if least > end {
         let bytes = |blocks: u64| in_bytes(blocks * gpt.sector_size);
         return Err(format!(
-            "the disk is too small for the layout: it has room for {}, the layout takes {}, of which swap {swap_mib} MiB \
+            "the disk is too small for the layout: it has room for {}, the layout needs {}, of which swap {swap_mib} MiB \
              and reserved {reserved_mib} MiB",
             bytes(end),
             bytes(least)
@@ -178,8 +178,8 @@ mod tests {
         disk.as_file().write_all_at(&content, old).expect("written");
         lay_out(&mut table, &sizes(), 4, 8 << 20).expect("laid out");
 
-        let said = verified(disk.path());
-        assert!(said.contains("No problems found"), "{said}");
+        let output = verified(disk.path());
+        assert!(output.contains("No problems found"), "{output}");
         let found: Vec<(u32, String, u64)> = table
             .gpt()
             .iter()
@@ -227,14 +227,14 @@ mod tests {
         let says = |sizes: AbVerity, swap| plan(table.gpt(), &sizes, swap, 0).expect_err("it does not fit");
         let small = says(sizes(), 64);
         assert!(
-            small.starts_with("the disk is too small for the layout: it has room for 32.5 MB, the layout takes "),
+            small.starts_with("the disk is too small for the layout: it has room for 32.5 MB, the layout needs "),
             "{small}"
         );
         assert!(small.contains("swap 64 MiB and reserved 3 MiB"), "{small}");
         let rootfs = says(AbVerity { rootfs_mib: 3, ..sizes() }, 1);
         assert_eq!(rootfs, "the image's rootfs has 4 MiB, the layout gives it 3");
         let hash = says(AbVerity { hash_mib: 1, ..sizes() }, 1);
-        assert_eq!(hash, "hashes of a rootfs of 6 MiB take 2 MiB, the layout has 1");
+        assert_eq!(hash, "the hashes of a 6 MiB rootfs need 2 MiB, the layout has 1 MiB");
     }
 
     #[test]

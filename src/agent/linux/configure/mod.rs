@@ -48,7 +48,7 @@ pub(super) fn configure(disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Res
     let mounts = Path::new(MOUNTS);
     let layout = match &what.layout {
         Some(DiskLayout::AbVerity(sizes)) => Some(sizes),
-        Some(DiskLayout::Unknown) => return Err(misfit("this agent does not know the layout that is asked for")),
+        Some(DiskLayout::Unknown) => return Err(misfit("this agent does not know the requested disk layout")),
         None => None,
     };
 
@@ -71,7 +71,7 @@ pub(super) fn configure(disk: &Disk, what: &Configuration, aid: &dyn Aid) -> Res
     let written = files::write(&asked, &partitions, mounts, aid)?;
     let root_hash = match layout {
         Some(_) => {
-            aid.say("the rootfs is being sealed");
+            aid.say("sealing the rootfs");
             let root_hash = verity::seal(&partitions, mounts)?;
             partitions = disk_table.sealed(kernel)?;
             Some(root_hash)
@@ -106,9 +106,9 @@ impl Partitioned {
             TableFound::Gpt(table) => {
                 table.fit()?;
                 table.write()?;
-                aid.say("the second partition table is at the disk's end");
+                aid.say("the backup partition table is at the end of the disk");
             }
-            TableFound::NoGpt(_) => aid.say("the image has no GPT: its partition table stays as it is"),
+            TableFound::NoGpt(_) => aid.say("the image has no GPT: its partition table is kept"),
         }
         Ok(Self(found))
     }
@@ -150,7 +150,7 @@ impl Partitioned {
 
     /// With a seed volume, made and formatted.
     fn with_seed(&mut self, kernel: Kernel<'_>) -> Result<Vec<Partition>, Unconfigured> {
-        let table = self.table("a volume for cloud-init")?;
+        let table = self.table("a cloud-init volume")?;
         let number = seed::add(table)?;
         table.write()?;
         let partitions = self.shown(kernel)?;
@@ -173,7 +173,7 @@ fn grow(partitions: &[Partition], aid: &dyn Aid) -> Result<(), Unconfigured> {
         let partition = verity::numbered(partitions, number)?;
         match filesystem::FilesystemKind::of(&partition.device)? {
             Some(filesystem::FilesystemKind::Ext) => filesystem::grow(&partition.device)?,
-            Some(_) | None => aid.say(&format!("{} has no ext4: it keeps its size", partition.name)),
+            Some(_) | None => aid.say(&format!("{} has no ext4: keeping its size", partition.name)),
         }
     }
     Ok(())
@@ -186,7 +186,7 @@ struct Seeded {
 }
 
 fn documents(seed: &SeedVolume, partitions: &[Partition]) -> Result<Seeded, Unconfigured> {
-    let partition = seed::existing(partitions).ok_or_else(|| misfit("the volume for cloud-init is not there"))?;
+    let partition = seed::existing(partitions).ok_or_else(|| misfit("the cloud-init volume is missing"))?;
     let name = if partition.label.eq_ignore_ascii_case(SEED_LABEL) { &partition.label } else { &partition.name };
     let volume = VolumeName(name.clone());
     let file = |(name, content): &(String, String)| PlacedFile {
@@ -240,7 +240,7 @@ fn fixed_disks() -> usize {
 /// Volumes are mounted below this.
 const MOUNTS: &str = "/run/oxbow/volumes";
 const EFI: &str = "/sys/firmware/efi";
-/// Of a disk that is laid out anew and gets a seed volume: that one's 8 MiB, and what aligns it.
+/// For a new layout with a seed volume: its 8 MiB plus alignment.
 const SEED_ROOM: u64 = 10 << 20;
 /// `C12A7328-F81F-11D2-BA4B-00A0C93EC93B` as it stands in a table.
 const ESP: [u8; 16] = [0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b];

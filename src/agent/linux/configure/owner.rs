@@ -1,4 +1,4 @@
-//! Who a file belongs to: by number, or by name as the system on the disk knows it.
+//! The owner of a file: by number, or by name as in the installed system's /etc/passwd and /etc/group.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(super) struct Owner {
 }
 
 impl Accounts {
-    /// Of the system whose root this is; nobody where it has no such files.
+    /// From the system with this root; empty if it has no such files.
     pub(super) fn of(root: &MountedRoot) -> Self {
         let read = |path| listed(&root.text(Path::new(path), LIMIT).unwrap_or_default());
         Self { users: read("/etc/passwd"), groups: read("/etc/group") }
@@ -41,7 +41,7 @@ pub(super) fn owner(text: &str, systems: &[&Accounts]) -> Result<Owner, Unconfig
         }
         let known = systems.iter().find_map(|system| list(system).iter().find(|(known, _)| known == name));
         known.map(|(_, number)| *number).ok_or_else(|| {
-            misfit(format!("the system on the disk has no {what} {name:?}: write its number, or one that it has"))
+            misfit(format!("the system on the disk has no {what} {name:?}: use its number, or a name that exists"))
         })
     };
     Ok(Owner {
@@ -88,7 +88,7 @@ mod tests {
     fn a_name_that_the_disk_does_not_know_is_quoted() {
         assert_eq!(
             numbers("kiosk:kiosk").expect_err("no such group"),
-            "the system on the disk has no group \"kiosk\": write its number, or one that it has"
+            "the system on the disk has no group \"kiosk\": use its number, or a name that exists"
         );
         assert!(numbers("").is_err() && numbers("-1").is_err());
     }

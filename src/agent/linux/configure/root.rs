@@ -51,7 +51,7 @@ impl MountedRoot {
         Ok(directory)
     }
 
-    /// Puts a file at `path`, all at once: whoever looks finds the former one, or this.
+    /// Writes a file at `path` atomically: readers find the old one or the new one.
     pub(super) fn place(&self, path: &Path, content: &[u8], mode: u32, user: u32, group: u32) -> io::Result<()> {
         let path = inside(path)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
@@ -78,7 +78,7 @@ impl MountedRoot {
         let mut file = self.file(path)?;
         let facts = file.metadata()?;
         if !facts.is_file() {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a file"));
         }
         let mut digest = Sha256::new();
         io::copy(&mut file, &mut digest)?;
@@ -115,7 +115,7 @@ impl MountedRoot {
 
     fn file(&self, path: &Path) -> io::Result<File> {
         let path = inside(path)?;
-        // A pipe that somebody put there must not hold the agent up.
+        // A pipe there must not block the agent.
         Ok(self.walk(&path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK)?.into())
     }
 
@@ -134,7 +134,7 @@ fn inside(path: &Path) -> io::Result<PathBuf> {
             Component::Normal(name) => inside.push(name),
             Component::RootDir | Component::CurDir => {}
             Component::ParentDir | Component::Prefix(_) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a path must not lead upwards"));
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a path must not contain `..`"));
             }
         }
     }

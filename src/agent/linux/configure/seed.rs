@@ -67,8 +67,8 @@ mod tests {
         let entry = &table.gpt()[4];
         assert_eq!((entry.starting_lba % 2048, entry.ending_lba - entry.starting_lba + 1), (0, BYTES / 512));
         assert!(entry.starting_lba * 512 >= 54 << 20, "it begins at byte {}", entry.starting_lba * 512);
-        let said = verified(disk.path());
-        assert!(said.contains("No problems found"), "{said}");
+        let output = verified(disk.path());
+        assert!(output.contains("No problems found"), "{output}");
     }
 
     #[test]

@@ -53,8 +53,8 @@ impl GptDisk {
         let entries: Vec<GPTPartitionEntry> = gpt.iter().map(|(_, entry)| entry.clone()).collect();
         match copy_at(&mut disk, gpt.header.backup_lba, block) {
             Ok(copy) if copy == entries => {}
-            Ok(_) => say("the image's two partition tables differ: the first one counts"),
-            Err(why) => say(&format!("the image has no second partition table ({why}): it gets one")),
+            Ok(_) => say("the image's two partition tables differ: using the first one"),
+            Err(why) => say(&format!("the image has no backup partition table ({why}): adding one")),
         }
         Ok(TableFound::Gpt(Self { disk, gpt }))
     }
@@ -149,18 +149,18 @@ fn sane(disk: &mut Start, block: u64) -> Result<(), &'static str> {
     short.copy_from_slice(&head[84..88]);
     let size = u32::from_le_bytes(short);
     if table != 2 {
-        return Err("its partitions are not listed behind its head");
+        return Err("its partition list does not follow its header");
     }
     if !(1..=MOST).contains(&count) || size != 128 {
-        return Err("its list of partitions has no usual size");
+        return Err("its partition list has an unusual size");
     }
     let mut entry = [0; 128];
     for number in 0..u64::from(count) {
-        read_at(disk, table * block + number * 128, &mut entry).map_err(|_| "its list of partitions cannot be read")?;
+        read_at(disk, table * block + number * 128, &mut entry).map_err(|_| "its partition list cannot be read")?;
         let is_used = entry[..16] != [0; 16];
         let at = |from: usize| u64::from_le_bytes(std::array::from_fn(|byte| entry[from + byte]));
         if is_used && (at(32) < 2 || at(40) < at(32) || at(40) > u64::MAX / 8192) {
-            return Err("a partition of it lies nowhere");
+            return Err("a partition lies outside the disk");
         }
     }
     Ok(())
@@ -168,14 +168,14 @@ fn sane(disk: &mut Start, block: u64) -> Result<(), &'static str> {
 
 /// The partitions of the table whose header is at block `lba`.
 fn copy_at(file: &mut Start, lba: u64, block: u64) -> Result<Vec<GPTPartitionEntry>, String> {
-    let at = lba.checked_mul(block).ok_or("it lies nowhere")?;
+    let at = lba.checked_mul(block).ok_or("it lies outside the disk")?;
     file.seek(SeekFrom::Start(at)).map_err(|error| error.to_string())?;
     let header = GPTHeader::read_from(file).map_err(|error| error.to_string())?;
     if header.size_of_partition_entry != 128 || !(1..=MOST).contains(&header.number_of_partition_entries) {
-        return Err("its list of partitions has no usual size".to_owned());
+        return Err("its partition list has an unusual size".to_owned());
     }
     if header.partition_entry_lba.checked_mul(block).is_none_or(|at| at > i64::MAX as u64 / 2) {
-        return Err("its list of partitions lies nowhere".to_owned());
+        return Err("its partition list lies outside the disk".to_owned());
     }
     header.read_partitions(file, block).map_err(|error| error.to_string())
 }
@@ -226,8 +226,8 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn verified(path: &Path) -> String {
-        let said = Command::new("sgdisk").arg("-v").arg(path).output().expect("sgdisk");
-        String::from_utf8_lossy(&said.stdout).into_owned()
+        let output = Command::new("sgdisk").arg("-v").arg(path).output().expect("sgdisk");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn read(path: &Path, say: &dyn Fn(&str)) -> Result<TableFound, Unconfigured> {
@@ -247,8 +247,8 @@ pub(super) mod tests {
         assert!(!verified(disk.path()).contains("No problems found"), "it lies in the middle before");
         let mut table = table(disk.path());
         table.fit().and_then(|()| table.write()).expect("written");
-        let said = verified(disk.path());
-        assert!(said.contains("No problems found"), "{said}");
+        let output = verified(disk.path());
+        assert!(output.contains("No problems found"), "{output}");
         assert_eq!(table.gpt().header.backup_lba, 64 * MIB / 512 - 1);
         let mut mbr = [0; 512];
         disk.as_file().read_exact_at(&mut mbr, 0).expect("the first block");
@@ -259,10 +259,10 @@ pub(super) mod tests {
     fn a_table_whose_copy_is_missing_is_said_and_used_and_one_that_is_damaged_itself_is_refused() {
         let disk = disk_with_image(16, 64);
         disk.as_file().write_all_at(&[0; 512], 16 * MIB - 512).expect("the copy is gone");
-        let said = RefCell::new(Vec::new());
-        let found = read(disk.path(), &|words| said.borrow_mut().push(words.to_owned()));
+        let output = RefCell::new(Vec::new());
+        let found = read(disk.path(), &|words| output.borrow_mut().push(words.to_owned()));
         assert!(matches!(found, Ok(TableFound::Gpt(_))));
-        assert!(said.borrow()[0].starts_with("the image has no second partition table"), "{said:?}");
+        assert!(output.borrow()[0].starts_with("the image has no backup partition table"), "{output:?}");
 
         disk.as_file().write_all_at(b"x", 1024 + 56).expect("a letter of a name is changed");
         let refused = read(disk.path(), &|_| {}).err().expect("its checksum is wrong");

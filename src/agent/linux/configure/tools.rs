@@ -20,15 +20,14 @@ pub(super) struct Ran {
 /// Runs `program` to its end, whatever its status.
 pub(super) fn run(program: &str, args: &[&str]) -> Result<Ran, Unconfigured> {
     let known = DIRECTORIES.iter().map(|directory| Path::new(directory).join(program)).find(|path| path.exists());
-    let path: PathBuf = known.ok_or_else(|| {
-        misfit(format!("this machine's boot files have no {program}: build the boot files again, from this version"))
-    })?;
+    let path: PathBuf = known
+        .ok_or_else(|| misfit(format!("the boot files have no {program}: rebuild the boot files from this version")))?;
     let ended = Command::new(path).args(args).env_clear().env("PATH", "/bin:/usr/sbin").env("LC_ALL", "C").output();
     let ended = ended.map_err(|error| misfit(format!("{program} cannot be started: {error}")))?;
     let output = String::from_utf8_lossy(&ended.stdout).into_owned();
     let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
     let last = |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| clean(line, WORDS));
-    let words = last(&errors).or_else(|| last(&output)).unwrap_or_else(|| "it says nothing".to_owned());
+    let words = last(&errors).or_else(|| last(&output)).unwrap_or_else(|| "no output".to_owned());
     Ok(Ran { status: ended.status.code(), output, words })
 }
 
@@ -55,7 +54,7 @@ mod tests {
     #[test]
     fn a_program_that_older_boot_files_do_not_have_is_named() {
         let missing = run("oxbow-no-such-tool", &[]).expect_err("it is not there");
-        assert!(missing.detail.starts_with("this machine's boot files have no oxbow-no-such-tool"), "{missing:?}");
+        assert!(missing.detail.starts_with("the boot files have no oxbow-no-such-tool"), "{missing:?}");
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub(super) fn make_file_systems(partitions: &[Partition]) -> Result<(), Unconfig
 /// Makes the hashes of the first system and keeps their root; gives it, in hex digits.
 pub(super) fn seal(partitions: &[Partition], at: &Path) -> Result<String, Unconfigured> {
     let [data, hashes, roots] = three(partitions)?;
-    let said = succeed("veritysetup", &["format", &data, &hashes])?;
-    let root_hash = root_hash(&said).ok_or_else(|| misfit("veritysetup says no root hash"))?;
+    let output = succeed("veritysetup", &["format", &data, &hashes])?;
+    let root_hash = root_hash(&output).ok_or_else(|| misfit("veritysetup printed no root hash"))?;
     let mounted = Mounted::new(Path::new(&roots), FilesystemKind::Ext, For::Writing, at)?;
     let line = format!("{root_hash}\n");
     let placed = mounted.root()?.place(Path::new(ROOT_HASH), line.as_bytes(), 0o644, 0, 0);
@@ -40,12 +40,12 @@ pub(super) fn verify(partitions: &[Partition], root_hash: &str, at: &Path) -> Re
     mounted.unmount()?;
     let kept = kept.map_err(|error| failed("reading part_a_roothash", &error))?;
     if kept.trim_end() != root_hash {
-        return Err(differs("part_a_roothash does not read back as it was written"));
+        return Err(differs("part_a_roothash reads back differently"));
     }
     let ran = run("veritysetup", &["verify", &data, &hashes, root_hash])?;
     match ran.status {
         Some(0) => Ok(()),
-        Some(_) | None => Err(differs(format!("the sealed rootfs does not hold what its hashes say: {}", ran.words))),
+        Some(_) | None => Err(differs(format!("the sealed rootfs does not match its hashes: {}", ran.words))),
     }
 }
 
@@ -60,8 +60,8 @@ pub(super) fn numbered(partitions: &[Partition], number: u32) -> Result<&Partiti
 }
 
 /// In veritysetup's words, `Root hash:      \t5fff…`.
-fn root_hash(said: &str) -> Option<String> {
-    let hash = said.lines().find_map(|line| line.strip_prefix("Root hash:"))?.trim();
+fn root_hash(output: &str) -> Option<String> {
+    let hash = output.lines().find_map(|line| line.strip_prefix("Root hash:"))?.trim();
     let is_one = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_one.then(|| hash.to_owned())
 }
@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn the_root_hash_is_found_in_what_veritysetup_says() {
-        let said = "VERITY header information for /dev/sda4\nHash algorithm:  \tsha256\nRoot hash:      \t\
+        let output = "VERITY header information for /dev/sda4\nHash algorithm:  \tsha256\nRoot hash:      \t\
                     5fffa6651d27aa37ba131f9c3c7471f23965f4b1875c52c230b0b98c7eae74e3\nHash device size: \t139264 [bytes]\n";
-        assert!(root_hash(said).is_some_and(|hash| hash.starts_with("5fffa665") && hash.len() == 64));
+        assert!(root_hash(output).is_some_and(|hash| hash.starts_with("5fffa665") && hash.len() == 64));
         assert_eq!(root_hash("Root hash:      \tnone\n"), None);
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn find<'a>(partitions: &'a [Partition], volume: &VolumeName) -> Resu
             [..] => {
                 let numbers: Vec<String> = meant.iter().map(|partition| partition.number.to_string()).collect();
                 return Err(misfit(format!(
-                    "partitions {} of the disk are all called {wanted:?}: the image must name them apart",
+                    "partitions {} of the disk are all called {wanted:?}: give them different names in the image",
                     numbers.join(" and ")
                 )));
             }
@@ -55,7 +55,8 @@ mod tests {
     fn two_of_one_name_are_refused_and_where_there_is_none_the_list_is_shown() {
         assert_eq!(
             found("spare"),
-            Err(r#"partitions 4 and 5 of the disk are all called "spare": the image must name them apart"#.into())
+            Err(r#"partitions 4 and 5 of the disk are all called "spare": give them different names in the image"#
+                .into())
         );
         let none = found("persistent").expect_err("there is none");
         assert!(none.contains(r#"is called "persistent"; it has 1 "esp" (label "ESP"), 2 "rootfs""#), "{none}");

@@ -45,7 +45,7 @@ pub struct Transfer {
 pub struct Turn {
     /// All but the last are of one length.
     pub send: Vec<TftpPacket>,
-    /// Set the time-out anew. None: leave it as it is.
+    /// Restart the timeout. None: leave it unchanged.
     pub wait: Option<Duration>,
     pub end: Option<TransferEnd>,
 }
@@ -59,18 +59,18 @@ pub enum TransferEnd {
     Probed,
     /// The machine gave up.
     Aborted(Fault),
-    /// The machine was not heard any more.
+    /// The machine stopped answering.
     Lost { sent: u64 },
 }
 
 impl TransferEnd {
-    /// How the rest of the station is told. Nothing for a probe: it is followed by the transfer proper.
+    /// The event for the rest of the station. None for a probe: the real transfer follows.
     pub fn outcome(&self) -> Option<event::LoaderTransfer> {
         match self {
             Self::Done { bytes } => Some(event::LoaderTransfer::Done { bytes: *bytes }),
             Self::Probed => None,
             Self::Aborted(fault) => Some(failed(format!("the machine gave up: {fault}"))),
-            Self::Lost { sent } => Some(failed(format!("the machine fell silent after {sent} bytes"))),
+            Self::Lost { sent } => Some(failed(format!("the machine stopped answering after {sent} bytes"))),
         }
     }
 }

@@ -122,7 +122,7 @@ fn only_failures_are_told_as_failures() {
     );
     assert_eq!(
         TransferEnd::Lost { sent: 512 }.outcome(),
-        Some(failed("the machine fell silent after 512 bytes".into()))
+        Some(failed("the machine stopped answering after 512 bytes".into()))
     );
 }
 

@@ -82,7 +82,7 @@ fn a_machine_that_loses_power_in_each_step_begins_again_and_is_provisioned_once_
     archive(&bench);
     let station = Station::start_by(&bench, &built("test-image").join("os.raw.gz"), built("boot-files"), PROFILE, &[]);
     let machine = bench.machine("uefi-sata").firmware(Firmware::Uefi).bus(Bus::Sata).keeps_order();
-    for (step, midway) in [("writing", None), ("verifying", None), ("configuring", Some("4 files are written"))] {
+    for (step, midway) in [("writing", None), ("verifying", None), ("configuring", Some("4 files written"))] {
         let mut power = machine.power_on();
         let enough = |node: &Node| step != "writing" || node.percent.is_some_and(|done| done > 20.0);
         reaches(station.wait_node(&machine.mac, INSTALLED, |node| node.phase == step && enough(node)));

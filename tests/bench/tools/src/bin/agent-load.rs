@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     let mac = format!("52-54-00-{a:02x}-{b:02x}-{c:02x}");
     let words = format!("oxbow.station={station} oxbow.run={token:032x} BOOTIF=01-{mac}");
     let bench = Workbench { disk, began: Instant::now() };
-    let outcome = run(&AgentConfig::new(words.parse().expect("orders")), &bench);
+    let outcome = run(&AgentConfig::new(words.parse().expect("boot arguments")), &bench);
     println!("{}", status("VmHWM:"));
     if outcome == AgentOutcome::Installed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
