@@ -3,8 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::Fleet;
+use super::change_set::{ChangeSet, enter, reach};
 use super::first_boot::gave_sign;
-use super::{ChangeSet, Fleet, enter, reach};
 use crate::domain::effect::Effect;
 use crate::domain::event::{DhcpAnswer, LoaderTransfer, SyslogLine};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId, RunId};
@@ -222,7 +223,7 @@ impl Fleet {
         let mut change = ChangeSet::default();
         let Some(node) = self.at_address(address) else { return Vec::new() };
         for SyslogLine { level, text, by_its_clock } in lines {
-            change.say(node, LogLine::new(now, LogSource::Syslog, level, &text).by_its_clock(by_its_clock));
+            change.log_line(node, LogLine::new(now, LogSource::Syslog, level, &text).by_its_clock(by_its_clock));
         }
         self.settle(change)
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ChangeSet, Fleet, enter};
+use super::Fleet;
+use super::change_set::{ChangeSet, enter};
 use crate::domain::command::{Command, Registration};
 use crate::domain::effect::Effect;
 use crate::domain::ids::{NodeId, ProfileId};

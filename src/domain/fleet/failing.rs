@@ -1,6 +1,6 @@
 //! Runs that end without success.
 
-use crate::domain::fleet::{ChangeSet, enter};
+use super::change_set::{ChangeSet, enter};
 use crate::domain::ids::RunId;
 use crate::domain::logline::Level;
 use crate::domain::machine::report::FailureKind;

@@ -6,6 +6,7 @@ mod agent;
 mod approval;
 mod batches;
 mod booting;
+mod change_set;
 mod commands;
 mod configuring;
 mod first_boot;
@@ -15,22 +16,22 @@ mod questions;
 mod undo;
 mod unregistered;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use booting::GivenLoader;
+use change_set::ChangeSet;
 
 use crate::domain::batch::Batch;
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::ids::placeholder::Placeholders;
 use crate::domain::ids::{NodeId, RunId};
-use crate::domain::logline::{Level, LogLine, LogSource};
 use crate::domain::machine::claims::Claims;
 use crate::domain::machine::progress::StepProgress;
 use crate::domain::node::Node;
 use crate::domain::node::identity::{Identity, IdentityIndex};
-use crate::domain::node::phase::{Phase, Stage};
+use crate::domain::node::phase::Phase;
 use crate::domain::station::dhcp::{Chosen, DhcpChoice};
 use crate::domain::station::policy::Policy;
 use crate::domain::time::Timestamp;
@@ -246,59 +247,6 @@ fn absorb(node: &mut Node, gone: &Node) {
         node.stages.clone_from(&gone.stages);
     }
 }
-
-/// What one event or command has changed so far.
-#[derive(Default)]
-struct ChangeSet {
-    effects: Vec<Effect>,
-    saves: BTreeSet<NodeId>,
-}
-
-impl ChangeSet {
-    fn save(&mut self, id: NodeId) {
-        self.saves.insert(id);
-    }
-
-    /// A line of the station's own about this node.
-    fn log(&mut self, now: Timestamp, node: &mut Node, level: Level, text: &str) {
-        self.say(node, LogLine::new(now, LogSource::Station, level, text));
-    }
-
-    /// The same, unless it has been said lately: what somebody repeats fills no log.
-    fn log_once(&mut self, now: Timestamp, node: &mut Node, level: Level, text: &str) {
-        let line = LogLine::new(now, LogSource::Station, level, text);
-        if !node.log.lines().rev().take(LATELY).any(|known| known.text == line.text) {
-            self.say(node, line);
-        }
-    }
-
-    fn say(&mut self, node: &mut Node, line: LogLine) {
-        node.log.push(line.clone());
-        self.effects.push(Effect::Log { node: node.id, label: node.label(), line });
-    }
-}
-
-/// Puts `node` into `phase`, from now on.
-fn enter(node: &mut Node, now: Timestamp, phase: Phase) {
-    if node.phase != phase {
-        (node.phase, node.phase_since) = (phase, now);
-    }
-}
-
-/// Takes `node` to `stage` of its present attempt. A stage already passed is not gone back to.
-fn reach(node: &mut Node, now: Timestamp, stage: Stage) {
-    if matches!(node.phase, Phase::Booting { stage: reached } if reached >= stage) {
-        return;
-    }
-    if node.stages.iter().all(|(reached, _)| *reached != stage) {
-        node.stages.push((stage, now));
-    }
-    let phase = if stage == Stage::Provisioned { Phase::Provisioned } else { Phase::Booting { stage } };
-    enter(node, now, phase);
-}
-
-/// Lines of a log that are looked through for one that says the same.
-const LATELY: usize = 50;
 
 pub mod failing;
 #[cfg(all(test, feature = "station"))]

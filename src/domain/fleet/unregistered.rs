@@ -1,7 +1,8 @@
 //! Nodes that nobody registered, made because a machine was seen. Whoever can reach the bench's network can make them,
 //! so there is a bound: past it the one that was not seen for the longest time makes room.
 
-use super::{ChangeSet, Fleet};
+use super::Fleet;
+use super::change_set::ChangeSet;
 use crate::domain::ids::NodeId;
 use crate::domain::node::Node;
 use crate::domain::time::Timestamp;

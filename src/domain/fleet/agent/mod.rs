@@ -2,11 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use super::Fleet;
 use super::booting::hold;
+use super::change_set::{ChangeSet, reach};
 use super::configuring::configured;
 use super::first_boot::await_call;
 use super::installer::said_done;
-use super::{ChangeSet, Fleet, reach};
 use crate::domain::effect::Effect;
 use crate::domain::fleet::failing::{ReportError, fail, unproven};
 use crate::domain::ids::{NodeId, ProfileId, RunId};

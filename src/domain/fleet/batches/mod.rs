@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ChangeSet, Fleet};
+use super::Fleet;
+use super::change_set::ChangeSet;
 use crate::domain::batch::{Batch, BatchEnd, BatchOrder};
 use crate::domain::effect::Effect;
 use crate::domain::refusal::Refusal;

@@ -1,7 +1,8 @@
 //! What follows the image: what the agent was given is kept, and what it reads back is compared with that.
 
+use super::Fleet;
+use super::change_set::ChangeSet;
 use super::failing::{ReportError, fail, unproven};
-use super::{ChangeSet, Fleet};
 use crate::domain::digest::Digest;
 use crate::domain::effect::Effect;
 use crate::domain::ids::RunId;

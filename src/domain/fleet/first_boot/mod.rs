@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::Fleet;
+use super::change_set::{ChangeSet, enter, reach};
 use super::failing::{ReportError, fail};
-use super::{ChangeSet, Fleet, enter, reach};
 use crate::domain::effect::Effect;
 use crate::domain::ids::{NodeId, RunId};
 use crate::domain::logline::{Level, LogLine, LogSource};
@@ -98,7 +99,7 @@ impl Fleet {
         node.last_seen = Some(now);
         let mut change = ChangeSet::default();
         for (level, text) in lines {
-            change.say(node, LogLine::new(now, LogSource::CloudInit, level, &text));
+            change.log_line(node, LogLine::new(now, LogSource::CloudInit, level, &text));
         }
         if next == OUTPUT {
             let what = format!("its first boot has written {OUTPUT} lines: the rest is left out");

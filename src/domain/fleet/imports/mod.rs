@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{ChangeSet, Fleet};
+use super::Fleet;
+use super::change_set::ChangeSet;
 use crate::domain::command::{ImportList, Undo};
 use crate::domain::effect::Effect;
 use crate::domain::ids::NodeId;

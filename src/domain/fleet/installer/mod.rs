@@ -3,7 +3,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::{ChangeSet, Fleet, enter, reach};
+use super::Fleet;
+use super::change_set::{ChangeSet, enter, reach};
 use crate::domain::effect::Effect;
 use crate::domain::ids::RunId;
 use crate::domain::logline::Level;

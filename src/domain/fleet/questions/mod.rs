@@ -1,9 +1,10 @@
 //! What a person has to say yes to before an agent may write: that a machine is not what its profile expects, and the
 //! disk that would be written. Each hello is looked at anew: who is corrected goes on by itself.
 
+use super::Fleet;
 use super::agent::Task;
 use super::booting::hold;
-use super::{ChangeSet, Fleet, reach};
+use super::change_set::{ChangeSet, reach};
 use crate::domain::ids::NodeId;
 use crate::domain::logline::Level;
 use crate::domain::machine::hello::Hello;

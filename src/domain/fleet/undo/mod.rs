@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ChangeSet, Fleet, absorb, enter};
+use super::change_set::{ChangeSet, enter};
+use super::{Fleet, absorb};
 use crate::domain::command::Undo;
 use crate::domain::effect::Effect;
 use crate::domain::ids::{NodeId, RunId};

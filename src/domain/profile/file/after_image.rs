@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::ProfileToml;
+use super::names::{is_in_images, is_inside, volume};
 use super::source::ProfileSource;
+use super::written::ProfileToml;
 use crate::domain::profile::configuration::{AbVerity, BootEntry, DiskLayout, NetworkBootPlace, VolumeName};
 use crate::domain::profile::{After, CloudInitAt, FirstBoot, NodeArchive, Profile};
 
@@ -58,16 +59,6 @@ pub(super) fn configure(page: &mut ProfileSource<'_>, written: &WrittenConfigure
     Some((volume(page, &["configure", "root"], root)?, written.cloud_init.unwrap_or_default()))
 }
 
-/// A volume by the name of its partition or the label of its file system. None where there can be none.
-pub(super) fn volume(page: &mut ProfileSource<'_>, key: &[&str], name: &str) -> Option<VolumeName> {
-    let is_name = !name.is_empty() && name.chars().count() <= GPT_NAME && name.chars().all(|c| c.is_ascii_graphic());
-    if !is_name {
-        let what = format!("{name:?} is no name of a partition, nor a label");
-        page.wrong_at(key, what, "write what `lsblk -o PARTLABEL,LABEL` shows of the image");
-    }
-    is_name.then(|| VolumeName(name.to_owned()))
-}
-
 pub(super) fn archives(
     page: &mut ProfileSource<'_>,
     written: &[WrittenArchive],
@@ -80,7 +71,7 @@ pub(super) fn archives(
             Some(name) => volume(page, &["archive", &at, "volume"], name),
             None => Some(root.clone()),
         };
-        let inside = super::per_node::is_inside(path) || path == "/";
+        let inside = is_inside(path) || path == "/";
         if !inside {
             let what = format!("path {path:?} does not say where the archive belongs");
             page.wrong_at(
@@ -89,7 +80,7 @@ pub(super) fn archives(
                 "name a directory from the volume's root, as \"/user-apps\"",
             );
         }
-        let is_file = super::install::is_in_images(page, &["archive", &at, "file"], "file", file);
+        let is_file = is_in_images(page, &["archive", &at, "file"], "file", file);
         let archive = |volume| NodeArchive { volume, path: path.clone(), file: file.clone() };
         archives.push(on.filter(|_| inside && is_file).map(archive));
     }
@@ -204,8 +195,6 @@ const ROOTFS: &str = "rootfs";
 const AB_VERITY: &str = "ab-verity";
 /// The loader that firmware looks for by itself.
 const REMOVABLE: &str = "\\EFI\\BOOT\\BOOTX64.EFI";
-/// Letters of a partition's name (UEFI 2.10 section 5.3.3).
-const GPT_NAME: usize = 36;
 const LABEL: usize = 64;
 /// 16 TiB.
 const LARGEST_MIB: u64 = 16 << 20;

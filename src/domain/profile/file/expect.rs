@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::one_or_more::OneOrMore;
 use super::source::ProfileSource;
 use crate::domain::profile::expectation::Expectation;
 
@@ -22,28 +23,6 @@ pub(super) struct WrittenExpect {
 enum SizeToml {
     Bytes(u64),
     Text(String),
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(untagged, expecting = "expected a text, or a list of them")]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
-}
-
-impl Default for OneOrMore {
-    fn default() -> Self {
-        Self::More(Vec::new())
-    }
-}
-
-impl From<OneOrMore> for Vec<String> {
-    fn from(written: OneOrMore) -> Self {
-        match written {
-            OneOrMore::One(text) => vec![text],
-            OneOrMore::More(texts) => texts,
-        }
-    }
 }
 
 /// None where something in it is wrong.

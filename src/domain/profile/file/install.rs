@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
+use super::names::is_in_images;
+use super::one_or_more::OneOrMore;
 use super::source::ProfileSource;
-use super::{EXPLAINED, ProfileToml};
+use super::written::{EXPLAINED, ProfileToml};
 use crate::domain::digest::Digest;
 use crate::domain::profile::image::file_name;
 use crate::domain::profile::{Architecture, Image, Install, Installer};
@@ -16,13 +18,6 @@ pub(super) struct WrittenInstaller {
     #[serde(default)]
     arguments: Vec<String>,
     answers: Option<String>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(untagged, expecting = "expected a file name, or a list of them")]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
 }
 
 pub(super) fn read(page: &mut ProfileSource<'_>, written: &ProfileToml) -> Option<Install> {
@@ -72,10 +67,7 @@ fn image(page: &mut ProfileSource<'_>, file: &str, written: &ProfileToml) -> Opt
 
 fn installer(page: &mut ProfileSource<'_>, written: &WrittenInstaller) -> Option<Installer> {
     let WrittenInstaller { kernel, initrd, arguments, answers } = written;
-    let initrd = match initrd {
-        OneOrMore::One(file) => vec![file.clone()],
-        OneOrMore::More(files) => files.clone(),
-    };
+    let initrd = Vec::from(initrd.clone());
     let mut whole = is_in_images(page, &["installer", "kernel"], "kernel", kernel);
     for file in &initrd {
         whole &= is_in_images(page, &["installer", "initrd"], "initrd", file);
@@ -124,13 +116,4 @@ fn without_what_images_have(page: &mut ProfileSource<'_>, written: &ProfileToml)
     for (key, _, hint) in set.into_iter().filter(|(_, is_set, _)| *is_set) {
         page.wrong_at(&[key], format!("{key} is for images, and this profile boots an installer"), hint);
     }
-}
-
-pub(super) fn is_in_images(page: &mut ProfileSource<'_>, key: &[&str], what: &str, name: &str) -> bool {
-    let is_file = !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
-    if !is_file {
-        let what = format!("{what} {name:?} is not a file name");
-        page.wrong_at(key, what, "put the file in the images directory and name it without a path");
-    }
-    is_file
 }

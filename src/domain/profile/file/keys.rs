@@ -14,7 +14,7 @@ use super::install::WrittenInstaller;
 use super::per_node::{WrittenCloudInit, WrittenFile};
 use super::source::ProfileSource;
 use super::system::{WrittenNetwork, WrittenProxy, WrittenSystem, WrittenUser};
-use super::{EXPLAINED, ProfileToml};
+use super::written::{EXPLAINED, ProfileToml};
 use crate::domain::machine::disk::DiskRule;
 
 pub(super) fn unknown(page: &mut ProfileSource<'_>) {

@@ -7,24 +7,21 @@ mod after_image;
 mod expect;
 mod install;
 mod keys;
+mod names;
+mod one_or_more;
 mod per_node;
 mod source;
 mod system;
 mod trial;
+mod written;
 
-use after_image::{WrittenArchive, WrittenBootEntry, WrittenConfigure, WrittenFirstBoot, WrittenLayout};
-use expect::WrittenExpect;
-use install::WrittenInstaller;
-use per_node::{WrittenCloudInit, WrittenFile};
-use serde::Deserialize;
 use source::ProfileSource;
-use system::WrittenSystem;
+use written::{EXPLAINED, ProfileToml};
 
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::ids::ProfileId;
-use crate::domain::machine::disk::DiskRule;
+use crate::domain::profile::Profile;
 use crate::domain::profile::image::is_url;
-use crate::domain::profile::{After, Architecture, FirmwareNeed, Profile};
 
 pub use source::ReadBeside;
 
@@ -107,51 +104,7 @@ fn checked(page: &mut ProfileSource<'_>, written: ProfileToml) -> Option<Profile
     Some(profile)
 }
 
-/// A profile as its file spells it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProfileToml {
-    schema: u32,
-    title: Option<String>,
-    description: Option<String>,
-    source: Option<String>,
-    #[serde(default)]
-    aliases: Vec<String>,
-    #[serde(default)]
-    architecture: Architecture,
-    #[serde(default)]
-    firmware: FirmwareNeed,
-    image: Option<String>,
-    sha256: Option<String>,
-    disk: Option<DiskRule>,
-    installer: Option<WrittenInstaller>,
-    #[serde(default)]
-    secure_boot: bool,
-    #[serde(default)]
-    kernel_args: Vec<String>,
-    #[serde(default)]
-    https: bool,
-    expect: Option<WrittenExpect>,
-    #[serde(default)]
-    approve: bool,
-    after: Option<After>,
-    #[serde(default)]
-    file: Vec<WrittenFile>,
-    #[serde(default)]
-    archive: Vec<WrittenArchive>,
-    #[serde(default)]
-    cloud_init: WrittenCloudInit,
-    #[serde(default)]
-    configure: WrittenConfigure,
-    #[serde(default)]
-    system: WrittenSystem,
-    layout: Option<WrittenLayout>,
-    boot_entry: Option<WrittenBootEntry>,
-    first_boot: Option<WrittenFirstBoot>,
-}
-
 const SCHEMA: u32 = 1;
-const EXPLAINED: &str = "compare it with the explained profiles/demo.toml";
 
 #[cfg(test)]
 mod tests;

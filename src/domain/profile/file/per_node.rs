@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::after_image;
+use super::names::{is_inside, volume as volume_named};
 use super::source::ProfileSource;
 use crate::domain::profile::configuration::VolumeName;
 use crate::domain::profile::template::Template;
@@ -49,7 +49,7 @@ pub(super) fn files(
 fn file(page: &mut ProfileSource<'_>, at: &str, written: WrittenFile, root: &VolumeName) -> Option<NodeFile> {
     let WrittenFile { volume, path, mode, owner, template, content } = written;
     let volume = match volume {
-        Some(name) => after_image::volume(page, &["file", at, "volume"], &name),
+        Some(name) => volume_named(page, &["file", at, "volume"], &name),
         None => Some(root.clone()),
     };
     let inside = is_inside(&path);
@@ -78,12 +78,6 @@ fn file(page: &mut ProfileSource<'_>, at: &str, written: WrittenFile, root: &Vol
     };
     let content = content?;
     (inside && is_owner(&owner)).then_some(NodeFile { volume: volume?, path, mode: mode?, owner, content })
-}
-
-/// Whether it is a path from the root that leaves it nowhere, without letters that mean something to others.
-pub(super) fn is_inside(path: &str) -> bool {
-    let below = path.strip_prefix('/').filter(|below| !below.chars().any(char::is_control));
-    below.is_some_and(|below| below.split('/').all(|part| !matches!(part, "" | "." | "..")))
 }
 
 fn is_owner(owner: &str) -> bool {

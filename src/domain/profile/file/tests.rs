@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::profile::configuration::{DiskLayout, NetworkBootPlace};
 use crate::domain::profile::expectation::Expectation;
 use crate::domain::profile::sample::Sample;
-use crate::domain::profile::{CloudInitAt, Install, filled};
+use crate::domain::profile::{After, Architecture, CloudInitAt, Install, filled};
 
 fn complaints(text: &str) -> Vec<String> {
     parse("demo.toml", text).expect_err("it is wrong").iter().map(ToString::to_string).collect()
