@@ -12,13 +12,13 @@ use crate::inbox::{Inbox, Input};
 
 /// One TFTP request or transfer: who, and from where it is answered.
 #[derive(Clone, Debug)]
-pub(super) struct TftpWitness {
+pub(super) struct TftpObserver {
     pub(super) inbox: Inbox,
     pub(super) peer: SocketAddrV4,
     pub(super) from: SocketAddrV4,
 }
 
-impl TftpWitness {
+impl TftpObserver {
     /// A packet that is worth keeping for itself: a request, or an error.
     pub(super) fn packet(&self, inward: bool, packet: &[u8]) {
         let (from, to) = if inward { (self.peer, self.from) } else { (self.from, self.peer) };
