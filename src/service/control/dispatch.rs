@@ -107,7 +107,7 @@ async fn dispatch(context: &ServiceContext, request: ControlRequest, to: &Answer
         ControlRequest::Approve { which: Some(which), profile, by, asked } => {
             match approval(&bench, find(&which)?, profile, by.as_deref(), &asked) {
                 Ok(approval) => approval,
-                Err(refused) => return Ok(refused),
+                Err(refused) => return Ok(*refused),
             }
         }
         ControlRequest::Resolve { which, how } => {
@@ -189,18 +189,18 @@ fn approval(
     profile: Option<ProfileId>,
     by: Option<&str>,
     asked: &[String],
-) -> Result<(Command, String), ControlReply> {
+) -> Result<(Command, String), Box<ControlReply>> {
     let Some(to) = bench.nodes.get(&node).and_then(|node| node.question()).cloned() else {
         if !asked.is_empty() {
-            return Err(ControlReply::Refused { why: Refusal::NothingAsked(label).to_string(), hint: None });
+            return Err(Box::new(ControlReply::Refused { why: Refusal::NothingAsked(label).to_string(), hint: None }));
         }
         return Ok((Command::Approve { nodes: Approval::One(node), profile }, format!("{label} is approved")));
     };
     if let Some(refused) = not_to_this(&label, &to, asked) {
-        return Err(refused);
+        return Err(Box::new(refused));
     }
     if profile.is_some() {
-        return Err(ControlReply::Refused { why: format!("{label} asks: {to}"), hint: Some(ANOTHER.into()) });
+        return Err(Box::new(ControlReply::Refused { why: format!("{label} asks: {to}"), hint: Some(ANOTHER.into()) }));
     }
     let said = format!("{label}: yes to: {to}");
     let by = format!("{} at the command line", by.unwrap_or("somebody"));
