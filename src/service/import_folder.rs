@@ -1,4 +1,4 @@
-//! The import folder: a list put there is imported automatically if it has no errors.
+//! The import folder: a list that is put there is imported by itself, if nothing is wrong with it.
 //!
 //! ```text
 //!  DATA/import/order.csv ──whole?──► preview ──clean──► imported ─► DATA/import/done/20260302-140211-order.csv
@@ -36,7 +36,7 @@ pub struct ImportFolderConfig {
     pub folder: PathBuf,
 }
 
-/// Looks into the folder every second until stopped.
+/// Looks into the folder every second until told to stop.
 pub async fn serve(context: ServiceContext, config: ImportFolderConfig) -> Result<(), ServiceError> {
     let folder = &config.folder;
     fs::create_dir_all(folder.join(DONE)).map_err(|err| ServiceError {
@@ -131,7 +131,7 @@ async fn take_in(context: &ServiceContext, path: &Path) -> Ended {
     let preview = match tokio::task::spawn_blocking(look).await {
         Ok(Ok(preview)) => preview,
         Ok(Err(err)) => return left(&format!("it cannot be read: {err}")),
-        Err(err) => return left(&format!("checking it failed: {err}")),
+        Err(err) => return left(&format!("looking at it failed: {err}")),
     };
     let Some(rows) = preview.import() else {
         let why = format!("{}; {} says which", problems_in_words(&preview), beside(path).display());

@@ -1,8 +1,8 @@
 //! The network card behind an interface: whether it is there, and what passes on it.
 //!
 //! A socket that is bound to an interface is bound to its number. An adapter that is unplugged and plugged in again has
-//! another one, and the socket receives nothing more, without an error. So the interface is looked at every second, and
-//! sockets are reopened when it is not the one they were opened on.
+//! another one, and the socket hears nothing any more, without an error. So the interface is looked at every second, and
+//! sockets are opened anew when it is not the one they were opened on.
 
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -73,15 +73,15 @@ impl BoundInterface {
         let (what, hint) = match missing {
             LinkProblem::Interface => (
                 format!("interface {interface} is gone: plug it in"),
-                format!("service resumes when it has its address {address}"),
+                format!("it is served again by itself, once it has its address {address}"),
             ),
             LinkProblem::Off => (
                 format!("interface {interface} is switched off"),
-                format!("switch it on: `ip link set {interface} up`; service then resumes"),
+                format!("switch it on, as `ip link set {interface} up`; it is served again by itself"),
             ),
             LinkProblem::Address => (
-                format!("interface {interface} no longer has its address {address}"),
-                format!("restore it: `ip address add {address}/24 dev {interface}`; service then resumes"),
+                format!("interface {interface} does not have its address {address} any more"),
+                format!("give it back, as `ip address add {address}/24 dev {interface}`; it is served again by itself"),
             ),
         };
         ServiceState::Down { what, hint }
@@ -89,12 +89,12 @@ impl BoundInterface {
 
     fn explain_no_carrier(&self) -> ServiceState {
         ServiceState::Down {
-            what: format!("no cable in {}, or the device at the other end is off", self.interface),
-            hint: "plug it in or switch it on: machines then continue by themselves".into(),
+            what: format!("no cable is in {}, or nothing is switched on at its other end", self.interface),
+            hint: "plug it in, or switch it on: machines go on by themselves".into(),
         }
     }
 
-    /// Ends when the sockets of `card` no longer receive.
+    /// Ends when the sockets of `card` hear nothing any more.
     async fn lost(&self, card: Card) {
         while self.look().is_ok_and(|now| now.index == card.index) {
             tokio::time::sleep(EACH).await;
@@ -103,14 +103,14 @@ impl BoundInterface {
 
     /// The interface, once it can be served. Until then `name` is down, and says why. None when the station stops.
     async fn found(&self, context: &ServiceContext, name: ServiceName) -> Option<Card> {
-        let mut reported = None;
+        let mut said = None;
         loop {
             match self.look() {
                 Ok(card) => return Some(card),
-                Err(missing) if reported == Some(missing) => {}
+                Err(missing) if said == Some(missing) => {}
                 Err(missing) => {
                     say(context, name, self.explain(missing)).await;
-                    reported = Some(missing);
+                    said = Some(missing);
                 }
             }
             tokio::select! {
@@ -123,8 +123,8 @@ impl BoundInterface {
 
 /// As the kernel says it (Documentation/ABI/testing/sysfs-class-net); -1, or an error, where it does not know.
 fn speed(interface: &str) -> Option<u32> {
-    let reported = std::fs::read_to_string(Path::new("/sys/class/net").join(interface).join("speed")).ok()?;
-    reported.trim().parse().ok().filter(|mbit| *mbit > 0)
+    let said = std::fs::read_to_string(Path::new("/sys/class/net").join(interface).join("speed")).ok()?;
+    said.trim().parse().ok().filter(|mbit| *mbit > 0)
 }
 
 /// Runs `session` while the interface is there, and anew on every card that takes its place. Ends as the session does.
@@ -141,7 +141,7 @@ where
         let ended = tokio::select! {
             ended = session() => ended,
             () = place.lost(card) => {
-                warn!(service = name.word(), interface = place.interface, "the interface has changed");
+                warn!(service = name.word(), interface = place.interface, "the interface is not what it was");
                 continue;
             }
         };
@@ -165,9 +165,9 @@ pub async fn beside(
         loop {
             let Some(card) = place.found(&context, name).await else { return };
             place.lost(card).await;
-            let reported = context.snapshot().services.iter().find(|service| service.name == name).cloned();
+            let said = context.snapshot().services.iter().find(|service| service.name == name).cloned();
             if place.found(&context, name).await.is_some()
-                && let Some(as_before) = reported
+                && let Some(as_before) = said
             {
                 context.inbox.send(Input::Service(as_before)).await;
             }
@@ -179,12 +179,12 @@ pub async fn beside(
     }
 }
 
-/// Reports the state of the interface until stopped.
+/// Says how the interface itself is, until told to stop.
 pub async fn serve(context: ServiceContext, place: BoundInterface) -> Result<(), ServiceError> {
-    let mut reported = None;
+    let mut said = None;
     loop {
         let found = place.look();
-        if reported != Some(found) {
+        if said != Some(found) {
             let state = match found {
                 Ok(Card { has_carrier: true, .. }) => ServiceState::Up { at: place.to_string() },
                 Ok(Card { has_carrier: false, .. }) => place.explain_no_carrier(),
@@ -193,7 +193,7 @@ pub async fn serve(context: ServiceContext, place: BoundInterface) -> Result<(),
             info!(interface = place.interface, ?found, "the interface");
             context.inbox.send(Input::Link(found.ok().and_then(|card| card.mbit))).await;
             say(&context, ServiceName::Network, state).await;
-            reported = Some(found);
+            said = Some(found);
         }
         tokio::select! {
             () = context.stop.cancelled() => return Ok(()),

@@ -45,7 +45,7 @@ pub(super) fn answered(context: &ServiceContext, door: &UdpSocket, mac: Option<M
     keep(&context.inbox, who, Frame::Udp { inward: false, from, to, payload: answer.message.clone() });
 }
 
-/// An ARP frame that claims an address.
+/// An ARP frame: whoever says that an address is its own.
 pub(super) fn neighbour(context: &ServiceContext, told: &mut Once<(MacAddr, Ipv4Addr)>, frame: &[u8]) {
     let Some(arp::Claim { address, by }) = arp::claim(frame) else { return };
     if told.is_news(clock::now(), (by, address)) {
@@ -56,13 +56,13 @@ pub(super) fn neighbour(context: &ServiceContext, told: &mut Once<(MacAddr, Ipv4
 
 /// One TFTP request or transfer: who, and from where it is answered.
 #[derive(Clone, Debug)]
-pub(super) struct TftpObserver {
+pub(super) struct TftpWitness {
     pub(super) inbox: Inbox,
     pub(super) peer: SocketAddrV4,
     pub(super) from: SocketAddrV4,
 }
 
-impl TftpObserver {
+impl TftpWitness {
     /// A packet that is worth keeping for itself: a request, or an error.
     pub(super) fn packet(&self, inward: bool, packet: &[u8]) {
         let (from, to) = if inward { (self.peer, self.from) } else { (self.from, self.peer) };

@@ -8,7 +8,6 @@ use crate::domain::batch::WHOLE_BENCH;
 use crate::domain::command::{Approval, Command, Registration, Resolution, Undo};
 use crate::domain::ids::{MacAddr, NodeId, ProfileId};
 use crate::domain::node::edit::{Edit, Set};
-use crate::domain::node::identity::Identity;
 use crate::domain::node::lookup::{Unclear, named};
 use crate::domain::node::phase::Phase;
 use crate::domain::node::question::Question;
@@ -25,14 +24,14 @@ use crate::protocol::nodes::NodeRow;
 use crate::protocol::station::StationNow;
 use crate::service::ServiceContext;
 
-/// Where answers go. A closed connection is not an error.
+/// Where answers go. Nobody listening any more is no fault.
 pub(super) type Answers = mpsc::Sender<ControlReply>;
 
 /// Answers `ask`, behind which `bytes` came.
 pub(super) async fn answer(context: &ServiceContext, ask: ControlRequest, bytes: Vec<u8>, to: Answers) {
     let last = match ask {
         ControlRequest::Import(wanted) => list::import(context, wanted, bytes, &to).await,
-        ask => handle(context, ask, &to).await.unwrap_or_else(refused),
+        ask => told(context, ask, &to).await.unwrap_or_else(refused),
     };
     let _nobody_listens = to.send(last).await;
 }
@@ -44,7 +43,7 @@ pub(super) async fn carry_out(context: &ServiceContext, command: Command, said: 
         Some(Err(refusal)) => ControlReply::Refused { why: refusal.to_string(), hint: None },
         None => ControlReply::Failed {
             problem: "the station is stopping".into(),
-            hint: "try again when it has stopped".into(),
+            hint: "ask again when it has stopped".into(),
         },
     }
 }
@@ -55,8 +54,8 @@ async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, is_bench
     let found = if is_bench { Some(BatchRow::of_bench(bench, now)) } else { BatchRow::of(bench, number, now) };
     let Some((row, units)) = found else {
         let why = match number {
-            Some(number) => format!("batch {number} is not among the latest batches"),
-            None => "no batch has been opened yet".into(),
+            Some(number) => format!("there is no batch {number} among the latest"),
+            None => "no batch was ever opened here".into(),
         };
         return ControlReply::Refused { why, hint: Some("`oxbow batch open NAME` opens one".into()) };
     };
@@ -69,7 +68,7 @@ async fn batch(bench: &Snapshot, number: Option<u32>, with_units: bool, is_bench
     ControlReply::Done { said: String::new() }
 }
 
-async fn handle(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> Result<ControlReply, Unclear> {
+async fn told(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> Result<ControlReply, Unclear> {
     let bench = context.snapshot();
     let find = |which: &str| named(&bench.nodes, which).map(|id| (id, label(&bench, id)));
     let (command, said) = match ask {
@@ -98,7 +97,7 @@ async fn handle(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> 
         }
         ControlRequest::Assign { which, profile } => {
             let (node, label) = find(&which)?;
-            let said = format!("{label} will get {}", profile_in_words(profile.as_ref()));
+            let said = format!("{label} is to get {}", profile_in_words(profile.as_ref()));
             (Command::Assign { node, profile }, said)
         }
         ControlRequest::Rearm { which } => {
@@ -107,7 +106,7 @@ async fn handle(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> 
         }
         ControlRequest::Forget { which } => {
             let (node, label) = find(&which)?;
-            (Command::Forget { nodes: vec![node] }, format!("{label} was forgotten"))
+            (Command::Forget { nodes: vec![node] }, format!("{label} is forgotten"))
         }
         ControlRequest::Approve { which: None, profile, .. } => {
             let waiting = bench.nodes.values().filter(|node| waits(node)).count();
@@ -144,16 +143,17 @@ async fn handle(context: &ServiceContext, ask: ControlRequest, to: &Answers) -> 
         ControlRequest::ChooseLoader { which, loader } => {
             let (node, label) = find(&which)?;
             let what = loader.as_ref().map_or("the usual boot program".to_owned(), ToString::to_string);
-            let said = format!("{label} will load {what} at its next network boot");
+            let said = format!("{label} is to load {what} at its next network boot");
             (Command::ChooseLoader { node, loader }, said)
         }
         ControlRequest::SetPolicy { policy } => (Command::SetPolicy(policy), format!("{policy}: {}", policy.meaning())),
         ControlRequest::SetDhcp { choice } => {
             let answer = carry_out(context, Command::SetDhcp(choice), format!("{choice}: {}", choice.meaning())).await;
             return Ok(match answer {
-                ControlReply::Refused { why, .. } if choice != DhcpChoice::Proxy => {
-                    ControlReply::Refused { why, hint: Some("unplug the other server, or use proxy mode".into()) }
-                }
+                ControlReply::Refused { why, .. } if choice != DhcpChoice::Proxy => ControlReply::Refused {
+                    why,
+                    hint: Some("unplug the other server, or work beside it as a proxy".into()),
+                },
                 answer => answer,
             });
         }
@@ -200,7 +200,7 @@ fn not_to_this(label: &str, to: &Question, asked: &[String]) -> Option<ControlRe
     } else {
         Refusal::AskedAnew { label: label.to_owned(), now }.to_string()
     };
-    Some(ControlReply::Refused { why, hint: Some(format!("to confirm exactly this, add: --asked {mark}")) })
+    Some(ControlReply::Refused { why, hint: Some(format!("to say yes to just that, add: --asked {mark}")) })
 }
 
 /// What DHCP is and why, and what it is to be if that is something else.
@@ -209,9 +209,7 @@ fn dhcp(bench: &Snapshot) -> String {
         let down = bench.services.iter().find(|service| service.name == ServiceName::Dhcp);
         let why = match down.map(|service| &service.state) {
             Some(ServiceState::Down { what, .. }) => what.as_str(),
-            Some(ServiceState::Starting | ServiceState::Up { .. } | ServiceState::Stopped) | None => {
-                "no station is running"
-            }
+            _ => "no station is running",
         };
         let chosen = bench.dhcp_chosen.map_or("what the settings say".into(), |choice| choice.to_string());
         return format!("DHCP is not served: {why}; chosen is {chosen}");
@@ -288,10 +286,10 @@ async fn capture(
         }
     };
     let Some(file) = context.inbox.ask(|done| Input::Capture(macs, done)).await.flatten() else {
-        let why = format!("no packets of {label} are kept: the running station has not seen it on the network");
+        let why = format!("no packet of {label} is kept: the station that runs has not seen it on the network");
         return Ok(ControlReply::Refused {
             why,
-            hint: Some("switch it on, and try again when it has tried to boot".into()),
+            hint: Some("switch it on, and ask again when it has tried to boot".into()),
         });
     };
     for piece in file.chunks(PIECE) {
@@ -329,8 +327,10 @@ async fn register(context: &ServiceContext, wish: RegisterRequest) -> ControlRep
     let ControlReply::Done { .. } = answer else { return answer };
     let bench = context.snapshot();
     match bench.index.settle(&bench.nodes, &claims) {
-        Identity::Known(id) => ControlReply::Done { said: format!("{label} is registered as #{id}") },
-        Identity::New | Identity::Conflict(_) => ControlReply::Done { said: format!("{label} is registered") },
+        crate::domain::node::identity::Identity::Known(id) => {
+            ControlReply::Done { said: format!("{label} is registered as #{id}") }
+        }
+        _ => ControlReply::Done { said: format!("{label} is registered") },
     }
 }
 
@@ -344,7 +344,7 @@ async fn edited(context: &ServiceContext, bench: &Snapshot, node: NodeId, mut ed
         // The hub says why not.
         Some(Err(_)) | None => String::new(),
     };
-    let said = if changes.is_empty() { format!("{label} is unchanged") } else { format!("{label}: {changes}") };
+    let said = if changes.is_empty() { format!("{label} is so already") } else { format!("{label}: {changes}") };
     carry_out(context, Command::Edit { node, edit }, said).await
 }
 
@@ -391,11 +391,11 @@ fn refused(unclear: Unclear) -> ControlReply {
 }
 
 fn unknown() -> ControlReply {
-    let problem = format!("this station (oxbow {}) does not know that request", env!("CARGO_PKG_VERSION"));
-    ControlReply::Failed { problem, hint: "use the oxbow version that started the station".into() }
+    let problem = format!("this station, oxbow {}, does not know that request", env!("CARGO_PKG_VERSION"));
+    ControlReply::Failed { problem, hint: "use the oxbow that the station was started with".into() }
 }
 
-const ANOTHER: &str = "assign the other profile first: `oxbow nodes assign`; the machine asks again by itself";
+const ANOTHER: &str = "give it the other profile first: `oxbow nodes assign`; it asks again by itself";
 /// Bytes of a capture file that are sent at once.
 const PIECE: usize = 8 * 1024;
 /// Characters of a name or a key; an import has the same.

@@ -1,4 +1,4 @@
-//! A list imported at the command line: shown row by row, then imported as a whole or not at all.
+//! A list that somebody imports at the command line: shown row by row, then taken in wholly or not at all.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -39,20 +39,20 @@ pub(super) async fn import(
         Ok(preview) => preview,
         Err(err) => {
             return ControlReply::Failed {
-                problem: format!("the list could not be checked: {err}"),
-                hint: "please send it with the station's log to your oxbow supplier".into(),
+                problem: format!("the list could not be looked at: {err}"),
+                hint: "please send it, and the station's log, to whoever gave you oxbow".into(),
             };
         }
     };
     if tell(&preview, &wanted, to).await.is_err() {
-        // The preview was not seen, so nothing is imported.
+        // Nobody has seen what it would do: it must not be done.
         return ControlReply::Failed { problem: "nobody listens".into(), hint: "ask again".into() };
     }
     match preview.import() {
         None => ControlReply::Refused { why: "nothing was imported".into(), hint: None },
         Some(_) if wanted.dry_run => ControlReply::Done { said: "nothing was imported: this was a dry run".into() },
         Some(_) if preview.counts.new + preview.counts.changes == 0 => {
-            ControlReply::Done { said: "nothing to import: all rows are already known".into() }
+            ControlReply::Done { said: "nothing to import: the bench knows all of it".into() }
         }
         Some(rows) => {
             let said = format!("imported {}", in_words(&preview));
@@ -67,7 +67,7 @@ pub(crate) fn in_words(preview: &Preview) -> String {
     format!("{}: {} new, {} changed, {} the same", preview.file, counts.new, counts.changes, counts.same)
 }
 
-/// Sends flaws, rows, counts and errors. Fails when the connection is closed.
+/// Tells flaws, rows, counts and errors. Fails when nobody listens.
 async fn tell(preview: &Preview, wanted: &ListRequest, to: &Answers) -> Result<(), ()> {
     let send = async |answer| to.send(answer).await.map_err(drop);
     for flaw in &preview.flaws {
@@ -78,7 +78,7 @@ async fn tell(preview: &Preview, wanted: &ListRequest, to: &Answers) -> Result<(
     let chosen: Vec<&PreviewRow> = preview.rows.iter().filter(|row| all || is_trouble(row)).collect();
     let told = if all { chosen.len() } else { chosen.len().min(FEW) };
     for row in &chosen[..told] {
-        send(ControlReply::Row(list_row(row))).await?;
+        send(ControlReply::Row(said(row))).await?;
     }
     let counts = preview.counts;
     let counts = ListCounts {
@@ -103,7 +103,7 @@ async fn tell(preview: &Preview, wanted: &ListRequest, to: &Answers) -> Result<(
     Ok(())
 }
 
-fn list_row(row: &PreviewRow) -> ListRow {
+fn said(row: &PreviewRow) -> ListRow {
     let (changes, errors) = match &row.standing {
         RowEffect::Changes(_, changes) => (changes.iter().map(ToString::to_string).collect(), Vec::new()),
         RowEffect::Error(errors) => (Vec::new(), errors.iter().map(trouble).collect()),
@@ -141,7 +141,7 @@ async fn working<T>(to: &Answers, on: &str, far: &AtomicU8, work: impl Future<Ou
 
 /// No percentage.
 const UNKNOWN: u8 = u8::MAX;
-/// Rows that are shown one by one, unless all are requested.
+/// Rows that are told one by one, unless all are wanted.
 const FEW: usize = 50;
 /// Bytes of the list of errors in one message.
 const PIECE: usize = 32 * 1024;

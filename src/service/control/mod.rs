@@ -30,11 +30,11 @@ pub struct ControlConfig {
     pub socket: PathBuf,
 }
 
-/// Serves until stopped. Who may open the socket is who may write the station's data: its owner.
+/// Serves until told to stop. Who may open the socket is who may write the station's data: its owner.
 pub async fn serve(context: ServiceContext, config: ControlConfig) -> Result<(), ServiceError> {
     let cannot = |source| ServiceError {
         what: format!("cannot make the control socket {}: {source}", config.socket.display()),
-        hint: "the path must be shorter than 108 characters and its directory writable".into(),
+        hint: "the path must be shorter than 108 characters, and its directory writable".into(),
         source: Some(source),
     };
     let listener = listen(&config.socket).and_then(UnixListener::from_std).map_err(cannot)?;
@@ -81,7 +81,7 @@ pub async fn converse(stream: UnixStream, context: ServiceContext) -> io::Result
         let ask = match serde_json::from_slice::<Message<ControlRequest>>(&line) {
             Ok(message) => message.body,
             Err(err) => {
-                let hint = "use the oxbow version that started the station".into();
+                let hint = "use the oxbow that the station was started with".into();
                 let answer =
                     ControlReply::Failed { problem: format!("the station cannot read this request: {err}"), hint };
                 return send(&mut write, &[answer]).await;
@@ -110,7 +110,7 @@ async fn line(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Vec<u8>>
     match line.last() {
         None => Ok(None),
         Some(b'\n') => Ok(Some(line)),
-        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "the request is too long or incomplete")),
+        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "a request that is too long, or was cut off")),
     }
 }
 
@@ -118,7 +118,7 @@ async fn line(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Vec<u8>>
 async fn body(ask: &ControlRequest, from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
     let ControlRequest::Import(list) = ask else { return Ok(Vec::new()) };
     if list.bytes > FILE_LIMIT + 1 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the list is too large"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a list that is too large"));
     }
     let (mut bytes, mut piece) = (Vec::new(), vec![0; 256 * 1024]);
     while bytes.len() < list.bytes {

@@ -212,7 +212,7 @@ struct Waiting {
 enum Drop {
     #[error("{0}")]
     Excess(Excess),
-    #[error("the system did not send the reply: check the cable")]
+    #[error("the system did not take the reply: see whether the cable is in")]
     Unsent,
 }
 
@@ -375,7 +375,7 @@ impl DhcpService {
 fn lost(interface: &str, error: std::io::Error) -> ServiceError {
     ServiceError {
         what: format!("cannot receive DHCP on {interface}"),
-        hint: "check that the interface still exists (`ip link`); oxbow retries automatically".into(),
+        hint: "see whether the interface is still there (`ip link`), it is tried again by itself".into(),
         source: Some(error),
     }
 }

@@ -73,10 +73,10 @@ impl DhcpService {
     async fn say_refused(&mut self, Refused(rival): Refused) {
         self.said = None;
         let what = format!(
-            "another DHCP server, {rival}, answers on {}: two servers would assign conflicting addresses",
+            "another DHCP server, {rival}, answers on {}: two would give out the same addresses",
             self.interface
         );
-        let hint = "unplug it, or use proxy mode (d on the Services screen, `oxbow dhcp proxy`, or --dhcp proxy); \
+        let hint = "unplug it, or work beside it as a proxy (d on the Services screen, `oxbow dhcp proxy`, or --dhcp proxy); \
                     --dhcp-force serves all the same";
         let state = ServiceState::Down { what, hint: hint.into() };
         self.context.inbox.send(Input::Service(ServiceStatus { name: ServiceName::Dhcp, state, restarts: 0 })).await;

@@ -50,15 +50,15 @@ pub enum Unusable {
     Empty,
     #[error("reading the image failed: {0}")]
     Read(#[source] io::Error),
-    #[error("it is incomplete: decompression fails at byte {offset}: {what}")]
+    #[error("it is not whole: decompression fails at byte {offset}: {what}")]
     Corrupt { offset: u64, what: String },
     #[error("{0}")]
     TooLarge(String),
-    #[error("{0}, which cannot be written to a disk as it is")]
+    #[error("{0}, which no disk can hold as it is")]
     NoImage(#[from] NoImage),
-    #[error("the compressed content is not an image: it is {0}")]
+    #[error("what is packed in it is no image: it is {0}")]
     PackedTwice(&'static str),
-    #[error("it is not an archive that machines can unpack: {0}")]
+    #[error("it is no archive that machines can unpack: {0}")]
     NoArchive(String),
     #[error("copying it into the station's store failed: {0}")]
     Store(#[source] io::Error),
@@ -66,7 +66,7 @@ pub enum Unusable {
     NoRoom { needed: u64, left: u64 },
     #[error("the file changed while it was read")]
     Changed,
-    #[error("the station stopped before it was read completely")]
+    #[error("the station stopped before it was read to its end")]
     Stopped,
 }
 
@@ -79,12 +79,12 @@ impl Unusable {
             Self::NoArchive(_) => {
                 "make it by tar -C DIRECTORY -caf FILE.tar.zst ., or correct `file` of the profile's [[archive]]"
             }
-            Self::NoImage(_) | Self::PackedTwice(_) => "unpack it, and use the disk image inside",
+            Self::NoImage(_) | Self::PackedTwice(_) => "unpack it, and give the station the disk image that is in it",
             Self::Read(_) => "check the medium the image is on, and the file's permissions",
             Self::Store(_) | Self::NoRoom { .. } => {
-                "free space on the disk of the station's data directory, or remove unused profiles; oxbow retries automatically"
+                "make room on the disk of the station's data directory, or remove profiles that are not needed; it is tried again by itself"
             }
-            Self::Changed | Self::Stopped => "nothing to do: oxbow reads it again automatically",
+            Self::Changed | Self::Stopped => "nothing to do, it is read again by itself",
         }
     }
 
@@ -250,7 +250,7 @@ fn image<F: FnMut(u64, u64) -> bool>(
     let disk = OnDisk::of(content).map_err(|error| broken(error, content.file().consumed()))?;
     if format != ImageFormat::Raw && ImageFormat::of(&disk.head) != Ok(ImageFormat::Raw) {
         return Err(Unusable::PackedTwice(
-            ImageFormat::of(&disk.head).map_or_else(|no| no.what, |_| "compressed twice"),
+            ImageFormat::of(&disk.head).map_or_else(|no| no.what, |_| "packed once more"),
         ));
     }
     Ok(disk)
@@ -284,7 +284,7 @@ pub(super) fn forget(store: &Path, copy: Digest) {
     }
 }
 
-/// Free bytes on the disk of `store`; none if unknown.
+/// Bytes that are left on the disk of `store`; none where nobody knows.
 pub fn room(store: &Path) -> Option<u64> {
     let disk = statvfs(store).ok()?;
     Some(disk.blocks_available().saturating_mul(disk.fragment_size()))

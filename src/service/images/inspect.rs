@@ -40,8 +40,8 @@ pub fn read(places: &Places) -> Inspection {
             file: places.profiles.display().to_string(),
             line: None,
             column: None,
-            what: "it contains no profile".into(),
-            hint: "copy a shipped profile there; profiles/demo.toml explains every key".into(),
+            what: "there is no profile in it".into(),
+            hint: "copy one of the shipped ones there; profiles/demo.toml explains every key".into(),
         });
     }
     Inspection { profiles, wrong }
@@ -74,7 +74,7 @@ pub fn inspect(places: &Places, mut reading: impl FnMut(&str)) -> Inspection {
                     Ok(digest) => {
                         format!("{name} has digest {}…, {by} says {}…", digest.short(), demanded.short())
                     }
-                    Err(err) => unreadable(name, &err),
+                    Err(err) => said(name, &err),
                 },
             };
             let line = line_of(&places.profiles, profile, name);
@@ -95,15 +95,15 @@ pub fn bytes_of(places: &Places, name: &str) -> Option<u64> {
     FileIdentity::of(&places.images.join(name)).map(|identity| identity.bytes())
 }
 
-fn unreadable(name: &str, err: &io::Error) -> String {
+fn said(name: &str, err: &io::Error) -> String {
     format!("{name} cannot be read: {err}")
 }
 
-/// The hint for a missing file, which may be one that cannot be shipped.
+/// Kind words for whoever misses a file: it may be one that nobody can ship.
 fn hint(profile: &Profile) -> String {
     match &profile.source {
         Some(source) => format!("it comes from: {source}"),
-        None => "copy it there, or correct the profile".into(),
+        None => "copy it there (again), or correct the profile".into(),
     }
 }
 

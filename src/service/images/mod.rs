@@ -50,12 +50,12 @@ pub struct ImagesConfig {
     pub boot_files: PathBuf,
     /// The site's own register of quirks. There need not be one.
     pub quirks: PathBuf,
-    /// The site's own list of placeholder serials and UUIDs. Optional.
+    /// The site's own list of serials and UUIDs that identify nobody. There need not be one.
     pub placeholders: PathBuf,
     pub default_profile: Option<ProfileId>,
 }
 
-/// Watches until stopped. Checks one image at a time: they share one disk.
+/// Watches until told to stop. Checks one image at a time: they share one disk.
 pub async fn serve(context: ServiceContext, config: ImagesConfig) -> Result<(), ServiceError> {
     context.up(ServiceName::Images, config.images.display()).await;
     let mut catalogue = Catalogue {
@@ -67,11 +67,11 @@ pub async fn serve(context: ServiceContext, config: ImagesConfig) -> Result<(), 
     let mut checked = KnownFiles::new();
     let mut sweep = Sweep::default();
     let mut said_room = None;
-    let mut last_good = LastGoodProfiles::default();
+    let mut shelf = LastGoodProfiles::default();
     sweep::remove_unfinished(&config.store);
     loop {
         checked.retain(|_, checked| checked.again.is_none_or(|again| Instant::now() < again));
-        let (profiles, mut diagnostics) = written(&config, &mut last_good);
+        let (profiles, mut diagnostics) = written(&config, &mut shelf);
         match quirks::read(&config.quirks, Some(&config.boot_files)) {
             Ok(quirks) => catalogue.quirks = Arc::new(quirks),
             Err(wrong) => diagnostics.extend(wrong),
@@ -195,7 +195,7 @@ pub fn examine(config: &ImagesConfig) -> Vec<(String, String)> {
             && let Some(identity) = FileIdentity::of(&file)
         {
             let read = check::check(&file, &config.store, &name, kind, |_, _| true);
-            let state = read.map_or_else(|broken| image_state(&broken), ImageState::Ready);
+            let state = read.map_or_else(|broken| told(&broken), ImageState::Ready);
             checked.insert((name.clone(), kind), CheckedFile { identity, state, again: None });
         }
         let state = state(config, &name, kind, &checked);
@@ -215,7 +215,7 @@ pub fn examine(config: &ImagesConfig) -> Vec<(String, String)> {
     wrong
 }
 
-fn image_state(broken: &Unusable) -> ImageState {
+fn told(broken: &Unusable) -> ImageState {
     ImageState::Broken { what: broken.to_string(), hint: broken.hint().into() }
 }
 
@@ -271,7 +271,7 @@ async fn check_one(
         }
         Ok(Err(broken)) => {
             warn!(image = name, "{broken}");
-            (image_state(&broken), broken.may_pass())
+            (told(&broken), broken.may_pass())
         }
         Err(panic) => {
             let (what, hint) = (format!("checking it failed: {panic}"), "read the station's log".into());
@@ -281,8 +281,8 @@ async fn check_one(
 }
 
 /// What is there beside images: the profiles that can be used, and everything that is wrong or missing.
-fn written(config: &ImagesConfig, last_good: &mut LastGoodProfiles) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
-    let (profiles, wrong) = last_good.read(&config.profiles, config.default_profile.as_ref());
+fn written(config: &ImagesConfig, shelf: &mut LastGoodProfiles) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
+    let (profiles, wrong) = shelf.read(&config.profiles, config.default_profile.as_ref());
     let signed = profiles.values().any(|profile| profile.secure_boot);
     (profiles, missing_boot_files(&config.boot_files, signed).into_iter().chain(wrong).collect())
 }
@@ -296,7 +296,7 @@ fn missing_boot_files(directory: &Path, signed: bool) -> Option<Diagnostic> {
         line: None,
         column: None,
         what: format!("boot files are missing: {}", missing.join(", ")),
-        hint: "build them with `make boot-files`, or give their directory with --boot-files".into(),
+        hint: "build them with `make boot-files`, or name their place with --boot-files".into(),
     })
 }
 

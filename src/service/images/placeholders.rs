@@ -1,4 +1,4 @@
-//! The site's own placeholder list, read from its file.
+//! The site's own list of what identifies nobody, read from its file.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(super) fn read(path: &Path) -> Result<Placeholders, Vec<Diagnostic>> {
         Ok(text) => Placeholders::parse(&file, &text),
         Err(err) if err.kind() == ErrorKind::NotFound => Ok(Placeholders::default()),
         Err(err) => {
-            let hint = format!("make {} readable, or remove it", path.display());
+            let hint = format!("make {} readable, or take it away", path.display());
             Err(vec![Diagnostic { file, line: None, column: None, what: format!("cannot be read: {err}"), hint }])
         }
     }

@@ -25,7 +25,7 @@ impl LastGoodProfiles {
     ) -> (BTreeMap<ProfileId, Profile>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let files = files(directory).unwrap_or_else(|err| {
-            let hint = "create the directory and add a profile; profiles/demo.toml explains one";
+            let hint = "make the directory and put a profile in it; profiles/demo.toml explains one";
             diagnostics.push(wrong(directory.display().to_string(), format!("cannot be read: {err}"), hint));
             Vec::new()
         });
@@ -35,7 +35,7 @@ impl LastGoodProfiles {
             let profile = one(directory, &path, &name).or_else(|mut wrong| {
                 let before = self.good.remove(&name).ok_or(());
                 if let (Some(last), Ok(_)) = (wrong.last_mut(), &before) {
-                    last.hint.push_str("; until then the previous version of the profile is used");
+                    last.hint.push_str("; until then the profile stays as it was");
                 }
                 diagnostics.extend(wrong);
                 before
@@ -55,7 +55,7 @@ impl LastGoodProfiles {
 /// The default profile is not there, or cannot be used.
 pub fn no_default(missing: &ProfileId) -> Diagnostic {
     let what = format!("there is no usable profile {missing}, which is the default");
-    wrong(format!("{missing}.toml"), what, "unregistered machines wait until it exists")
+    wrong(format!("{missing}.toml"), what, "machines that nobody registered wait until it is there")
 }
 
 /// The digests that lists beside the files say, by file name.
@@ -67,7 +67,8 @@ pub(super) fn sums<'n>(
     let mut found = BTreeMap::new();
     for name in names {
         let list = sha256sum::file_of(name);
-        let complain = |what: String| wrong(list.clone(), what, "download the list again, or remove it");
+        let complain =
+            |what: String| wrong(list.clone(), what, "get the list again where the image is from, or take it away");
         let read = match std::fs::read_to_string(images.join(&list)) {
             Ok(text) => sha256sum::of(name, &text).map_err(|err| complain(err.to_string())),
             Err(err) if err.kind() == ErrorKind::NotFound => continue,

@@ -1,4 +1,4 @@
-//! Removes unused copies: no profile names their file, and no machine is downloading it.
+//! Copies that nobody needs any more are removed: no profile names their file, and no machine is being given it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,7 @@ use crate::domain::digest::Digest;
 use crate::domain::profile::image::ImageState;
 use crate::domain::snapshot::{Catalogue, Snapshot};
 
-/// Since when each copy has been unused.
+/// Since when each copy has been needed by nobody.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     since: BTreeMap<Digest, Instant>,
@@ -26,7 +26,7 @@ impl Sweep {
         for digest in there.difference(needed) {
             let since = *self.since.entry(*digest).or_insert(now);
             if now.duration_since(since) >= GRACE && fs::remove_file(store.join(digest.to_string())).is_ok() {
-                info!(%digest, "removed the copy of a file that no profile uses");
+                info!(%digest, "removed the copy of a file that no profile names");
                 check::forget(store, *digest);
             }
         }

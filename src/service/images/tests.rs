@@ -35,10 +35,10 @@ fn a_gzip_image_is_known_by_its_content_and_both_digests() {
 fn what_is_no_image_is_named_before_it_gets_on_a_disk() {
     let tar = [&[b'x'; 257][..], b"ustar\0", &[0; 1000]].concat();
     for (file, says) in [
-        (b"QFI\xfb\0\0\0\x03".to_vec(), "it is a qcow2 image, which cannot be written to a disk as it is"),
-        (b"PK\x03\x04 and so on".to_vec(), "it is a zip archive, which cannot be written to a disk as it is"),
-        (gzipped(&tar), "the compressed content is not an image: it is a tar archive"),
-        (gzipped(&gzipped(b"an image")), "the compressed content is not an image: it is compressed twice"),
+        (b"QFI\xfb\0\0\0\x03".to_vec(), "it is a qcow2 image, which no disk can hold as it is"),
+        (b"PK\x03\x04 and so on".to_vec(), "it is a zip archive, which no disk can hold as it is"),
+        (gzipped(&tar), "what is packed in it is no image: it is a tar archive"),
+        (gzipped(&gzipped(b"an image")), "what is packed in it is no image: it is packed once more"),
     ] {
         let (place, info) = checked(&file);
         assert_eq!(info, Err(says.to_owned()));
@@ -50,8 +50,8 @@ fn what_is_no_image_is_named_before_it_gets_on_a_disk() {
 fn garbage_behind_an_image_is_said_with_its_place() {
     let file = gzipped(b"an image");
     let (_place, info) = checked(&[&*file, b"garbage of some length"].concat());
-    let says = info.expect_err("it is incomplete");
-    assert!(says.starts_with("it is incomplete: decompression fails at byte ") && says.contains("header"), "{says}");
+    let says = info.expect_err("it is not whole");
+    assert!(says.starts_with("it is not whole: decompression fails at byte ") && says.contains("header"), "{says}");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_truncated_image_is_broken_before_any_machine_boots() {
     let (_place, info) = checked(&whole[..whole.len() / 2]);
     let says = info.expect_err("it is cut");
     let at = whole.len() / 2;
-    assert_eq!(says, format!("it is incomplete: decompression fails at byte {at}: the file ends in the middle"));
+    assert_eq!(says, format!("it is not whole: decompression fails at byte {at}: the file ends in the middle"));
 }
 
 #[test]
@@ -211,16 +211,17 @@ fn what_a_killed_check_has_left_is_removed_and_what_another_is_writing_is_not() 
 fn a_profile_that_is_broken_while_the_station_runs_stays_as_it_was_until_it_is_corrected() {
     let place = TempDir::new().expect("a directory");
     let write = |text: &str| std::fs::write(place.path().join("os.toml"), text).expect("a file");
-    let mut last_good = LastGoodProfiles::default();
+    let mut shelf = LastGoodProfiles::default();
     let mut read = || {
-        let (profiles, wrong) = last_good.read(place.path(), None);
+        let (profiles, wrong) = shelf.read(place.path(), None);
         let image = profiles.values().next().and_then(|profile| profile.image()).map(|image| image.file.clone());
         (image, wrong.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     write("schema = 1\nimage = \"one.raw\"\n");
     assert_eq!(read(), (Some("one.raw".into()), vec![]));
     write("schema = 1\nimagee = \"two.raw\"\n");
-    let said = "os.toml:2: there is no key \"imagee\"\nhint: did you mean \"image\"?; until then the previous version of the profile is used";
+    let said =
+        "os.toml:2: there is no key \"imagee\"\nhint: did you mean \"image\"?; until then the profile stays as it was";
     assert_eq!(read(), (Some("one.raw".into()), vec![said.into()]));
     assert_eq!(read(), (Some("one.raw".into()), vec![said.into()]), "for as long as it is broken");
     write("schema = 1\nimage = \"two.raw\"\n");
@@ -299,13 +300,13 @@ fn an_archive_that_machines_could_not_unpack_is_refused_before_any_machine_boots
         assert_eq!(info.sha256, info.disk_sha256, "it travels as it is");
     }
     let (what, hint) = says("os.tar.gz", &gzipped(&vec![0x55; 4000])).expect_err("an image under a wrong name");
-    assert_eq!(what, "it is not an archive that machines can unpack: it is something else, not a tar archive");
+    assert_eq!(what, "it is no archive that machines can unpack: it is something else, not a tar");
     assert!(hint.contains("[[archive]]"), "{hint}");
     let packed = gzipped(&[tar(), (0..200_000_u32).flat_map(u32::to_le_bytes).collect()].concat());
     let (what, _) = says("cut.tar.gz", &packed[..packed.len() / 2]).expect_err("it is cut");
-    assert!(what.starts_with("it is incomplete: decompression fails at byte "), "{what}");
+    assert!(what.starts_with("it is not whole: decompression fails at byte "), "{what}");
     let (what, _) = says("cut.tar", &tar()[..600]).expect_err("it is cut");
-    assert!(what.starts_with("it is not an archive that machines can unpack: it ends in the middle"), "{what}");
+    assert!(what.starts_with("it is no archive that machines can unpack: it ends in the middle"), "{what}");
     let file = place.path().join("apps.tar");
     std::fs::write(&file, tar()).expect("a file");
     let stopped = check::check(&file, &place.path().join("store"), "apps.tar", FileKind::Archive, |_, _| false);
@@ -341,10 +342,7 @@ fn an_image_named_as_an_archive_is_told_of_its_profile_and_one_file_is_a_tar_whe
     let wrong = examine(&config);
     let said: Vec<&str> =
         wrong.iter().map(|(what, _)| what.as_str()).filter(|what| what.starts_with("profile")).collect();
-    assert_eq!(
-        said,
-        ["profile wrong: it is not an archive that machines can unpack: it is something else, not a tar archive"]
-    );
+    assert_eq!(said, ["profile wrong: it is no archive that machines can unpack: it is something else, not a tar"]);
     let (profiles, _) = LastGoodProfiles::default().read(&config.profiles, None);
     let files = wanted(profiles.values());
     assert_eq!(files.iter().filter(|(name, _)| name == "apps.tar").count(), 1, "{files:?}");

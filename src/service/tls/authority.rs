@@ -48,7 +48,7 @@ impl TlsError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } | Self::Damaged { .. } | Self::Mismatched(_) => {
-                "restore ca.pem and ca.key from a copy and start oxbow again; without a copy, move the directory away: the \
+                "put ca.pem and ca.key back from a copy and start oxbow again; without one move the directory away: the \
                  next start makes a new authority, and machines must be enrolled again"
             }
             Self::Expired(_) => {
@@ -56,9 +56,9 @@ impl TlsError {
                  and machines must be enrolled again"
             }
             Self::Unwritable { .. } => {
-                "check that the data directory is writable and has space, then start oxbow again"
+                "check that the data directory can be written and has room, then start oxbow again"
             }
-            Self::OpenSsl(_) => "check that OpenSSL works (`openssl version -a`), then start oxbow again",
+            Self::OpenSsl(_) => "see whether OpenSSL works here (`openssl version -a`), then start oxbow again",
         }
     }
 }
@@ -75,8 +75,8 @@ impl Authority {
         }
         match private_files::keep_private(directory) {
             Ok(false) => {}
-            Ok(true) => warn!("{} was readable by others: now fixed", directory.display()),
-            Err(err) => warn!("permissions of {} cannot be set: {err}", directory.display()),
+            Ok(true) => warn!("{} was open to others: it no longer is", directory.display()),
+            Err(err) => warn!("who may look into {} cannot be said: {err}", directory.display()),
         }
         let (certificate, der) = certificate(directory)?;
         let file = directory.join(KEY);

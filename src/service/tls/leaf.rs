@@ -120,6 +120,6 @@ impl Leaf {
     }
 }
 
-/// Three years, renewed in the last one: a machine's clock may be a year ahead.
+/// Three years, and made anew in the last: a machine's clock may be a year ahead.
 const LIFE: Duration = Duration::from_secs(3 * 365 * 86_400);
 const AHEAD: Duration = Duration::from_secs(365 * 86_400);

@@ -3,7 +3,7 @@
 //! ```text
 //! DATA/tls/            0700
 //!   ca.pem  ca.key     made once, kept for ever, never replaced by the program
-//!   rsa.pem ecdsa.pem  the station's certificate and key, renewed for another address and long before they expire
+//!   rsa.pem ecdsa.pem  the station's certificate and key, made anew for another address and long before they expire
 //! ```
 //! It is OpenSSL, and all of it: UEFI's HTTPS Boot offers RSA key exchange and DHE alone, which `rustls` has not, and an
 //! iPXE before 2.0 takes no ECDSA certificate. So the authority's key is RSA, and the station has a certificate of each kind.
@@ -62,7 +62,7 @@ impl ServerTls {
         Ok(Self { directory: directory.to_owned(), address, authority, shown: RwLock::new(shown) })
     }
 
-    /// The SHA-256 of the authority's certificate in DER, which machines trust.
+    /// The SHA-256 of the authority's certificate in DER: what machines are told to trust.
     pub fn fingerprint(&self) -> Digest {
         self.authority.fingerprint()
     }
@@ -89,7 +89,7 @@ impl ServerTls {
     }
 }
 
-/// A new certificate. If it cannot be saved it is still used; the next start makes another.
+/// A new certificate. One that cannot be kept is used all the same; the next start makes another.
 fn issued(
     directory: &Path,
     kind: KeyKind,
@@ -101,7 +101,7 @@ fn issued(
     info!(?kind, %address, "the station has a new certificate");
     let path = directory.join(file(kind));
     if let Err(err) = private_files::write_secret(&path, &leaf.to_pem()?) {
-        warn!("{} could not be written; it is created again at the next start: {err}", path.display());
+        warn!("{} could not be written, it is made again at the next start: {err}", path.display());
     }
     Ok(leaf)
 }

@@ -1,4 +1,4 @@
-//! Files that other users can never read, not even for a moment.
+//! Files that nobody else may read, not for a moment.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};

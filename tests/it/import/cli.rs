@@ -123,7 +123,7 @@ fn a_list_is_imported_without_a_station_and_again_it_changes_nothing() {
     let home = Home::new();
     home.write("order.csv", LIST);
     home.does(&["import", "order.csv"], &["imported order.csv: 2 new, 0 changed, 0 the same"]);
-    home.does(&["import", "order.csv"], &["nothing to import: all rows are already known"]);
+    home.does(&["import", "order.csv"], &["nothing to import: the bench knows all of it"]);
     home.write("order.csv", &LIST.replace("press-02", "press-22"));
     home.does(&["import", "order.csv"], &["changes", "Name press-02 → press-22", "0 new, 1 changed, 1 the same"]);
     home.does(&["nodes", "list"], &["#1", "press-01", "SN-1", "52:54:00:00:00:01", "press-22"]);
@@ -138,7 +138,7 @@ fn the_bench_is_exported_and_another_one_has_it_by_import() {
     home.does(&["nodes", "edit", "SN-1", "--site", "=Ulm & more"], &[]);
     home.does(&["export", "bench.csv"], &["machines in bench.csv: 2"]);
     home.ends(2, &["export", "bench.csv"], &["bench.csv", "choose another name, or remove it"]);
-    home.does(&["import", "bench.csv"], &["nothing to import: all rows are already known"]);
+    home.does(&["import", "bench.csv"], &["nothing to import: the bench knows all of it"]);
     other.write("bench.csv", &home.read("bench.csv"));
     other.does(&["import", "bench.csv"], &["imported bench.csv: 2 new"]);
     let [one, two] = [&home, &other].map(|home| home.does(&["export"], &["SN-1", "'=Ulm & more"]).out);
@@ -227,7 +227,7 @@ fn a_node_is_edited_forgotten_and_brought_back() {
     home.does(&["nodes", "register", "--serial", "SN-2"], &["registered as #2"]);
     let edit = ["nodes", "edit", "press-01", "--serial", "SN-11", "--site", "Ulm", "--hostname", "press-1"];
     home.does(&edit, &["press-01: Serial SN-1 → SN-11, Hostname + press-1, Site + Ulm"]);
-    home.does(&edit, &["press-01 is unchanged"]);
+    home.does(&edit, &["press-01 is so already"]);
     home.does(
         &["nodes", "edit", "press-01", "--mac", "5254.0000.000a"],
         &["MAC 52:54:00:00:00:01 → 52:54:00:00:00:0a"],
