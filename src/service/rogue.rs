@@ -23,7 +23,7 @@ impl RogueProbe {
     pub(super) fn open(interface: &str, station: Ipv4Addr) -> Result<Self, ServiceError> {
         let mac = link::mac(interface).ok().flatten().ok_or_else(|| ServiceError {
             what: format!("{interface} has no Ethernet address"),
-            hint: "choose an Ethernet interface".into(),
+            hint: "name an interface that is an Ethernet port".into(),
             source: None,
         })?;
         let socket = udp::shared(interface, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68)).map_err(|error| {

@@ -25,7 +25,7 @@ pub struct RouterAdvertConfig {
     pub address: Ipv4Addr,
 }
 
-/// Answers until stopped. An interface without IPv6 is not an error: no client can ask there.
+/// Answers until told to stop. An interface without IPv6 is no fault: nobody can ask there.
 pub async fn serve(context: ServiceContext, config: RouterAdvertConfig) -> Result<(), ServiceError> {
     let RouterAdvertConfig { interface, address } = config;
     let place = BoundInterface { interface, address };
@@ -34,36 +34,36 @@ pub async fn serve(context: ServiceContext, config: RouterAdvertConfig) -> Resul
 }
 
 async fn session(context: ServiceContext, interface: String) -> Result<(), ServiceError> {
-    let mut reported = None;
+    let mut told = None;
     loop {
-        let socket = RouterSocket::open(&interface)
+        let door = RouterSocket::open(&interface)
             .map_err(|error| ServiceError::bind(&format!("ICMPv6 on {interface}"), error))?;
-        let at = match &socket {
+        let at = match &door {
             Some(_) => interface.clone(),
             None => format!("not needed: no IPv6 on {interface}"),
         };
-        if reported.as_ref() != Some(&at) {
+        if told.as_ref() != Some(&at) {
             context.up(ServiceName::RouterAdvert, &at).await;
-            reported = Some(at);
+            told = Some(at);
         }
         tokio::select! {
             () = context.stop.cancelled() => return Ok(()),
-            () = attend(socket) => {}
+            () = attend(door) => {}
         }
     }
 }
 
 /// Answers until the interface has to be looked at again.
-async fn attend(socket: Option<RouterSocket>) {
-    if let Some(socket) = socket
-        && let Err(error) = socket.answer_all().await
+async fn attend(door: Option<RouterSocket>) {
+    if let Some(door) = door
+        && let Err(error) = door.answer_all().await
     {
-        info!("router advertisements restart: {error}");
+        info!("router advertisements begin anew: {error}");
     }
     sleep(LOOK_AGAIN).await;
 }
 
-/// A socket that receives what is sent to all routers on the link, and the address it answers from.
+/// A socket that hears what is sent to all routers on the link, and the address it answers from.
 struct RouterSocket {
     /// A raw one: tokio has no type for it, and its UDP socket only sends and receives.
     socket: UdpSocket,
@@ -91,7 +91,7 @@ impl RouterSocket {
         }
     }
 
-    /// Advertises once unsolicited, then on every solicitation. Ends when the socket fails.
+    /// Advertises once unasked, then whenever somebody asks. Ends when the socket breaks.
     async fn answer_all(&self) -> io::Result<()> {
         self.send(&router_advert::advertisement(self.mac)).await?;
         let mut message = [0; LARGEST];

@@ -32,9 +32,9 @@ pub(super) fn shared(interface: &str, address: SocketAddrV4) -> io::Result<UdpSo
 /// system's limit. The kernel drops what does not fit without an error.
 pub(super) fn make_room(socket: &UdpSocket) {
     if let Err(error) = setsockopt(socket, sockopt::RcvBufForce, &BURST) {
-        debug!("no permission for a large receive buffer: {error}");
+        debug!("a large receive buffer is not permitted: {error}");
         if let Err(error) = setsockopt(socket, sockopt::RcvBuf, &BURST) {
-            debug!("the receive buffer is unchanged: {error}");
+            debug!("the receive buffer stays as it is: {error}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub enum ArchiveFlaw {
     #[error("{entry:?} {what}")]
     Refused { entry: String, what: &'static str },
     /// What it is instead, as far as its first bytes tell.
-    #[error("it is {0}, not a tar archive")]
+    #[error("it is {0}, not a tar")]
     NoTar(&'static str),
     #[error("it is empty")]
     Empty,
@@ -154,10 +154,10 @@ mod tests {
         let image = [&[0_u8; 400][..], &[0x55; 4000]].concat();
         for (file, said) in [
             (good.clone(), "1"),
-            (image, "it is something else, not a tar archive"),
-            (b"short".to_vec(), "it is something else, not a tar archive"),
-            ([b"QFI\xfb".to_vec(), vec![7; 600]].concat(), "it is a qcow2 image, not a tar archive"),
-            ([vec![0x1f, 0x8b, 8], vec![7; 600]].concat(), "it is compressed twice, not a tar archive"),
+            (image, "it is something else, not a tar"),
+            (b"short".to_vec(), "it is something else, not a tar"),
+            ([b"QFI\xfb".to_vec(), vec![7; 600]].concat(), "it is a qcow2 image, not a tar"),
+            ([vec![0x1f, 0x8b, 8], vec![7; 600]].concat(), "it is compressed twice, not a tar"),
             (vec![0; 10240], "it is empty"),
             (tar(EntryType::Regular, "../evil"), "\"../evil\" leads out of the target directory"),
             (tar(EntryType::Fifo, "pipe"), "\"pipe\" is a device or a pipe, which cannot be unpacked"),

@@ -15,7 +15,7 @@ pub(super) fn read(path: &Path, boot_files: Option<&Path>) -> Result<Quirks, Vec
         Ok(text) => text,
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(quirk_file::shipped().clone()),
         Err(err) => {
-            let hint = format!("make {} readable, or remove it", path.display());
+            let hint = format!("make {} readable, or take it away", path.display());
             return Err(vec![wrong(None, format!("cannot be read: {err}"), hint)]);
         }
     };
@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, boot_files: Option<&Path>) -> Result<Quirks, Vec
         .map(|(_, loader)| {
             let line = text.lines().position(|line| line.contains(loader.as_str())).map(|at| at + 1);
             let what = format!("names the program {loader}, which is not in {}", boot_files.display());
-            wrong(line, what, "copy the file there, or remove the row".into())
+            wrong(line, what, "copy the file there, or take the row out".into())
         })
         .collect();
     if missing.is_empty() { Ok(quirks) } else { Err(missing) }

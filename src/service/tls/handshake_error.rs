@@ -1,4 +1,4 @@
-//! Why a TLS handshake with a machine failed, in words for the technician.
+//! Why a machine and the station do not come to speak TLS, in words for whoever stands before the machine.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,20 +12,20 @@ pub(in crate::service) enum HandshakeError {
         "it does not trust the station's certificate authority: enrol it there (`oxbow ca export`), or start it by PXE"
     )]
     Distrust,
-    #[error("it considers the station's certificate expired: set the machine's clock")]
+    #[error("it takes the station's certificate for expired: set the machine's clock")]
     Clock,
     #[error(
         "it hung up on the station's certificate: it does not trust the station's certificate authority (enrol it there, \
          `oxbow ca export`), or its clock is wrong"
     )]
     HungUp,
-    #[error("it supports none of the station's ciphers: update its firmware or its boot program")]
+    #[error("it knows none of the station's ciphers: update its firmware or its boot program")]
     NoCipher,
-    #[error("it does not support TLS 1.2 or newer: update its firmware or its boot program")]
+    #[error("it speaks no TLS that is new enough, 1.2: update its firmware or its boot program")]
     TooOld,
-    #[error("it uses plain HTTP on the HTTPS port: correct its boot URL")]
+    #[error("it speaks plain HTTP on the port for HTTPS: correct its boot URL")]
     PlainHttp,
-    #[error("it did not finish the TLS handshake in time: check the network")]
+    #[error("it did not finish the TLS handshake in time: look at the network")]
     TooSlow,
     #[error("the TLS handshake failed: {0}")]
     Other(String),

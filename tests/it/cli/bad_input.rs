@@ -110,7 +110,7 @@ fn an_image_that_is_not_whole_is_said_before_any_machine_boots() {
             fs::write(data.join("images/os.raw.gz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2]).expect("a file");
         },
         &[],
-        &["profile os: it is incomplete", "copy the image again"],
+        &["profile os: it is not whole", "copy the image again"],
     );
 }
 

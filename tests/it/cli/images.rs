@@ -66,7 +66,7 @@ fn what_is_damaged_or_no_image_is_not_taken_in() {
     home.write("cut.zst", &whole[..whole.len() / 2]);
     home.write("files.zip", b"PK\x03\x04 and so on");
     home.write("sound.raw", b"an image");
-    home.ends(1, &["add", "cut.zst"], &["cut.zst: it is incomplete", "the file ends in the middle", ".sha256sum"]);
+    home.ends(1, &["add", "cut.zst"], &["cut.zst: it is not whole", "the file ends in the middle", ".sha256sum"]);
     home.ends(1, &["add", "files.zip"], &["files.zip: it is a zip archive", "hint: unpack it"]);
     home.ends(1, &["add", "sound.raw", "--sha256", &"0".repeat(64)], &["--sha256 says 0000", "its digest is "]);
     home.write("sound.raw.sha256sum", format!("{} *sound.raw\n", "1".repeat(64)).as_bytes());
@@ -162,7 +162,7 @@ fn by_https_a_source_must_be_vouched_for_by_an_authority_this_machine_believes()
     let url = source.url("os.raw.zst");
     let unknown = finished(home.command(&["add", &url]).env("SSL_CERT_FILE", home.path("empty.toml")));
     assert_eq!(unknown.code, 1, "{}", unknown.all);
-    assert!(unknown.all.contains("its certificate is not trusted"), "{}", unknown.all);
+    assert!(unknown.all.contains("its certificate is not believed"), "{}", unknown.all);
     assert!(unknown.all.contains("hint: "), "{}", unknown.all);
     assert_eq!((home.images(), source.shelf().asked.len()), (Vec::<String>::new(), 0), "nothing was asked of it");
 

@@ -95,7 +95,7 @@ fn everything_wrong_with_all_profiles_is_said_at_once_with_its_line() {
              oxbow: misspelt.toml:2: there is no key \"imagee\"\nhint: did you mean \"image\"?\n\
              oxbow: user-data:2: nothing is called node.host\nhint: did you mean node.hostname?\n\
              oxbow: listed.toml:3: listed.raw has digest {digest}…, listed.raw.sha256sum says 00000000…\n\
-             hint: copy it there, or correct the profile\n\
+             hint: copy it there (again), or correct the profile\n\
              3 problems in DATA/profiles\n"
         )
     );
@@ -142,7 +142,7 @@ fn a_bench_without_profiles_says_what_to_do() {
     fs::create_dir(home.0.path().join("profiles")).expect("a directory");
     let (status, _, wrong) = home.profiles(&["check"]);
     assert_eq!(status, Some(1));
-    assert!(wrong.starts_with("oxbow: DATA/profiles: it contains no profile\nhint: copy one"), "{wrong}");
+    assert!(wrong.starts_with("oxbow: DATA/profiles: there is no profile in it\nhint: copy one"), "{wrong}");
 }
 
 const YAML: &str = "appVersion: apps/v1\nmetadata:\n  standalone-node: \"true\"\nspec:\n  name: \"Standalone\"\n  \

@@ -40,7 +40,7 @@ impl Bench {
 fn a_batch_is_opened_looked_at_and_closed_and_stays_as_it_was() {
     let bench = Bench::new();
     bench.does(&["nodes", "register", "--serial", "PF3K0001"], "PF3K0001");
-    bench.refuses(&["batch"], "no batch has been opened yet");
+    bench.refuses(&["batch"], "no batch was ever opened here");
     let open = ["batch", "open", "line 2", "--work-order", "4711", "--operator", "Kim\u{1b}[31m"];
     bench.does(&open, "the batch line 2 is open");
     bench.refuses(&open, "batch 1, line 2 is open: close it first");
@@ -61,7 +61,7 @@ fn a_batch_is_opened_looked_at_and_closed_and_stays_as_it_was() {
     assert!(page["batch"]["closed"].as_u64() >= page["batch"]["opened"].as_u64());
     bench.refuses(&["batch", "close"], "no batch is open");
     bench.refuses(&["batch", "open", "next", "--list", "/media/stick/order.csv"], "of a list \"order.csv\"");
-    bench.refuses(&["batch", "status", "7"], "batch 7 is not among the latest");
+    bench.refuses(&["batch", "status", "7"], "there is no batch 7");
     bench.does(&["batch", "open", "next"], "the batch next is open");
     bench.does(&["batch", "status", "1"], "closed after");
 }

@@ -263,12 +263,12 @@ fn a_machine_that_does_not_come_in_is_told_of_once_with_the_reason() {
     station.until("it is said again", || station.says(distrust) == 2);
     let old = ["--cacert", &trust, "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", "@/ca.pem"];
     assert!(!station.curl(&old, "https").status.success());
-    assert_eq!(station.says("no HTTPS: it does not support TLS 1.2 or newer"), 1);
+    assert_eq!(station.says("no HTTPS: it speaks no TLS that is new enough, 1.2"), 1);
     let none = ["--cacert", &trust, "--tls-max", "1.2", "--ciphers", "AES128-CCM", "@/ca.pem"];
     assert!(!station.curl(&none, "https").status.success());
-    assert_eq!(station.says("no HTTPS: it supports none of the station's ciphers"), 1);
+    assert_eq!(station.says("no HTTPS: it knows none of the station's ciphers"), 1);
     let _garbled = station.curl(&["http://10.77.0.1:443/boot.ipxe"], "http");
-    assert_eq!(station.says("no HTTPS: it uses plain HTTP on the HTTPS port"), 1);
+    assert_eq!(station.says("no HTTPS: it speaks plain HTTP on the port for HTTPS"), 1);
     station.get(&ca, "/healthz");
     assert_eq!(
         station.says("HTTPS works for this machine now"),
@@ -309,7 +309,7 @@ fn an_authority_that_cannot_be_used_is_said_and_plain_http_goes_on() {
     let station = cable.start(&[]);
     assert_eq!(station.plain("/boot/vmlinuz").as_bytes(), KERNEL);
     station.says("ca.key is damaged");
-    assert!(station.log().contains("restore ca.pem and ca.key from a copy"));
+    assert!(station.log().contains("put ca.pem and ca.key back from a copy"));
     assert!(station.plain("/ca.pem").contains("no certificate authority: see its services"));
     assert_eq!(fs::read(cable.path("data/tls/ca.key")).expect("still there"), b"nonsense", "never replaced");
     assert!(!site::inside(&cable.client, || TcpStream::connect((STATION, 443)).is_ok()));

@@ -55,7 +55,7 @@ fn a_disk_is_written_after_a_persons_yes_even_over_a_restart_and_one_that_may_no
     assert!(reason.contains("(file, 64.0 GB, simulated disk, serial SN-"), "{reason}");
     let mark = site.mark("SN-1");
     let (well, said) = site.oxbow(&["nodes", "approve", "SN-1", "--profile", "test", "--asked", &mark]);
-    assert!(!well && said.contains("hint: assign the other profile first"), "{said}");
+    assert!(!well && said.contains("hint: give it the other profile first"), "{said}");
 
     site.says_yes("SN-1");
     site.until("who was approved goes on", |nodes| phase(nodes, "SN-1") == "provisioned");

@@ -232,7 +232,7 @@ mod tests {
         );
         assert!(small.contains("swap 64 MiB and reserved 3 MiB"), "{small}");
         let rootfs = says(AbVerity { rootfs_mib: 3, ..sizes() }, 1);
-        assert_eq!(rootfs, "the image's rootfs has 4 MiB, the layout gives it 3");
+        assert_eq!(rootfs, "the image's rootfs has 4 MiB, the layout gives it 3 MiB");
         let hash = says(AbVerity { hash_mib: 1, ..sizes() }, 1);
         assert_eq!(hash, "the hashes of a 6 MiB rootfs need 2 MiB, the layout has 1 MiB");
     }
