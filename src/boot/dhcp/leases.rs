@@ -520,8 +520,8 @@ mod tests {
         for (number, address) in (size..).zip(segment.pool()) {
             assert_eq!(leases.offer(seconds(600), machine(number), None, &segment), Some(address));
         }
-        // One by one through the pool it would be billions of steps.
-        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        // One by one through the pool it would be billions of steps: many minutes on any machine, however busy.
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     }
 
     proptest! {

@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 
 use self::files::BootFileCache;
 use super::link::{self, BoundInterface};
-use super::observer::TftpWitness;
+use super::observer::TftpObserver;
 use super::udp::{self, ConnectedUdp};
 use super::{ServiceContext, ServiceError};
 use crate::boot::tftp::packet::ReadRequest;
@@ -128,7 +128,7 @@ impl Counter {
 
     async fn take(&mut self, socket: &UdpSocket, peer: SocketAddrV4, packet: &[u8]) {
         let from = SocketAddrV4::new(self.address, self.port);
-        let observer = TftpWitness { inbox: self.inbox.clone(), peer, from };
+        let observer = TftpObserver { inbox: self.inbox.clone(), peer, from };
         observer.packet(true, packet);
         match self.desk.admit(peer, packet) {
             Admission::Start(ask) => self.start(peer, ask),
@@ -191,7 +191,7 @@ impl FileTransfer {
         let at = SocketAddrV4::new(self.address, 0);
         let socket = udp::bound(&self.interface, at)?;
         socket.connect(self.peer).await?;
-        let observer = TftpWitness { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
+        let observer = TftpObserver { inbox: self.inbox.clone(), peer: self.peer, from: udp::local(&socket)? };
         let mut line = ConnectedUdp::new(socket);
         match self.files.clone().open(self.ask.file.clone(), *self.peer.ip()).await {
             Ok((file, content)) => {
@@ -227,7 +227,7 @@ async fn deliver(
     ask: &ReadRequest,
     (file, content): (&str, Bytes),
     again: &mut mpsc::Receiver<ReadRequest>,
-    observer: &TftpWitness,
+    observer: &TftpObserver,
 ) -> Option<TransferEnd> {
     let (mut transfer, mut turn) = Transfer::start(ask, content);
     observer.begun(file, &transfer, &turn);

@@ -271,6 +271,6 @@ mod tests {
 
         let (ended, _) = settled(&Nvram::new(), LoadersPresent { asked: false, fallback: false });
         let neither = ended.expect_err("there is nothing to start");
-        assert!(neither.ends_with(r"is not on the image's ESP, nor is \EFI\BOOT\BOOTX64.EFI"), "{neither}");
+        assert!(neither.ends_with(r"is not on the image's ESP, and neither is \EFI\BOOT\BOOTX64.EFI"), "{neither}");
     }
 }
