@@ -52,7 +52,7 @@ pub(super) async fn import(
         None => ControlReply::Refused { why: "nothing was imported".into(), hint: None },
         Some(_) if wanted.dry_run => ControlReply::Done { said: "nothing was imported: this was a dry run".into() },
         Some(_) if preview.counts.new + preview.counts.changes == 0 => {
-            ControlReply::Done { said: "nothing to import: the bench knows all of it".into() }
+            ControlReply::Done { said: "nothing to import: all rows are already known".into() }
         }
         Some(rows) => {
             let said = format!("imported {}", in_words(&preview));

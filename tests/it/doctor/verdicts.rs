@@ -781,7 +781,7 @@ fn plain_http_where_https_is_required() {
     assert!(bench.timeline().contains("given 10.77.0.100, https://10.77.0.1/boot/ipxe.efi"), "{}", bench.timeline());
     // Its firmware was given another URL by hand.
     assert!(bench.firmware_fetches("ipxe.efi").starts_with("HTTP/1.1 403 "));
-    let what = "/boot/ipxe.efi was asked for by plain HTTP, and this station requires HTTPS";
+    let what = "/boot/ipxe.efi was requested by plain HTTP, but this station requires HTTPS";
     bench.says(Finding::Refused, StoppedAt::Loader, Failure, what, "oxbow ca export");
 }
 

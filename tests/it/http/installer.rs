@@ -229,7 +229,7 @@ fn grub_boots_the_installer_that_ipxe_would_boot() {
 fn where_https_is_required_an_installer_is_not_booted_at_all() {
     let bench = Bench::start_so(PROFILE, true);
     let ask = format!("/boot.ipxe?{ASK}");
-    let reason = "its profile boots an installer, which cannot be told to trust this station";
+    let reason = "its profile boots an installer, which cannot be made to trust this station";
     bench.until("it says why", |bench| bench.get(&ask).1.contains(reason));
     assert_eq!(bench.get(&format!("/r/{}/answers", "5a".repeat(16))).0, 403);
 }
