@@ -266,7 +266,7 @@ async fn what_is_not_there_is_said_in_words_at_once() {
         let ask = |file: &str| Client::new(at).load(file, "tsize 0", 0);
         let words = "no file \"revocations.efi\"; oxbow has empty.efi, snponly.efi, undionly.kpxe";
         assert_eq!(ask("revocations.efi"), Err(words.into()));
-        assert_eq!(ask("../../etc/passwd"), Err("\"../../etc/passwd\" leads out of the boot files".into()));
+        assert_eq!(ask("../../etc/passwd"), Err("\"../../etc/passwd\" is outside the boot files".into()));
     })
     .await;
     let told = bench.down().await;
