@@ -1,10 +1,12 @@
 //! How long a list of 100,000 machines takes, and how much memory: `cargo bench --bench import`.
 
+#[path = "tools/src/spread.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the bench tools and their tests use all of it")]
+mod spread;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use tokio_util::sync::CancellationToken;
 
 use oxbow::domain::command::{Command, ImportList, Undo};
 use oxbow::domain::effect::Effect;
@@ -17,52 +19,65 @@ use oxbow::domain::time::Timestamp;
 use oxbow::hub::{Hub, NodeLog};
 use oxbow::inbox::{Inbox, Input, inbox};
 use oxbow::store;
+use spread::Spread;
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio_util::sync::CancellationToken;
 
 const ROWS: u32 = 100_000;
+const ROUNDS: usize = 5;
 const NOW: Timestamp = Timestamp::from_millis(0);
 
 fn main() {
+    let (text, wrong) = (list("emt-s"), list("emt"));
+    println!("{ROWS} rows, {} MB, median of {ROUNDS} rounds (min–max)", text.len() / 1_000_000);
+    println!();
+    println!("| what | ms | memory, MB |");
+    println!("|---|---|---|");
+    let mut rows = Rows::default();
+    for _ in 0..ROUNDS {
+        round(&mut rows, &text, &wrong);
+    }
+    rows.print();
+}
+
+fn round(rows: &mut Rows, text: &str, wrong: &str) {
     let profile = file::parse("emt-s.toml", "schema = 1\nimage = \"emt.raw.gz\"\n").expect("a profile");
     let catalogue = Arc::new(Catalogue { profiles: [(profile.id.clone(), profile)].into(), ..Catalogue::default() });
     let mut bench = Snapshot { catalogue: catalogue.clone(), ..Snapshot::default() };
     let mut fleet = Fleet::default();
+    let preview =
+        |text: &str, bench: &Snapshot| import::preview("a.csv", text.as_bytes(), NOW, bench, &ImportOptions::default());
 
-    let text = list("emt-s");
-    println!("{ROWS} rows, {} MB", text.len() / 1_000_000);
-    measured("preview, all new", || import::preview("a.csv", text.as_bytes(), NOW, &bench, &ImportOptions::default()));
-    let wrong = list("emt");
-    let errors = measured("preview, all wrong", || {
-        import::preview("a.csv", wrong.as_bytes(), NOW, &bench, &ImportOptions::default())
-    });
-    measured("errors as CSV", || import::errors_csv(&errors));
+    rows.measure("preview, all new", || preview(text, &bench));
+    let errors = rows.measure("preview, all wrong", || preview(wrong, &bench));
+    rows.measure("the errors as CSV", || import::errors_csv(&errors));
     drop(errors);
-    let preview = import::preview("a.csv", text.as_bytes(), NOW, &bench, &ImportOptions::default());
-    let import = preview.import().expect("all rows are right");
-    let effects =
-        measured("import", || fleet.apply(NOW, Command::Import(import.clone()), &catalogue)).expect("possible");
-    measured("import, stored", || stored(effects));
-    waited(&import, &catalogue);
+    let import = preview(text, &bench).import().expect("all rows are right");
+    let command = Command::Import(import.clone());
+    let effects = rows.measure("import", || fleet.apply(NOW, command, &catalogue)).expect("possible");
+    store(rows, effects);
+    wait(rows, &import, &catalogue);
     (bench.nodes, bench.index) = (fleet.nodes().clone(), fleet.index().clone());
-    measured("preview, all the same", || {
-        import::preview("a.csv", text.as_bytes(), NOW, &bench, &ImportOptions::default())
-    });
+    rows.measure("preview, all the same", || preview(text, &bench));
     let deed = fleet.deeds().last().map(|deed| deed.at).unwrap_or_default();
-    let undo = Command::Undo { deed, scope: Undo::All };
-    measured("undo", || fleet.apply(NOW, undo.clone(), &catalogue)).expect("possible");
+    rows.measure("undo", || fleet.apply(NOW, Command::Undo { deed, scope: Undo::All }, &catalogue)).expect("possible");
 }
 
 /// Writes to a store of its own until all is on the disk.
-fn stored(effects: Vec<Effect>) {
+fn store(rows: &mut Rows, effects: Vec<Effect>) {
     let directory = tempfile::TempDir::new().expect("a directory");
     let (store, _, thread) = store::open(&directory.path().join("oxbow.db")).expect("a new store");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async { store.write(effects).await.await.expect("the thread lives").expect("written") });
+    rows.measure("import, on the disk", || {
+        runtime.block_on(async { store.write(effects).await.await.expect("the thread lives").expect("written") });
+    });
     drop(store);
     thread.join().expect("it ends in order");
 }
 
-/// How long others wait for the hub while it takes the list in, and while it takes it back.
-fn waited(import: &ImportList, catalogue: &Arc<Catalogue>) {
+/// How long others wait for the hub during an import, and during its undo.
+fn wait(rows: &mut Rows, import: &ImportList, catalogue: &Arc<Catalogue>) {
     let directory = tempfile::TempDir::new().expect("a directory");
     let (store, _, thread) = store::open(&directory.path().join("oxbow.db")).expect("a new store");
     let runtime =
@@ -81,22 +96,26 @@ fn waited(import: &ImportList, catalogue: &Arc<Catalogue>) {
         [imported, undone]
     });
     thread.join().expect("it ends in order");
-    println!("{:24}{:6} ms", "others wait for import", imported.as_millis());
-    println!("{:24}{:6} ms", "others wait for undo", undone.as_millis());
+    rows.add("longest wait of others, import", imported, None);
+    rows.add("longest wait of others, undo", undone, None);
 }
 
-/// The longest time that anybody else waits while the hub carries out `command`.
+/// The longest time that anybody else waits while the hub carries out `command`. The hub has the command before the first
+/// question, so that the wait for all of it is measured.
 async fn others_wait(inbox: &Inbox, command: Command) -> Duration {
-    let to = inbox.clone();
-    let command = tokio::spawn(async move { to.ask(|back| Input::Command(command, back)).await });
+    let (back, mut done) = oneshot::channel();
+    inbox.send(Input::Command(command, back)).await;
     let mut longest = Duration::ZERO;
-    while !command.is_finished() {
+    let outcome = loop {
         let asked = Instant::now();
         inbox.ask(|back| Input::Capture(Vec::new(), back)).await;
         longest = longest.max(asked.elapsed());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert_eq!(command.await.expect("it ends"), Some(Ok(())));
+        match done.try_recv() {
+            Err(TryRecvError::Empty) => tokio::time::sleep(Duration::from_millis(1)).await,
+            outcome => break outcome,
+        }
+    };
+    assert_eq!(outcome, Ok(Ok(())));
     longest
 }
 
@@ -118,16 +137,47 @@ fn list(profile: &str) -> String {
     text
 }
 
-fn measured<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let before = Instant::now();
-    let result = work();
-    println!("{what:24}{:6} ms, peak {} MB", before.elapsed().as_millis(), peak_megabytes());
-    result
+/// Milliseconds and megabytes of each round, in the order of the first one.
+#[derive(Default)]
+struct Rows(Vec<(&'static str, Vec<f64>, Vec<f64>)>);
+
+impl Rows {
+    fn measure<T>(&mut self, what: &'static str, work: impl FnOnce() -> T) -> T {
+        forget_peak();
+        let began = Instant::now();
+        let result = work();
+        let took = began.elapsed();
+        self.add(what, took, Some(peak_megabytes()));
+        result
+    }
+
+    fn add(&mut self, what: &'static str, took: Duration, megabytes: Option<f64>) {
+        let at = self.0.iter().position(|(name, ..)| *name == what).unwrap_or_else(|| {
+            self.0.push((what, Vec::new(), Vec::new()));
+            self.0.len() - 1
+        });
+        let (_, times, memory) = &mut self.0[at];
+        times.push(took.as_secs_f64() * 1000.0);
+        memory.extend(megabytes);
+    }
+
+    fn print(&self) {
+        for (what, times, memory) in &self.0 {
+            let times = Spread::of(times).expect("rounds");
+            let memory = Spread::of(memory).map(|memory| format!("{memory:.0}")).unwrap_or_default();
+            println!("| {what} | {times:.0} | {memory} |");
+        }
+    }
 }
 
-/// The most memory this process ever had (proc(5), `VmHWM`).
-fn peak_megabytes() -> u64 {
+/// From here on the kernel counts this process's largest memory anew (proc(5), `clear_refs`).
+fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").expect("one's own");
+}
+
+/// The most memory this process has had (proc(5), `VmHWM`).
+fn peak_megabytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) / 1024
+    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }

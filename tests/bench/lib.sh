@@ -1,4 +1,4 @@
-# Sourced by the benches: a cable between two namespaces, servers at its one end, and how to stop them.
+# Sourced by the benches: a cable between two namespaces, servers at one end of it, and how to stop them.
 # shellcheck shell=bash
 #
 #   ┌ $station ─────────────────┐   ┌ $client ────────────┐
@@ -13,6 +13,8 @@ station=oxb-$$-bench-s client=oxb-$$-bench-c
 mkdir -p "$target"
 home=$(mktemp -d "$target/bench-XXXXXX")
 oxbow=$target/release/oxbow
+tools=$target/bench-tools
+rounds=${ROUNDS:-5}
 server=''
 servers=()
 
@@ -42,6 +44,15 @@ unpacked() {
 }
 
 build() { (cd "$root" && cargo build --quiet --release "$@"); }
+
+# build_tool NAME... : programs of tests/bench/tools, into $tools/release.
+build_tool() {
+    cargo build --quiet --locked --release --manifest-path "$root/tests/bench/tools/Cargo.toml" --target-dir "$tools" \
+        "${@/#/--bin=}"
+}
+
+# spread DIGITS ROUND... [/ ROUND...]... : `median (min–max)` of the rounds, or of their ratios (tools/src/bin/spread.rs).
+spread() { "$tools/release/spread" "$@"; }
 
 lay_cable() {
     ip netns add "$station"

@@ -1,7 +1,8 @@
-//! `log-load STATION MACHINES RATE SECONDS`, as `log-load 10.77.0.1:80 100 200 60`: so many machines, each of which boots, says
-//! hello and then so many lines a second, as an agent does: what was said within 100 ms in one message, and again until it is
-//! acknowledged. Ends when all is. Prints how many lines were acknowledged, how many of them left out, and how long a
-//! message took on average and at most, in milliseconds.
+//! `log-load STATION MACHINES RATE SECONDS`, as `log-load 10.77.0.1:80 100 200 60`: so many machines, each of which boots,
+//! says hello and then sends so many log lines a second, as an agent does: all lines of the last 100 ms in one message, sent
+//! again until it is acknowledged. Ends when all lines are. Prints how many lines were acknowledged, how many of them the
+//! station left out, how long a message took on average and at most, in milliseconds, and how many seconds all of it took,
+//! from the first machine's first request to the last machine's last answer, each by its own clock.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,8 +10,11 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-#[derive(Default)]
-struct Told {
+use oxbow_bench_tools::span::Span;
+
+/// What one machine sent, and how long it waited.
+struct Sent {
+    span: Span,
     acknowledged: u64,
     left_out: u64,
     messages: u32,
@@ -29,17 +33,19 @@ fn main() -> ExitCode {
             thread::spawn(move || talk(&station, number, rate, rate * seconds))
         })
         .collect();
-    let mut all = Told::default();
-    for thread in threads {
-        let told = thread.join().expect("it ends");
-        all.acknowledged += told.acknowledged;
-        all.left_out += told.left_out;
-        all.messages += told.messages;
-        all.waited += told.waited;
-        all.longest = all.longest.max(told.longest);
-    }
-    let mean = all.waited.as_secs_f64() * 1000.0 / f64::from(all.messages.max(1));
-    println!("{} {} {mean:.1} {:.0}", all.acknowledged, all.left_out, all.longest.as_secs_f64() * 1000.0);
+    let all: Vec<Sent> = threads.into_iter().map(|thread| thread.join().expect("it ends")).collect();
+    let Some(span) = Span::of_all(all.iter().map(|sent| sent.span)) else { return usage() };
+    let acknowledged: u64 = all.iter().map(|sent| sent.acknowledged).sum();
+    let left_out: u64 = all.iter().map(|sent| sent.left_out).sum();
+    let messages: u32 = all.iter().map(|sent| sent.messages).sum();
+    let waited: Duration = all.iter().map(|sent| sent.waited).sum();
+    let longest = all.iter().map(|sent| sent.longest).max().unwrap_or_default();
+    let mean = waited.as_secs_f64() * 1000.0 / f64::from(messages.max(1));
+    println!(
+        "{acknowledged} {left_out} {mean:.2} {:.1} {:.1}",
+        longest.as_secs_f64() * 1000.0,
+        span.duration().as_secs_f64()
+    );
     ExitCode::SUCCESS
 }
 
@@ -48,39 +54,49 @@ fn usage() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn talk(station: &str, number: u64, rate: u64, all: u64) -> Told {
-    let mut way = Way { station: station.to_owned(), connection: None };
-    let run = boot(&mut way, number);
-    let (mut told, began) = (Told::default(), Instant::now());
-    while told.acknowledged < all {
+fn talk(station: &str, number: u64, rate: u64, all: u64) -> Sent {
+    let first = Instant::now();
+    let mut station = Connection { station: station.to_owned(), open: None };
+    let run = boot(&mut station, number);
+    let began = Instant::now();
+    let mut sent = Sent {
+        span: Span { first, last: began },
+        acknowledged: 0,
+        left_out: 0,
+        messages: 0,
+        waited: Duration::ZERO,
+        longest: Duration::ZERO,
+    };
+    while sent.acknowledged < all {
         let millis = u64::try_from(began.elapsed().as_millis()).expect("a short time");
-        let said = (millis * rate / 1000).min(all);
-        let lines: Vec<String> = (told.acknowledged..said.min(told.acknowledged + BATCH))
-            .map(|line| format!("[\"info\",\"write: step {line} of what this machine says while it is provisioned, at full length\"]"))
+        let due = (millis * rate / 1000).min(all);
+        let lines: Vec<String> = (sent.acknowledged..due.min(sent.acknowledged + BATCH))
+            .map(|line| format!("[\"info\",\"write: step {line}, as a machine logs while it is provisioned, a line of usual length\"]"))
             .collect();
         if !lines.is_empty() {
-            let body = format!("{{\"version\":1,\"first\":{},\"lines\":[{}]}}", told.acknowledged, lines.join(","));
+            let body = format!("{{\"version\":1,\"first\":{},\"lines\":[{}]}}", sent.acknowledged, lines.join(","));
             let asked = Instant::now();
-            let answer = way.ask("POST", &format!("/agent/v1/runs/{run}/log"), &body);
-            let waited = asked.elapsed();
-            told.messages += 1;
-            told.waited += waited;
-            told.longest = told.longest.max(waited);
+            let answer = station.ask("POST", &format!("/agent/v1/runs/{run}/log"), &body);
+            sent.span.last = Instant::now();
+            let waited = sent.span.last.duration_since(asked);
+            sent.messages += 1;
+            sent.waited += waited;
+            sent.longest = sent.longest.max(waited);
             if let Ok(answer) = answer {
-                told.acknowledged = figure(&answer, "\"next\":").unwrap_or(told.acknowledged);
-                told.left_out += figure(&answer, "\"left_out\":").unwrap_or(0);
+                sent.acknowledged = figure(&answer, "\"next\":").unwrap_or(sent.acknowledged);
+                sent.left_out += figure(&answer, "\"left_out\":").unwrap_or(0);
             }
         }
         thread::sleep(GATHERED);
     }
-    told
+    sent
 }
 
 /// The run that this machine is given.
-fn boot(way: &mut Way, number: u64) -> String {
+fn boot(station: &mut Connection, number: u64) -> String {
     let mac = format!("52-54-00-20-{:02x}-{:02x}", number >> 8, number & 0xff);
     let run = loop {
-        let script = way.ask("GET", &format!("/boot.ipxe?mac={mac}&serial=TALK-{number}&platform=efi"), "");
+        let script = station.ask("GET", &format!("/boot.ipxe?mac={mac}&serial=TALK-{number}&platform=efi"), "");
         if let Some((_, run)) = script.unwrap_or_default().split_once("oxbow.run=") {
             break run[..32].to_owned();
         }
@@ -90,29 +106,32 @@ fn boot(way: &mut Way, number: u64) -> String {
         "{{\"version\":1,\"agent\":\"load\",\"claims\":{{\"macs\":[\"{}\"],\"serial\":\"TALK-{number}\"}},\"disks\":[]}}",
         mac.replace('-', ":")
     );
-    while !way.ask("POST", &format!("/agent/v1/runs/{run}/hello"), &hello).is_ok_and(|answer| answer.contains("job")) {
+    while !station
+        .ask("POST", &format!("/agent/v1/runs/{run}/hello"), &hello)
+        .is_ok_and(|answer| answer.contains("job"))
+    {
         thread::sleep(GATHERED);
     }
     run
 }
 
 /// One connection, which is opened again when it breaks.
-struct Way {
+struct Connection {
     station: String,
-    connection: Option<BufReader<TcpStream>>,
+    open: Option<BufReader<TcpStream>>,
 }
 
-impl Way {
+impl Connection {
     fn ask(&mut self, verb: &str, path: &str, body: &str) -> io::Result<String> {
         let answer = self.try_to_ask(verb, path, body);
         if answer.is_err() {
-            self.connection = None;
+            self.open = None;
         }
         answer
     }
 
     fn try_to_ask(&mut self, verb: &str, path: &str, body: &str) -> io::Result<String> {
-        let connection = match &mut self.connection {
+        let connection = match &mut self.open {
             Some(connection) => connection,
             none => {
                 let stream = TcpStream::connect(&self.station)?;

@@ -1,13 +1,16 @@
-//! `tftp-load SERVER NAME FILE CLIENTS BLKSIZE WINDOWSIZE` : so many clients load NAME at the same time and compare it with
-//! FILE; prints `SECONDS MEGABYTES-PER-SECOND TIME-OUTS`. Fails if one of them does not get it whole.
+//! `tftp-load SERVER NAME FILE CLIENTS BLKSIZE WINDOWSIZE`: so many clients load NAME at the same time and compare it with
+//! FILE. Prints `SECONDS MEGABYTES-PER-SECOND TIME-OUTS`, from the first request of all clients to the last block of all,
+//! each by its own clock. Fails if a client does not get the whole file.
 //!
-//! WINDOWSIZE 1 and BLKSIZE 512 are not asked for: a client that says nothing gets them.
+//! WINDOWSIZE 1 and BLKSIZE 512 are not asked for: they are what a client without options gets.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use oxbow_bench_tools::span::Span;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -16,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted = Arc::new(std::fs::read(file)?);
     let (server, clients): (SocketAddr, usize) = (server.parse()?, clients.parse()?);
     let load = Load { server, name, blksize: blksize.parse()?, windowsize: windowsize.parse()? };
-    let start = Arc::new(Barrier::new(clients + 1));
+    let start = Arc::new(Barrier::new(clients));
     let threads: Vec<_> = (0..clients)
         .map(|_| {
             let (load, wanted, start) = (load.clone(), wanted.clone(), start.clone());
@@ -26,15 +29,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             })
         })
         .collect();
-    start.wait();
-    let began = Instant::now();
-    let mut time_outs = 0;
+    let (mut spans, mut time_outs) = (Vec::new(), 0);
     for thread in threads {
-        time_outs += thread.join().map_err(|_| "a client failed")??;
+        let loaded = thread.join().map_err(|_| "a client failed")??;
+        spans.push(loaded.span);
+        time_outs += loaded.time_outs;
     }
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{seconds:.3} {:.1} {time_outs}", (wanted.len() * clients) as f64 / 1e6 / seconds);
+    let all = Span::of_all(spans).ok_or("there is no client")?;
+    let rate = all.megabytes_per_second(wanted.len() * clients);
+    println!("{:.3} {rate:.1} {time_outs}", all.duration().as_secs_f64());
     Ok(())
+}
+
+/// What one client saw.
+struct Loaded {
+    span: Span,
+    /// How often nothing came for a second.
+    time_outs: usize,
 }
 
 #[derive(Clone)]
@@ -46,8 +57,8 @@ struct Load {
 }
 
 impl Load {
-    /// Loads the file once; gives back how often nothing came for a second.
-    fn run(&self, wanted: &[u8]) -> io::Result<usize> {
+    /// Loads the file once.
+    fn run(&self, wanted: &[u8]) -> io::Result<Loaded> {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
         let mut request = format!("\0\x01{}\0octet\0", self.name);
@@ -57,8 +68,9 @@ impl Load {
         if self.windowsize != 1 {
             request += &format!("windowsize\0{}\0", self.windowsize);
         }
-        socket.send_to(request.as_bytes(), self.server)?;
         let mut packet = vec![0; 70_000];
+        let first = Instant::now();
+        socket.send_to(request.as_bytes(), self.server)?;
         let (mut blksize, mut windowsize) = (512, 1);
         let (mut got, mut block, mut unacked, mut time_outs) = (0, 0_u16, 0, 0);
         let mut connected = false;
@@ -90,7 +102,7 @@ impl Load {
                 }
                 [0, 3, high, low, data @ ..] => {
                     if u16::from_be_bytes([*high, *low]) != block.wrapping_add(1) {
-                        // A gap, or what came already: once in a window says where to go on.
+                        // A gap, or a repeated block: one acknowledgement in a window says where to go on.
                         if unacked != usize::MAX {
                             socket.send(&ack(block))?;
                             unacked = usize::MAX;
@@ -103,14 +115,18 @@ impl Load {
                     got += data.len();
                     block = block.wrapping_add(1);
                     unacked = if unacked == usize::MAX { 1 } else { unacked + 1 };
-                    let is_last = data.len() < blksize;
-                    if is_last || unacked >= windowsize {
+                    let span = (data.len() < blksize).then(|| Span { first, last: Instant::now() });
+                    if span.is_some() || unacked >= windowsize {
                         socket.send(&ack(block))?;
                         unacked = 0;
                     }
-                    if is_last {
+                    if let Some(span) = span {
                         let whole = got == wanted.len();
-                        return if whole { Ok(time_outs) } else { Err(io::Error::other("the file ended early")) };
+                        return if whole {
+                            Ok(Loaded { span, time_outs })
+                        } else {
+                            Err(io::Error::other("the file ended early"))
+                        };
                     }
                 }
                 [0, 5, _, _, message @ ..] => {
