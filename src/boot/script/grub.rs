@@ -9,7 +9,8 @@
 use minijinja::context;
 
 use crate::boot::files::installer::Boot;
-use crate::boot::script::{ScriptQuery, filled, install_args};
+use crate::boot::script::templates::filled;
+use crate::boot::script::{ScriptQuery, install_args};
 use crate::domain::ids::{ProfileId, RunId};
 use crate::domain::station::Station;
 use crate::domain::text;
@@ -19,7 +20,7 @@ use crate::domain::text;
 pub fn ask(base_url: &str) -> String {
     let host = base_url.trim_start_matches("http://");
     let device = format!("(http,{host})");
-    filled(include_str!("../../../assets/grub/ask.cfg"), context! { base_url, device })
+    filled("grub/ask.cfg", context! { base_url, device })
 }
 
 /// The configuration that starts the agent for `run`.
@@ -35,7 +36,7 @@ pub fn install(
     let base_url = &station.base_url;
     let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
     let (kernel, initrds) = ("/boot/vmlinuz", ["/boot/initramfs.img"]);
-    filled(include_str!("../../../assets/grub/install.cfg"), context! { base_url, run, profile, kernel, initrds, args })
+    filled("grub/install.cfg", context! { base_url, run, profile, kernel, initrds, args })
 }
 
 /// The configuration that starts an installer.
@@ -44,19 +45,19 @@ pub fn installer(station: &Station, run: RunId, profile: &ProfileId, boot: &Boot
     let (base_url, run, profile, args) = (&station.base_url, run.to_string(), profile.as_str(), args.join(" "));
     let initrds: Vec<&str> = boot.initrds.iter().map(|initrd| initrd.path.as_str()).collect();
     let values = context! { base_url, run, profile, kernel => boot.kernel.path, initrds, args };
-    filled(include_str!("../../../assets/grub/install.cfg"), values)
+    filled("grub/install.cfg", values)
 }
 
 /// The configuration that leaves the network for the machine's own disk.
 ///
 /// GRUB starts the loader itself: after its `exit` EDK2 ends in its menu (measured).
 pub fn local_disk() -> String {
-    filled(include_str!("../../../assets/grub/local.cfg"), context! { loaders => LOADERS.join(" ") })
+    filled("grub/local.cfg", context! { loaders => LOADERS.join(" ") })
 }
 
 /// The configuration that shows why nothing happens and lets the machine ask again.
 pub fn wait(reason: &str) -> String {
-    filled(include_str!("../../../assets/grub/wait.cfg"), context! { reason => plain(reason) })
+    filled("grub/wait.cfg", context! { reason => plain(reason) })
 }
 
 /// `word` as one argument that GRUB takes as it is.

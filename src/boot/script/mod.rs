@@ -6,14 +6,16 @@
 pub mod grub;
 pub mod quote;
 pub mod shim;
+mod templates;
 
 use std::net::Ipv4Addr;
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::context;
 
 use crate::boot::architecture::{ArchCode, LoaderTransport};
 use crate::boot::files::installer::Boot;
 use crate::boot::script::quote::harmless;
+use crate::boot::script::templates::filled;
 use crate::domain::ids::{MacAddr, ProfileId, RunId};
 use crate::domain::machine::claims::Claims;
 use crate::domain::machine::quirk::LocalBoot;
@@ -85,7 +87,7 @@ impl ScriptQuery {
 /// where they were loaded. `log_server` is where iPXE's own log goes.
 pub fn ask(base_url: &str, log_server: Ipv4Addr) -> String {
     let https = base_url.starts_with("https:");
-    filled(include_str!("../../../assets/ipxe/ask.ipxe"), context! { base_url, log_server, https, claims => CLAIMS })
+    filled("ipxe/ask.ipxe", context! { base_url, log_server, https, claims => CLAIMS })
 }
 
 /// How a machine is to reach the station for what it asked by `by_https`, or by plain HTTP.
@@ -116,7 +118,7 @@ pub fn detour(station: &Station, https: &Https) -> String {
     let own = |arch: ArchCode| arch.file(LoaderTransport::Tftp).unwrap_or_default();
     let (bios, efi, address) = (own(ArchCode::BIOS), own(ArchCode::UEFI_X64), station.address.to_string());
     let base_url = &https.base_url;
-    filled(include_str!("../../../assets/ipxe/detour.ipxe"), context! { base_url, address, bios, efi })
+    filled("ipxe/detour.ipxe", context! { base_url, address, bios, efi })
 }
 
 /// The script that starts the agent for `run`, which speaks to the station by HTTPS if `https` is given.
@@ -135,7 +137,7 @@ pub fn install(
     let (run, profile, args) = (run.to_string(), profile.as_str(), args.join(" "));
     let initrds = [context! { name => "initramfs.img", path => "/boot/initramfs.img" }];
     let values = context! { base_url, run, profile, kernel => "/boot/vmlinuz", initrds, args };
-    filled(include_str!("../../../assets/ipxe/install.ipxe"), values)
+    filled("ipxe/install.ipxe", values)
 }
 
 /// The script that starts an installer.
@@ -146,7 +148,7 @@ pub fn installer(station: &Station, run: RunId, profile: &ProfileId, boot: &Boot
     let (base_url, run, profile) = (&station.base_url, run.to_string(), profile.as_str());
     let initrds: Vec<_> = boot.initrds.iter().map(|it| context! { name => it.name, path => it.path }).collect();
     let values = context! { base_url, run, profile, kernel => boot.kernel.path, initrds, args };
-    filled(include_str!("../../../assets/ipxe/install.ipxe"), values)
+    filled("ipxe/install.ipxe", values)
 }
 
 /// The words of the install kernel's command line, whatever loads it.
@@ -172,20 +174,12 @@ pub fn local_disk(asked: &ScriptQuery, way: Option<LocalBoot>) -> Option<String>
     let way = way.unwrap_or(usual);
     let loader = if asked.arch.as_deref() == Some("arm64") { "BOOTAA64.EFI" } else { "BOOTX64.EFI" };
     let values = context! { uefi => asked.uefi, way => way.word(), loader };
-    (way != LocalBoot::NotFound).then(|| filled(include_str!("../../../assets/ipxe/local.ipxe"), values))
+    (way != LocalBoot::NotFound).then(|| filled("ipxe/local.ipxe", values))
 }
 
 /// The script that shows why nothing happens and asks again.
 pub fn wait(base_url: &str, reason: &str) -> String {
-    filled(include_str!("../../../assets/ipxe/wait.ipxe"), context! { base_url, reason => harmless(reason) })
-}
-
-pub(super) fn filled(template: &str, values: minijinja::Value) -> String {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates
-        .render_str(template, values)
-        .expect("the templates are part of the program and every one is filled by a test")
+    filled("ipxe/wait.ipxe", context! { base_url, reason => harmless(reason) })
 }
 
 /// What a machine says of itself, in iPXE's words: `netX` is the card that was opened last. `:uristring` because names of products hold blanks. Asset tag, board
