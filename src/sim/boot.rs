@@ -1,7 +1,7 @@
 //! From power-on to what the station's script says: DHCP, TFTP, iPXE.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use super::addresses::{Addresses, IpError};
@@ -10,7 +10,7 @@ use super::identity::{BootFirmware, MANUFACTURER, PRODUCT, SimIdentity};
 use super::ipxe::{ActionResult, Ipxe, IpxeAction};
 use super::power::{Off, Power};
 use super::segment::{Cable, NoLease};
-use super::tftp::{TftpClient, TftpError, Wishes};
+use super::tftp::{self, TftpClient, TftpError, TftpOptions};
 use super::web::{Web, WebError};
 use crate::domain::digest::Digest;
 
@@ -65,18 +65,22 @@ impl BootAttempt<'_> {
         let file = lease.boot_file.clone().ok_or(BootError::NoBootFile(lease.server))?;
         // iPXE looks for it in what its loader was answered, as soon as it starts.
         let mut trust = lease.trust;
-        let tftp = TftpClient { from: lease.address, server: lease.next_server, power: self.power };
+        let tftp = TftpClient {
+            from: lease.address,
+            server: SocketAddrV4::new(lease.next_server, tftp::PORT),
+            power: self.power,
+        };
         let script = match self.who.firmware {
             BootFirmware::Bios => {
-                tftp.fetch(&file, Wishes::BIOS)?;
+                tftp.fetch(&file, TftpOptions::BIOS)?;
                 self.script_by_dhcp(&mut trust)?
             }
             BootFirmware::Uefi => {
                 tftp.probe(&file)?;
-                tftp.fetch(&file, Wishes::UEFI)?;
+                tftp.fetch(&file, TftpOptions::UEFI)?;
                 // iPXE's EFI builds look beside themselves first.
                 let directory = file.rfind('/').map_or("", |at| &file[..=at]);
-                match tftp.fetch(&format!("{directory}autoexec.ipxe"), Wishes::IPXE) {
+                match tftp.fetch(&format!("{directory}autoexec.ipxe"), TftpOptions::IPXE) {
                     Ok(script) => String::from_utf8_lossy(&script).into_owned(),
                     Err(TftpError::Refused { .. }) => self.script_by_dhcp(&mut trust)?,
                     Err(error) => return Err(error.into()),

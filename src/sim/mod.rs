@@ -23,7 +23,7 @@ mod life;
 mod power;
 mod segment;
 mod summary;
-mod tftp;
+pub mod tftp;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -38,12 +38,12 @@ use tokio::sync::mpsc;
 use self::addresses::Addresses;
 use self::identity::SimIdentity;
 use self::life::Life;
-use self::power::Power;
 use self::segment::Cable;
 use self::summary::{EndState, MachineResult};
 use crate::domain::text::file_name;
 
 pub use self::identity::IdentityOverride;
+pub use self::power::{Off, Power};
 pub use self::summary::Summary;
 
 /// Which machines, where, how fast, for how long.

@@ -1,11 +1,11 @@
-//! Whether the simulation goes on. Everybody who waits, waits here.
+//! Whether the simulation goes on. Everything that waits, waits here.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The switch that all machines hang on.
+/// The switch of all machines; on at first.
 #[derive(Debug, Default)]
-pub(super) struct Power {
+pub struct Power {
     is_off: Mutex<bool>,
     switched: Condvar,
 }
@@ -13,7 +13,7 @@ pub(super) struct Power {
 /// The machine was switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the machine was switched off")]
-pub(super) struct Off;
+pub struct Off;
 
 impl Power {
     pub(super) fn switch_off(&self) {

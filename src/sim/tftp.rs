@@ -1,22 +1,22 @@
 //! A TFTP client as firmware has one: options (RFC 2347, 2348, 2349), windows (RFC 7440), and the aborted size probe.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
 use super::power::{Off, Power};
 
 /// A client at a machine's own address.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TftpClient<'p> {
-    pub(super) from: Ipv4Addr,
-    pub(super) server: Ipv4Addr,
-    pub(super) power: &'p Power,
+pub struct TftpClient<'p> {
+    pub from: Ipv4Addr,
+    pub server: SocketAddrV4,
+    pub power: &'p Power,
 }
 
 /// Why a file was not fetched.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TftpError {
+pub enum TftpError {
     #[error("TFTP: {file}: {reason}")]
     Refused { file: String, reason: String },
     #[error("TFTP: {file}: no answer from {server}")]
@@ -27,28 +27,31 @@ pub(super) enum TftpError {
     Off(#[from] Off),
 }
 
-/// What a client asks for besides the file.
+/// The options of a read request. The server may grant less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wishes {
-    block: u16,
-    window: Option<u16>,
-    size: bool,
+pub struct TftpOptions {
+    /// Bytes of a block (RFC 2348).
+    pub blksize: u16,
+    /// Blocks between two acknowledgements (RFC 7440); not asked for if None.
+    pub windowsize: Option<u16>,
+    /// Whether the size of the file is asked for (RFC 2349).
+    pub tsize: bool,
 }
 
-impl Wishes {
+impl TftpOptions {
     /// EDK2 reading a file.
-    pub(super) const UEFI: Self = Self { block: 1468, window: Some(4), size: false };
+    pub const UEFI: Self = Self { blksize: 1468, windowsize: Some(4), tsize: false };
     /// A BIOS network card's ROM.
-    pub(super) const BIOS: Self = Self { block: 1456, window: None, size: true };
+    pub const BIOS: Self = Self { blksize: 1456, windowsize: None, tsize: true };
     /// iPXE.
-    pub(super) const IPXE: Self = Self { block: 1432, window: None, size: true };
-    const PROBE: Self = Self { size: true, ..Self::UEFI };
+    pub const IPXE: Self = Self { blksize: 1432, windowsize: None, tsize: true };
+    const PROBE: Self = Self { tsize: true, ..Self::UEFI };
 }
 
 impl TftpClient<'_> {
-    /// Asks how long `file` is and then aborts, as EDK2 does before it makes room for the file.
-    pub(super) fn probe(&self, file: &str) -> Result<(), TftpError> {
-        let mut transfer = ClientTransfer::begin(*self, file, Wishes::PROBE)?;
+    /// Asks for the size of `file` and then aborts, as EDK2 does before it allocates memory for the file.
+    pub fn probe(&self, file: &str) -> Result<(), TftpError> {
+        let mut transfer = ClientTransfer::begin(*self, file, TftpOptions::PROBE)?;
         match transfer.receive()? {
             ServerPacket::Options(_) | ServerPacket::Data { .. } => {
                 transfer.send(&error(8, "User aborted the transfer"))?;
@@ -58,9 +61,9 @@ impl TftpClient<'_> {
         }
     }
 
-    /// The whole of `file`.
-    pub(super) fn fetch(&self, file: &str, wishes: Wishes) -> Result<Vec<u8>, TftpError> {
-        ClientTransfer::begin(*self, file, wishes)?.whole()
+    /// Loads `file`.
+    pub fn fetch(&self, file: &str, options: TftpOptions) -> Result<Vec<u8>, TftpError> {
+        ClientTransfer::begin(*self, file, options)?.whole()
     }
 }
 
@@ -76,29 +79,30 @@ struct ClientTransfer<'f> {
 }
 
 impl<'f> ClientTransfer<'f> {
-    fn begin(client: TftpClient<'f>, file: &'f str, wishes: Wishes) -> Result<Self, TftpError> {
+    fn begin(client: TftpClient<'f>, file: &'f str, options: TftpOptions) -> Result<Self, TftpError> {
         let io = |source| TftpError::Io { file: file.to_owned(), source };
         let socket = UdpSocket::bind((client.from, 0)).map_err(io)?;
         socket.set_read_timeout(Some(RETRY)).map_err(io)?;
-        let mut transfer = Self { client, file, socket, peer: None, said: Vec::new(), buffer: vec![0; 2048] };
-        transfer.send(&request(file, wishes))?;
+        let buffer = vec![0; HEADER + usize::from(options.blksize.max(DEFAULT_BLKSIZE))];
+        let mut transfer = Self { client, file, socket, peer: None, said: Vec::new(), buffer };
+        transfer.send(&request(file, options))?;
         Ok(transfer)
     }
 
     /// Receives until the last block, which is a short one.
     fn whole(mut self) -> Result<Vec<u8>, TftpError> {
         let (mut content, mut expected, mut acknowledged) = (Vec::new(), 1_u16, 0);
-        let (mut block, mut window) = (DEFAULT_BLOCK, 1);
+        let (mut blksize, mut windowsize) = (DEFAULT_BLKSIZE, 1);
         loop {
             match self.receive()? {
-                ServerPacket::Options(options) => {
-                    (block, window) = (options.block, options.window);
+                ServerPacket::Options(granted) => {
+                    (blksize, windowsize) = (granted.blksize, granted.windowsize);
                     self.send(&ack(0))?;
                 }
                 ServerPacket::Data { number, bytes } if number == expected => {
                     content.extend_from_slice(bytes);
-                    let last = bytes.len() < usize::from(block);
-                    if last || number.wrapping_sub(acknowledged) >= window {
+                    let last = bytes.len() < usize::from(blksize);
+                    if last || number.wrapping_sub(acknowledged) >= windowsize {
                         self.send(&ack(number))?;
                         acknowledged = number;
                     }
@@ -126,7 +130,7 @@ impl<'f> ClientTransfer<'f> {
     }
 
     fn repeat(&self) -> Result<(), TftpError> {
-        let to = self.peer.unwrap_or_else(|| (self.client.server, TFTP).into());
+        let to = self.peer.unwrap_or_else(|| self.client.server.into());
         let sent = self.socket.send_to(&self.said, to);
         sent.map(drop).map_err(|source| TftpError::Io { file: self.file.to_owned(), source })
     }
@@ -137,7 +141,7 @@ impl<'f> ClientTransfer<'f> {
         for _ in 0..TRIES {
             self.client.power.check()?;
             match self.socket.recv_from(&mut self.buffer) {
-                Ok((some, from)) if self.peer.unwrap_or(from) == from && from.ip() == self.client.server => {
+                Ok((some, from)) if self.peer.unwrap_or(from) == from && from.ip() == *self.client.server.ip() => {
                     self.peer = Some(from);
                     length = Some(some);
                     break;
@@ -148,7 +152,7 @@ impl<'f> ClientTransfer<'f> {
             }
         }
         let packet = length.and_then(|length| ServerPacket::parse(&self.buffer[..length]));
-        packet.ok_or_else(|| TftpError::Silence { file: self.file.to_owned(), server: self.client.server })
+        packet.ok_or_else(|| TftpError::Silence { file: self.file.to_owned(), server: *self.client.server.ip() })
     }
 }
 
@@ -163,8 +167,8 @@ enum ServerPacket<'b> {
 /// Options as the server granted them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Granted {
-    block: u16,
-    window: u16,
+    blksize: u16,
+    windowsize: u16,
 }
 
 impl<'b> ServerPacket<'b> {
@@ -184,8 +188,9 @@ impl<'b> ServerPacket<'b> {
                     let pair = words.chunks_exact(2).find(|pair| pair[0].eq_ignore_ascii_case(name))?;
                     pair[1].parse().ok()
                 };
-                let (block, window) = (value("blksize").unwrap_or(DEFAULT_BLOCK), value("windowsize").unwrap_or(1));
-                Some(Self::Options(Granted { block, window: window.max(1) }))
+                let blksize = value("blksize").unwrap_or(DEFAULT_BLKSIZE);
+                let windowsize = value("windowsize").unwrap_or(1).max(1);
+                Some(Self::Options(Granted { blksize, windowsize }))
             }
             _ => None,
         }
@@ -193,15 +198,15 @@ impl<'b> ServerPacket<'b> {
 }
 
 /// A read request, its options in the order of EDK2.
-fn request(file: &str, wishes: Wishes) -> Vec<u8> {
+fn request(file: &str, options: TftpOptions) -> Vec<u8> {
     let mut words = vec![file.to_owned(), "octet".to_owned()];
-    let mut wish = |name: &str, value: u16| words.extend([name.to_owned(), value.to_string()]);
-    if wishes.size {
-        wish("tsize", 0);
+    let mut option = |name: &str, value: u16| words.extend([name.to_owned(), value.to_string()]);
+    if options.tsize {
+        option("tsize", 0);
     }
-    wish("blksize", wishes.block);
-    if let Some(window) = wishes.window {
-        wish("windowsize", window);
+    option("blksize", options.blksize);
+    if let Some(windowsize) = options.windowsize {
+        option("windowsize", windowsize);
     }
     let words = words.iter().flat_map(|word| word.bytes().chain([0]));
     [0, 1].into_iter().chain(words).collect()
@@ -219,8 +224,11 @@ fn error(code: u8, reason: &str) -> Vec<u8> {
     packet
 }
 
-const TFTP: u16 = 69;
-const DEFAULT_BLOCK: u16 = 512;
+/// The port of a station's TFTP service.
+pub(super) const PORT: u16 = 69;
+const DEFAULT_BLKSIZE: u16 = 512;
+/// Opcode and block number of a DATA packet.
+const HEADER: usize = 4;
 const RETRY: Duration = Duration::from_secs(1);
 const TRIES: u32 = 6;
 
@@ -238,9 +246,9 @@ mod tests {
     #[test]
     fn requests_are_those_of_edk2() {
         let probe = packet(1, "ipxe.efi octet tsize 0 blksize 1468 windowsize 4");
-        assert_eq!(request("ipxe.efi", Wishes::PROBE), probe);
+        assert_eq!(request("ipxe.efi", TftpOptions::PROBE), probe);
         let read = packet(1, "ipxe.efi octet blksize 1468 windowsize 4");
-        assert_eq!(request("ipxe.efi", Wishes::UEFI), read);
+        assert_eq!(request("ipxe.efi", TftpOptions::UEFI), read);
         assert_eq!(error(8, "User aborted the transfer"), b"\0\x05\0\x08User aborted the transfer\0");
     }
 
@@ -248,7 +256,7 @@ mod tests {
     fn what_a_server_grants_is_read() {
         assert_eq!(
             ServerPacket::parse(&packet(6, "blksize 1432 windowsize 4 tsize 451")),
-            Some(ServerPacket::Options(Granted { block: 1432, window: 4 }))
+            Some(ServerPacket::Options(Granted { blksize: 1432, windowsize: 4 }))
         );
         assert_eq!(
             ServerPacket::parse(b"\0\x05\0\x01no such file\0"),
@@ -285,8 +293,9 @@ mod tests {
             }
         });
         let power = Power::default();
-        let client = TftpClient { from: Ipv4Addr::LOCALHOST, server: Ipv4Addr::LOCALHOST, power: &power };
-        let mut transfer = ClientTransfer::begin(client, "x", Wishes::UEFI)?;
+        let server = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT);
+        let client = TftpClient { from: Ipv4Addr::LOCALHOST, server, power: &power };
+        let mut transfer = ClientTransfer::begin(client, "x", TftpOptions::UEFI)?;
         transfer.peer = Some(address);
         transfer.repeat()?;
         transfer.whole()

@@ -6,4 +6,5 @@ mod identity;
 mod recording;
 mod running;
 mod simulated_bench;
+mod simulated_tftp;
 mod webhook;
