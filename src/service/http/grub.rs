@@ -10,13 +10,6 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tracing::debug;
 
-/// Whether GRUB speaks on this new connection, as its first packet says. The packet stays to be read.
-pub(super) async fn is_at(stream: &TcpStream) -> bool {
-    let mut head = [0; 1024];
-    let seen = tokio::time::timeout(FIRST_PACKET, stream.peek(&mut head)).await;
-    matches!(seen, Ok(Ok(len)) if says_grub(&head[..len]))
-}
-
 /// How long the connection may rest before it ends. Then it is forgotten at once, without waiting for a last word from
 /// the other end: everything has been sent long since, or GRUB is no more.
 pub(super) fn forgotten_soon(stream: &TcpStream) -> Duration {
@@ -26,11 +19,11 @@ pub(super) fn forgotten_soon(stream: &TcpStream) -> Duration {
     REST
 }
 
-fn says_grub(head: &[u8]) -> bool {
+/// Whether GRUB sent `head`, the first bytes of a connection.
+pub(super) fn sent(head: &[u8]) -> bool {
     head.split(|byte| *byte == b'\n').any(|line| line.to_ascii_lowercase().starts_with(b"user-agent: grub "))
 }
 
-const FIRST_PACKET: Duration = Duration::from_secs(5);
 /// A machine needs longer from one GRUB to the next.
 const REST: Duration = Duration::from_secs(8);
 
@@ -41,8 +34,8 @@ mod tests {
     #[test]
     fn grub_is_known_by_its_user_agent() {
         let head = b"GET /boot.grub?mac=1 HTTP/1.1\r\nHost: 10.77.0.1\r\nUser-Agent: GRUB 2.12-9+deb13u2\r\n\r\n";
-        assert!(says_grub(head));
-        assert!(!says_grub(b"GET /boot/grubx64.efi HTTP/1.1\r\nUser-Agent: UefiHttpBoot/1.0\r\n\r\n"));
-        assert!(!says_grub(b"") && !says_grub(b"\xff\xfe\n\n"));
+        assert!(sent(head));
+        assert!(!sent(b"GET /boot/grubx64.efi HTTP/1.1\r\nUser-Agent: UefiHttpBoot/1.0\r\n\r\n"));
+        assert!(!sent(b"") && !sent(b"\xff\xfe\n\n"));
     }
 }

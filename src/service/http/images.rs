@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::mapped::Mapped;
+use super::mapped::{FilePart, Mapped};
 use crate::domain::digest::Digest;
 
 /// The station's own copies, see [`crate::service::images`].
@@ -33,5 +33,10 @@ impl ImageMaps {
         let fresh = Mapped::open(&file)?;
         mapped.insert(digest, fresh.clone());
         Ok(fresh.bytes().clone())
+    }
+
+    /// Where in the file of an image `slice` is. None for bytes that are no image's, or no longer.
+    pub(super) fn part(&self, slice: &[u8]) -> Option<FilePart> {
+        self.mapped.lock().unwrap_or_else(PoisonError::into_inner).values().find_map(|mapped| mapped.part(slice))
     }
 }

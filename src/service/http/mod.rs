@@ -20,6 +20,7 @@ mod phone_home;
 mod range;
 mod routes;
 mod script;
+mod socket;
 mod throttle;
 mod token;
 
@@ -33,6 +34,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use images::ImageMaps;
+use socket::Socket;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -81,16 +85,19 @@ async fn serve_at(context: ServiceContext, config: HttpConfig, door: Handshake) 
     let listener = TcpListener::bind(at)
         .await
         .map_err(|err| ServiceError::bind(&format!("TCP port {} on {}", at.port(), at.ip()), err))?;
+    // What it accepts inherits this: small answers are sent at once.
+    let _it_would_only_be_slower = SockRef::from(&listener).set_tcp_nodelay(true);
     context.up(door.service(), door.in_words(at)).await;
-    let filter = routes::all(context.clone(), &config);
+    let images = ImageMaps::new(config.images.clone());
+    let filter = routes::all(context.clone(), &config, images.clone());
     let service = TowerToHyperService::new(warp::service(filter));
     let (watcher, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     let mut connections = JoinSet::new();
     let mut renewal = tokio::time::interval(RENEWAL);
+    let mut stopped = std::pin::pin!(context.stop.cancelled());
     loop {
         let (stream, peer) = tokio::select! {
-            () = context.stop.cancelled() => break,
-            Some(_) = connections.join_next() => continue,
+            () = &mut stopped => break,
             _ = renewal.tick() => {
                 let door = door.clone();
                 connections.spawn(async move { door.renew().await });
@@ -106,18 +113,22 @@ async fn serve_at(context: ServiceContext, config: HttpConfig, door: Handshake) 
                 }
             },
         };
+        // The loop is not woken for every connection that ends, only for those that begin.
+        while connections.try_join_next().is_some() {}
         let Ok(place) = places.clone().try_acquire_owned() else {
             info!(%peer, "refused: {CONNECTIONS} connections are open");
             continue;
         };
         let (door, service, watcher) = (door.clone(), service.clone(), watcher.watcher());
+        let images = images.clone();
         connections.spawn(async move {
-            let _small_answers_go_at_once = stream.set_nodelay(true);
             let served = match &door {
                 Handshake::Open => {
                     let peer = Peer { address: peer, by_https: false };
-                    let rest = if grub::is_at(&stream).await { grub::forgotten_soon(&stream) } else { IDLE };
-                    connection(stream, peer, service, rest, watcher).await
+                    let mut socket = Socket::new(stream, images);
+                    let is_grub = grub::sent(socket.first().await);
+                    let rest = if is_grub { grub::forgotten_soon(socket.stream()) } else { IDLE };
+                    connection(socket, peer, service, rest, watcher).await
                 }
                 Handshake::Locked(lock) => match lock.enter(stream, peer).await {
                     Some(stream) => {

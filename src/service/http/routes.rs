@@ -40,8 +40,7 @@ use crate::service::ServiceContext;
 use crate::service::http::answer::{ipv4, said};
 use crate::service::tls::{CertificateFormat, ServerTls};
 
-pub(super) fn all(context: ServiceContext, config: &HttpConfig) -> BoxedFilter<(Response,)> {
-    let images = ImageMaps::new(config.images.clone());
+pub(super) fn all(context: ServiceContext, config: &HttpConfig, images: ImageMaps) -> BoxedFilter<(Response,)> {
     only_by_https(&context)
         .or(boot_script(&context))
         .unify()

@@ -83,7 +83,9 @@ pub(super) fn stream(content: Bytes, slice: usize, sending: Sending) -> impl Str
             if piece.is_empty() {
                 return None;
             }
-            tokio::time::sleep_until(due).await;
+            if pace.is_some() {
+                tokio::time::sleep_until(due).await;
+            }
             if let Some(watch) = &mut watch {
                 (watch.begun, watch.left) = (true, rest.len());
             }
