@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ratatui::crossterm::event::KeyEvent;
+use crossterm::event::KeyEvent;
 use ratatui::layout::Size;
 
 use crate::domain::batch::export::Export;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::style::force_color_output;
 use jiff::tz::TimeZone;
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-use ratatui::crossterm::style::force_color_output;
 use ratatui::layout::Size;
 use tokio::runtime::Handle;
 use tokio::sync::watch;

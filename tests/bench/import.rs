@@ -1,7 +1,7 @@
 //! How long a list of 100,000 machines takes, and how much memory: `cargo bench --bench import`.
 
 #[path = "tools/src/spread.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the bench tools use all of it")]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the bench tools and their tests use all of it")]
 mod spread;
 
 use std::fmt::Write as _;

@@ -4,7 +4,7 @@
 //! keys go through the real loop, beside a hub that publishes as fast as the real one.
 
 #[path = "tools/src/spread.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the bench tools use all of it")]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the bench tools and their tests use all of it")]
 mod spread;
 
 use std::collections::BTreeMap;
@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::backend::{CrosstermBackend, TestBackend};
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Constraint, Rect, Size};
 use ratatui::widgets::{Row, Table};
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};

@@ -126,3 +126,72 @@ const FIRST: usize = 1024;
 const FIRST_PACKET: Duration = Duration::from_secs(5);
 /// Fewer bytes are copied sooner than a second system call is made.
 const WORTH_A_CALL: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::thread;
+
+    use bytes::{Buf, Bytes};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection whose other end is in the hands of `client`, on a thread.
+    async fn connected<T: Send + 'static>(
+        images: ImageMaps,
+        client: impl FnOnce(std::net::TcpStream) -> T + Send + 'static,
+    ) -> (Socket, thread::JoinHandle<T>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let client = thread::spawn(move || client(std::net::TcpStream::connect(address).expect("a connection")));
+        let (stream, _) = listener.accept().await.expect("a connection");
+        (Socket::new(stream, images), client)
+    }
+
+    #[tokio::test]
+    async fn what_is_written_arrives_in_order_whether_it_is_of_an_image_or_not() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let content: Vec<u8> = (0..9_000_000_u32).map(|at| (at % 251) as u8 ^ (at >> 16) as u8).collect();
+        let digest = "7".repeat(64);
+        std::fs::write(directory.path().join(&digest), &content).expect("a file");
+        let images = ImageMaps::new(directory.path().to_owned());
+        let image = images.open(digest.parse().expect("a digest")).expect("it is there");
+        assert_eq!(images.part(&image[70_000..90_000]).map(|part| part.offset), Some(70_000));
+        assert!(images.part(&content[70_000..90_000]).is_none(), "the same bytes at another place");
+
+        let (mut socket, client) = connected(images.clone(), |mut stream| {
+            // So that the connection fills up.
+            thread::sleep(Duration::from_millis(200));
+            let mut received = Vec::new();
+            stream.read_to_end(&mut received).expect("all of it");
+            received
+        })
+        .await;
+        let (head, tail) = (Bytes::from_static(b"head\r\n\r\n"), Bytes::from(content[..100_000].to_vec()));
+        let first = head.clone().chain(image.slice(..5_000_000));
+        socket.write_all_buf(&mut first.chain(tail.clone())).await.expect("written");
+        // The image is removed and let go of while it is sent.
+        std::fs::remove_file(directory.path().join(&digest)).expect("it was there");
+        assert!(images.open(digest.parse().expect("a digest")).is_err());
+        socket.write_all_buf(&mut image.slice(5_000_000..)).await.expect("written");
+        socket.shutdown().await.expect("ended");
+        drop(socket);
+        let received = client.join().expect("no panic");
+        assert!(received == [&head, &content[..5_000_000], &tail, &content[5_000_000..]].concat());
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_are_seen_ahead_and_read_all_the_same() {
+        let images = ImageMaps::new("/nowhere".into());
+        let request = [b"GET / HTTP/1.1\r\n".to_vec(), vec![b'x'; 3000], b"the end".to_vec()].concat();
+        let sent = request.clone();
+        let (mut socket, client) = connected(images, move |mut stream| stream.write_all(&sent)).await;
+        assert!(request.starts_with(socket.first().await) && !socket.first.is_empty());
+        let mut read = Vec::new();
+        socket.read_to_end(&mut read).await.expect("all of it");
+        assert_eq!(read, request);
+        client.join().expect("no panic").expect("sent");
+    }
+}

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use ratatui::crossterm::event::{KeyCode, KeyModifiers};
+use crossterm::event::{KeyCode, KeyModifiers};
 
 use crate::domain::time::Timestamp;
 use crate::tui::input::keymap::KeyPlace;
@@ -77,7 +77,7 @@ const TO_READ: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
-    use ratatui::crossterm::event::KeyEvent;
+    use crossterm::event::KeyEvent;
 
     use super::*;
 

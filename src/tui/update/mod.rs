@@ -4,7 +4,7 @@ mod asking;
 mod moving;
 mod typing;
 
-use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::{KeyEvent, KeyEventKind};
 
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::clean;

@@ -1,6 +1,6 @@
 //! Letters: typed, pasted, or sent by a scanner.
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::domain::node::identity::Identity;
 use crate::domain::node::lookup::named;

@@ -38,11 +38,15 @@ struct Bench {
 
 impl Bench {
     fn start() -> Self {
+        Self::start_with(IMAGE)
+    }
+
+    fn start_with(image: &[u8]) -> Self {
         let place = TempDir::new().expect("a directory");
         for directory in ["profiles", "images", "boot"] {
             std::fs::create_dir(place.path().join(directory)).expect("a directory");
         }
-        std::fs::write(place.path().join("images/os.raw"), IMAGE).expect("a file");
+        std::fs::write(place.path().join("images/os.raw"), image).expect("a file");
         std::fs::write(place.path().join("profiles/os.toml"), "schema = 1\nimage = \"os.raw\"\n").expect("a file");
         std::fs::write(place.path().join("boot/vmlinuz"), b"kernel").expect("a file");
         Self::start_in(place)
@@ -223,6 +227,44 @@ fn images_are_served_in_parts() {
     let tag = headers.iter().find(|(name, _)| name == "etag").expect("a tag").1.clone();
     assert_eq!(bench.get_with(&path, &[("if-none-match", &tag)]).0, 304);
     assert_eq!(bench.get_with(&path, &[("range", "bytes=3-12"), ("if-range", "\"another\"")]).0, 200);
+}
+
+/// One that is sent by the kernel, from its file (`sendfile`), between answers that are not.
+#[test]
+fn a_large_image_arrives_whole_and_in_parts_on_one_connection() {
+    let image: Vec<u8> = (0..7_000_001_u32).map(|at| (at % 251) as u8 ^ (at >> 16) as u8).collect();
+    let bench = Bench::start_with(&image);
+    let path = bench.hello(bench.run())["image"].as_str().expect("a path").to_owned();
+    let mut stream = std::net::TcpStream::connect(bench.base.trim_start_matches("http://")).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+    let mut ask = |method: &str, path: &str, range: &str| {
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nRange: {range}\r\n\r\n").expect("sent");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("the connection stays open");
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).expect("text");
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
+        let mut body = vec![0; if method == "HEAD" { 0 } else { length.parse().expect("a number") }];
+        // A slow reader at first: the connection fills up.
+        std::thread::sleep(Duration::from_millis(50));
+        stream.read_exact(&mut body).expect("the whole body");
+        body
+    };
+    assert!(ask("GET", &path, "") == image);
+    assert!(ask("HEAD", &path, "").is_empty());
+    assert!(ask("GET", &path, "bytes=3000001-") == image[3_000_001..]);
+    assert_eq!(ask("GET", "/boot/vmlinuz", ""), b"kernel");
+    assert!(ask("GET", &path, "bytes=100-20099") == image[100..20_100]);
+    assert_eq!(ask("GET", &path, "bytes=-5"), image[image.len() - 5..]);
+
+    let mut cut = std::net::TcpStream::connect(bench.base.trim_start_matches("http://")).expect("a connection");
+    write!(cut, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    cut.read_exact(&mut [0; 100_000]).expect("some of it");
+    drop(cut);
+    assert!(bench.get_with(&path, &[]).2 == image, "who breaks off disturbs nobody");
 }
 
 #[test]

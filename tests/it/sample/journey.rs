@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ratatui::crossterm::event::KeyCode::{self, Char};
-use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
+use crossterm::event::KeyCode::{self, Char};
+use crossterm::event::{KeyEvent, KeyModifiers};
 
 use oxbow::domain::command::Command;
 use oxbow::domain::ids::NodeId;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ratatui::crossterm::event::KeyCode::Enter;
+use crossterm::event::KeyCode::Enter;
 use tokio::sync::oneshot;
 
 use crate::sample;

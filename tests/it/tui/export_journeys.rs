@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ratatui::crossterm::event::KeyCode::{Backspace, Down, Enter, Esc, Right, Up};
+use crossterm::event::KeyCode::{Backspace, Down, Enter, Esc, Right, Up};
 use ratatui::layout::Size;
 
 use crate::sample;

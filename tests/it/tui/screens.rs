@@ -1,7 +1,7 @@
 //! Pictures of the screen, reviewed by eye, at the sizes that technicians have.
 
+use crossterm::event::KeyCode;
 use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Rect, Size};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// A key as every terminal sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

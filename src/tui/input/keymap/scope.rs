@@ -1,6 +1,6 @@
 //! Where the screen is, as far as keys are concerned, and which groups of keys are heard there.
 
-use ratatui::crossterm::event::KeyEvent;
+use crossterm::event::KeyEvent;
 
 use crate::tui::input::keymap::{BINDINGS, KeyBinding};
 
