@@ -113,6 +113,27 @@ fn every_metric_is_described() {
     assert!(missing.is_empty(), "docs/reference/metrics.md does not have {missing:?}");
 }
 
+#[test]
+fn the_code_map_has_every_room_and_leads_to_files_that_exist() {
+    let map = page("docs/development/architecture.md");
+    let rooms = section(&map, "Rooms");
+    let mut wrong = Vec::new();
+    for entry in fs::read_dir(root().join("src")).expect("sources") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        let room = name.strip_suffix(".rs").unwrap_or(&name);
+        if !["bin", "lib", "main"].contains(&room) && !rooms.contains(&format!("| `{room}` |")) {
+            wrong.push(format!("{room}: has no row among the rooms"));
+        }
+    }
+    let places = section(&map, "Where do I change …");
+    let paths: BTreeSet<&str> =
+        places.split('`').skip(1).step_by(2).filter(|text| text.contains('/') || text.ends_with(".rs")).collect();
+    assert!(paths.len() > 50, "{paths:?}");
+    let exists = |path: &str| ["src", ""].iter().any(|folder| root().join(folder).join(path).exists());
+    wrong.extend(paths.into_iter().filter(|path| !exists(path)).map(|path| format!("{path}: is not there")));
+    assert!(wrong.is_empty(), "docs/development/architecture.md:\n{}", wrong.join("\n"));
+}
+
 /// The keys that a table of the configuration file may have, as the error for an unknown one lists them.
 fn keys_of(table: &str) -> Vec<String> {
     let header = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
