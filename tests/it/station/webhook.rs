@@ -302,8 +302,7 @@ async fn what_the_other_program_does_not_want_is_given_up_counted_and_holds_noth
     }
     let told: Vec<u32> = (0..11).map(|_| next(&heard).what().0).collect();
     assert_eq!(told, [1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4], "a poisoned one is tried eight times");
-    let line =
-        sending.shown(|state| matches!(state, ServiceState::Up { at } if at.contains("3 refused by it"))).await;
+    let line = sending.shown(|state| matches!(state, ServiceState::Up { at } if at.contains("3 refused by it"))).await;
     assert!(line.contains("/oxbow, 3 refused by it"), "{line}");
     sending.end().await;
 }
