@@ -12,7 +12,8 @@ use oxbow::boot::dhcp::leases::Leases;
 use oxbow::boot::dhcp::segment::Mode;
 
 fuzz_target!(|data: &[u8]| {
-    let way = Addressing { from: SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 100), 4011), to: Ipv4Addr::new(10, 77, 0, 1) };
+    let way =
+        Addressing { from: SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 100), 4011), to: Ipv4Addr::new(10, 77, 0, 1) };
     for mode in [Mode::Authoritative, Mode::Proxy] {
         let segment = segment(mode);
         for (_, packet) in packets(data) {
